@@ -1,0 +1,50 @@
+# `make demo` and `make test` are all that a fresh machine needs: Python 3.11, pip and make.
+PYTHON ?= python3
+ARTICLES ?= pydoc-topics
+INDEX ?= var/demo
+HOST ?= 127.0.0.1
+PORT ?= 8000
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+FOLDERS := recommender index service scripts tests
+
+.DEFAULT_GOAL := help
+.PHONY: install check test fix demo build serve bench help
+
+install: $(INSTALLED)  ## make .venv with everything, from pinned versions
+
+# pip installs from outside the environment, so that a Python without ensurepip will do.
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear --without-pip $(VENV)
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+check: install  ## lint, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: install  ## run the tests
+	$(BIN)/python -m pytest
+
+fix: install  ## format, and mend what the linter can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+demo: build  ## build an index of the help topics inside Python (or ARTICLES=archive.jsonl) and serve it
+	@$(MAKE) --no-print-directory serve
+
+build: install  ## build an index: ARTICLES=archive.jsonl INDEX=var/index
+	$(BIN)/python scripts/build_index.py $(ARTICLES) --out $(INDEX)
+
+serve: install  ## serve an index: INDEX=var/index HOST=127.0.0.1 PORT=8000
+	@$(BIN)/python scripts/serve.py --index $(INDEX) --host $(HOST) --port $(PORT)
+
+bench: install  ## time a build and the answers: ARTICLES=archive.jsonl
+	$(BIN)/python scripts/benchmark.py $(ARTICLES)
+
+help:  ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'

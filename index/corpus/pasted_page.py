@@ -1,0 +1,30 @@
+"""One page as pasted from a site into a text file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from index.corpus.record import Record, Reject
+from recommender.errors import InvalidArticle
+from recommender.page import parse_page
+
+
+def read(path: Path) -> Iterator[Record | Reject]:
+    """Yield the page as one record; its id is the file's name without the ending."""
+    try:
+        page = parse_page(path.read_bytes().decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        yield Reject(str(path), 1, path.stem, "bad_encoding", f"byte {error.start} is not UTF-8 - convert the file to UTF-8")
+    except InvalidArticle as error:
+        yield Reject(str(path), 1, path.stem, error.code, str(error))
+    else:
+        yield Record(
+            str(path),
+            1,
+            {
+                "id": path.stem,
+                "title": page.title,
+                "text": page.text,
+                "published": page.updated and page.updated.isoformat(),
+                "read_more": list(page.read_more),
+            },
+        )

@@ -1,0 +1,84 @@
+"""Publish a release so that a crash at any moment leaves the last good one serving.
+
+Files are staged in a hidden folder; the manifest with their hashes is written last; everything is flushed to the disk;
+the folder is renamed to its release name; CURRENT is replaced in one step. A reader sees the old release or the new
+one, whole, and never a mixture.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from recommender.manifest import CURRENT, MANIFEST, RELEASES, FileEntry, Manifest, file_entry, release_folders
+
+STAGING = ".staging-"
+KEPT = 3
+"""Releases that stay, the current one included."""
+
+
+@contextmanager
+def staging_folder(index_dir: Path) -> Iterator[Path]:
+    """A folder to write a release into; the name behind `.staging-` is the release's. The build lock must be held."""
+    releases = index_dir / RELEASES
+    releases.mkdir(parents=True, exist_ok=True)
+    for leftover in releases.glob(f"{STAGING}*"):  # of a build that was killed
+        shutil.rmtree(leftover)
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    folder = releases / f"{STAGING}{name}"
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # nothing to remove once it is published
+
+
+def release_name(staged: Path) -> str:
+    return staged.name.removeprefix(STAGING)
+
+
+def file_entries(staged: Path) -> Mapping[str, FileEntry]:
+    """Size and hash of everything staged so far."""
+    return {path.name: file_entry(path) for path in sorted(staged.iterdir())}
+
+
+def publish(staged: Path, manifest: Manifest, index_dir: Path) -> Path:
+    """Make the staged folder the release that serves, and remove those too old to keep.
+
+    Returns:
+        The release's folder.
+    """
+    for path in staged.iterdir():
+        _flush(path)
+    (staged / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+    _flush(staged / MANIFEST)
+    _flush(staged)
+    release = index_dir / RELEASES / release_name(staged)
+    staged.rename(release)
+    _flush(release.parent)
+    set_current(release, index_dir)
+    for folder in release_folders(index_dir)[KEPT:]:
+        if folder != release:
+            shutil.rmtree(folder)
+    return release
+
+
+def set_current(release: Path, index_dir: Path) -> None:
+    """Point CURRENT to a release, in one step."""
+    draft = index_dir / f".{CURRENT}"
+    draft.write_text(release.name + "\n", encoding="utf-8")
+    _flush(draft)
+    draft.replace(index_dir / CURRENT)
+    _flush(index_dir)
+
+
+def _flush(path: Path) -> None:
+    """Have the system write a file, or a folder's entries, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,25 @@
+"""Readmore: what should a reader of this article read next?
+
+>>> from recommender import Recommender                              # doctest: +SKIP
+>>> Recommender.open("var/index").related("article-id", limit=5)     # doctest: +SKIP
+
+Importing this package loads neither torch nor transformers; the first text to embed does.
+"""
+
+from recommender.embedding import Embedder, SentenceTransformerEmbedder, similarity
+from recommender.errors import ReadmoreError
+from recommender.recommender import Recommender
+from recommender.types import Article, Chunk, PassagePair, Related, RelatedList
+
+__all__ = [
+    "Article",
+    "Chunk",
+    "Embedder",
+    "PassagePair",
+    "ReadmoreError",
+    "Recommender",
+    "Related",
+    "RelatedList",
+    "SentenceTransformerEmbedder",
+    "similarity",
+]

@@ -1,0 +1,223 @@
+"""The catalogue of a release: articles, chunks, hand-made lists and precomputed related lists, in one SQLite file.
+
+Rows count from 0 in all tables, without gaps. The chunks of an article are neighbours, in text order, and a chunk's
+row is its vector's row in the vector index. The file is opened immutable: no lock, no journal, no write, ever.
+"""
+
+import sqlite3
+import threading
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.errors import ArticleNotFound, IndexDamaged
+from recommender.types import Article
+
+SCHEMA = """
+CREATE TABLE article (
+    row INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    title TEXT NOT NULL,
+    text TEXT NOT NULL,
+    url TEXT,
+    published TEXT,              -- RFC 3339, UTC
+    section TEXT,
+    lang TEXT,
+    first_chunk INTEGER NOT NULL,
+    n_chunks INTEGER NOT NULL
+);
+CREATE INDEX article_url ON article (url) WHERE url IS NOT NULL;
+CREATE TABLE chunk (
+    row INTEGER PRIMARY KEY,
+    article INTEGER NOT NULL,
+    start INTEGER NOT NULL,      -- characters of article.text
+    stop INTEGER NOT NULL
+);
+CREATE TABLE read_more (         -- the editors' lists
+    article INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    target INTEGER NOT NULL,
+    PRIMARY KEY (article, position)
+) WITHOUT ROWID;
+CREATE TABLE related (           -- our lists, closest first
+    article INTEGER PRIMARY KEY,
+    candidates BLOB NOT NULL     -- rows of CANDIDATE
+);
+"""
+
+CANDIDATE = np.dtype([("article", "<i4"), ("score", "<f4"), ("query_chunk", "<i4"), ("target_chunk", "<i4")])
+"""One precomputed candidate: the target's row, its score, and the rows of the best-matching pair of chunks."""
+
+Candidates = NDArray[np.void]
+"""Array of `CANDIDATE`, closest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the articles lie in the vector index.
+
+    Attributes:
+        offsets: int64 (n_articles + 1,): article a has the chunks offsets[a] <= row < offsets[a + 1].
+        tie_order: int64 (n_articles,): place of each article among equals, newest first, then by id.
+    """
+
+    offsets: NDArray[np.int64]
+    tie_order: NDArray[np.int64]
+
+    @property
+    def n_articles(self) -> int:
+        return len(self.offsets) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a page shows of an article."""
+
+    row: int
+    id: str
+    title: str
+    url: str | None
+    published: datetime | None
+    section: str | None
+
+
+class Catalogue:
+    """Read-only access; safe to share between threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        uri = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
+        self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def row(self, article_id: str) -> int:
+        """Row of an article.
+
+        Raises:
+            ArticleNotFound: No article has this id.
+        """
+        found = self.find_row(article_id)
+        if found is None:
+            raise ArticleNotFound(f"no article with id {article_id[:100]!r} in this index - check the id, or build the index again")
+        return found
+
+    def find_row(self, article_id: str) -> int | None:
+        """Row of an article, or None."""
+        found = self._one("SELECT row FROM article WHERE id = ?", article_id)
+        return None if found is None else int(found[0])
+
+    def row_of_url(self, url: str) -> int:
+        """Row of the article published under a URL, spelled as in the archive.
+
+        Raises:
+            ArticleNotFound: No article has this URL.
+        """
+        found = self._one("SELECT row FROM article WHERE url = ? ORDER BY row LIMIT 1", url)
+        if found is None:
+            raise ArticleNotFound(f"no article with url {url[:100]!r} in this index - check the spelling, or ask by id")
+        return int(found[0])
+
+    def article(self, row: int) -> Article:
+        """The whole article, its hand-made list included."""
+        columns = "id, title, text, url, published, section, lang"
+        found = self._one(f"SELECT {columns} FROM article WHERE row = ?", row)
+        id_, title, text, url, published, section, lang = found or _missing("article", row)
+        return Article(id_, title, text, url, parse_time(published), section, lang, tuple(card.id for card in self.read_more(row)))
+
+    def card(self, row: int) -> Card:
+        found = self._one("SELECT row, id, title, url, published, section FROM article WHERE row = ?", row)
+        return _card(found or _missing("article", row))
+
+    def read_more(self, row: int) -> list[Card]:
+        """The hand-made list of an article, in the editor's order."""
+        return [
+            _card(found)
+            for found in self._all(
+                "SELECT row, id, title, url, published, section FROM read_more JOIN article ON row = target"
+                " WHERE article = ? ORDER BY position",
+                row,
+            )
+        ]
+
+    def hand_made_lists(self) -> dict[str, tuple[str, ...]]:
+        """All hand-made lists: id of the article, ids of its list in order."""
+        lists: dict[str, list[str]] = {}
+        for source, target in self._all(
+            "SELECT source.id, target.id FROM read_more JOIN article AS source ON source.row = read_more.article"
+            " JOIN article AS target ON target.row = read_more.target ORDER BY read_more.article, position"
+        ):
+            lists.setdefault(source, []).append(target)
+        return {source: tuple(targets) for source, targets in lists.items()}
+
+    def find(self, words: str, limit: int) -> list[Card]:
+        """Articles with `words` in the title, those with a hand-made list first, then the newest."""
+        pattern = "%" + words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        return [
+            _card(found)
+            for found in self._all(
+                "SELECT row, id, title, url, published, section FROM article WHERE title LIKE ? ESCAPE '\\'"
+                " ORDER BY NOT EXISTS (SELECT 1 FROM read_more WHERE article = row), published DESC, row LIMIT ?",
+                pattern,
+                limit,
+            )
+        ]
+
+    def candidates(self, row: int) -> Candidates:
+        """The precomputed candidates of an article, closest first."""
+        found = self._one("SELECT candidates FROM related WHERE article = ?", row)
+        return np.frombuffer((found or _missing("related", row))[0], dtype=CANDIDATE)
+
+    def passage(self, chunk_row: int) -> str:
+        """The text of a chunk."""
+        found = self._one(
+            "SELECT substr(text, start + 1, stop - start) FROM chunk JOIN article ON article.row = chunk.article WHERE chunk.row = ?",
+            chunk_row,
+        )
+        return str((found or _missing("chunk", chunk_row))[0])
+
+    def layout(self) -> Layout:
+        """Where the articles lie: read once per release, when the vectors are first needed."""
+        with self._lock:
+            return read_layout(self._connection)
+
+    def counts(self) -> tuple[int, int, int]:
+        """Rows of the tables article, chunk and related."""
+        found = self._one("SELECT (SELECT count(*) FROM article), (SELECT count(*) FROM chunk), (SELECT count(*) FROM related)")
+        return found or (0, 0, 0)
+
+    def _one(self, sql: str, *values: object) -> Any:
+        return next(iter(self._all(sql, *values)), None)
+
+    def _all(self, sql: str, *values: object) -> list[Any]:
+        with self._lock:
+            return self._connection.execute(sql, values).fetchall()
+
+
+def read_layout(connection: sqlite3.Connection) -> Layout:
+    """Read where the articles lie from a catalogue, finished or not."""
+    counts = [count for (count,) in connection.execute("SELECT n_chunks FROM article ORDER BY row")]
+    newest_first = [row for (row,) in connection.execute("SELECT row FROM article ORDER BY published DESC NULLS LAST, id")]
+    tie_order = np.empty(len(counts), dtype=np.int64)
+    tie_order[newest_first] = np.arange(len(counts))
+    return Layout(np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]), tie_order)
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """The inverse of `rfc3339`."""
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _card(found: tuple[int, str, str, str | None, str | None, str | None]) -> Card:
+    row, id_, title, url, published, section = found
+    return Card(row, id_, title, url, parse_time(published), section)
+
+
+def _missing(table: str, row: int) -> Any:
+    raise IndexDamaged(f"the catalogue has no row {row} in table {table} - build the index again")

@@ -1,0 +1,49 @@
+"""Text as it arrives to text as it is stored: the same for an archive, a draft and a page as pasted."""
+
+import re
+import unicodedata
+
+from recommender.errors import InvalidArticle
+
+# C0 and C1 controls but tab and newline; zero-width characters that carry no meaning; byte order mark; soft hyphen.
+# Joiners (U+200C, U+200D) stay: Persian, Hindi and emoji are spelled with them.
+UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff]")
+TAG = re.compile(r"<[^<>]*>")
+BLANK_LINES = re.compile(r"\n[^\S\n]*(?:\n[^\S\n]*)+")
+
+
+def clean_text(text: str) -> str:
+    """NFC, `\\n` line ends, no invisible characters, one blank line between paragraphs.
+
+    Raises:
+        InvalidArticle: `bad_encoding`, the text holds half of a surrogate pair.
+
+    >>> clean_text("Cafe\\u0301\\r\\n\\r\\n\\r\\n\\x00Two\\u200b ")
+    'Café\\n\\nTwo'
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArticle(
+            "bad_encoding", f"character {error.start} is half of a surrogate pair - the text was cut or decoded wrongly; export it as UTF-8"
+        ) from None
+    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return BLANK_LINES.sub("\n\n", UNSEEN.sub("", text)).strip()
+
+
+def clean_line(text: str) -> str:
+    """`clean_text` on one line, for titles and names.
+
+    >>> clean_line("Two\\n lines")
+    'Two lines'
+    """
+    return " ".join(clean_text(text).split())
+
+
+def has_words(text: str) -> bool:
+    """Whether anything is left to read without tags.
+
+    >>> has_words("<p>\\n<br/></p>"), has_words("<p>Yes"), has_words("...")
+    (False, True, False)
+    """
+    return any(character.isalnum() for character in TAG.sub(" ", text))

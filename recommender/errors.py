@@ -1,0 +1,75 @@
+"""Every error Readmore raises, in one tree.
+
+    ReadmoreError
+    ├── InputError              what came in cannot be used
+    │   ├── InvalidArticle      one article: empty text, wrong type, bad URL
+    │   └── TooManyRejects      so many that nothing is published
+    ├── ArticleNotFound         no article of this id or URL in the index
+    ├── ModelError              no model, or not the one the index was built with
+    ├── StorageError            disk full, folder not writable
+    ├── IndexBusy               another build holds the index
+    └── IndexUnusable           the index cannot serve
+        ├── IndexNotFound       there is none
+        ├── IndexDamaged        a file is missing, cut or changed
+        └── FormatUnsupported   written by another version of Readmore
+
+Every message names the value and the cure. `code` is stable: programs read it, people read the message.
+"""
+
+
+class ReadmoreError(Exception):
+    """The root: `except ReadmoreError` catches everything that Readmore raises on purpose."""
+
+    code = "error"
+
+
+class InputError(ReadmoreError):
+    code = "bad_input"
+
+
+class InvalidArticle(InputError):
+    """One article that cannot be used.
+
+    Attributes:
+        code: Stable name of the fault, as in `rejects.jsonl`: `empty_text`, `wrong_type`, `bad_url`, ...
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class TooManyRejects(InputError):
+    code = "too_many_rejects"
+
+
+class ArticleNotFound(ReadmoreError):
+    code = "article_not_found"
+
+
+class ModelError(ReadmoreError):
+    code = "model_error"
+
+
+class StorageError(ReadmoreError):
+    code = "storage_error"
+
+
+class IndexBusy(ReadmoreError):
+    code = "index_busy"
+
+
+class IndexUnusable(ReadmoreError):
+    code = "index_unusable"
+
+
+class IndexNotFound(IndexUnusable):
+    code = "index_not_found"
+
+
+class IndexDamaged(IndexUnusable):
+    code = "index_damaged"
+
+
+class FormatUnsupported(IndexUnusable):
+    code = "format_unsupported"

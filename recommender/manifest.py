@@ -1,0 +1,214 @@
+"""The manifest of a release: what it is, and the sha256 of every file, so that nothing damaged is ever served.
+
+    index_dir/
+      CURRENT                     one line: the name of the release that serves
+      releases/<name>/            manifest.json (written last), chunks.faiss, catalogue.db
+
+`open_release` goes CURRENT -> manifest -> format -> sizes and hashes. When CURRENT or the release it names is
+damaged, the newest sound release serves in its place, and `Release.degraded` says why.
+"""
+
+import hashlib
+import json
+import logging
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from recommender.errors import FormatUnsupported, IndexDamaged, IndexNotFound, IndexUnusable
+
+FORMAT = 1
+"""Version of the files on disk. A reader refuses any other."""
+
+MANIFEST = "manifest.json"
+CURRENT = "CURRENT"
+RELEASES = "releases"
+VECTORS = "chunks.faiss"
+CATALOGUE = "catalogue.db"
+
+CANARIES = (
+    "The council voted on Tuesday to close two of the city's four libraries.",
+    "Shares in the carmaker fell after it cut its forecast for the year.",
+    "A late goal sent the visitors through to the final.",
+    "Researchers have found a protein that slows the spread of the disease.",
+    "The storm brought down power lines and flooded roads along the coast.",
+    "How to bake bread without kneading it",
+    "Der Bundestag hat das Gesetz am Freitag verabschiedet.",
+    "La ministre a présenté sa démission au président.",
+)
+"""Texts whose vectors every release records: another model or tokenizer gives others, and is refused."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """The model a release was built with.
+
+    Attributes:
+        sha256: Fingerprint of the weights.
+        canaries: Vectors of `CANARIES`, (len(CANARIES), dim).
+    """
+
+    name: str
+    sha256: str
+    dim: int
+    max_tokens: int
+    canaries: list[list[float]] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What `manifest.json` holds.
+
+    Attributes:
+        created: RFC 3339 time of the build.
+        files: Every file of the release but the manifest itself, by name.
+    """
+
+    format: int
+    release: str
+    created: str
+    model: ModelCard
+    n_articles: int
+    n_chunks: int
+    n_candidates: int
+    files: dict[str, FileEntry]
+
+    def to_json(self) -> str:
+        """The text of `manifest.json`, with a checksum of itself in it."""
+        fields = asdict(self)
+        return _render({**fields, "checksum": hashlib.sha256(_render(fields).encode()).hexdigest()})
+
+    @classmethod
+    def from_json(cls, text: str, path: Path) -> "Manifest":
+        """Read what `to_json` wrote.
+
+        Raises:
+            IndexDamaged: The text is cut or changed.
+            FormatUnsupported: Another version of Readmore wrote it.
+        """
+        try:
+            fields: dict[str, Any] = json.loads(text)
+            checksum = fields.pop("checksum")
+            version = fields["format"]
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise IndexDamaged(f"{path} is cut or changed - {CURE}") from error
+        intact = _render({**fields, "checksum": checksum}) == text
+        if not intact or hashlib.sha256(_render(fields).encode()).hexdigest() != checksum:
+            raise IndexDamaged(f"{path} is cut or changed - {CURE}")
+        if version != FORMAT:
+            raise FormatUnsupported(
+                f"{path} has format {version}, this version of Readmore reads format {FORMAT} - build the index again with this version"
+            )
+        model = ModelCard(**fields.pop("model"))
+        files = {name: FileEntry(**entry) for name, entry in fields.pop("files").items()}
+        return cls(**fields, model=model, files=files)
+
+
+CURE = "build again with scripts/build_index.py, or restore the file"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A verified release.
+
+    Attributes:
+        degraded: Why this is not the release that CURRENT names; None when it is.
+    """
+
+    folder: Path
+    manifest: Manifest
+    degraded: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+
+def open_release(index_dir: Path) -> Release:
+    """Find and verify the release that serves.
+
+    Raises:
+        IndexNotFound: There is no release in the folder.
+        IndexUnusable: There are releases, and none is sound; the message is of the one that CURRENT names.
+    """
+    folders = release_folders(index_dir)
+    if not folders:
+        raise IndexNotFound(f"no index in {index_dir} - build one: scripts/build_index.py ARTICLES --out {index_dir}")
+    fault: IndexUnusable
+    try:
+        return verify(current_folder(index_dir))
+    except IndexUnusable as error:
+        fault = error
+    for folder in folders:
+        try:
+            release = verify(folder)
+        except IndexUnusable:
+            continue
+        log.warning("%s; release %s serves instead", fault, folder.name)
+        return Release(release.folder, release.manifest, degraded=str(fault))
+    raise fault
+
+
+def release_folders(index_dir: Path) -> list[Path]:
+    """The release folders, newest first; what is being staged has no manifest yet and is not among them."""
+    folders = (path.parent for path in (index_dir / RELEASES).glob(f"*/{MANIFEST}"))
+    return sorted((folder for folder in folders if not folder.name.startswith(".")), reverse=True)
+
+
+def current_folder(index_dir: Path) -> Path:
+    """The folder that CURRENT names.
+
+    Raises:
+        IndexDamaged: CURRENT is missing, empty, or names no release.
+    """
+    pointer = index_dir / CURRENT
+    try:
+        name = pointer.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise IndexDamaged(f"{pointer} cannot be read ({type(error).__name__}) - {CURE}") from error
+    folder = index_dir / RELEASES / name
+    if not name or Path(name).name != name or not folder.is_dir():
+        raise IndexDamaged(f"{pointer} names {name[:80]!r}, which is no release - {CURE}")
+    return folder
+
+
+def verify(folder: Path) -> Release:
+    """Check every byte of a release.
+
+    Raises:
+        IndexDamaged: A file is missing, of another size, or of another hash; the message names it.
+        FormatUnsupported: Another version of Readmore wrote it.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = Manifest.from_json(path.read_text(encoding="utf-8"), path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise IndexDamaged(f"{path} cannot be read ({type(error).__name__}) - {CURE}") from error
+    for name, entry in manifest.files.items():
+        try:
+            found = file_entry(folder / name)
+        except OSError as error:
+            raise IndexDamaged(f"{folder / name} cannot be read ({type(error).__name__}) - {CURE}") from error
+        if found != entry:
+            what = f"has {found.bytes} bytes, not {entry.bytes}" if found.bytes != entry.bytes else "has another sha256"
+            raise IndexDamaged(f"{folder / name} {what} than its manifest says - {CURE}")
+    return Release(folder, manifest)
+
+
+def file_entry(path: Path) -> FileEntry:
+    """Size and sha256 of a file."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return FileEntry(bytes=file.tell(), sha256=digest.hexdigest())
+
+
+def _render(fields: dict[str, Any]) -> str:
+    return json.dumps(fields, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

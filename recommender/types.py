@@ -1,0 +1,152 @@
+"""The words of the library: Article, Chunk, Related, and the array types they travel with."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+"""float32 (n, dim), every row of length 1, so that a dot product is a cosine."""
+
+
+Matrix = NDArray[np.float32]
+"""float32 (n, m), figures of pairs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """One article of an archive, or a draft that is in none.
+
+    Attributes:
+        id: The publisher's own id, unique in the archive.
+        text: Plain text; paragraphs are separated by a blank line.
+        published: Aware, in UTC; None when unknown.
+        lang: BCP 47 code, as the publisher gave it.
+        read_more: Ids of the hand-made "Read more" list, in the editor's order.
+    """
+
+    id: str
+    title: str
+    text: str
+    url: str | None = None
+    published: datetime | None = None
+    section: str | None = None
+    lang: str | None = None
+    read_more: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage of an article, short enough for the model: `article.text[start:end] == chunk.text`."""
+
+    article_id: str
+    position: int
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PassagePair:
+    """The two passages, one of each article, whose embeddings are closest.
+
+    Attributes:
+        query: Passage of the article being read.
+        target: Passage of the article that is suggested.
+    """
+
+    query: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """One line of a related list: the target's card, how close it is, and why.
+
+    Attributes:
+        rank: 1 for the closest.
+        score: In [0, 1]; higher is closer.
+        passages: The best-matching pair of passages.
+        source: Where the line comes from; always "model" so far.
+    """
+
+    id: str
+    rank: int
+    score: float
+    title: str
+    url: str | None
+    published: datetime | None
+    section: str | None
+    passages: PassagePair
+    source: str = "model"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The line as the HTTP answer has it."""
+        return {
+            "id": self.id,
+            "rank": self.rank,
+            "score": self.score,
+            "title": self.title,
+            "url": self.url,
+            "published": rfc3339(self.published),
+            "section": self.section,
+            "source": self.source,
+            "reason": {"passage": {"query": self.passages.query, "target": self.passages.target}},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedList(Sequence[Related]):
+    """What a reader of one article should read next: a sequence of `Related`, closest first.
+
+    Attributes:
+        article_id: The query article; None for a draft.
+        index_version: The release that answered.
+        model: Name of the embedding model.
+    """
+
+    article_id: str | None
+    index_version: str
+    model: str
+    items: tuple[Related, ...]
+
+    @overload
+    def __getitem__(self, index: int) -> Related: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Related, ...]: ...
+    def __getitem__(self, index: int | slice) -> Related | tuple[Related, ...]:
+        return self.items[index]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Related]:
+        return iter(self.items)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(item.id for item in self.items)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The list as the HTTP answer has it, less the request's own id."""
+        answer: dict[str, Any] = {
+            "article_id": self.article_id,
+            "index_version": self.index_version,
+            "model": self.model,
+            "items": [item.as_dict() for item in self.items],
+        }
+        if not self.items:
+            answer["reason"] = "no_candidates"
+        return answer
+
+
+def rfc3339(moment: datetime | None) -> str | None:
+    """`2018-09-11T10:41:00Z`, or None.
+
+    >>> rfc3339(datetime(2018, 9, 11, 10, 41, tzinfo=UTC))
+    '2018-09-11T10:41:00Z'
+    """
+    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

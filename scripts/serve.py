@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+"""Serve an index over HTTP."""
+
+import os
+
+# Set before numpy or torch is imported: with several threads a request, concurrent searches slow each other down.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+from pathlib import Path
+
+import uvicorn
+
+from scripts import command
+from service.app import create_app
+
+EXAMPLES = """\
+  serve.py --index var/demo
+  serve.py --index var/demo --host 0.0.0.0 --port 80
+"""
+
+
+def main(arguments: argparse.Namespace) -> None:
+    app = create_app(arguments.index)
+    address = f"http://{arguments.host}:{arguments.port}"
+    print(f"\n  Readmore serves {arguments.index} on {address}")
+    print(f"  curl '{address}/v1/articles/{app.state.example_id}/related?limit=3'\n", flush=True)
+    uvicorn.run(app, host=arguments.host, port=arguments.port, log_level="warning", server_header=False)
+
+
+if __name__ == "__main__":
+    parser = command.parser(__doc__, EXAMPLES)
+    parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="folder of the index")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: %(default)s)")
+    command.run(main, parser.parse_args())

@@ -1,0 +1,1 @@
+"""HTTP: what the recommender answers, over the wire."""

@@ -1,0 +1,45 @@
+"""The first page: pick an article, see its list, and beside it the list that was made by hand."""
+
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+from starlette.templating import Jinja2Templates
+
+from recommender import Recommender
+from service.requests import known_parameters, stored_id
+
+FOUND = 30
+"""Articles listed for a search."""
+
+templates = Jinja2Templates(Path(__file__).parent / "templates")
+router = APIRouter(include_in_schema=False, dependencies=[Depends(known_parameters)])
+
+
+@router.get("/")
+def home(
+    request: Request,
+    q: Annotated[str, Query(max_length=200)] = "",
+    id: Annotated[str, Query(max_length=512)] = "",  # noqa: A002 - the parameter's public name
+) -> Response:
+    """A page without scripts, so that nothing in an archive can run in it."""
+    recommender: Recommender = request.app.state.recommender
+    catalogue = recommender.catalogue
+    found = catalogue.find(" ".join(q.split()), FOUND)
+    row = catalogue.find_row(stored_id(id)) if id else (found[0].row if found else None)
+    return templates.TemplateResponse(
+        request,
+        "home.html",
+        {
+            "q": q,
+            "found": found,
+            "manifest": recommender.release.manifest,
+            "degraded": recommender.release.degraded,
+            "missing": id if id and row is None else None,
+            "article": None if row is None else catalogue.article(row),
+            "ours": None if row is None else recommender.related_to_row(row, 10),
+            "by_hand": [] if row is None else catalogue.read_more(row),
+        },
+        status_code=404 if id and row is None else 200,
+    )

@@ -1,0 +1,104 @@
+"""Every error in one shape: `application/problem+json` (RFC 9457), one table from errors to statuses."""
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from recommender.errors import ArticleNotFound, IndexUnusable, InvalidArticle, ModelError, ReadmoreError
+
+STATUSES: tuple[tuple[type[ReadmoreError], int], ...] = (
+    (ArticleNotFound, 404),
+    (InvalidArticle, 422),
+    (ModelError, 503),
+    (IndexUnusable, 503),
+)
+"""The first that fits; any other error of ours is a bug, and 500."""
+
+CURES = {
+    404: "no such page - the routes are listed in /openapi.json",
+    405: "this route does not take that method - see the Allow header",
+    500: "something went wrong here, not with the request - try again, and report the request id",
+}
+SHOWN = 100
+"""Characters of what was sent that may be sent back."""
+
+log = logging.getLogger(__name__)
+
+
+def problem(
+    request: Request,
+    status: int,
+    code: str,
+    detail: str,
+    errors: Sequence[dict[str, str]] = (),
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """An error answer.
+
+    Args:
+        code: Stable name, for programs.
+        detail: What is wrong and what to do, for people.
+        errors: For each fault of the input a `pointer` and a `message`.
+    """
+    body: dict[str, Any] = {
+        "type": f"urn:readmore:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "instance": request.url.path[:SHOWN],
+        "code": code,
+        "request_id": request.scope.get("request_id"),
+    }
+    if errors:
+        body["errors"] = list(errors)
+    return Response(orjson.dumps(body), status, headers, "application/problem+json")
+
+
+def install(app: FastAPI) -> None:
+    """Have the app answer every error as a problem."""
+    app.add_exception_handler(ReadmoreError, _ours)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _bug)
+
+
+async def _ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ReadmoreError)  # noqa: S101 - narrows the type; starlette calls this for no other
+    status = next((status for kind, status in STATUSES if isinstance(error, kind)), None)
+    if status is None:
+        return await _bug(request, error)
+    if status == 503:  # the message names folders and hashes: for the log, not for the world
+        log.error("%s", error)
+        return problem(
+            request, status, error.code, "the index or its model cannot serve - see /readyz and the log", headers={"Retry-After": "30"}
+        )
+    return problem(request, status, error.code, str(error))
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    errors = [
+        {"pointer": "/" + "/".join(str(step) for step in fault["loc"])[:SHOWN], "message": str(fault["msg"])[:300]}
+        for fault in error.errors()
+    ]
+    return problem(request, 422, "invalid_request", "; ".join(f"{fault['pointer']}: {fault['message']}" for fault in errors[:3]), errors)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    status = error.status_code
+    code = HTTPStatus(status).name.lower()
+    detail = CURES.get(status, error.detail)
+    return problem(request, status, code, detail, headers=dict(error.headers) if error.headers else None)
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    log.error("request %s failed", request.scope.get("request_id"), exc_info=error)
+    return problem(request, 500, "internal_error", CURES[500])

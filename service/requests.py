@@ -1,0 +1,82 @@
+"""Read what was asked: query parameters without surprises, drafts in either form."""
+
+import difflib
+import unicodedata
+from typing import Any, TypeVar
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+
+from recommender import Article
+from recommender.cleaning import clean_line, clean_text, has_words
+from recommender.errors import InvalidArticle
+from recommender.page import parse_page
+from service.schemas import Draft
+
+Parsed = TypeVar("Parsed", bound=BaseModel)
+
+
+async def known_parameters(request: Request) -> None:
+    """Refuse a parameter that the route does not have, and one that is given twice: a typo must not be ignored."""
+    known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
+    seen: set[str] = set()
+    for name, _ in request.query_params.multi_items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"this route has {', '.join(known) or 'none'}"
+            raise _fault(("query", name), f"unknown parameter - {hint}")
+        if name in seen:
+            raise _fault(("query", name), "given more than once")
+        seen.add(name)
+
+
+def stored_id(given: str) -> str:
+    """An id as the index stores it."""
+    return unicodedata.normalize("NFC", given)
+
+
+async def read_draft(request: Request) -> Article:
+    """The article in the body: a JSON `Draft`, or a page as pasted, as `text/plain`.
+
+    Raises:
+        InvalidArticle: It has no words, or cannot be decoded.
+        HTTPException: 415, another content type.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "text/plain":
+        try:
+            return parse_page((await request.body()).decode("utf-8-sig")).as_article()
+        except UnicodeDecodeError as error:
+            raise InvalidArticle("bad_encoding", f"byte {error.start} is not UTF-8 - send the text as UTF-8") from None
+    draft = await read_json(request, Draft)
+    title, text = clean_line(draft.title), clean_text(draft.text)
+    if not has_words(f"{title} {text}"):
+        raise InvalidArticle("empty_text", "title and text have no words - send at least a sentence")
+    return Article("", title, text, published=draft.published, section=draft.section, lang=draft.lang)
+
+
+async def read_json(request: Request, model: type[Parsed]) -> Parsed:
+    """The body as a pydantic model.
+
+    Raises:
+        HTTPException: 400, not JSON; 415, another content type.
+        RequestValidationError: JSON of another shape.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise HTTPException(415, f"content type {kind[:100]!r} is not taken here - send application/json")
+    try:
+        return model.model_validate_json(await request.body())
+    except ValidationError as error:
+        faults: list[Any] = error.errors(include_url=False, include_context=False, include_input=False)
+        if faults[0]["type"] != "json_invalid":
+            raise RequestValidationError([{**fault, "loc": ("body", *fault["loc"])} for fault in faults]) from None
+        if "surrogate" in faults[0]["msg"]:
+            raise InvalidArticle("bad_encoding", "a string holds half of a surrogate pair - send whole characters") from None
+        raise HTTPException(400, "the body is not JSON - check it with a JSON linter") from None
+
+
+def _fault(loc: tuple[str, ...], message: str) -> RequestValidationError:
+    return RequestValidationError([{"type": "parameter", "loc": loc, "msg": message}])

@@ -1,0 +1,154 @@
+"""The routes of /v1, and the two health routes.
+
+Lists by id are read from the release in microseconds, so those routes are `async` and answer at once. Texts need the
+model: they wait for it on a thread of their own, and never hold up a list by id.
+"""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.responses import Response
+
+from recommender import Recommender, RelatedList
+from recommender.embedding import similarity_matrix
+from recommender.errors import ArticleNotFound, InvalidArticle
+from recommender.ranking import DECIMALS
+from service.requests import known_parameters, read_draft, read_json, stored_id
+from service.schemas import Draft, Health, IndexAnswer, Problem, RelatedAnswer, SimilarityAnswer, Texts
+
+Limit = Annotated[int, Query(ge=1, le=50, description="length of the list")]
+Id = Annotated[str, Path(min_length=1, max_length=512, description="the publisher's id; slashes may stay as they are")]
+PROBLEM: dict[str, Any] = {"model": Problem, "content": {"application/problem+json": {}}}
+
+router = APIRouter(dependencies=[Depends(known_parameters)])
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return dict.fromkeys(statuses, PROBLEM)
+
+
+def _recommender(request: Request) -> Recommender:
+    found: Recommender = request.app.state.recommender
+    return found
+
+
+Index = Annotated[Recommender, Depends(_recommender)]
+
+
+@router.head("/v1/articles/{article_id:path}/related", include_in_schema=False)
+@router.get("/v1/articles/{article_id:path}/related", response_model=RelatedAnswer, responses=problems(404, 422))
+async def related(request: Request, recommender: Index, article_id: Id, limit: Limit = 5) -> Response:
+    """The related list of an article of the index."""
+    return _list(request, recommender.related_to_row(_row(recommender, article_id), limit))
+
+
+@router.head("/v1/related", include_in_schema=False)
+@router.get("/v1/related", response_model=RelatedAnswer, responses=problems(404, 422))
+async def related_by_url(
+    request: Request,
+    recommender: Index,
+    url: Annotated[str | None, Query(min_length=1, max_length=8192)] = None,
+    id: Annotated[str | None, Query(min_length=1, max_length=512)] = None,  # noqa: A002 - the parameter's public name
+    limit: Limit = 5,
+) -> Response:
+    """The same, for pages that know only their URL; `id` in place of `url` takes any id."""
+    if (url is None) == (id is None):
+        raise RequestValidationError([{"type": "parameter", "loc": ("query", "url"), "msg": "give either url or id"}])
+    row = recommender.catalogue.row_of_url(url) if url is not None else _row(recommender, str(id))
+    return _list(request, recommender.related_to_row(row, limit))
+
+
+@router.post(
+    "/v1/related",
+    response_model=RelatedAnswer,
+    responses=problems(400, 413, 415, 422, 503),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": Draft.model_json_schema()},
+                "text/plain": {"schema": {"type": "string", "description": "a page as pasted from a site"}},
+            },
+        }
+    },
+)
+async def related_to_draft(request: Request, recommender: Index, limit: Limit = 5) -> Response:
+    """The related list of a text that is not in the index. It is stored and logged nowhere."""
+    draft = await read_draft(request)
+    return _list(request, await _in_text_lane(request, recommender.related_to, draft, limit), {"Cache-Control": "no-store"})
+
+
+@router.post(
+    "/v1/similarity",
+    response_model=SimilarityAnswer,
+    response_model_exclude_none=True,
+    responses=problems(400, 413, 415, 422, 503),
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": Texts.model_json_schema()}}}},
+)
+async def similarity(request: Request, recommender: Index) -> Response:
+    """Semantic similarity of texts, in [0, 1]; higher is closer."""
+    sent = await read_json(request, Texts)
+    texts = sent.texts if sent.texts is not None else [str(sent.a), str(sent.b)]
+    empty = next((place for place, text in enumerate(texts) if not text.strip()), None)
+    if empty is not None:
+        raise InvalidArticle("empty_text", f"text {empty} of {len(texts)} has no words - send at least a word")
+    matrix = await _in_text_lane(request, lambda: similarity_matrix(texts, recommender.embedder))
+    scores = [[round(float(score), DECIMALS) for score in row] for row in matrix]
+    answer = {"scores": scores} if sent.texts is not None else {"score": scores[0][1]}
+    return _json(request, {"model": recommender.release.manifest.model.name, **answer}, {"Cache-Control": "no-store"})
+
+
+@router.get("/v1/index", response_model=IndexAnswer, responses=problems(422))
+async def index(recommender: Index) -> IndexAnswer:
+    """The release that serves."""
+    manifest = recommender.release.manifest
+    created = datetime.fromisoformat(manifest.created)
+    return IndexAnswer(
+        index_version=manifest.release,
+        created=created,
+        age_s=int((datetime.now(UTC) - created).total_seconds()),
+        model={"name": manifest.model.name, "sha256": manifest.model.sha256, "dim": manifest.model.dim},  # type: ignore[arg-type]
+        n_articles=manifest.n_articles,
+        n_chunks=manifest.n_chunks,
+        degraded=recommender.release.degraded,
+    )
+
+
+@router.get("/livez", response_model=Health, response_model_exclude_none=True)
+async def livez() -> Health:
+    """The process answers; nothing else is touched."""
+    return Health(status="alive")
+
+
+@router.get("/readyz", response_model=Health, response_model_exclude_none=True)
+async def readyz(recommender: Index) -> Health:
+    """A verified release serves; a degraded one says why it is not the newest."""
+    degraded = recommender.release.degraded
+    return Health(status="degraded" if degraded else "ready", index_version=recommender.release.name, detail=degraded)
+
+
+def _row(recommender: Recommender, article_id: str) -> int:
+    row = recommender.catalogue.find_row(stored_id(article_id))
+    if row is None:
+        raise ArticleNotFound(
+            f"no article with id {article_id[:100]!r} in index {recommender.release.name} - check the id, or build the index again"
+        )
+    return row
+
+
+async def _in_text_lane(request: Request, call: Any, *arguments: Any) -> Any:
+    lane: ThreadPoolExecutor = request.app.state.text_lane
+    return await asyncio.get_running_loop().run_in_executor(lane, call, *arguments)
+
+
+def _list(request: Request, found: RelatedList, headers: dict[str, str] | None = None) -> Response:
+    return _json(request, found.as_dict(), headers)
+
+
+def _json(request: Request, answer: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    return Response(orjson.dumps({**answer, "request_id": request.scope["request_id"]}), 200, headers, "application/json")
