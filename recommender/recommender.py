@@ -1,6 +1,7 @@
 """The face of the library: open an index, ask what to read next."""
 
-import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -18,8 +19,6 @@ from recommender.vector_index import FlatIndex, VectorIndex
 
 CANARY_COSINE = 0.99
 """A canary's vector and the recorded one are at least so close; processors differ in the sixth decimal."""
-
-log = logging.getLogger(__name__)
 
 
 class Recommender:
@@ -79,11 +78,8 @@ class Recommender:
     def related_to_row(self, row: int, limit: int = 5) -> RelatedList:
         """`related`, for an article whose row is known."""
         self._check_limit(limit)
-        items = [
-            self._item(place, candidate, self.catalogue.passage(int(candidate["query_chunk"])))
-            for place, candidate in enumerate(self.catalogue.candidates(row)[:limit], start=1)
-        ]
-        return self._list(self.catalogue.card(row).id, items)
+        candidates = self.catalogue.candidates(row)
+        return self._list(self.catalogue.card(row).id, candidates, self.catalogue.passage, limit)
 
     def related_to(self, article: Article, limit: int = 5) -> RelatedList:
         """The related list of a text that is not in the index: a draft, a page of another site.
@@ -98,9 +94,9 @@ class Recommender:
         self._check_limit(limit)
         chunks, vectors = embed_articles([article], self.embedder)[0]
         own_row = self.catalogue.find_row(article.id)
-        candidates: Candidates = rank([vectors], self._vectors, self._layout, limit, [own_row])[0]
-        items = [self._item(place, candidate, chunks[candidate["query_chunk"]].text) for place, candidate in enumerate(candidates, start=1)]
-        return self._list(article.id or None, items)
+        depth = self.release.manifest.n_candidates
+        candidates = rank([vectors], self._vectors, self._layout, depth, [own_row])[0]
+        return self._list(article.id or None, candidates, lambda position: chunks[position].text, limit)
 
     def similarity(self, a: str, b: str) -> float:
         """Semantic similarity of two texts, with the index's model; see `recommender.similarity`."""
@@ -137,20 +133,19 @@ class Recommender:
         if not 1 <= limit <= most:
             raise ValueError(f"limit is {limit}, it must be 1 to {most}")
 
-    def _item(self, place: int, candidate: np.void, query_passage: str) -> Related:
-        card = self.catalogue.card(int(candidate["article"]))
-        return Related(
-            id=card.id,
-            rank=place,
-            score=round(float(candidate["score"]), DECIMALS),
-            title=card.title,
-            url=card.url,
-            published=card.published,
-            section=card.section,
-            passages=PassagePair(query_passage, self.catalogue.passage(int(candidate["target_chunk"]))),
-        )
-
-    def _list(self, article_id: str | None, items: list[Related]) -> RelatedList:
+    def _list(self, article_id: str | None, candidates: Candidates, query_passage: Callable[[int], str], limit: int) -> RelatedList:
+        """The first `limit` candidates that may be shown, with all that a page needs of them."""
+        now = datetime.now(UTC)
+        items: list[Related] = []
+        for candidate in candidates:
+            card = self.catalogue.card(int(candidate["article"]))
+            if card.published is not None and card.published > now:  # under embargo
+                continue
+            passages = PassagePair(query_passage(int(candidate["query_chunk"])), self.catalogue.passage(int(candidate["target_chunk"])))
+            score = round(float(candidate["score"]), DECIMALS)
+            items.append(Related(card.id, len(items) + 1, score, card.title, card.url, card.published, card.section, passages))
+            if len(items) == limit:
+                break
         return RelatedList(article_id, self.release.name, self.release.manifest.model.name, tuple(items))
 
 

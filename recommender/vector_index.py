@@ -56,7 +56,11 @@ class FlatIndex:
     """
 
     def __init__(self, index: "faiss.IndexFlatIP") -> None:
+        import faiss
+
         self._index = index
+        # FAISS's own memory, seen as an array: reading rows from it is several times faster than `reconstruct_batch`.
+        self._stored: Vectors = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d).reshape(-1, index.d)
 
     @classmethod
     def build(cls, vectors: Vectors) -> "FlatIndex":
@@ -118,7 +122,7 @@ class FlatIndex:
 
     def vectors(self, rows: Rows) -> Vectors:
         """See `VectorIndex.vectors`."""
-        return np.asarray(self._index.reconstruct_batch(rows), dtype=np.float32)
+        return self._stored[rows]
 
 
 def check_unit(vectors: Vectors) -> None:

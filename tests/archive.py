@@ -1,0 +1,47 @@
+"""Archives for tests: articles of several chunks each, about a few subjects, from a fixed seed."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+SUBJECTS = {
+    "harbour": "ship pier crane cargo tide captain dock ferry anchor sailor lighthouse buoy",
+    "election": "vote ballot candidate poll party campaign mandate coalition debate turnout recount ward",
+    "garden": "soil seed pruning rose compost hedge tulip orchard bee lawn shade root",
+    "railway": "train signal platform timetable conductor track tunnel freight junction fare carriage delay",
+}
+COMMON = ["the", "city", "said", "people", "this", "year", "will", "more", "after", "new"]
+
+
+def records(n: int = 40, seed: int = 7) -> list[dict[str, Any]]:
+    """Articles of 2 to 9 sentences, most with a date and a hand-made list of their own subject."""
+    chance = random.Random(seed)
+    made: list[dict[str, Any]] = []
+    for number in range(n):
+        subject = list(SUBJECTS)[number % len(SUBJECTS)]
+        own, other = SUBJECTS[subject].split(), SUBJECTS[chance.choice(list(SUBJECTS))].split()
+        sentences = []
+        for _ in range(chance.randint(2, 9)):
+            words = chance.choices(own, k=5) + chance.choices(other, k=2) + chance.choices(COMMON, k=4)
+            chance.shuffle(words)
+            sentences.append(" ".join(words).capitalize() + ".")
+        made.append(
+            {
+                "id": f"{subject}-{number}",
+                "title": f"{subject.capitalize()} {chance.choice(own)} number {number}",
+                "text": "\n\n".join(sentences),
+                "url": f"https://example.org/{subject}/{number}",
+                "published": f"20{10 + number % 12}-03-{1 + number % 28:02d}T08:00:00Z" if number % 7 else None,
+                "section": subject,
+                "lang": "en",
+                "read_more": [f"{subject}-{other}" for other in range(number % 4, n, 4) if other != number][:2],
+            }
+        )
+    return made
+
+
+def write_jsonl(path: Path, lines: list[dict[str, Any] | str]) -> Path:
+    """Records as JSON, strings as they are."""
+    path.write_text("".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines), encoding="utf-8")
+    return path
