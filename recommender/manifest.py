@@ -175,7 +175,7 @@ def current_folder(index_dir: Path) -> Path:
     except (OSError, UnicodeDecodeError) as error:
         raise IndexDamaged(f"{pointer} cannot be read ({type(error).__name__}) - {CURE}") from error
     folder = index_dir / RELEASES / name
-    if not name or Path(name).name != name or not folder.is_dir():
+    if Path(name).name != name or name in ("", "..") or not folder.is_dir():
         raise IndexDamaged(f"{pointer} names {name[:80]!r}, which is no release - {CURE}")
     return folder
 

@@ -1,5 +1,6 @@
 """What happens to every request before the app sees it: a name for it, and a limit to its size."""
 
+import logging
 import secrets
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -7,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.problems import problem
+from service.problems import bug, problem
 
 MAX_BODY = 1 << 20
 TOO_LARGE = f"the body is larger than {MAX_BODY} bytes - send less text"
@@ -19,8 +20,14 @@ SECURITY_HEADERS = {
 }
 
 
+log = logging.getLogger(__name__)
+
+
 class RequestName:
-    """Gives every request an id, which the answer and the log carry; sets the security headers."""
+    """Gives every request an id, which the answer and the log carry; sets the security headers.
+
+    It stands outermost, so an error that nobody foresaw is answered here, with the same headers.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -31,19 +38,32 @@ class RequestName:
             return
         scope["request_id"] = secrets.token_hex(8)
 
+        started = False
+
         async def named(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = scope["request_id"]
                 for name, text in SECURITY_HEADERS.items():
                     headers.setdefault(name, text)
             await send(message)
 
-        await self.app(scope, receive, named)
+        try:
+            await self.app(scope, receive, named)
+        except Exception:  # of any kind: it is logged here, and the answer tells nothing of it
+            log.exception("request %s failed", scope["request_id"])
+            if started:
+                raise
+            await bug(Request(scope))(scope, receive, named)
 
 
 class BodyLimit:
-    """Refuses bodies over `MAX_BODY`, whether or not they say how long they are."""
+    """Refuses bodies over `MAX_BODY`, whether or not they say how long they are.
+
+    Starlette's own limit answers in plain text; this one answers as every other error.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -19,13 +19,16 @@ STATUSES: tuple[tuple[type[ReadmoreError], int], ...] = (
     (ModelError, 503),
     (IndexUnusable, 503),
 )
-"""The first that fits; any other error of ours is a bug, and 500."""
+"""The first that fits; any other error of ours is a bug."""
 
 CURES = {
     404: "no such page - the routes are listed in /openapi.json",
     405: "this route does not take that method - see the Allow header",
     500: "something went wrong here, not with the request - try again, and report the request id",
 }
+TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""Names that RFC 9110 gave after Python 3.11 was made."""
+
 SHOWN = 100
 """Characters of what was sent that may be sent back."""
 
@@ -49,7 +52,7 @@ def problem(
     """
     body: dict[str, Any] = {
         "type": f"urn:readmore:{code}",
-        "title": HTTPStatus(status).phrase,
+        "title": _title(status),
         "status": status,
         "detail": detail,
         "instance": request.url.path[:SHOWN],
@@ -66,14 +69,13 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ReadmoreError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _bug)
 
 
 async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, ReadmoreError)  # noqa: S101 - narrows the type; starlette calls this for no other
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), None)
     if status is None:
-        return await _bug(request, error)
+        raise error
     if status == 503:  # the message names folders and hashes: for the log, not for the world
         log.error("%s", error)
         return problem(
@@ -94,11 +96,15 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     status = error.status_code
-    code = HTTPStatus(status).name.lower()
+    code = _title(status).lower().replace(" ", "_")
     detail = CURES.get(status, error.detail)
     return problem(request, status, code, detail, headers=dict(error.headers) if error.headers else None)
 
 
-async def _bug(request: Request, error: Exception) -> Response:
-    log.error("request %s failed", request.scope.get("request_id"), exc_info=error)
+def bug(request: Request) -> Response:
+    """The answer to an error that nobody foresaw; the middleware sends it."""
     return problem(request, 500, "internal_error", CURES[500])
+
+
+def _title(status: int) -> str:
+    return TITLES.get(status) or HTTPStatus(status).phrase

@@ -73,7 +73,7 @@ async def read_json(request: Request, model: type[Parsed]) -> Parsed:
         faults: list[Any] = error.errors(include_url=False, include_context=False, include_input=False)
         if faults[0]["type"] != "json_invalid":
             raise RequestValidationError([{**fault, "loc": ("body", *fault["loc"])} for fault in faults]) from None
-        if "surrogate" in faults[0]["msg"]:
+        if any(sign in faults[0]["msg"] for sign in ("surrogate", "hex escape")):
             raise InvalidArticle("bad_encoding", "a string holds half of a surrogate pair - send whole characters") from None
         raise HTTPException(400, "the body is not JSON - check it with a JSON linter") from None
 

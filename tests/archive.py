@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def records(n: int = 40, seed: int = 7) -> list[dict[str, Any]]:
     return made
 
 
-def write_jsonl(path: Path, lines: list[dict[str, Any] | str]) -> Path:
+def write_jsonl(path: Path, lines: Sequence[dict[str, Any] | str]) -> Path:
     """Records as JSON, strings as they are."""
     path.write_text("".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines), encoding="utf-8")
     return path

@@ -28,7 +28,7 @@ def shared(name: str) -> Path:
 def index_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An index of 40 articles of several chunks each. Read only: tests that change files copy it."""
     folder = tmp_path_factory.mktemp("index")
-    build_index([str(write_jsonl(folder / "archive.jsonl", [*records()]))], folder / "index", HashEmbedder())
+    build_index([str(write_jsonl(folder / "archive.jsonl", records()))], folder / "index", HashEmbedder())
     return folder / "index"
 
 

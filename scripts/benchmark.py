@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""Time a build from nothing and the answers of the index it makes."""
+
+import argparse
+import json
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from index.build import Report, build_index
+from recommender import Article, Recommender
+from recommender.embedding import bundled_embedder
+from scripts import command
+
+EXAMPLES = """\
+  benchmark.py pydoc-topics
+  benchmark.py archive.jsonl --json
+"""
+LISTS = 2_000
+DRAFTS = 20
+
+
+def main(arguments: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        first = build_index(arguments.inputs, Path(folder), bundled_embedder())
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        again = build_index(arguments.inputs, Path(folder), bundled_embedder())
+        start = time.perf_counter()
+        with Recommender.open(folder) as recommender:
+            opened = time.perf_counter() - start
+            figures = {
+                **_build_figures(first),
+                "peak memory, MB": peak,
+                "second build, nothing changed, s": round(sum(again.seconds.values()), 2),
+                "open and verify, ms": round(1000 * opened, 1),
+                **_answer_figures(recommender),
+            }
+    if arguments.json:
+        print(json.dumps(figures))
+    else:
+        print("\n".join(f"| {name} | {figure:,} |" for name, figure in figures.items()))
+
+
+def _build_figures(report: Report) -> dict[str, float]:
+    total = sum(report.seconds.values())
+    return {
+        "articles": report.n_articles,
+        "chunks": report.n_chunks,
+        "chunks truncated": report.n_truncated,
+        **{f"{stage}, s": seconds for stage, seconds in report.seconds.items()},
+        "articles/s": round(report.n_articles / total, 2),
+        "chunks embedded/s": round(report.n_chunks / report.seconds["embed"], 1),
+        "release on disk, MB": round(report.bytes / 1e6, 1),
+    }
+
+
+def _answer_figures(recommender: Recommender) -> dict[str, float]:
+    n_articles = recommender.release.manifest.n_articles
+    rows = [place % n_articles for place in range(LISTS)]
+    articles = [recommender.catalogue.article(row) for row in rows[:DRAFTS]]
+    drafts = [Article("", article.title, " ".join(article.text.split()[:300])) for article in articles]
+    recommender.related_to(drafts[0])  # loads the model and the vectors
+    return {
+        "list by id, five lines, us (median)": round(1e6 * _median(recommender.related_to_row, rows), 0),
+        "list of a draft of 300 words, ms (median)": round(1e3 * _median(recommender.related_to, drafts), 1),
+    }
+
+
+def _median(call: Callable[[Any], object], asked: Sequence[object]) -> float:
+    """Median seconds of a call."""
+    taken = []
+    for one in asked:
+        start = time.perf_counter()
+        call(one)
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken)
+
+
+if __name__ == "__main__":
+    parser = command.parser(__doc__, EXAMPLES)
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="what build_index.py takes")
+    parser.add_argument("--json", action="store_true", help="print JSON in place of a table")
+    command.run(main, parser.parse_args())

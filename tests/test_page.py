@@ -1,0 +1,116 @@
+"""A page as pasted: what is the article, and what stands around it."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recommender.errors import InvalidArticle
+from recommender.page import parse_page
+from tests.conftest import shared
+
+PAGE = """Springfield, Friday 3 May 2024
+
+Old bridge reopens after a year
+
+Traffic is back on the river crossing that was closed for repairs
+
+Cars on the bridge on its first day. Photo: City
+Cars on the bridge on its first day. Photo: City
+
+The bridge was opened by the mayor on Friday.
+
+“We are proud,” she said.
+
+
+Read more:
+
+Why the bridge was closed
+
+- Who pays for the repairs?
+
+* Ferry service ends on Sunday
+
+
+The repairs took a year.
+
+Read more: Where to park in the old town
+
+They cost more than planned.
+
+Updated: May 4, 2024 9:05 PM"""
+
+
+def test_the_parts_of_a_page() -> None:
+    page = parse_page(PAGE)
+    assert page.title == "Old bridge reopens after a year"
+    assert page.standfirst == "Traffic is back on the river crossing that was closed for repairs"
+    assert page.body.split("\n\n") == [
+        "The bridge was opened by the mayor on Friday.",
+        "“We are proud,” she said.",
+        "The repairs took a year.",
+        "They cost more than planned.",
+    ]
+    assert page.captions == ("Cars on the bridge on its first day. Photo: City",)
+    assert page.updated == datetime(2024, 5, 4, 21, 5, tzinfo=UTC)
+    assert page.read_more == (
+        "Why the bridge was closed",
+        "Who pays for the repairs?",
+        "Ferry service ends on Sunday",
+        "Where to park in the old town",
+    )
+    assert page.as_article("x").text == f"{page.standfirst}\n\n{page.body}"
+    assert page.as_article("x").published == page.updated
+
+
+def test_the_customers_sample() -> None:
+    page = parse_page(shared("sample-page.txt").read_text(encoding="utf-8"))
+    assert page.title.startswith("US in ")
+    assert page.title.endswith("second meeting between Trump and Kim")
+    assert page.standfirst.startswith("White House press secretary")
+    assert page.body.startswith("North Korean leader Kim Jong-un requested")
+    assert page.body.endswith("according to a Washington Post report.")
+    assert "torch parade" not in page.text
+    assert "Read more" not in page.text
+    assert "UAE" not in page.text
+    assert "Updated" not in page.text
+    assert len(page.body.split("\n\n")) == 15
+    assert page.updated == datetime(2018, 9, 11, 10, 41, tzinfo=UTC)
+    assert [title.split()[0] for title in page.read_more] == ["North", "North", "Trump"]
+    assert not any(title in page.text for title in page.read_more)
+
+
+@pytest.mark.parametrize(
+    ("pasted", "title", "body"),
+    [
+        ("A title\n\nA sentence.", "A title", "A sentence."),
+        ("A title\r\n\r\nA sentence.\r\n", "A title", "A sentence."),
+        ("\ufeffA title\n\nRelated work is hard.", "A title", "Related work is hard."),
+        ("A title\n\nRead more often.\n\nIt helps.", "A title", "Read more often.\n\nIt helps."),
+        ("A title\n\nUpdated rules apply from May 4, 2024.", "A title", "Updated rules apply from May 4, 2024."),
+        ("A title\n\nText.\n\nRead more:", "A title", "Text.\n\nRead more:"),
+    ],
+)
+def test_what_looks_like_furniture_but_is_text_stays(pasted: str, title: str, body: str) -> None:
+    page = parse_page(pasted)
+    assert (page.title, page.body, page.read_more) == (title, body, ())
+
+
+@pytest.mark.parametrize("pasted", ["", " \n\n\t", "A title alone", "...\n\n---"])
+def test_a_page_without_text_is_refused(pasted: str) -> None:
+    with pytest.raises(InvalidArticle) as caught:
+        parse_page(pasted)
+    assert caught.value.code == "empty_text"
+
+
+@given(st.lists(st.sampled_from([*PAGE.split("\n"), "", "Related", "See also:", "1 May 2024"]) | st.text(max_size=30)).map("\n".join))
+def test_any_text_is_taken_apart_or_refused_and_nothing_is_invented(pasted: str) -> None:
+    try:
+        page = parse_page(pasted)
+    except InvalidArticle:
+        return
+    given_words = set("".join(c if c.isalnum() else " " for c in pasted).split())
+    for part in (page.title, page.text, *page.captions, *page.read_more):
+        ascii_words = {word for word in "".join(c if c.isalnum() else " " for c in part).split() if word.isascii()}
+        assert all(any(word in given for given in given_words) for word in ascii_words)

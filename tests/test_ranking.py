@@ -1,0 +1,91 @@
+"""The ranking equals a plain, slow reading of its definition: every article, every chunk, no shortcuts."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recommender.catalogue import Layout
+from recommender.ranking import DECIMALS, rank
+from recommender.types import Vectors
+from recommender.vector_index import FlatIndex
+
+Ranked = list[tuple[int, float]]
+
+
+def brute_force(query: Vectors, articles: list[Vectors], tie_order: list[int], limit: int, own_row: int | None) -> Ranked:
+    """The definition in the module's docstring, word for word."""
+    scored = []
+    for row, target in enumerate(articles):
+        if row == own_row:
+            continue
+        there = float(np.mean([max(float(q @ t) for t in target) for q in query]))
+        back = float(np.mean([max(float(q @ t) for q in query) for t in target]))
+        scored.append((row, min(max(round((there + back) / 2, DECIMALS), 0.0), 1.0)))
+    return sorted(scored, key=lambda line: (-line[1], tie_order[line[0]]))[:limit]
+
+
+def archive(sizes: list[int], seed: int, spread: float) -> list[Vectors]:
+    """Articles around a few directions; a small spread makes near-duplicates, and so ties and long fetches."""
+    chance = np.random.default_rng(seed)
+    centres = chance.standard_normal((3, 8))
+    made = []
+    for size in sizes:
+        vectors = centres[chance.integers(3)] + spread * chance.standard_normal((size, 8))
+        made.append((vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32))
+    return made
+
+
+def close_enough(found: Ranked, expected: Ranked) -> bool:
+    """The same list, where sums in another order may round the last place differently."""
+    if [row for row, _ in found] == [row for row, _ in expected]:
+        return all(abs(a - b) < 2 * 10.0**-DECIMALS for (_, a), (_, b) in zip(found, expected, strict=True))
+    return all(abs(a - b) < 2 * 10.0**-DECIMALS for (_, a), (_, b) in zip(found, expected, strict=True)) and len(found) == len(expected)
+
+
+@given(
+    st.lists(st.integers(1, 9), min_size=1, max_size=40),
+    st.integers(0, 10_000),
+    st.sampled_from([0.0, 0.01, 0.3, 1.0]),
+    st.integers(1, 12),
+)
+def test_equals_brute_force(sizes: list[int], seed: int, spread: float, limit: int) -> None:
+    articles = archive(sizes, seed, spread)
+    tie_order = np.random.default_rng(seed).permutation(len(articles))
+    layout = Layout(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), tie_order)
+    index = FlatIndex.build(np.concatenate(articles))
+    found = rank(articles, index, layout, limit, range(len(articles)))
+    for row, candidates in enumerate(found):
+        expected = brute_force(articles[row], articles, tie_order.tolist(), limit, row)
+        got = [(int(line["article"]), round(float(line["score"]), DECIMALS)) for line in candidates]
+        assert row not in [article for article, _ in got]
+        assert close_enough(got, expected), (got, expected)
+        for line in candidates:
+            cosines = articles[row] @ articles[line["article"]].T
+            chosen = cosines[line["query_chunk"], line["target_chunk"] - layout.offsets[line["article"]]]
+            assert chosen >= cosines.max() - 1e-6, "not the best-matching pair"
+
+
+def test_one_article_with_all_the_closest_chunks_does_not_crowd_the_others_out() -> None:
+    """The first fetch brings nothing but chunks of one long article; the list must be full all the same."""
+    query = np.eye(1, 8, dtype=np.float32)
+    long = np.repeat(query, 500, axis=0)
+    others = archive([1] * 10, seed=3, spread=1.0)
+    articles = [long, *others]
+    layout = Layout(np.concatenate([[0], np.cumsum([len(article) for article in articles])]), np.arange(11))
+    found = rank([query], FlatIndex.build(np.concatenate(articles)), layout, 5, [None])[0]
+    assert found["article"].tolist() == [row for row, _ in brute_force(query, articles, list(range(11)), 5, None)]
+    assert len(set(found["article"].tolist())) == 5
+    assert found["article"][0] == 0
+
+
+def test_equal_scores_go_by_tie_order() -> None:
+    articles = [np.eye(1, 4, dtype=np.float32)] * 6
+    tie_order = np.array([3, 5, 0, 2, 4, 1])
+    found = rank([articles[0]], FlatIndex.build(np.concatenate(articles)), Layout(np.arange(7), tie_order), 6, [None])[0]
+    assert found["article"].tolist() == [2, 5, 3, 0, 4, 1]
+    assert set(found["score"].tolist()) == {1.0}
+
+
+def test_an_article_alone_has_no_list() -> None:
+    article = np.eye(2, 4, dtype=np.float32)
+    assert len(rank([article], FlatIndex.build(article), Layout(np.array([0, 2]), np.array([0])), 5, [0])[0]) == 0

@@ -1,0 +1,387 @@
+"""The HTTP service, through the real app factory: answers, refusals, and what must not happen."""
+
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from index.build import build_index
+from recommender import Recommender
+from recommender.errors import IndexNotFound
+from recommender.manifest import current_folder
+from recommender.types import Vectors
+from service.app import create_app
+from service.middleware import MAX_BODY
+from service.schemas import Problem, RelatedAnswer, SimilarityAnswer
+from tests.archive import records, write_jsonl
+from tests.conftest import shared
+from tests.hash_embedder import HashEmbedder
+
+
+def assert_problem(answer: Any, status: int, code: str) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = answer.json()
+    Problem.model_validate(body)
+    assert (body["status"], body["code"]) == (status, code)
+    assert body["request_id"] == answer.headers["x-request-id"]
+    assert len(answer.content) < 3000
+    return body
+
+
+def test_a_list_by_id_is_the_librarys(client: TestClient, recommender: Recommender) -> None:
+    for record in records():
+        answer = client.get(f"/v1/articles/{record['id']}/related?limit=7")
+        assert answer.status_code == 200
+        body = answer.json()
+        RelatedAnswer.model_validate(body)
+        expected = recommender.related(record["id"], 7).as_dict()
+        assert {**expected, "request_id": body["request_id"]} == body
+
+
+def test_a_list_by_url_or_by_id_in_the_query(client: TestClient) -> None:
+    expected = client.get("/v1/articles/harbour-0/related").json()["items"]
+    assert len(expected) == 5
+    assert client.get("/v1/related", params={"url": "https://example.org/harbour/0"}).json()["items"] == expected
+    assert client.get("/v1/related", params={"id": "harbour-0"}).json()["items"] == expected
+    assert_problem(client.get("/v1/related", params={"url": "https://example.org/nothing"}), 404, "article_not_found")
+    assert_problem(client.get("/v1/related", params={"url": "u", "id": "harbour-0"}), 422, "invalid_request")
+    assert_problem(client.get("/v1/related"), 422, "invalid_request")
+
+
+def test_head_is_get_without_the_body(client: TestClient) -> None:
+    answer = client.head("/v1/articles/harbour-0/related")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_a_draft_as_json(client: TestClient, recommender: Recommender) -> None:
+    stored = recommender.catalogue.article(recommender.catalogue.row("garden-2"))
+    answer = client.post("/v1/related?limit=3", json={"title": stored.title, "text": stored.text})
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    body = answer.json()
+    RelatedAnswer.model_validate(body)
+    assert body["article_id"] is None
+    assert [item["id"] for item in body["items"]] == ["garden-2", *recommender.related("garden-2", 2).ids]
+
+
+def test_a_draft_as_a_pasted_page(client: TestClient) -> None:
+    page = "Ship at the pier\n\nCaptain ferry dock, cargo tide crane anchor sailor buoy.\n\nRead more:\n\nSoil seed rose compost\n"
+    answer = client.post("/v1/related", content=page, headers={"content-type": "text/plain; charset=utf-8"})
+    assert answer.status_code == 200
+    first = answer.json()["items"][0]
+    assert first["section"] == "harbour"
+    assert "Soil" not in first["reason"]["passage"]["query"]
+
+
+def test_the_customers_sample_page_over_http(demo_index: Path) -> None:
+    page = shared("sample-page.txt").read_bytes()
+    with TestClient(create_app(demo_index)) as client:
+        answer = client.post("/v1/related", content=page, headers={"content-type": "text/plain"})
+    assert answer.status_code == 200
+    RelatedAnswer.model_validate(answer.json())
+    assert len(answer.json()["items"]) == 5
+
+
+def test_similarity(client: TestClient, recommender: Recommender) -> None:
+    a, b, c = "ship pier crane", "ship pier dock", "vote ballot poll"
+    pair = client.post("/v1/similarity", json={"a": a, "b": b}).json()
+    SimilarityAnswer.model_validate(pair)
+    assert pair["score"] == pytest.approx(recommender.similarity(a, b), abs=1e-4)
+    matrix = client.post("/v1/similarity", json={"texts": [a, b, c]}).json()
+    SimilarityAnswer.model_validate(matrix)
+    assert [row[place] for place, row in enumerate(matrix["scores"])] == [1.0, 1.0, 1.0]
+    assert matrix["scores"][0][1] == matrix["scores"][1][0] == pair["score"] > matrix["scores"][0][2]
+
+
+def test_the_index_and_health(client: TestClient, recommender: Recommender) -> None:
+    about = client.get("/v1/index").json()
+    manifest = recommender.release.manifest
+    assert (about["index_version"], about["n_articles"], about["n_chunks"]) == (manifest.release, 40, manifest.n_chunks)
+    assert about["model"] == {"name": "hash", "sha256": "f" * 64, "dim": 32}
+    assert about["age_s"] >= 0
+    assert client.get("/livez").json() == {"status": "alive"}
+    assert client.get("/readyz").json() == {"status": "ready", "index_version": manifest.release}
+
+
+def test_a_degraded_index_says_why(tmp_path: Path) -> None:
+    for number in (10, 20):
+        build_index([str(write_jsonl(tmp_path / "a.jsonl", records(number)))], tmp_path / "index", HashEmbedder())
+    (current_folder(tmp_path / "index") / "catalogue.db").write_bytes(b"broken")
+    with TestClient(create_app(tmp_path / "index", HashEmbedder())) as client:
+        body = client.get("/readyz").json()
+        assert body["status"] == "degraded"
+        assert "catalogue.db" in body["detail"]
+        assert client.get("/v1/articles/harbour-0/related").status_code == 200
+
+
+def test_no_index_no_app(tmp_path: Path) -> None:
+    with pytest.raises(IndexNotFound):
+        create_app(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=-1", "limit=51", "limit=1e3", "limit=" + "9" * 5000, "limit=", "limit=two", "limit=1&limit=2", "Limit=3", "q=%00"],
+)
+def test_wrong_parameters_are_named(client: TestClient, query: str) -> None:
+    body = assert_problem(client.get(f"/v1/articles/harbour-0/related?{query}"), 422, "invalid_request")
+    assert body["errors"][0]["pointer"].startswith("/query/" + query.partition("=")[0])
+
+
+def test_a_typo_gets_the_nearest_name(client: TestClient) -> None:
+    assert (
+        "did you mean 'limit'?" in assert_problem(client.get("/v1/articles/harbour-0/related?limitt=3"), 422, "invalid_request")["detail"]
+    )
+
+
+@pytest.mark.parametrize(
+    "id_", ["nothing", "a/b", "a%2Fb", "a..b", "%00", "\u0301", "😀", "'; DROP TABLE article; --", "<script>", "x" * 512]
+)
+def test_unknown_ids(client: TestClient, id_: str) -> None:
+    answer = client.get(f"/v1/articles/{id_ if '%' in id_ else quote(id_, safe='/')}/related")
+    assert "in index 20" in assert_problem(answer, 404, "article_not_found")["detail"]
+
+
+def test_a_huge_id_is_refused_and_not_sent_back(client: TestClient) -> None:
+    body = assert_problem(client.get(f"/v1/articles/{'x' * 60_000}/related"), 422, "invalid_request")
+    assert "x" * 101 not in str(body)
+
+
+def test_two_spellings_of_an_id_are_one(tmp_path: Path) -> None:
+    lines = [*records(5), {"id": "a/caf\u00e9", "title": "Café", "text": "Ship pier crane."}]
+    build_index([str(write_jsonl(tmp_path / "a.jsonl", lines))], tmp_path / "index", HashEmbedder())
+    with TestClient(create_app(tmp_path / "index", HashEmbedder())) as client:
+        for id_ in ("a/caf\u00e9", "a/cafe\u0301"):
+            for answer in (client.get(f"/v1/articles/{quote(id_)}/related"), client.get("/v1/related", params={"id": id_})):
+                assert answer.status_code == 200
+                assert answer.json()["article_id"] == "a/caf\u00e9"
+
+
+JSON = {"content-type": "application/json"}
+
+
+@pytest.mark.parametrize("route", ["/v1/related", "/v1/similarity"])
+@pytest.mark.parametrize(
+    ("content", "headers", "status", "code"),
+    [
+        (b"{", JSON, 400, "bad_request"),
+        (b"", JSON, 400, "bad_request"),
+        (b"[" * 20_000, JSON, 400, "bad_request"),
+        (b"\xff\xfe", JSON, 400, "bad_request"),
+        (b"[]", JSON, 422, "invalid_request"),
+        (b"null", JSON, 422, "invalid_request"),
+        (b'{"text": NaN, "a": NaN, "b": 1}', JSON, 422, "invalid_request"),
+        (b'{"textt": "x"}', JSON, 422, "invalid_request"),
+        (b'{"text": "\\ud83d", "a": "\\ud83d", "b": "x"}', JSON, 422, "bad_encoding"),
+        (b'{"text": "' + b"x" * 200_001 + b'"}', JSON, 422, "invalid_request"),
+        (b"<a/>", {"content-type": "application/xml"}, 415, "unsupported_media_type"),
+        (b"text", {}, 415, "unsupported_media_type"),
+        (b'{"text": "' + b"x" * MAX_BODY + b'"}', JSON, 413, "content_too_large"),
+    ],
+)
+def test_bodies_that_cannot_be_used(
+    client: TestClient, route: str, content: bytes, headers: dict[str, str], status: int, code: str
+) -> None:
+    assert_problem(client.post(route, content=content, headers=headers), status, code)
+
+
+@pytest.mark.parametrize(
+    ("draft", "code"),
+    [
+        ({}, "empty_text"),
+        ({"text": " \u200b"}, "empty_text"),
+        ({"title": "...", "text": "!"}, "empty_text"),
+        ({"text": 3}, "invalid_request"),
+    ],
+)
+def test_drafts_without_words(client: TestClient, draft: dict[str, Any], code: str) -> None:
+    assert_problem(client.post("/v1/related", json=draft), 422, code)
+
+
+@pytest.mark.parametrize(
+    "sent", [{}, {"a": "x"}, {"a": "x", "b": "y", "texts": ["x", "y"]}, {"texts": ["x"]}, {"texts": ["x"] * 33}, {"texts": "xy"}]
+)
+def test_similarity_wants_a_pair_or_a_list(client: TestClient, sent: dict[str, Any]) -> None:
+    assert_problem(client.post("/v1/similarity", json=sent), 422, "invalid_request")
+
+
+def test_similarity_of_nothing(client: TestClient) -> None:
+    assert "text 1 of 2" in assert_problem(client.post("/v1/similarity", json={"a": "x", "b": " "}), 422, "empty_text")["detail"]
+
+
+def test_pages_without_text(client: TestClient) -> None:
+    for content, code in ((b"", "empty_text"), (b"A title alone", "empty_text"), (b"Caf\xe9", "bad_encoding")):
+        assert_problem(client.post("/v1/related", content=content, headers={"content-type": "text/plain"}), 422, code)
+
+
+def test_a_body_of_unknown_length_is_stopped_at_the_limit(client: TestClient) -> None:
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        for _ in range(100):
+            sent += 1 << 16
+            yield b"x" * (1 << 16)
+
+    assert_problem(client.post("/v1/related", content=endless(), headers=JSON), 413, "content_too_large")
+
+
+def test_unknown_routes_and_methods(client: TestClient) -> None:
+    assert_problem(client.get("/nothing"), 404, "not_found")
+    assert_problem(client.get("/static/nothing"), 404, "not_found")
+    refused = client.delete("/v1/index")
+    assert_problem(refused, 405, "method_not_allowed")
+    assert "GET" in refused.headers["allow"]
+
+
+def test_a_bug_is_500_and_tells_nothing(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Recommender, row: int, limit: int) -> None:
+        raise RuntimeError("secret path")
+
+    monkeypatch.setattr(Recommender, "related_to_row", fail)
+    body = assert_problem(client.get("/v1/articles/harbour-0/related"), 500, "internal_error")
+    assert "secret" not in str(body)
+
+
+def test_a_model_that_is_not_the_indexs_is_503_and_lists_by_id_go_on(index_dir: Path) -> None:
+    class Other(HashEmbedder):
+        sha256 = "e" * 64
+
+    with TestClient(create_app(index_dir, Other())) as client:
+        refused = client.post("/v1/related", json={"text": "ship"})
+        body = assert_problem(refused, 503, "model_error")
+        assert str(index_dir) not in str(body)
+        assert refused.headers["retry-after"]
+        assert client.get("/v1/articles/harbour-0/related").status_code == 200
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.text(max_size=300), st.text(max_size=300))
+def test_whatever_a_draft_says_the_answer_is_a_list_or_a_problem(client: TestClient, title: str, text: str) -> None:
+    answer = client.post("/v1/related", json={"title": title, "text": text})
+    if answer.status_code == 200:
+        RelatedAnswer.model_validate(answer.json())
+    else:
+        assert_problem(answer, 422, answer.json()["code"])
+
+
+def test_every_answer_carries_the_security_headers(client: TestClient) -> None:
+    for route in ("/", "/livez", "/nothing", "/v1/index", "/static/page.css"):
+        headers = client.get(route).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "default-src 'none'" in headers["content-security-policy"]
+
+
+def test_the_page_shows_our_list_beside_the_hand_made_one(client: TestClient, recommender: Recommender) -> None:
+    article = recommender.catalogue.article(recommender.catalogue.row("harbour-0"))
+    page = client.get("/", params={"id": "harbour-0"}).text
+    ours = recommender.related("harbour-0", 10)
+    by_hand = recommender.catalogue.read_more(recommender.catalogue.row("harbour-0"))
+    assert article.title in page
+    for item in ours:
+        assert item.title in page
+        assert f"{item.score:.2f}" in page
+        assert item.passages.target[:40] in page
+    hand_column = page[page.index("Made by hand") :]
+    assert len(by_hand) == 2
+    assert all(card.title in hand_column for card in by_hand)
+
+
+def test_the_page_finds_articles_by_title_and_says_when_there_are_none(client: TestClient) -> None:
+    page = client.get("/", params={"q": "garden"}).text
+    assert page.count('href="/?q=garden') >= 10
+    assert "No title has these words" in client.get("/", params={"q": "100%_\\"}).text
+    missing = client.get("/", params={"id": "<b>nothing</b>"})
+    assert missing.status_code == 404
+    assert "<b>nothing" not in missing.text
+
+
+def test_nothing_in_an_archive_can_run_in_the_page(tmp_path: Path) -> None:
+    attack = "</script><img src=x onerror=alert(1)>"
+    lines = [
+        *records(5),
+        {"id": attack, "title": attack, "text": f"{attack} ship pier", "section": attack, "url": "https://example.org/\"onclick='x'"},
+    ]
+    build_index([str(write_jsonl(tmp_path / "a.jsonl", lines))], tmp_path / "index", HashEmbedder())
+    with TestClient(create_app(tmp_path / "index", HashEmbedder())) as client:
+        for page in (client.get("/", params={"id": attack}).text, client.get("/", params={"q": attack}).text):
+            assert "<img" not in page
+            assert "&lt;img" in page
+
+
+def test_the_schema_names_every_route(client: TestClient) -> None:
+    schema = client.get("/openapi.json").json()
+    assert set(schema["paths"]) == {
+        "/v1/articles/{article_id}/related",
+        "/v1/related",
+        "/v1/similarity",
+        "/v1/index",
+        "/livez",
+        "/readyz",
+    }
+    assert set(schema["paths"]["/v1/related"]["post"]["requestBody"]["content"]) == {"application/json", "text/plain"}
+
+
+def test_lists_by_id_need_neither_model_nor_faiss(demo_index: Path) -> None:
+    """In a process of its own: what has been imported when a list has been served."""
+    script = f"""
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from fastapi.testclient import TestClient
+from recommender.types import Vectors
+from service.app import create_app
+with TestClient(create_app(Path({str(demo_index)!r}))) as client:
+    assert client.get("/v1/articles/for/related").json()["items"]
+    assert client.get("/?id=for").status_code == 200
+    assert client.get("/readyz").status_code == 200
+    heavy = {{"torch", "transformers", "sentence_transformers", "faiss"}}
+    print(sorted(heavy & set(sys.modules)))
+    assert client.post("/v1/related", json={{"text": "a loop over a list"}}).json()["items"]
+    print(sorted(heavy & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", "['faiss', 'sentence_transformers', 'torch', 'transformers']"]
+
+
+def test_texts_do_not_hold_up_lists_by_id(index_dir: Path) -> None:
+    """While the model works on a text, lists by id are answered."""
+    working, done = threading.Event(), threading.Event()
+
+    class Slow(HashEmbedder):
+        def embed(self, texts: Sequence[str]) -> Vectors:
+            working.set()
+            assert done.wait(30)
+            return super().embed(texts)
+
+    with TestClient(create_app(index_dir, Slow())) as client:
+        draft = threading.Thread(target=client.post, args=("/v1/related",), kwargs={"json": {"text": "ship"}})
+        draft.start()
+        assert working.wait(30)
+        assert client.get("/v1/articles/harbour-0/related").status_code == 200
+        assert client.get("/livez").status_code == 200
+        done.set()
+        draft.join()
+
+
+def test_requests_do_not_write_to_the_index(index_dir: Path, tmp_path: Path) -> None:
+    shutil.copytree(index_dir, tmp_path / "index")
+    for path in [*(tmp_path / "index").rglob("*"), tmp_path / "index"]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "index").rglob("*")}
+    with TestClient(create_app(tmp_path / "index", HashEmbedder())) as client:
+        assert client.get("/v1/articles/harbour-0/related").status_code == 200
+        assert client.post("/v1/related", json={"text": "ship"}).status_code == 200
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "index").rglob("*")} == before
+    for path in [tmp_path / "index", *(tmp_path / "index").rglob("*")]:
+        path.chmod(0o755)
