@@ -26,6 +26,7 @@ check: install  ## lint, types, import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
 
 test: install  ## run the tests
 	$(BIN)/python -m pytest

@@ -5,6 +5,8 @@ import unicodedata
 
 from recommender.errors import InvalidArticle
 
+# Line ends of other systems, among them the separators that old exports are full of.
+LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1f\x85\u2028\u2029]")
 # C0 and C1 controls but tab and newline; zero-width characters that carry no meaning; byte order mark; soft hyphen.
 # Joiners (U+200C, U+200D) stay: Persian, Hindi and emoji are spelled with them.
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff]")
@@ -27,7 +29,7 @@ def clean_text(text: str) -> str:
         raise InvalidArticle(
             "bad_encoding", f"character {error.start} is half of a surrogate pair - the text was cut or decoded wrongly; export it as UTF-8"
         ) from None
-    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = unicodedata.normalize("NFC", LINE_ENDS.sub("\n", text))
     return BLANK_LINES.sub("\n\n", UNSEEN.sub("", text)).strip()
 
 

@@ -44,6 +44,7 @@ class Page:
     """The parts of a pasted page.
 
     Attributes:
+        title: The first line; empty where it is too long for a title.
         standfirst: The line under the title that sums the story up; empty where there is none.
         body: The story, without captions and without the list.
         captions: Picture captions: lines that the page has twice, once for the eye and once for the screen reader.
@@ -72,7 +73,7 @@ def parse_page(pasted: str) -> Page:
     """Take a pasted page apart.
 
     Raises:
-        InvalidArticle: `empty_text`, nothing is left to read; `bad_encoding`.
+        InvalidArticle: `empty_text`, there are no words; `bad_encoding`.
 
     >>> page = parse_page("Bridge reopens\\n\\nTraffic is back.\\n\\nRead more:\\n\\nWhy the bridge closed\\n\\nIt took a year.")
     >>> page.title, page.body, page.read_more
@@ -85,12 +86,14 @@ def parse_page(pasted: str) -> Page:
     lines = [line for line in lines if line not in captions]
     read_more, lines = _take_lists(lines)
     title, *rest = [line for line in lines if line] or [""]
+    if len(title.split()) > HEADLINE_WORDS:  # no title at all
+        title, rest = "", [title, *rest]
     standfirst = ""
     if len(rest) > 1 and _is_headline(rest[0], STANDFIRST_WORDS):
         standfirst, *rest = rest
     page = Page(title, standfirst, "\n\n".join(rest), captions, updated, tuple(read_more))
-    if not has_words(page.text):
-        raise InvalidArticle("empty_text", "the page has no text under its first line - paste the title and the story")
+    if not has_words(f"{page.title} {page.text}"):
+        raise InvalidArticle("empty_text", "the page has no words - paste the title and the story")
     return page
 
 

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recommender import Article
+from recommender.cleaning import LINE_ENDS, UNSEEN
 from recommender.errors import InvalidArticle
 from recommender.page import parse_page
 from tests.conftest import shared
@@ -97,8 +99,14 @@ def test_what_looks_like_furniture_but_is_text_stays(pasted: str, title: str, bo
     assert (page.title, page.body, page.read_more) == (title, body, ())
 
 
-@pytest.mark.parametrize("pasted", ["", " \n\n\t", "A title alone", "...\n\n---"])
-def test_a_page_without_text_is_refused(pasted: str) -> None:
+def test_a_title_alone_and_a_text_without_a_title() -> None:
+    assert parse_page("A title alone").as_article() == Article("", "A title alone", "")
+    long = "A paragraph that somebody has pasted without its title, " * 5
+    assert parse_page(long).as_article() == Article("", "", long.strip())
+
+
+@pytest.mark.parametrize("pasted", ["", " \n\n\t", "...\n\n---"])
+def test_a_page_without_words_is_refused(pasted: str) -> None:
     with pytest.raises(InvalidArticle) as caught:
         parse_page(pasted)
     assert caught.value.code == "empty_text"
@@ -110,7 +118,7 @@ def test_any_text_is_taken_apart_or_refused_and_nothing_is_invented(pasted: str)
         page = parse_page(pasted)
     except InvalidArticle:
         return
-    given_words = set("".join(c if c.isalnum() else " " for c in pasted).split())
+    given_words = set("".join(c if c.isalnum() else " " for c in UNSEEN.sub("", LINE_ENDS.sub(" ", pasted))).split())
     for part in (page.title, page.text, *page.captions, *page.read_more):
         ascii_words = {word for word in "".join(c if c.isalnum() else " " for c in part).split() if word.isascii()}
         assert all(any(word in given for given in given_words) for word in ascii_words)

@@ -107,7 +107,20 @@ def test_errors_have_one_line_and_their_own_code(tmp_path: Path, index_dir: Path
     assert_error(run("related", "--index", demo_index, "nothing"), 3, "no article with id 'nothing'")
     assert_error(run("related", "--index", demo_index, "for", "--limit", 0), 2, "limit is 0, it must be 1 to 64")
     assert_error(run("related", "--index", demo_index, "--text", tmp_path / "gone.txt"), 3, "gone.txt cannot be read")
-    assert_error(run("related", "--index", demo_index, "--text", "-", stdin=" "), 3, "the page has no text")
+    assert_error(run("related", "--index", demo_index, "--text", "-", stdin=" "), 3, "the page has no words")
+
+
+def test_the_second_of_two_builds_exits_6(tmp_path: Path) -> None:
+    """Two real builds at once: the first waits for its input to be written."""
+    os.mkfifo(tmp_path / "slow.jsonl")
+    source = write_jsonl(tmp_path / "archive.jsonl", records(5))
+    index = tmp_path / "index"
+    first = subprocess.Popen([sys.executable, "scripts/build_index.py", str(tmp_path / "slow.jsonl"), "--out", str(index)], cwd=ROOT)
+    with (tmp_path / "slow.jsonl").open("w", encoding="utf-8") as pipe:  # opens when the first build reads, the lock in its hand
+        assert_error(run("build_index", source, "--out", index), 6, rf"is locked by pid {first.pid} since .* - wait for it to end")
+        pipe.write(source.read_text(encoding="utf-8"))
+    assert first.wait(60) == 0
+    assert run("build_index", source, "--out", index).returncode == 0
 
 
 def test_debug_shows_where(tmp_path: Path) -> None:
