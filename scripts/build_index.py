@@ -62,7 +62,7 @@ def main(arguments: argparse.Namespace) -> None:
     else:
         console.print(_table(figures))
         if report.rejected or report.dropped_fields:
-            console.print(f"what was left out, and why: {arguments.out / 'rejects.jsonl'}")
+            console.print(f"what was left out, and why: {arguments.out / 'rejects.jsonl'}", soft_wrap=True)
 
 
 def _figures(report: Report) -> dict[str, object]:

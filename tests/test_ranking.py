@@ -65,6 +65,18 @@ def test_equals_brute_force(sizes: list[int], seed: int, spread: float, limit: i
             assert chosen >= cosines.max() - 1e-6, "not the best-matching pair"
 
 
+def test_articles_that_look_worse_by_their_bound_than_they_are() -> None:
+    """Many articles are found, few are wanted, and the order of the bounds is not that of the scores."""
+    for seed in range(12):
+        sizes = np.random.default_rng(seed).integers(1, 9, size=60).tolist()
+        articles = archive(sizes, seed, spread=2.0)
+        layout = Layout(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), np.arange(60))
+        found = rank(articles, FlatIndex.build(np.concatenate(articles)), layout, 2, range(60))
+        for row, candidates in enumerate(found):
+            got = [(int(line["article"]), round(float(line["score"]), DECIMALS)) for line in candidates]
+            assert close_enough(got, brute_force(articles[row], articles, list(range(60)), 2, row))
+
+
 def test_one_article_with_all_the_closest_chunks_does_not_crowd_the_others_out() -> None:
     """The first fetch brings nothing but chunks of one long article; the list must be full all the same."""
     query = np.eye(1, 8, dtype=np.float32)
