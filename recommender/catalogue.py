@@ -87,15 +87,27 @@ class Card:
 
 
 class Catalogue:
-    """Read-only access; safe to share between threads."""
+    """Read-only access; safe to share between threads, each of which reads over a connection of its own."""
 
     def __init__(self, path: Path) -> None:
-        self._lock = threading.Lock()
-        uri = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
-        self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+        self._uri = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
+        self._here = threading.local()
+        self._connections: list[sqlite3.Connection] = []
 
     def close(self) -> None:
-        self._connection.close()
+        """Close the connections of all threads; none may be reading."""
+        while self._connections:
+            self._connections.pop().close()
+        self._here = threading.local()
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        if not hasattr(self._here, "connection"):
+            # Another thread may close it, none may read over it.
+            self._here.connection = sqlite3.connect(self._uri, uri=True, check_same_thread=False)
+            self._connections.append(self._here.connection)
+        connection: sqlite3.Connection = self._here.connection
+        return connection
 
     def row(self, article_id: str) -> int:
         """Row of an article.
@@ -184,8 +196,7 @@ class Catalogue:
 
     def layout(self) -> Layout:
         """Where the articles lie: read once per release, when the vectors are first needed."""
-        with self._lock:
-            return read_layout(self._connection)
+        return read_layout(self._connection)
 
     def counts(self) -> tuple[int, int, int]:
         """Rows of the tables article, chunk and related."""
@@ -196,8 +207,7 @@ class Catalogue:
         return next(iter(self._all(sql, *values)), None)
 
     def _all(self, sql: str, *values: object) -> list[Any]:
-        with self._lock:
-            return self._connection.execute(sql, values).fetchall()
+        return self._connection.execute(sql, values).fetchall()
 
 
 def read_layout(connection: sqlite3.Connection) -> Layout:

@@ -82,7 +82,7 @@ def parse_page(pasted: str) -> Page:
     lines = _lines(pasted)
     updated, lines = _take_updated(lines)
     lines = _drop_site_line(lines)
-    captions = tuple(dict.fromkeys(line for line, after in pairwise(lines) if line == after != ""))
+    captions = dict.fromkeys(line for line, after in pairwise(lines) if line == after != "")
     lines = [line for line in lines if line not in captions]
     read_more, lines = _take_lists(lines)
     title, *rest = [line for line in lines if line] or [""]
@@ -91,7 +91,7 @@ def parse_page(pasted: str) -> Page:
     standfirst = ""
     if len(rest) > 1 and _is_headline(rest[0], STANDFIRST_WORDS):
         standfirst, *rest = rest
-    page = Page(title, standfirst, "\n\n".join(rest), captions, updated, tuple(read_more))
+    page = Page(title, standfirst, "\n\n".join(rest), tuple(captions), updated, tuple(read_more))
     if not has_words(f"{page.title} {page.text}"):
         raise InvalidArticle("empty_text", "the page has no words - paste the title and the story")
     return page
@@ -162,7 +162,7 @@ def _take_lists(lines: list[str]) -> tuple[list[str], list[str]]:
         elif behind:
             titles.append(behind)
         else:
-            under = _headlines(lines[place + 1 :])
+            under = _headlines(lines[place + 1 : place + 1 + LIST_LENGTH])
             titles += under
             for _ in under:
                 next(rest)
@@ -174,7 +174,7 @@ def _take_lists(lines: list[str]) -> tuple[list[str], list[str]]:
 def _headlines(lines: list[str]) -> list[str]:
     """The lines at the beginning that look like headlines, up to a wide gap; bullets are cut off."""
     found: list[str] = []
-    for line in lines[:LIST_LENGTH]:
+    for line in lines:
         if not line or not _is_headline(line, HEADLINE_WORDS):
             break
         found.append(BULLET.sub("", line))

@@ -44,7 +44,7 @@ def create_app(index_dir: Path, embedder: Embedder | None = None) -> FastAPI:
     )
     app.state.recommender = recommender
     app.state.text_lane = text_lane
-    app.state.example_id = quote(recommender.catalogue.find("", 1)[0].id)
+    app.state.example_id = quote(recommender.catalogue.card(0).id)
     app.include_router(routes.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))

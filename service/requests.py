@@ -37,20 +37,31 @@ def stored_id(given: str) -> str:
     return unicodedata.normalize("NFC", given)
 
 
-async def read_draft(request: Request) -> Article:
-    """The article in the body: a JSON `Draft`, or a page as pasted, as `text/plain`.
+async def read_draft(request: Request) -> str | Draft:
+    """What is in the body: a JSON `Draft`, or a page as pasted, as `text/plain`.
 
     Raises:
-        InvalidArticle: It has no words, or cannot be decoded.
-        HTTPException: 415, another content type.
+        InvalidArticle: It cannot be decoded.
+        HTTPException: 400, not JSON; 415, another content type.
+        RequestValidationError: JSON of another shape.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "text/plain":
-        try:
-            return parse_page((await request.body()).decode("utf-8-sig")).as_article()
-        except UnicodeDecodeError as error:
-            raise InvalidArticle("bad_encoding", f"byte {error.start} is not UTF-8 - send the text as UTF-8") from None
-    draft = await read_json(request, Draft)
+    if kind != "text/plain":
+        return await read_json(request, Draft)
+    try:
+        return (await request.body()).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidArticle("bad_encoding", f"byte {error.start} is not UTF-8 - send the text as UTF-8") from None
+
+
+def to_article(draft: str | Draft) -> Article:
+    """The article of a draft or of a pasted page; cleaning a long one takes its time, so this is not for the event loop.
+
+    Raises:
+        InvalidArticle: It has no words.
+    """
+    if isinstance(draft, str):
+        return parse_page(draft).as_article()
     title, text = clean_line(draft.title), clean_text(draft.text)
     if not has_words(f"{title} {text}"):
         raise InvalidArticle("empty_text", "title and text have no words - send at least a sentence")

@@ -5,9 +5,10 @@ model: they wait for it on a thread of their own, and never hold up a list by id
 """
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -18,9 +19,10 @@ from recommender import Recommender, RelatedList
 from recommender.embedding import similarity_matrix
 from recommender.errors import ArticleNotFound, InvalidArticle
 from recommender.ranking import DECIMALS
-from service.requests import known_parameters, read_draft, read_json, stored_id
+from service.requests import known_parameters, read_draft, read_json, stored_id, to_article
 from service.schemas import Draft, Health, IndexAnswer, Problem, RelatedAnswer, SimilarityAnswer, Texts
 
+Answer = TypeVar("Answer")
 Limit = Annotated[int, Query(ge=1, le=50, description="length of the list")]
 Id = Annotated[str, Path(min_length=1, max_length=512, description="the publisher's id; slashes may stay as they are")]
 PROBLEM: dict[str, Any] = {"model": Problem, "content": {"application/problem+json": {}}}
@@ -80,7 +82,8 @@ async def related_by_url(
 async def related_to_draft(request: Request, recommender: Index, limit: Limit = 5) -> Response:
     """The related list of a text that is not in the index. It is stored and logged nowhere."""
     draft = await read_draft(request)
-    return _list(request, await _in_text_lane(request, recommender.related_to, draft, limit), {"Cache-Control": "no-store"})
+    found = await _in_text_lane(request, lambda: recommender.related_to(to_article(draft), limit))
+    return _list(request, found, {"Cache-Control": "no-store"})
 
 
 @router.post(
@@ -141,9 +144,9 @@ def _row(recommender: Recommender, article_id: str) -> int:
     return row
 
 
-async def _in_text_lane(request: Request, call: Any, *arguments: Any) -> Any:
+async def _in_text_lane(request: Request, call: Callable[[], Answer]) -> Answer:
     lane: ThreadPoolExecutor = request.app.state.text_lane
-    return await asyncio.get_running_loop().run_in_executor(lane, call, *arguments)
+    return await asyncio.get_running_loop().run_in_executor(lane, call)
 
 
 def _list(request: Request, found: RelatedList, headers: dict[str, str] | None = None) -> Response:

@@ -1,5 +1,6 @@
 """A page as pasted: what is the article, and what stands around it."""
 
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -110,6 +111,20 @@ def test_a_page_without_words_is_refused(pasted: str) -> None:
     with pytest.raises(InvalidArticle) as caught:
         parse_page(pasted)
     assert caught.value.code == "empty_text"
+
+
+@pytest.mark.parametrize("line", ["Related\n", "{0}\n{0}\n", "1 May 2024\n", '."\n\n\n', "Updated: ", "<", "\n \n", "\x0b"])
+def test_a_hostile_page_takes_no_longer_than_a_long_one(line: str) -> None:
+    """Twice the page takes about twice the time: four times as long would be a square."""
+
+    def seconds(n: int) -> float:
+        page = "Title\n\n" + "".join(line.format(number) for number in range(n))
+        start = time.perf_counter()
+        parse_page(page)
+        return time.perf_counter() - start
+
+    short, long = min(seconds(10_000) for _ in range(3)), min(seconds(80_000) for _ in range(3))
+    assert long < 24 * short + 0.01  # 8 times for a line, 64 for a square
 
 
 @given(st.lists(st.sampled_from([*PAGE.split("\n"), "", "Related", "See also:", "1 May 2024"]) | st.text(max_size=30)).map("\n".join))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -162,7 +163,8 @@ def test_a_damaged_index_is_7_and_another_model_4(index_dir: Path, tmp_path: Pat
 def test_interrupted_is_130(tmp_path: Path) -> None:
     source = write_jsonl(tmp_path / "a.jsonl", records(400))
     command = [sys.executable, "scripts/build_index.py", str(source), "--out", str(tmp_path / "index")]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a test run in the background ignores it, and hands that on
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=listening)
     deadline = time.monotonic() + 120
     while not list((tmp_path / "index").glob("cache/*.db")) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -198,7 +200,7 @@ def test_serve_answers_from_a_process_of_its_own(demo_index: Path) -> None:
                 time.sleep(0.1)
         assert len(body["items"]) == 3
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.communicate(timeout=30)
 
 
