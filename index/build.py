@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from recommender.chunking import MAX_TEXT, chunk_article, embedding_text
 from recommender.embedding import Embedder
 from recommender.errors import InputError, InvalidArticle, StorageError, TooManyRejects
 from recommender.manifest import CANARIES, CATALOGUE, FORMAT, VECTORS, Manifest, ModelCard
-from recommender.types import Article, Vectors, rfc3339
+from recommender.types import Article, Chunk, Vectors, rfc3339
 from recommender.vector_index import FlatIndex
 
 REJECTS = "rejects.jsonl"
@@ -48,6 +49,7 @@ class Report:
         rejected: Articles left out, by code; each stands in `rejects.jsonl`.
         dropped_fields: Fields left out of articles that were kept, by code; they stand there too.
         n_truncated: Chunks of which the model would not read the end; 0, or the chunker is wrong for the model.
+        n_without_title: Articles without a title; if that is most of them, it has another name (`--map title=...`).
         n_capped: Articles of which only the first `MAX_TEXT` characters were embedded.
         n_links: Links of the hand-made lists that name an article of the archive.
         seconds: Wall time by stage.
@@ -61,6 +63,7 @@ class Report:
     rejected: Counter[str] = field(default_factory=Counter)
     dropped_fields: Counter[str] = field(default_factory=Counter)
     n_truncated: int = 0
+    n_without_title: int = 0
     n_capped: int = 0
     n_links: int = 0
     n_links_unknown: int = 0
@@ -108,13 +111,15 @@ def build_index(
         stack.enter_context(build_lock(index_dir))
         staged = stack.enter_context(staging_folder(index_dir))
         writer = stack.enter_context(closing(CatalogueWriter(staged / CATALOGUE)))
+        canaries = embedder.embed(CANARIES)
         with report.timed("read and chunk"):
-            for article in _articles(sources, names or {}, index_dir / REJECTS, report):
-                _add(article, writer, embedder, report)
+            for article, chunks in _articles(sources, names or {}, index_dir / REJECTS, embedder, report):
+                writer.add(article, chunks)
+                _count(article, chunks, embedder, report)
                 progress("read", report.n_articles, None)
             _check_rejects(report, strict, max_rejects, sources, index_dir / REJECTS)
             report.n_links, report.n_links_unknown = writer.resolve_hand_made_lists()
-        with report.timed("embed"), closing(EmbeddingCache(index_dir / "cache", embedder)) as cache:
+        with report.timed("embed"), closing(EmbeddingCache(index_dir / "cache", embedder, canaries)) as cache:
             vectors = _embed(writer, cache, embedder, progress)
             report.n_embedded, report.n_reused = cache.n_embedded, cache.n_reused
         with report.timed("lists"):
@@ -125,50 +130,57 @@ def build_index(
                 progress("lists", row + 1, writer.n_articles)
             writer.finish()
         with report.timed("publish"):
-            manifest = _manifest(staged, embedder, report)
+            manifest = _manifest(staged, embedder, canaries, report)
             publish(staged, manifest, index_dir)
         report.release = manifest.release
         report.bytes = sum(entry.bytes for entry in manifest.files.values())
     return report
 
 
-def _articles(sources: Sequence[str], names: Mapping[str, str], rejects: Path, report: Report) -> Iterator[Article]:
-    """The articles that can be used; the others go to `rejects.jsonl`."""
+def _articles(
+    sources: Sequence[str], names: Mapping[str, str], rejects: Path, embedder: Embedder, report: Report
+) -> Iterator[tuple[Article, list[Chunk]]]:
+    """The articles that can be used, and their chunks; the others go to `rejects.jsonl`."""
     seen: dict[str, str] = {}
+    unseen_names = set(names.values())
+    fields: Mapping[str, Any] = {}
     with rejects.open("w", encoding="utf-8") as file:
 
         def reject(entry: Reject) -> None:
             (report.dropped_fields if entry.field else report.rejected)[entry.code] += 1
             file.write(json.dumps(asdict(entry)) + "\n")
 
-        for source in sources:
-            for record in corpus.read(source, names):
-                report.n_read += 1
-                if isinstance(record, Reject):
-                    reject(record)
-                    continue
-                where = f"{record.file}:{record.line}"
-                try:
-                    article, dropped = to_article(record)
-                    if article.id in seen:
-                        raise InvalidArticle(
-                            "duplicate_id", f"{where} has the id of {seen[article.id]} - give each article an id of its own"
-                        )
-                except InvalidArticle as error:
-                    given = record.fields.get("id")
-                    reject(Reject(record.file, record.line, None if given is None else str(given)[:512], error.code, str(error)))
-                    continue
-                seen[article.id] = where
-                for entry in dropped:
-                    reject(entry)
-                yield article
+        for record in chain.from_iterable(corpus.read(source, names) for source in sources):
+            report.n_read += 1
+            if isinstance(record, Reject):
+                reject(record)
+                continue
+            fields = record.fields
+            unseen_names.difference_update(fields)
+            where = f"{record.file}:{record.line}"
+            try:
+                article, dropped = to_article(record)
+                if article.id in seen:
+                    raise InvalidArticle("duplicate_id", f"{where} has the id of {seen[article.id]} - give each article an id of its own")
+                chunks = chunk_article(article, embedder)
+                if not chunks:
+                    raise InvalidArticle("empty_text", f"the model knows no word of the first {MAX_TEXT} characters - check the encoding")
+            except InvalidArticle as error:
+                given = fields.get("id")
+                reject(Reject(record.file, record.line, None if given is None else str(given)[:512], error.code, str(error)))
+                continue
+            seen[article.id] = where
+            for entry in dropped:
+                reject(entry)
+            yield article, chunks
+    if unseen_names and fields:
+        raise InputError(f"no article has a field {sorted(unseen_names)[0]!r}; the fields are {', '.join(map(str, fields))} - check --map")
 
 
-def _add(article: Article, writer: CatalogueWriter, embedder: Embedder, report: Report) -> None:
-    chunks = chunk_article(article, embedder)
-    writer.add(article, chunks)
+def _count(article: Article, chunks: Sequence[Chunk], embedder: Embedder, report: Report) -> None:
     report.n_articles += 1
     report.n_chunks += len(chunks)
+    report.n_without_title += not article.title
     report.n_capped += len(article.text) > MAX_TEXT
     report.n_truncated += sum(
         len(embedder.token_spans(embedding_text(article.title, chunk.text, embedder))) > embedder.max_tokens for chunk in chunks
@@ -198,7 +210,7 @@ def _embed(writer: CatalogueWriter, cache: EmbeddingCache, embedder: Embedder, p
     return vectors
 
 
-def _manifest(staged: Path, embedder: Embedder, report: Report) -> Manifest:
+def _manifest(staged: Path, embedder: Embedder, canaries: Vectors, report: Report) -> Manifest:
     return Manifest(
         format=FORMAT,
         release=release_name(staged),
@@ -208,7 +220,7 @@ def _manifest(staged: Path, embedder: Embedder, report: Report) -> Manifest:
             sha256=embedder.sha256,
             dim=embedder.dim,
             max_tokens=embedder.max_tokens,
-            canaries=np.round(embedder.embed(CANARIES), 6).astype(float).tolist(),
+            canaries=np.round(canaries, 6).astype(float).tolist(),
         ),
         n_articles=report.n_articles,
         n_chunks=report.n_chunks,

@@ -1,20 +1,24 @@
 """Embeddings by content, kept between builds: what was embedded once is never embedded again.
 
-One SQLite file a model, `cache/<model hash>.db`; a row is the sha256 of the text, its vector and a checksum of that.
+One SQLite file a model, `cache/<weights>-<canaries>.db`: the same weights with another tokenizer, pooling or window give
+other vectors, and the canary texts tell. A row is the sha256 of the text, its vector and a checksum of that.
 A build that is killed leaves what it has embedded here, and the next one goes on from there.
 """
 
 import hashlib
 import sqlite3
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from recommender.embedding import Embedder
 from recommender.types import Vectors
+
+Done = TypeVar("Done")
 
 BATCH = 500
 """Keys asked for in one query; SQLite's oldest limit is 999."""
@@ -28,20 +32,18 @@ class EmbeddingCache:
         n_reused: Texts that were known.
     """
 
-    def __init__(self, folder: Path, embedder: Embedder) -> None:
+    def __init__(self, folder: Path, embedder: Embedder, canaries: Vectors) -> None:
         self.n_embedded = 0
         self.n_reused = 0
         self._embedder = embedder
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{embedder.sha256[:16]}.db"
+        # One decimal: the last bits differ between processors, and + 0.0 makes one zero of two.
+        behaviour = hashlib.sha256((np.round(canaries, 1) + 0.0).tobytes()).hexdigest()
+        self._path = folder / f"{embedder.sha256[:16]}-{behaviour[:8]}.db"
         try:
-            self._connection = _open(path)
+            self._connection = _open(self._path)
         except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):  # disk full, folder not writable: not the file's fault
-                raise
-            for damaged in folder.glob(f"{path.name}*"):  # it only saves time: begin a new one
-                damaged.unlink()
-            self._connection = _open(path)
+            self._begin_anew(error)
 
     def close(self) -> None:
         self._connection.close()
@@ -49,15 +51,32 @@ class EmbeddingCache:
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Vectors of the texts: float32 (len(texts), dim), unit norm. New ones are stored before this returns."""
         keys = [hashlib.sha256(text.encode()).digest() for text in texts]
-        known = self._read(set(keys))
+        known = self._mended(lambda: self._read(set(keys)))
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
         if new:
             fresh = dict(zip(new, self._embedder.embed(list(new.values())), strict=True))
-            self._write(fresh)
+            self._mended(lambda: self._write(fresh))
             known.update(fresh)
         self.n_embedded += len(new)
         self.n_reused += len(texts) - len(new)
         return np.stack([known[key] for key in keys])
+
+    def _mended(self, action: Callable[[], Done]) -> Done:
+        """Do something with the file; if that shows it to be damaged, do it with a new one."""
+        try:
+            return action()
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            self._begin_anew(error)
+            return action()
+
+    def _begin_anew(self, error: sqlite3.DatabaseError) -> None:
+        """Drop a damaged file: it only saves time."""
+        if isinstance(error, sqlite3.OperationalError):  # disk full, folder not writable: not the file's fault
+            raise error
+        for damaged in self._path.parent.glob(f"{self._path.name}*"):
+            damaged.unlink()
+        self._connection = _open(self._path)
 
     def _read(self, keys: Iterable[bytes]) -> dict[bytes, Vectors]:
         asked = list(keys)

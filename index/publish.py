@@ -6,14 +6,13 @@ one, whole, and never a mixture.
 """
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from recommender.manifest import CURRENT, MANIFEST, RELEASES, FileEntry, Manifest, file_entry, release_folders
+from recommender.manifest import CURRENT, MANIFEST, RELEASES, FileEntry, Manifest, file_entry, holding, release_folders
 
 STAGING = ".staging-"
 KEPT = 3
@@ -27,7 +26,8 @@ def staging_folder(index_dir: Path) -> Iterator[Path]:
     releases.mkdir(parents=True, exist_ok=True)
     for leftover in releases.glob(f"{STAGING}*"):  # of a build that was killed
         shutil.rmtree(leftover)
-    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    now = datetime.now(UTC)
+    name = f"{now:%Y%m%dT%H%M%SZ}-{now.microsecond * 0x10000 // 1_000_000:04x}"  # names sort by time, within a second too
     folder = releases / f"{STAGING}{name}"
     folder.mkdir()
     try:
@@ -60,10 +60,18 @@ def publish(staged: Path, manifest: Manifest, index_dir: Path) -> Path:
     staged.rename(release)
     _flush(release.parent)
     set_current(release, index_dir)
-    for folder in release_folders(index_dir)[KEPT:]:
-        if folder != release:
-            shutil.rmtree(folder)
+    _prune(index_dir)
     return release
+
+
+def _prune(index_dir: Path) -> None:
+    """Remove what is too old to keep, unless somebody still reads it; the new release serves already, so no error counts."""
+    for folder in release_folders(index_dir)[KEPT:]:
+        with suppress(OSError), holding(folder, alone=True):
+            shutil.rmtree(folder)
+    for folder in (index_dir / RELEASES).iterdir():
+        if not (folder / MANIFEST).exists():  # half removed by a build that was killed
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def set_current(release: Path, index_dir: Path) -> None:

@@ -6,8 +6,9 @@ row is its vector's row in the vector index. The file is opened immutable: no lo
 
 import sqlite3
 import threading
+import weakref
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,8 +16,9 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.cleaning import clean_line
 from recommender.errors import ArticleNotFound, IndexDamaged
-from recommender.types import Article
+from recommender.types import Article, rfc3339
 
 SCHEMA = """
 CREATE TABLE article (
@@ -85,6 +87,22 @@ class Card:
     published: datetime | None
     section: str | None
 
+    @property
+    def under_embargo(self) -> bool:
+        """Whether its time of publication is still to come."""
+        return self.published is not None and self.published > datetime.now(UTC)
+
+
+class _Reader:
+    """A connection that closes when the thread that reads over it ends; by itself it would wait for the garbage collector."""
+
+    def __init__(self, uri: str) -> None:
+        # check_same_thread: closing is done by other threads. None but its own reads over a connection.
+        self.connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+
+    def __del__(self) -> None:
+        self.connection.close()
+
 
 class Catalogue:
     """Read-only access; safe to share between threads, each of which reads over a connection of its own."""
@@ -92,22 +110,24 @@ class Catalogue:
     def __init__(self, path: Path) -> None:
         self._uri = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
         self._here = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
+        self._closed = False
 
     def close(self) -> None:
         """Close the connections of all threads; none may be reading."""
-        while self._connections:
-            self._connections.pop().close()
-        self._here = threading.local()
+        self._closed = True
+        for reader in list(self._readers):
+            reader.connection.close()
 
     @property
     def _connection(self) -> sqlite3.Connection:
-        if not hasattr(self._here, "connection"):
-            # Another thread may close it, none may read over it.
-            self._here.connection = sqlite3.connect(self._uri, uri=True, check_same_thread=False)
-            self._connections.append(self._here.connection)
-        connection: sqlite3.Connection = self._here.connection
-        return connection
+        if not hasattr(self._here, "reader"):
+            if self._closed:
+                raise sqlite3.ProgrammingError("the catalogue is closed")
+            self._here.reader = _Reader(self._uri)
+            self._readers.add(self._here.reader)
+        reader: _Reader = self._here.reader
+        return reader.connection
 
     def row(self, article_id: str) -> int:
         """Row of an article.
@@ -121,17 +141,17 @@ class Catalogue:
         return found
 
     def find_row(self, article_id: str) -> int | None:
-        """Row of an article, or None."""
-        found = self._one("SELECT row FROM article WHERE id = ?", article_id)
+        """Row of an article, or None. Ids are compared as the build cleaned them: two spellings of one id are equal."""
+        found = self._one("SELECT row FROM article WHERE id = ?", clean_line(article_id))
         return None if found is None else int(found[0])
 
     def row_of_url(self, url: str) -> int:
-        """Row of the article published under a URL, spelled as in the archive.
+        """Row of the article published under a URL; of several the first in the archive.
 
         Raises:
             ArticleNotFound: No article has this URL.
         """
-        found = self._one("SELECT row FROM article WHERE url = ? ORDER BY row LIMIT 1", url)
+        found = self._one("SELECT row FROM article WHERE url = ? ORDER BY row LIMIT 1", clean_line(url))
         if found is None:
             raise ArticleNotFound(f"no article with url {url[:100]!r} in this index - check the spelling, or ask by id")
         return int(found[0])
@@ -169,14 +189,16 @@ class Catalogue:
         return {source: tuple(targets) for source, targets in lists.items()}
 
     def find(self, words: str, limit: int) -> list[Card]:
-        """Articles with `words` in the title, those with a hand-made list first, then the newest."""
+        """Published articles with `words` in the title, those with a hand-made list first, then the newest."""
         pattern = "%" + words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         return [
             _card(found)
             for found in self._all(
-                "SELECT row, id, title, url, published, section FROM article WHERE title LIKE ? ESCAPE '\\'"
+                "SELECT row, id, title, url, published, section FROM article"
+                " WHERE title LIKE ? ESCAPE '\\' AND (published IS NULL OR published <= ?)"
                 " ORDER BY NOT EXISTS (SELECT 1 FROM read_more WHERE article = row), published DESC, row LIMIT ?",
                 pattern,
+                rfc3339(datetime.now(UTC)),
                 limit,
             )
         ]

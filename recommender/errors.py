@@ -3,6 +3,7 @@
     ReadmoreError
     ├── InputError              what came in cannot be used
     │   ├── InvalidArticle      one article: empty text, wrong type, bad URL
+    │   ├── OutOfRange          a number outside its range; a ValueError too
     │   └── TooManyRejects      so many that nothing is published
     ├── ArticleNotFound         no article of this id or URL in the index
     ├── ModelError              no model, or not the one the index was built with
@@ -37,6 +38,10 @@ class InvalidArticle(InputError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class OutOfRange(InputError, ValueError):
+    code = "out_of_range"
 
 
 class TooManyRejects(InputError):

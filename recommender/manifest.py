@@ -8,9 +8,12 @@
 damaged, the newest sound release serves in its place, and `Release.degraded` says why.
 """
 
+import fcntl
 import hashlib
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +49,7 @@ class ModelCard:
     """The model a release was built with.
 
     Attributes:
+        name: What loads it again: a model's name, or the whole path of its folder.
         sha256: Fingerprint of the weights.
         canaries: Vectors of `CANARIES`, (len(CANARIES), dim).
     """
@@ -55,6 +59,11 @@ class ModelCard:
     dim: int
     max_tokens: int
     canaries: list[list[float]] = field(repr=False)
+
+    @property
+    def label(self) -> str:
+        """The name as answers show it: of a folder only its own name, not where it lies."""
+        return Path(self.name).name if Path(self.name).is_absolute() else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +149,7 @@ def open_release(index_dir: Path) -> Release:
         IndexUnusable: There are releases, and none is sound; the message is of the one that CURRENT names.
     """
     folders = release_folders(index_dir)
-    if not folders:
+    if not folders and not (index_dir / CURRENT).exists():
         raise IndexNotFound(f"no index in {index_dir} - build one: scripts/build_index.py ARTICLES --out {index_dir}")
     fault: IndexUnusable
     try:
@@ -155,6 +164,22 @@ def open_release(index_dir: Path) -> Release:
         log.warning("%s; release %s serves instead", fault, folder.name)
         return Release(release.folder, release.manifest, degraded=str(fault))
     raise fault
+
+
+@contextmanager
+def holding(folder: Path, *, alone: bool = False) -> Iterator[None]:
+    """Hold a release: several readers may, and while one does, no build removes it.
+
+    Args:
+        alone: Hold it against all readers, to remove it.
+
+    Raises:
+        BlockingIOError: `alone`, and somebody reads it; or somebody is removing it.
+        OSError: The release is gone.
+    """
+    with (folder / MANIFEST).open("rb") as file:  # the system lets go when the process ends, however it ends
+        fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        yield
 
 
 def release_folders(index_dir: Path) -> list[Path]:
@@ -172,10 +197,11 @@ def current_folder(index_dir: Path) -> Path:
     pointer = index_dir / CURRENT
     try:
         name = pointer.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+        folder = index_dir / RELEASES / name
+        there = folder.is_dir()
+    except (OSError, ValueError) as error:  # not there, not UTF-8, a NUL in it, longer than a name may be
         raise IndexDamaged(f"{pointer} cannot be read ({type(error).__name__}) - {CURE}") from error
-    folder = index_dir / RELEASES / name
-    if Path(name).name != name or name in ("", "..") or not folder.is_dir():
+    if Path(name).name != name or name in ("", "..") or not there:
         raise IndexDamaged(f"{pointer} names {name[:80]!r}, which is no release - {CURE}")
     return folder
 

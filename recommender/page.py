@@ -6,7 +6,7 @@ how they look; the rules below are those a reader uses.
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from recommender.cleaning import clean_line, clean_text, has_words
@@ -14,17 +14,25 @@ from recommender.errors import InvalidArticle
 from recommender.types import Article
 
 MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
-MONTH = "|".join(f"{name}|{name[:3]}" for name in MONTHS)
-DATE = re.compile(
-    rf"(?P<day>\d{{1,2}}) (?P<month>{MONTH})\.?,? (?P<year>\d{{4}})|(?P<month2>{MONTH})\.? (?P<day2>\d{{1,2}}),? (?P<year2>\d{{4}})"
+MONTH = "(?:" + "|".join(f"{name}|{name[:3]}" for name in MONTHS) + "|Sept)"
+DAY_FIRST = rf"(?P<day>\d{{1,2}}) (?P<month>{MONTH})\.?,? (?P<year>\d{{4}})"
+MONTH_FIRST = rf"(?P<month2>{MONTH})\.? (?P<day2>\d{{1,2}}),? (?P<year2>\d{{4}})"
+ISO = r"(?P<year3>\d{4})-(?P<month3>\d\d)-(?P<day3>\d\d)T?"
+DATE = re.compile(f"{DAY_FIRST}|{MONTH_FIRST}|{ISO}", re.IGNORECASE)
+TIME = re.compile(
+    r"[\s,|–-]*(?:at )?(?:(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::\d{2})?\s*(?P<half>[ap]\.?m\.?)?"
+    r"\s*(?P<zone>UTC|GMT|Z|(?P<sign>[+-])(?P<zone_hours>\d\d):?(?P<zone_minutes>\d\d))?)?$",
+    re.IGNORECASE,
 )
-TIME = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d{2})\s*(?P<half>[AaPp]\.?[Mm]\.?)?")
+CLOCK = re.compile(r"[\s,|–-]*(?:at )?(?:\d{1,2}:\d{2}[\w\s.:+-]{0,16})?$")  # what may follow a date, understood or not
+WEEKDAY = re.compile("(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,? $", re.IGNORECASE)
 UPDATED = re.compile(r"(?:last |first )?(?:updated|published|posted)\b\s*(?:on|at|:)?\s*", re.IGNORECASE)
+BYLINE = re.compile(r"by [^.!?]{2,80}$", re.IGNORECASE)
 LIST_HEADING = re.compile(
     r"(?P<heading>read more|more on this(?: story)?|related(?: stories| articles| topics)?|see also|further reading)\s*(?P<colon>:)?\s*",
     re.IGNORECASE,
 )
-SENTENCE = re.compile(r"[.…][\"'”’»)\]]*$")
+SENTENCE = re.compile(r"[.…][\"'”’»)\]]*$|[!?][\"”»]$")  # a headline may be a question, but not a quoted one
 
 WIDE_GAP = re.compile(r"\n[^\S\n]*\n[^\S\n]*\n")
 BULLET = re.compile(r"^[-*•–·>]\s+")
@@ -34,6 +42,9 @@ HEADLINE_WORDS = 30
 
 STANDFIRST_WORDS = 60
 """A first paragraph of more words is the story itself."""
+
+CAPTION_WORDS = 4
+"""A line of fewer words that stands there twice is no caption."""
 
 LIST_LENGTH = 12
 """A hand-made list has no more entries."""
@@ -48,7 +59,8 @@ class Page:
         standfirst: The line under the title that sums the story up; empty where there is none.
         body: The story, without captions and without the list.
         captions: Picture captions: lines that the page has twice, once for the eye and once for the screen reader.
-        updated: The time the page says it was updated or published; UTC where it names no zone.
+        updated: The time the page says it was updated or published, UTC where it names no zone; None where the zone
+            stands there by name.
         read_more: Titles of the hand-made list, in order.
     """
 
@@ -81,13 +93,15 @@ def parse_page(pasted: str) -> Page:
     """
     lines = _lines(pasted)
     updated, lines = _take_updated(lines)
-    lines = _drop_site_line(lines)
-    captions = dict.fromkeys(line for line, after in pairwise(lines) if line == after != "")
+    lines = _drop_site_line(_from_first_word(lines))
+    lines = lines[lines[:1] == lines[1:2] :]  # a title that stands there twice is no caption
+    captions = dict.fromkeys(line for line, after in pairwise(lines) if line == after and len(line.split()) >= CAPTION_WORDS)
     lines = [line for line in lines if line not in captions]
     read_more, lines = _take_lists(lines)
     title, *rest = [line for line in lines if line] or [""]
     if len(title.split()) > HEADLINE_WORDS:  # no title at all
         title, rest = "", [title, *rest]
+    rest = rest[1:] if rest and BYLINE.match(rest[0]) else rest
     standfirst = ""
     if len(rest) > 1 and _is_headline(rest[0], STANDFIRST_WORDS):
         standfirst, *rest = rest
@@ -107,46 +121,65 @@ def _lines(pasted: str) -> list[str]:
 
 
 def _take_updated(lines: list[str]) -> tuple[datetime | None, list[str]]:
-    """The time behind a line that begins with "Updated:" or its like, and the other lines."""
+    """The time behind "Updated:" or its like, and the lines without it; a time in a zone known by name only is not guessed."""
     updated, others = None, []
     for line in lines:
         label = UPDATED.match(line)
-        moment = _moment(line[label.end() :]) if label else None
-        if moment:
-            updated = max(moment, updated or moment)
-        else:
+        date = DATE.match(line, label.end()) if label else None
+        if not label or not date or not CLOCK.match(line, date.end()):
             others.append(line)
+        elif moment := _moment(line[label.end() :]):
+            updated = max(moment, updated or moment)
     return updated, others
 
 
 def _moment(text: str) -> datetime | None:
-    """A date, with a time if one follows, when the text is nothing but that.
+    """A date, with a time if one follows, when the text is nothing but that, in UTC if it names no offset.
 
     >>> _moment("September 11, 2018 10:41 AM").isoformat()
     '2018-09-11T10:41:00+00:00'
-    >>> _moment("September 11, 2018 was a Tuesday")
+    >>> _moment("11 Sept. 2018, 10:41 +0400").isoformat()
+    '2018-09-11T06:41:00+00:00'
+    >>> _moment("September 11, 2018 was a Tuesday"), _moment("September 11, 2018 10:41 AM EDT")
+    (None, None)
     """
     date = DATE.match(text)
-    if not date:
+    time = TIME.match(text, date.end()) if date else None
+    if not date or not time:
         return None
-    time = TIME.search(text, date.end())
-    if len(text[time.end() if time else date.end() :].split()) > 1:  # a time zone may follow, a sentence may not
-        return None
-    day, month, year = date["day"] or date["day2"], date["month"] or date["month2"], date["year"] or date["year2"]
-    hour, minute = (int(time["hour"]), int(time["minute"])) if time else (0, 0)
-    if time and time["half"]:
+    day, month, year = (date[name] or date[f"{name}2"] or date[f"{name}3"] for name in ("day", "month", "year"))
+    hour, minute = int(time["hour"] or 0), int(time["minute"] or 0)
+    if time["half"]:
         hour = hour % 12 + (12 if time["half"][0] in "Pp" else 0)
-    number = next(number for number, name in enumerate(MONTHS, start=1) if name.startswith(month[:3]))
+    starts = [name[:3].lower() for name in MONTHS]
+    offset = timedelta(hours=int(time["zone_hours"] or 0), minutes=int(time["zone_minutes"] or 0))
     try:
-        return datetime(int(year), number, int(day), hour, minute, tzinfo=UTC)
-    except ValueError:
+        number = int(month) if month.isdecimal() else starts.index(month[:3].lower()) + 1
+        local = datetime(int(year), number, int(day), hour, minute, tzinfo=UTC)
+        return local + offset if time["sign"] == "-" else local - offset
+    except (ValueError, OverflowError):
         return None
 
 
 def _drop_site_line(lines: list[str]) -> list[str]:
-    """Drop a first line that is the site's own: a place and today's date above the title."""
+    """Drop a first line that is the site's own: a place and today's date, with the day of the week, above the title.
+
+    >>> _drop_site_line(["Springfield, Friday 3 May 2024", "Old bridge reopens"])
+    ['Old bridge reopens']
+    >>> _drop_site_line(["Briefing, Friday 3 May 2024", "The bridge was opened."])
+    ['Briefing, Friday 3 May 2024', 'The bridge was opened.']
+    """
     date = DATE.search(lines[0]) if lines else None
-    return lines[1:] if date and len(lines) > 1 and date.end() == len(lines[0]) and len(lines[0].split()) <= 10 else lines
+    if not date or date.end() != len(lines[0]) or not WEEKDAY.search(lines[0], 0, date.start()):
+        return lines
+    below = _from_first_word(lines[1:])
+    return below if below and _is_headline(below[0], HEADLINE_WORDS) else lines
+
+
+def _from_first_word(lines: list[str]) -> list[str]:
+    """The lines without the empty ones at the beginning."""
+    first = next((place for place, line in enumerate(lines) if line), len(lines))
+    return lines[first:]
 
 
 def _take_lists(lines: list[str]) -> tuple[list[str], list[str]]:
@@ -157,7 +190,7 @@ def _take_lists(lines: list[str]) -> tuple[list[str], list[str]]:
     for place in rest:
         heading = LIST_HEADING.match(lines[place])
         behind = lines[place][heading.end() :] if heading else ""
-        if not heading or (behind and not heading["colon"]):
+        if not heading or (behind and not (heading["colon"] and _is_headline(behind, HEADLINE_WORDS))):
             others.append(lines[place])
         elif behind:
             titles.append(behind)
@@ -182,5 +215,5 @@ def _headlines(lines: list[str]) -> list[str]:
 
 
 def _is_headline(line: str, words: int) -> bool:
-    """Short, and not a sentence with its full stop."""
+    """Short, and not a sentence with its full stop, nor something said."""
     return len(line.split()) <= words and not SENTENCE.search(line)

@@ -1,7 +1,7 @@
 """The face of the library: open an index, ask what to read next."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -11,8 +11,8 @@ import numpy as np
 
 from recommender.catalogue import Candidates, Catalogue, Layout
 from recommender.embedding import BUNDLED_MODEL, Embedder, SentenceTransformerEmbedder, bundled_embedder, embed_articles, similarity
-from recommender.errors import IndexDamaged, ModelError
-from recommender.manifest import CANARIES, CATALOGUE, VECTORS, ModelCard, Release, open_release
+from recommender.errors import IndexDamaged, ModelError, OutOfRange
+from recommender.manifest import CANARIES, CATALOGUE, VECTORS, ModelCard, Release, holding, open_release
 from recommender.ranking import DECIMALS, rank
 from recommender.types import Article, PassagePair, Related, RelatedList
 from recommender.vector_index import FlatIndex, VectorIndex
@@ -33,8 +33,13 @@ class Recommender:
 
     def __init__(self, release: Release, embedder: Embedder | None = None) -> None:
         self.release = release
-        self.catalogue = Catalogue(release.folder / CATALOGUE)
         self._given_embedder = embedder
+        self._held = ExitStack()
+        try:
+            self._held.enter_context(holding(release.folder))
+        except OSError as error:
+            raise IndexDamaged(f"{release.folder} was removed while it was opened - open the index again") from error
+        self.catalogue = Catalogue(release.folder / CATALOGUE)
         manifest = release.manifest
         if self.catalogue.counts() != (manifest.n_articles, manifest.n_chunks, manifest.n_articles):
             self.close()
@@ -55,7 +60,9 @@ class Recommender:
         return cls(open_release(Path(index_dir)), embedder)
 
     def close(self) -> None:
+        """Let the release go: a build may remove it from now on."""
         self.catalogue.close()
+        self._held.close()
 
     def __enter__(self) -> Self:
         return self
@@ -71,7 +78,7 @@ class Recommender:
 
         Raises:
             ArticleNotFound: No article has this id.
-            ValueError: `limit` is out of range.
+            OutOfRange: `limit` is out of range.
         """
         return self.related_to_row(self.catalogue.row(article_id), limit)
 
@@ -89,7 +96,7 @@ class Recommender:
         Raises:
             InvalidArticle: There is neither a word of text nor a title.
             ModelError: The model is not installed, or is not the one the index was built with.
-            ValueError: `limit` is out of range.
+            OutOfRange: `limit` is out of range.
         """
         self._check_limit(limit)
         chunks, vectors = embed_articles([article], self.embedder)[0]
@@ -112,7 +119,8 @@ class Recommender:
         card = self.release.manifest.model
         embedder = self._given_embedder
         if embedder is None:
-            embedder = bundled_embedder() if card.name == BUNDLED_MODEL else SentenceTransformerEmbedder(card.name)
+            # Answering never goes to the network: a model that is not on this machine is an error.
+            embedder = bundled_embedder() if card.name == BUNDLED_MODEL else SentenceTransformerEmbedder(card.name, download=False)
         check_model(embedder, card, self.release.folder)
         return embedder
 
@@ -131,22 +139,21 @@ class Recommender:
     def _check_limit(self, limit: int) -> None:
         most = self.release.manifest.n_candidates
         if not 1 <= limit <= most:
-            raise ValueError(f"limit is {limit}, it must be 1 to {most}")
+            raise OutOfRange(f"limit is {limit}, it must be 1 to {most}")
 
     def _list(self, article_id: str | None, candidates: Candidates, query_passage: Callable[[int], str], limit: int) -> RelatedList:
         """The first `limit` candidates that may be shown, with all that a page needs of them."""
-        now = datetime.now(UTC)
         items: list[Related] = []
         for candidate in candidates:
             card = self.catalogue.card(int(candidate["article"]))
-            if card.published is not None and card.published > now:  # under embargo
+            if card.under_embargo:
                 continue
             passages = PassagePair(query_passage(int(candidate["query_chunk"])), self.catalogue.passage(int(candidate["target_chunk"])))
             score = round(float(candidate["score"]), DECIMALS)
             items.append(Related(card.id, len(items) + 1, score, card.title, card.url, card.published, card.section, passages))
             if len(items) == limit:
                 break
-        return RelatedList(article_id, self.release.name, self.release.manifest.model.name, tuple(items))
+        return RelatedList(article_id, self.release.name, self.release.manifest.model.label, tuple(items))
 
 
 def check_model(embedder: Embedder, card: ModelCard, folder: Path) -> None:

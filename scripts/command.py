@@ -6,9 +6,10 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from recommender.errors import FormatUnsupported, IndexBusy, IndexUnusable, InputError, ModelError, ReadmoreError, StorageError
+from recommender.errors import FormatUnsupported, IndexBusy, IndexUnusable, InputError, ModelError, OutOfRange, ReadmoreError, StorageError
 
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (OutOfRange, 2),
     (ModelError, 4),
     (FormatUnsupported, 4),
     (StorageError, 5),
@@ -16,7 +17,6 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (IndexUnusable, 7),
     (InputError, 3),
     (ReadmoreError, 3),
-    (ValueError, 2),
     (KeyboardInterrupt, 130),
 )
 """The first that fits; anything else is a bug and exits 1. argparse exits 2 on wrong usage."""

@@ -27,7 +27,7 @@ def main(arguments: argparse.Namespace) -> None:
     means = evaluate(qrels, run)
     answer = {
         "index_version": manifest.release,
-        "model": manifest.model.name,
+        "model": manifest.model.label,
         "protocol": {
             "queries": "articles with a hand-made list",
             "candidates": "all articles of the index but the query",

@@ -7,10 +7,12 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
+import socket
 from pathlib import Path
 
 import uvicorn
 
+from recommender.errors import InputError
 from scripts import command
 from service.app import create_app
 
@@ -22,15 +24,24 @@ EXAMPLES = """\
 
 def main(arguments: argparse.Namespace) -> None:
     app = create_app(arguments.index)
-    address = f"http://{arguments.host}:{arguments.port}"
+    listening = _listen(arguments.host, arguments.port)  # before it is announced
+    host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
+    address = f"http://{host}:{listening.getsockname()[1]}"
     print(f"\n  Readmore serves {arguments.index} on {address}")
     print(f"  curl '{address}/v1/articles/{app.state.example_id}/related?limit=3'\n", flush=True)
-    uvicorn.run(app, host=arguments.host, port=arguments.port, log_level="warning", server_header=False)
+    uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False)).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise InputError(f"cannot listen on {host}, port {port} ({error.strerror}) - choose another --host or --port") from error
 
 
 if __name__ == "__main__":
     parser = command.parser(__doc__, EXAMPLES)
     parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="folder of the index")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes a free one (default: %(default)s)")
     command.run(main, parser.parse_args())

@@ -5,7 +5,7 @@ import secrets
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.problems import bug, problem
@@ -52,6 +52,8 @@ class RequestName:
 
         try:
             await self.app(scope, receive, named)
+        except ClientDisconnect:  # while it was still sending: nobody is left to answer
+            log.info("request %s was given up by the client", scope["request_id"])
         except Exception:  # of any kind: it is logged here, and the answer tells nothing of it
             log.exception("request %s failed", scope["request_id"])
             if started:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.templating import Jinja2Templates
 
 from recommender import Recommender
-from service.requests import known_parameters, stored_id
+from service.requests import known_parameters
 
 FOUND = 30
 """Articles listed for a search."""
@@ -17,6 +17,7 @@ templates = Jinja2Templates(Path(__file__).parent / "templates")
 router = APIRouter(include_in_schema=False, dependencies=[Depends(known_parameters)])
 
 
+@router.head("/")
 @router.get("/")
 def home(
     request: Request,
@@ -27,7 +28,9 @@ def home(
     recommender: Recommender = request.app.state.recommender
     catalogue = recommender.catalogue
     found = catalogue.find(" ".join(q.split()), FOUND)
-    row = catalogue.find_row(stored_id(id)) if id else (found[0].row if found else None)
+    row = catalogue.find_row(id) if id else (found[0].row if found else None)
+    if row is not None and catalogue.card(row).under_embargo:
+        row = None
     return templates.TemplateResponse(
         request,
         "home.html",
@@ -39,7 +42,7 @@ def home(
             "missing": id if id and row is None else None,
             "article": None if row is None else catalogue.article(row),
             "ours": None if row is None else recommender.related_to_row(row, 10),
-            "by_hand": [] if row is None else catalogue.read_more(row),
+            "by_hand": [] if row is None else [card for card in catalogue.read_more(row) if not card.under_embargo],
         },
         status_code=404 if id and row is None else 200,
     )

@@ -29,6 +29,9 @@ CURES = {
 TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 """Names that RFC 9110 gave after Python 3.11 was made."""
 
+MOST_ERRORS = 20
+"""Faults of one request that are listed."""
+
 SHOWN = 100
 """Characters of what was sent that may be sent back."""
 
@@ -88,7 +91,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     errors = [
         {"pointer": "/" + "/".join(str(step) for step in fault["loc"])[:SHOWN], "message": str(fault["msg"])[:300]}
-        for fault in error.errors()
+        for fault in error.errors()[:MOST_ERRORS]
     ]
     return problem(request, 422, "invalid_request", "; ".join(f"{fault['pointer']}: {fault['message']}" for fault in errors[:3]), errors)
 

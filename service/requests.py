@@ -1,7 +1,6 @@
 """Read what was asked: query parameters without surprises, drafts in either form."""
 
 import difflib
-import unicodedata
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -10,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from recommender import Article
+from recommender.chunking import MAX_TEXT
 from recommender.cleaning import clean_line, clean_text, has_words
 from recommender.errors import InvalidArticle
 from recommender.page import parse_page
@@ -32,9 +32,11 @@ async def known_parameters(request: Request) -> None:
         seen.add(name)
 
 
-def stored_id(given: str) -> str:
-    """An id as the index stores it."""
-    return unicodedata.normalize("NFC", given)
+def plain_number(given: object) -> object:
+    """Refuse what Python would take for a number and a reader would not: `1_0`, `5.0`, ` 5`."""
+    if isinstance(given, str) and not (given.removeprefix("-").isdecimal() and given.isascii()):
+        raise ValueError("a whole number is expected")
+    return given
 
 
 async def read_draft(request: Request) -> str | Draft:
@@ -49,9 +51,12 @@ async def read_draft(request: Request) -> str | Draft:
     if kind != "text/plain":
         return await read_json(request, Draft)
     try:
-        return (await request.body()).decode("utf-8-sig")
+        page = (await request.body()).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidArticle("bad_encoding", f"byte {error.start} is not UTF-8 - send the text as UTF-8") from None
+    if len(page) > MAX_TEXT:
+        raise InvalidArticle("text_too_long", f"the page has {len(page)} characters - send at most {MAX_TEXT}")
+    return page
 
 
 def to_article(draft: str | Draft) -> Article:

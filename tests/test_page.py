@@ -93,11 +93,49 @@ def test_the_customers_sample() -> None:
         ("A title\n\nRead more often.\n\nIt helps.", "A title", "Read more often.\n\nIt helps."),
         ("A title\n\nUpdated rules apply from May 4, 2024.", "A title", "Updated rules apply from May 4, 2024."),
         ("A title\n\nText.\n\nRead more:", "A title", "Text.\n\nRead more:"),
+        ("A title\n\nRelated: two men were held, officials said.\n\nB.", "A title", "Related: two men were held, officials said.\n\nB."),
+        (
+            "A title\n\nPublished 3 May 2018 by him, it was leaked at 10:41.",
+            "A title",
+            "Published 3 May 2018 by him, it was leaked at 10:41.",
+        ),
+        ("A title\n\n“No.”\n“No.”\n\nB.", "A title", "“No.”\n\n“No.”\n\nB."),
+        ("Briefing, Tuesday 12 March 2024\n\nThe council voted.", "Briefing, Tuesday 12 March 2024", "The council voted."),
+        ("What we know about September 11, 2001\n\nA story.", "What we know about September 11, 2001", "A story."),
+        ("A title\nA title\n\nA story.", "A title", "A story."),
+        ("\n\n\nTown, Friday 3 May 2024\n\n\nA title\n\nA story.", "A title", "A story."),
+        ("Updated: 3 May 2024\n\n\nA title\n\nBy Somebody Else\n\nA story.", "A title", "A story."),
     ],
 )
 def test_what_looks_like_furniture_but_is_text_stays(pasted: str, title: str, body: str) -> None:
     page = parse_page(pasted)
     assert (page.title, page.body, page.read_more) == (title, body, ())
+
+
+@pytest.mark.parametrize(
+    ("line", "updated"),
+    [
+        ("Updated: September 11, 2018 10:41 AM", "2018-09-11T10:41:00+00:00"),
+        ("Updated Sept. 11, 2018 10:41 a.m.", "2018-09-11T10:41:00+00:00"),
+        ("UPDATED 11 SEP 2018", "2018-09-11T00:00:00+00:00"),
+        ("Published: 2018-09-11 10:41", "2018-09-11T10:41:00+00:00"),
+        ("Last updated on 11 September 2018 at 12:05 PM GMT", "2018-09-11T12:05:00+00:00"),
+        ("Updated: 2018-09-11T10:41:00+04:00", "2018-09-11T06:41:00+00:00"),
+        ("Updated: September 11, 2018 10:41 PM -0500", "2018-09-12T03:41:00+00:00"),
+        ("Updated: September 11, 2018 10:41 AM EDT", None),  # a zone by name is not guessed
+        ("Updated: September 31, 2018", None),
+    ],
+)
+def test_times_of_pages(line: str, updated: str | None) -> None:
+    page = parse_page(f"A title\n\nA story.\n\n{line}")
+    assert page.updated == (updated and datetime.fromisoformat(updated))
+    assert page.body == "A story."
+
+
+def test_a_list_ends_where_somebody_speaks() -> None:
+    page = parse_page("A title\n\nA.\n\nRead more\n\nWill it hold?\n\n“We go on,” she said, “until it is done!”\n\nB.")
+    assert page.read_more == ("Will it hold?",)
+    assert page.body.endswith("it is done!”\n\nB.")
 
 
 def test_a_title_alone_and_a_text_without_a_title() -> None:
@@ -113,7 +151,7 @@ def test_a_page_without_words_is_refused(pasted: str) -> None:
     assert caught.value.code == "empty_text"
 
 
-@pytest.mark.parametrize("line", ["Related\n", "{0}\n{0}\n", "1 May 2024\n", '."\n\n\n', "Updated: ", "<", "\n \n", "\x0b"])
+@pytest.mark.parametrize("line", ["Related\n", "{0}\n{0}\n", "1 May 2024\n", '."\n\n\n', "Updated: ", "<", "\n \n", "\x0b", "\u0301\u0316"])
 def test_a_hostile_page_takes_no_longer_than_a_long_one(line: str) -> None:
     """Twice the page takes about twice the time: four times as long would be a square."""
 

@@ -63,10 +63,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_library_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "recommender/recommender.py" in names
+    assert "recommender/py.typed" in names
     assert {name.split("/")[0].split("-")[0] for name in names} == {"recommender", "readmore"}
 
 
-def test_the_wheel_opens_and_queries_an_index_in_an_empty_environment(wheel: Path, demo_index: Path, tmp_path: Path) -> None:
+def test_the_wheel_opens_and_queries_an_index_in_an_empty_environment(
+    wheel: Path, demo_index: Path, index_dir: Path, tmp_path: Path
+) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "env")], check=True)
     python = str(tmp_path / "env" / "bin" / "python")
     install = [
@@ -92,9 +95,14 @@ try:
     recommender.related_to(Article("", "A title", "A text."))
 except Exception as error:
     print(type(error).__name__, error)
+sys.path.append({str(ROOT)!r})  # for the tests' embedder; the library is found before, in the wheel
+from tests.hash_embedder import HashEmbedder
+recommender = Recommender.open({str(index_dir)!r}, HashEmbedder())
+print(recommender.related_to(Article("", "", "Ship pier crane dock ferry."), limit=2)[0].section, sys.modules["recommender"].__file__)
 """
     done = subprocess.run([python, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
-    ids, loaded, refused = done.stdout.splitlines()
+    ids, loaded, refused, searched = done.stdout.splitlines()
+    assert re.fullmatch(rf"harbour {tmp_path}/.*site-packages/recommender/__init__\.py", searched)
     with recommender.Recommender.open(demo_index) as opened:
         assert ids == str(opened.related("for", limit=3).ids)
     assert loaded == "[]"

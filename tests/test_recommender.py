@@ -1,6 +1,7 @@
 """Lists from an index that was built for real, against the definition applied to the archive's own texts."""
 
 import re
+import sqlite3
 import threading
 from dataclasses import FrozenInstanceError, replace
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from index.build import build_index
+from index.publish import KEPT
 from recommender import Article, Recommender, Related
 from recommender.chunking import TokenSpans
 from recommender.embedding import embed_articles
@@ -103,8 +105,18 @@ def test_limits_out_of_range_are_refused(recommender: Recommender, limit: int) -
 def test_unknown_ids_and_empty_drafts(recommender: Recommender) -> None:
     with pytest.raises(ArticleNotFound, match=re.escape("no article with id 'nothing' in this index - check the id")):
         recommender.related("nothing")
-    with pytest.raises(InvalidArticle, match="no words"):
-        recommender.related_to(Article("", "", " "))
+    for empty in (" ", "...", "<p></p>"):
+        with pytest.raises(InvalidArticle, match="no words"):
+            recommender.related_to(Article("", "", empty))
+
+
+def test_ids_and_urls_are_found_as_they_stand_in_the_archive(tmp_path: Path) -> None:
+    odd = {"id": " cafe\u0301  7", "title": "T", "text": "Ship pier.", "url": "https://example.org/cafe\u0301"}
+    build_index([str(write_jsonl(tmp_path / "a.jsonl", [*records(5), odd]))], tmp_path / "index", HashEmbedder())
+    with Recommender.open(tmp_path / "index") as opened:
+        for spelling in (odd["id"], "caf\u00e9 7"):
+            assert opened.related(spelling).article_id == "caf\u00e9 7"
+        assert opened.catalogue.row_of_url(odd["url"]) == opened.catalogue.row_of_url("https://example.org/caf\u00e9") == 5
 
 
 def test_another_model_is_refused_naming_both(index_dir: Path) -> None:
@@ -137,6 +149,46 @@ def test_lists_are_the_same_from_many_threads(recommender: Recommender) -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_threads_that_end_leave_nothing_open(recommender: Recommender) -> None:
+    recommender.related("harbour-0")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(30):
+        thread = threading.Thread(target=recommender.related, args=("harbour-0",))
+        thread.start()
+        thread.join()
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
+
+
+def test_a_closed_recommender_says_so(index_dir: Path) -> None:
+    opened = Recommender.open(index_dir)
+    opened.related("harbour-0")
+    opened.close()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        opened.related("harbour-0")
+
+
+def test_a_release_is_kept_while_it_is_read_and_goes_when_it_is_not(tmp_path: Path) -> None:
+    def build(n: int) -> str:
+        return build_index([str(write_jsonl(tmp_path / "a.jsonl", records(n)))], tmp_path / "index", HashEmbedder()).release
+
+    first = build(10)
+    with Recommender.open(tmp_path / "index", HashEmbedder()) as reading:
+        expected = reading.related("harbour-0").ids
+        for n in range(11, 16):
+            build(n)
+        assert reading.related_to(Article("", "ship", ""))
+        answers: list[object] = []
+        thread = threading.Thread(target=lambda: answers.append(reading.related("harbour-0").ids))
+        thread.start()
+        thread.join()
+        assert answers == [expected]
+        assert {folder.name for folder in (tmp_path / "index" / "releases").iterdir()} > {first}
+    build(16)
+    left = sorted(folder.name for folder in (tmp_path / "index" / "releases").iterdir())
+    assert len(left) == KEPT
+    assert first not in left
 
 
 def test_results_are_frozen_and_read_like_a_list(recommender: Recommender) -> None:

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -176,17 +175,15 @@ def test_interrupted_is_130(tmp_path: Path) -> None:
 
 
 def test_serve_answers_from_a_process_of_its_own(demo_index: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "scripts/serve.py", "--index", str(demo_index), "--port", str(port)]
+    command = [sys.executable, "scripts/serve.py", "--index", str(demo_index), "--port", "0"]
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
     )
     try:
         assert process.stdout is not None
         said = [process.stdout.readline() for _ in range(4)]
-        assert f"http://127.0.0.1:{port}" in said[1]
+        announced = re.search(r"http://127.0.0.1:(\d+)", said[1])
+        assert announced is not None
         curl = re.search(r"curl '(http[^']+)'", said[2])
         assert curl is not None
         deadline = time.monotonic() + 60
@@ -199,6 +196,7 @@ def test_serve_answers_from_a_process_of_its_own(demo_index: Path) -> None:
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
         assert len(body["items"]) == 3
+        assert_error(run("serve", "--index", demo_index, "--port", announced[1]), 3, "cannot listen on 127.0.0.1.*Address already in use")
     finally:
         process.terminate()
         process.communicate(timeout=30)

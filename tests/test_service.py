@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -59,8 +60,49 @@ def test_a_list_by_url_or_by_id_in_the_query(client: TestClient) -> None:
 
 
 def test_head_is_get_without_the_body(client: TestClient) -> None:
-    answer = client.head("/v1/articles/harbour-0/related")
-    assert (answer.status_code, answer.content) == (200, b"")
+    for route in ("/v1/articles/harbour-0/related", "/v1/related?id=harbour-0", "/v1/index", "/livez", "/readyz", "/"):
+        answer = client.head(route)
+        assert (answer.status_code, answer.content) == (200, b""), route
+
+
+def test_the_service_outlives_the_release_it_serves(tmp_path: Path) -> None:
+    """More builds than releases are kept, while the first text has not come yet."""
+
+    def build(n: int) -> None:
+        build_index([str(write_jsonl(tmp_path / "a.jsonl", records(n)))], tmp_path / "index", HashEmbedder())
+
+    build(10)
+    with TestClient(create_app(tmp_path / "index", HashEmbedder())) as client:
+        for n in range(11, 16):
+            build(n)
+        assert client.get("/v1/articles/harbour-0/related").status_code == 200
+        assert client.get("/").status_code == 200
+        assert client.post("/v1/related", json={"text": "ship"}).status_code == 200
+
+
+def test_lists_by_id_wait_for_no_thread(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise AssertionError("a thread was asked for")
+
+    monkeypatch.setattr("anyio.to_thread.run_sync", refuse)
+    for route in ("/v1/articles/harbour-0/related", "/v1/related?id=harbour-0", "/v1/index", "/livez", "/readyz"):
+        assert client.get(route).status_code == 200, route
+    assert client.get("/").status_code == 500  # the page searches the archive, and does wait for one
+
+
+def test_what_is_under_embargo_is_nowhere(tmp_path: Path) -> None:
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    secret = {"id": "secret", "title": "Harbour secret", "text": "Ship pier crane.", "url": "https://example.org/s", "published": tomorrow}
+    lines = [{**record, "read_more": ["secret"]} for record in records(8)]
+    build_index([str(write_jsonl(tmp_path / "a.jsonl", [*lines, secret]))], tmp_path / "index", HashEmbedder())
+    queries: list[dict[str, str]] = [{}, {"q": "secret"}, {"id": "harbour-0"}, {"id": "secret"}]
+    with TestClient(create_app(tmp_path / "index", HashEmbedder())) as client:
+        for query in queries:
+            assert "Harbour secret" not in client.get("/", params=query).text
+        assert client.get("/", params={"id": "secret"}).status_code == 404
+        assert_problem(client.get("/v1/articles/secret/related"), 404, "article_not_found")
+        assert_problem(client.get("/v1/related", params={"url": secret["url"]}), 404, "article_not_found")
+        assert "secret" not in client.get("/v1/articles/harbour-0/related?limit=50").text
 
 
 def test_a_draft_as_json(client: TestClient, recommender: Recommender) -> None:
@@ -131,7 +173,21 @@ def test_no_index_no_app(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=-1", "limit=51", "limit=1e3", "limit=" + "9" * 5000, "limit=", "limit=two", "limit=1&limit=2", "Limit=3", "q=%00"],
+    [
+        "limit=0",
+        "limit=-1",
+        "limit=51",
+        "limit=1e3",
+        "limit=" + "9" * 5000,
+        "limit=",
+        "limit=two",
+        "limit=1_0",
+        "limit=5.0",
+        "limit=%205",
+        "limit=1&limit=2",
+        "Limit=3",
+        "q=%00",
+    ],
 )
 def test_wrong_parameters_are_named(client: TestClient, query: str) -> None:
     body = assert_problem(client.get(f"/v1/articles/harbour-0/related?{query}"), 422, "invalid_request")
@@ -216,11 +272,18 @@ def test_similarity_wants_a_pair_or_a_list(client: TestClient, sent: dict[str, A
 
 
 def test_similarity_of_nothing(client: TestClient) -> None:
-    assert "text 1 of 2" in assert_problem(client.post("/v1/similarity", json={"a": "x", "b": " "}), 422, "empty_text")["detail"]
+    for nothing in (" ", "...", "<p></p>"):
+        assert_problem(client.post("/v1/similarity", json={"a": "x", "b": nothing}), 422, "empty_text")
+
+
+def test_a_body_of_many_faults_gets_a_short_answer(client: TestClient) -> None:
+    body = assert_problem(client.post("/v1/related", json={f"k{number}": 1 for number in range(20_000)}), 422, "invalid_request")
+    assert len(body["errors"]) == 20
 
 
 def test_pages_without_text(client: TestClient) -> None:
-    for content, code in ((b"", "empty_text"), (b"...\n\n!", "empty_text"), (b"Caf\xe9", "bad_encoding")):
+    too_long = b"word " * 40_001
+    for content, code in ((b"", "empty_text"), (b"...\n\n!", "empty_text"), (b"Caf\xe9", "bad_encoding"), (too_long, "text_too_long")):
         assert_problem(client.post("/v1/related", content=content, headers={"content-type": "text/plain"}), 422, code)
 
 
@@ -336,7 +399,6 @@ def test_lists_by_id_need_neither_model_nor_faiss(demo_index: Path) -> None:
     """In a process of its own: what has been imported when a list has been served."""
     script = f"""
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from fastapi.testclient import TestClient
 from recommender.types import Vectors

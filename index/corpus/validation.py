@@ -13,6 +13,7 @@ from recommender.types import Article
 
 MAX_ID = 512
 MAX_URL = 8192
+MAX_TITLE = 1_000
 FAR_FUTURE = timedelta(days=5 * 365)
 """A date further ahead is a mistake, not an embargo."""
 
@@ -37,12 +38,14 @@ def to_article(record: Record) -> tuple[Article, list[Reject]]:
             dropped.append(Reject(record.file, record.line, article_id, error.code, str(error), field=name))
             return None
 
+    if fields.get("title") is not None:
+        _string("title", fields)
     text = clean_text(_string("text", fields))
     if not has_words(text):
         raise InvalidArticle("empty_text", "the text has no words - an article without text cannot be related to others")
     article = Article(
         id=article_id,
-        title=clean_line(_string("title", {"title": "", **{k: v for k, v in fields.items() if v is not None}})),
+        title=optional("title", _title) or "",
         text=text,
         url=optional("url", to_url),
         published=optional("published", to_time),
@@ -99,6 +102,13 @@ def _string(name: str, fields: Mapping[str, Any]) -> str:
     if not isinstance(value, str):
         raise InvalidArticle("wrong_type", f"{name} is {value!r:.100} - a string is expected")
     return value
+
+
+def _title(value: str) -> str:
+    title = clean_line(value)
+    if len(title) > MAX_TITLE:
+        raise InvalidArticle("title_too_long", f"the title has {len(title)} characters - at most {MAX_TITLE} are expected")
+    return title
 
 
 def _name(value: Any) -> str | None:
