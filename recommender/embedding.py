@@ -185,8 +185,7 @@ def _weights_sha256(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in weights:
         with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+            hashlib.file_digest(file, lambda: digest)
     return digest.hexdigest()
 
 

@@ -4,7 +4,6 @@
 import argparse
 import json
 import resource
-import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -37,7 +36,7 @@ def main(arguments: argparse.Namespace) -> None:
         TextColumn("ETA"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=arguments.quiet) as bars:
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         tasks: dict[str, TaskID] = {}
 
         def progress(stage: str, done: int, total: int | None) -> None:
@@ -108,5 +107,4 @@ if __name__ == "__main__":
     parser.add_argument("--strict", action="store_true", help="publish nothing if an article is rejected")
     parser.add_argument("--max-rejects", type=_share, default=0.05, metavar="SHARE", help="publish nothing over this share (default: 5%%)")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
-    parser.add_argument("--quiet", action="store_true", default=not sys.stderr.isatty(), help=argparse.SUPPRESS)
     command.run(main, parser.parse_args())

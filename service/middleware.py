@@ -19,7 +19,6 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 }
 
-
 log = logging.getLogger(__name__)
 
 
@@ -37,7 +36,6 @@ class RequestName:
             await self.app(scope, receive, send)
             return
         scope["request_id"] = secrets.token_hex(8)
-
         started = False
 
         async def named(message: Message) -> None:

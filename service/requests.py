@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from recommender import Article
 from recommender.chunking import MAX_TEXT
-from recommender.cleaning import clean_line, clean_text, has_words
+from recommender.cleaning import clean_line, clean_text
 from recommender.errors import InvalidArticle
 from recommender.page import parse_page
 from service.schemas import Draft
@@ -47,8 +47,7 @@ async def read_draft(request: Request) -> str | Draft:
         HTTPException: 400, not JSON; 415, another content type.
         RequestValidationError: JSON of another shape.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "text/plain":
+    if _content_type(request) != "text/plain":
         return await read_json(request, Draft)
     try:
         page = (await request.body()).decode("utf-8-sig")
@@ -60,16 +59,10 @@ async def read_draft(request: Request) -> str | Draft:
 
 
 def to_article(draft: str | Draft) -> Article:
-    """The article of a draft or of a pasted page; cleaning a long one takes its time, so this is not for the event loop.
-
-    Raises:
-        InvalidArticle: It has no words.
-    """
+    """The article of a draft or of a pasted page; cleaning a long one takes its time, so this is not for the event loop."""
     if isinstance(draft, str):
         return parse_page(draft).as_article()
     title, text = clean_line(draft.title), clean_text(draft.text)
-    if not has_words(f"{title} {text}"):
-        raise InvalidArticle("empty_text", "title and text have no words - send at least a sentence")
     return Article("", title, text, published=draft.published, section=draft.section, lang=draft.lang)
 
 
@@ -80,7 +73,7 @@ async def read_json(request: Request, model: type[Parsed]) -> Parsed:
         HTTPException: 400, not JSON; 415, another content type.
         RequestValidationError: JSON of another shape.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = _content_type(request)
     if kind != "application/json":
         raise HTTPException(415, f"content type {kind[:100]!r} is not taken here - send application/json")
     try:
@@ -92,6 +85,10 @@ async def read_json(request: Request, model: type[Parsed]) -> Parsed:
         if any(sign in faults[0]["msg"] for sign in ("surrogate", "hex escape")):
             raise InvalidArticle("bad_encoding", "a string holds half of a surrogate pair - send whole characters") from None
         raise HTTPException(400, "the body is not JSON - check it with a JSON linter") from None
+
+
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _fault(loc: tuple[str, ...], message: str) -> RequestValidationError:

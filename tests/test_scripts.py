@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from recommender import Recommender, errors
 from recommender.evaluation import METRICS, evaluate
 from recommender.manifest import current_folder
 from scripts.command import EXIT_CODES
+from scripts.serve import _listen
 from service.app import create_app
 from tests.archive import records, write_jsonl
 from tests.conftest import shared
@@ -200,6 +202,14 @@ def test_serve_answers_from_a_process_of_its_own(demo_index: Path) -> None:
     finally:
         process.terminate()
         process.communicate(timeout=30)
+
+
+def test_answers_on_an_open_connection_are_sent_at_once() -> None:
+    """Head and body go out in two packets; held back for an acknowledgement, each answer would take 40 ms more."""
+    with _listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_every_error_of_the_tree_has_an_exit_code() -> None:

@@ -1,5 +1,6 @@
 """The HTTP service, through the real app factory: answers, refusals, and what must not happen."""
 
+import asyncio
 import shutil
 import subprocess
 import sys
@@ -297,6 +298,27 @@ def test_a_body_of_unknown_length_is_stopped_at_the_limit(client: TestClient) ->
             yield b"x" * (1 << 16)
 
     assert_problem(client.post("/v1/related", content=endless(), headers=JSON), 413, "content_too_large")
+
+
+def test_a_client_that_gives_up_is_no_fault_of_ours(index_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
+    messages = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+    sent: list[object] = []
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: object) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/v1/related", "raw_path": b"/v1/related", "query_string": b"", "scheme": "http",
+        "http_version": "1.1", "headers": [(b"content-type", b"application/json")], "server": ("test", 80), "client": ("test", 1),
+    }  # fmt: skip
+    app = create_app(index_dir, HashEmbedder())
+    asyncio.run(app(scope, receive, send))
+    app.state.recommender.close()
+    assert sent == []
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_unknown_routes_and_methods(client: TestClient) -> None:

@@ -38,7 +38,7 @@ def to_article(record: Record) -> tuple[Article, list[Reject]]:
             dropped.append(Reject(record.file, record.line, article_id, error.code, str(error), field=name))
             return None
 
-    if fields.get("title") is not None:
+    if fields.get("title") is not None:  # a title that is no text speaks of a broken export; one too long is only dropped
         _string("title", fields)
     text = clean_text(_string("text", fields))
     if not has_words(text):
