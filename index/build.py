@@ -1,4 +1,4 @@
-"""Build an index: read -> chunk -> embed -> related lists -> publish. One pass; nothing flows back."""
+"""Build an index: read -> chunk -> embed -> terms -> neighbours -> duplicates -> related lists -> publish. One pass; nothing flows back."""
 
 import errno
 import json
@@ -20,13 +20,19 @@ from index.cache import EmbeddingCache
 from index.catalogue_writer import CatalogueWriter
 from index.corpus.record import Reject
 from index.corpus.validation import to_article
-from index.lists import N_CANDIDATES, related_lists
+from index.duplicates import collapse
+from index.lexical_writer import LexicalWriter
+from index.lists import all_neighbours, hubness, mean_vectors, related_lists
 from index.lock import build_lock
 from index.publish import file_entries, publish, release_name, staging_folder
 from recommender.chunking import MAX_TEXT, chunk_article, embedding_text
+from recommender.duplicates import Canonical, Fingerprint, fingerprint
 from recommender.embedding import Embedder
 from recommender.errors import InputError, InvalidArticle, StorageError, TooManyRejects
-from recommender.manifest import CANARIES, CATALOGUE, FORMAT, VECTORS, Manifest, ModelCard
+from recommender.manifest import CANARIES, CATALOGUE, FORMAT, HUBNESS, MEANS, VECTORS, Manifest, ModelCard
+from recommender.passages import Sentences, read_sentences
+from recommender.ranker import Ranker
+from recommender.retrieval import N_CANDIDATES, Archive, Neighbours
 from recommender.types import Article, Chunk, Vectors, rfc3339
 from recommender.vector_index import FlatIndex
 
@@ -51,6 +57,7 @@ class Report:
         n_truncated: Chunks of which the model would not read the end; 0, or the chunker is wrong for the model.
         n_without_title: Articles without a title; if that is most of them, it has another name (`--map title=...`).
         n_capped: Articles of which only the first `MAX_TEXT` characters were embedded.
+        n_duplicates: Near-duplicates, shown only beside the article that stands for them.
         n_links: Links of the hand-made lists that name an article of the archive.
         seconds: Wall time by stage.
         bytes: Size of the release on disk.
@@ -65,6 +72,7 @@ class Report:
     n_truncated: int = 0
     n_without_title: int = 0
     n_capped: int = 0
+    n_duplicates: int = 0
     n_links: int = 0
     n_links_unknown: int = 0
     n_embedded: int = 0
@@ -89,6 +97,7 @@ def build_index(
     names: Mapping[str, str] | None = None,
     strict: bool = False,
     max_rejects: float = 0.05,
+    canonical: Canonical = "earliest",
     progress: Progress = lambda stage, done, total: None,
 ) -> Report:
     """Read articles, build a release and publish it; until the last step the old release serves.
@@ -98,6 +107,7 @@ def build_index(
         names: Our field name -> the name it has in the sources.
         strict: Publish nothing if a single article is rejected.
         max_rejects: Publish nothing if a larger share of the articles is rejected.
+        canonical: Which of several near-duplicates stands for all of them in lists.
 
     Raises:
         InputError: A source cannot be read, or holds no article.
@@ -109,12 +119,16 @@ def build_index(
     with _storage_errors(index_dir), ExitStack() as stack:
         index_dir.mkdir(parents=True, exist_ok=True)
         stack.enter_context(build_lock(index_dir))
+        ranker = Ranker.of_index(index_dir)
         staged = stack.enter_context(staging_folder(index_dir))
         writer = stack.enter_context(closing(CatalogueWriter(staged / CATALOGUE)))
+        lexical_writer, fingerprints = LexicalWriter(), list[Fingerprint]()
         canaries = embedder.embed(CANARIES)
         with report.timed("read and chunk"):
             for article, chunks in _articles(sources, names or {}, index_dir / REJECTS, embedder, report):
                 writer.add(article, chunks)
+                lexical_writer.add(article)
+                fingerprints.append(fingerprint(article))
                 _count(article, chunks, embedder, report)
                 progress("read", report.n_articles, None)
             _check_rejects(report, strict, max_rejects, sources, index_dir / REJECTS)
@@ -122,15 +136,35 @@ def build_index(
         with report.timed("embed"), closing(EmbeddingCache(index_dir / "cache", embedder, canaries)) as cache:
             vectors = _embed(writer, cache, embedder, progress)
             report.n_embedded, report.n_reused = cache.n_embedded, cache.n_reused
-        with report.timed("lists"):
+        with report.timed("terms"):
+            lexical, terms = lexical_writer.write(staged)
+            writer.add_words(lexical_writer.numbers)
+        with report.timed("neighbours"):
             index = FlatIndex.build(vectors)
             index.save(staged / VECTORS)
-            for row, candidates in related_lists(index, writer.layout()):
+            near: list[Neighbours] = []
+            for found in all_neighbours(index, writer.layout(), lexical, terms, writer.facts()):
+                near.append(found)
+                progress("neighbours", len(near), writer.n_articles)
+        with report.timed("duplicates"):
+            report.n_duplicates = collapse(fingerprints, near, writer.facts(), writer, canonical)
+        with report.timed("lists"):
+            archive = Archive(
+                index, writer.layout(), lexical, writer.facts(), mean_vectors(index, writer.layout()).astype(np.float16), hubness(near)
+            )
+            np.save(staged / MEANS, archive.means, allow_pickle=False)
+            np.save(staged / HUBNESS, archive.hubness, allow_pickle=False)
+
+            def sentences_of(chunk_row: int) -> Sentences:
+                start, text = writer.chunk(chunk_row)
+                return read_sentences(text, start, lambda words: {word: lexical_writer.numbers[word] for word in words}, lexical.idf_of)
+
+            for row, candidates in related_lists(archive, terms, near, sentences_of):
                 writer.add_related(row, candidates)
                 progress("lists", row + 1, writer.n_articles)
             writer.finish()
         with report.timed("publish"):
-            manifest = _manifest(staged, embedder, canaries, report)
+            manifest = _manifest(staged, embedder, canaries, ranker, report)
             publish(staged, manifest, index_dir)
         report.release = manifest.release
         report.bytes = sum(entry.bytes for entry in manifest.files.values())
@@ -210,7 +244,7 @@ def _embed(writer: CatalogueWriter, cache: EmbeddingCache, embedder: Embedder, p
     return vectors
 
 
-def _manifest(staged: Path, embedder: Embedder, canaries: Vectors, report: Report) -> Manifest:
+def _manifest(staged: Path, embedder: Embedder, canaries: Vectors, ranker: Ranker, report: Report) -> Manifest:
     return Manifest(
         format=FORMAT,
         release=release_name(staged),
@@ -225,6 +259,7 @@ def _manifest(staged: Path, embedder: Embedder, canaries: Vectors, report: Repor
         n_articles=report.n_articles,
         n_chunks=report.n_chunks,
         n_candidates=N_CANDIDATES,
+        ranker=asdict(ranker),
         files=dict(file_entries(staged)),
     )
 

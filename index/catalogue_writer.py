@@ -1,11 +1,14 @@
 """Write the catalogue of a release; `recommender.catalogue` reads it."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
-from recommender.catalogue import SCHEMA, Candidates, Layout, read_layout
+from recommender.candidate import Candidates
+from recommender.catalogue import CHUNK, SCHEMA, Facts, Layout, read_facts, read_layout
 from recommender.chunking import Tokenizer, embedding_text
+from recommender.duplicates import Canonical
 from recommender.types import Article, Chunk, rfc3339
 
 NAMED = "CREATE TEMP TABLE named (article INTEGER NOT NULL, position INTEGER NOT NULL, name TEXT NOT NULL);"
@@ -28,7 +31,7 @@ class CatalogueWriter:
         """Append an article and its chunks; ids must be new."""
         row = self.n_articles
         self._connection.execute(
-            "INSERT INTO article VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO article VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
             (
                 row,
                 article.id,
@@ -80,6 +83,28 @@ class CatalogueWriter:
 
     def layout(self) -> Layout:
         return read_layout(self._connection)
+
+    def facts(self) -> Facts:
+        return read_facts(self._connection)
+
+    def chunk(self, chunk_row: int) -> tuple[int, str]:
+        """Where a chunk begins in its article's text, and what it says."""
+        found: tuple[int, str] = self._connection.execute(CHUNK, (chunk_row,)).fetchone()
+        return found
+
+    def rows_by(self, rule: Canonical) -> list[int]:
+        """All rows, first those that should stand for their near-duplicates; never one that is not yet published for one that is."""
+        order = {"earliest": "published NULLS LAST", "newest": "published DESC NULLS LAST", "longest": "length(text) DESC"}[rule]
+        now = rfc3339(datetime.now(UTC))
+        found = self._connection.execute(f"SELECT row FROM article ORDER BY coalesce(published > ?, 0), {order}, id", (now,))
+        return [row for (row,) in found]
+
+    def set_canonical(self, row: int, duplicates: Sequence[int]) -> None:
+        """Have an article stand for its near-duplicates in lists."""
+        self._connection.executemany("UPDATE article SET canonical = ? WHERE row = ?", ((row, other) for other in duplicates))
+
+    def add_words(self, numbers: Mapping[str, int]) -> None:
+        self._connection.executemany("INSERT INTO word VALUES (?, ?)", ((number, word) for word, number in numbers.items()))
 
     def add_related(self, row: int, candidates: Candidates) -> None:
         self._connection.execute("INSERT INTO related VALUES (?, ?)", (row, candidates.tobytes()))

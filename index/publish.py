@@ -42,7 +42,7 @@ def release_name(staged: Path) -> str:
 
 def file_entries(staged: Path) -> Mapping[str, FileEntry]:
     """Size and hash of everything staged so far."""
-    return {path.name: file_entry(path) for path in sorted(staged.iterdir())}
+    return {path.relative_to(staged).as_posix(): file_entry(path) for path in sorted(staged.rglob("*")) if path.is_file()}
 
 
 def publish(staged: Path, manifest: Manifest, index_dir: Path) -> Path:
@@ -51,7 +51,7 @@ def publish(staged: Path, manifest: Manifest, index_dir: Path) -> Path:
     Returns:
         The release's folder.
     """
-    for path in staged.iterdir():
+    for path in staged.rglob("*"):
         _flush(path)
     (staged / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     _flush(staged / MANIFEST)
@@ -76,11 +76,16 @@ def _prune(index_dir: Path) -> None:
 
 def set_current(release: Path, index_dir: Path) -> None:
     """Point CURRENT to a release, in one step."""
-    draft = index_dir / f".{CURRENT}"
-    draft.write_text(release.name + "\n", encoding="utf-8")
+    replace_file(index_dir / CURRENT, release.name + "\n")
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file in one step: whoever reads it, at any moment, finds the old text or the new one, whole."""
+    draft = path.with_name(f".{path.name}")
+    draft.write_text(text, encoding="utf-8")
     _flush(draft)
-    draft.replace(index_dir / CURRENT)
-    _flush(index_dir)
+    draft.replace(path)
+    _flush(path.parent)
 
 
 def _flush(path: Path) -> None:

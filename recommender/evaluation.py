@@ -1,32 +1,90 @@
 """How good the lists are, measured on the editors' own: qrels are the hand-made lists, the run is ours.
 
-An editor picks about two of many fitting articles, so absolute figures are low for every method: compare methods.
+An editor picks about two of many fitting articles, so absolute figures are low for every method: compare methods, on the same
+lists, and look at the interval and the p-value before believing a difference. What hand-made lists cannot tell, `collection_facts` does.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from statistics import fmean, median
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 METRICS = ("nDCG@5", "nDCG@10", "R@10", "R@50", "RR", "hit@3")
 """`hit@3` is the share of lists of which at least one article stands among our first three."""
-
 DEPTH = 50
 """Articles of a list that are looked at: what R@50 needs."""
+RESAMPLES = 10_000
+"""Bootstrap samples of an interval, and permutations of a test."""
+SMALL_GROUP = 10
+"""Groups of fewer queries have no figure of their own."""
+OTHERS, NOT_GIVEN = "others", "not given"
+"""Names of the two groups that are none: the small ones together, and the articles without section or date."""
 
 
-def evaluate(qrels: Mapping[str, Iterable[str]], run: Mapping[str, Sequence[str]]) -> dict[str, float]:
-    """Score a run against hand-made lists, averaged over the lists.
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A metric over the `n` queries of one section or year: its mean and the ends of the mean's 95 % interval, to 4 places."""
+
+    name: str
+    n: int
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionFacts:
+    """What the lists of a whole archive are like, beyond how well they match the editors'. None where nothing could be counted."""
+
+    n_articles: int
+    """Articles of the archive; each has one list, which may be empty."""
+    coverage: float
+    """Share of the articles that are in at least one list."""
+    n_orphans: int
+    """Articles that are in no list: no reader is ever led to them."""
+    largest_hub: int
+    """The greatest number of lists that one article is in."""
+    hub_share: float
+    """Share of all places that the most listed 1 % of the articles take (rounded up to whole articles); .01 if all were listed alike."""
+    gini: float
+    """Sum of (2 i - n - 1) x_i over n times the sum of x_i, x_i the i-th smallest number of lists an article is in: 0 if all are alike."""
+    duplicates_shown: float
+    """Share of the lists, empty ones left out, that show two articles of one duplicate group."""
+    median_age_days: float | None
+    """Median over the places of query's date less target's, in days; positive: the target is older. Pairs with both dates count."""
+    older_share: float | None
+    """Share of the same places whose target is older than the query."""
+    same_section_share: float | None
+    """Share of the places whose target is of the query's section. Pairs with both sections count."""
+    mean_length: float
+    """Articles of a list, empty lists included."""
+    n_empty: int
+    """Articles whose list is empty."""
+
+    def as_dict(self) -> dict[str, int | float | None]:
+        return {name: round(fact, 4) if isinstance(fact, float) else fact for name, fact in asdict(self).items()}
+
+
+def per_query(qrels: Mapping[str, Iterable[str]], run: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
+    """Score every list of a run against the hand-made one.
 
     Args:
         qrels: Query article id -> ids of its hand-made list. Queries with an empty list are not counted.
         run: Query article id -> our ids, closest first. A query that is missing scores 0.
 
     Returns:
-        Metric name, as in `METRICS`, to its mean in [0, 1].
+        Metric, as in `METRICS`, -> query id, in the order of `qrels`, -> score in [0, 1]. The measures are trec_eval's: nDCG@k
+        (Järvelin and Kekäläinen 2002) discounts by log2(rank + 1) and divides by what the hand-made list would give in the first k places.
 
-    Raises:
-        ValueError: No query has a hand-made list.
-
-    >>> evaluate({"a": ["b"]}, {"a": ["c", "b"]})["RR"]
-    0.5
+    >>> scores = per_query({"a": ["b"], "c": ["a"]}, {"a": ["c", "b"]})
+    >>> scores["RR"], round(scores["nDCG@5"]["a"], 3)
+    ({'a': 0.5, 'c': 0.0}, 0.631)
     """
     import ir_measures
 
@@ -35,6 +93,158 @@ def evaluate(qrels: Mapping[str, Iterable[str]], run: Mapping[str, Sequence[str]
         raise ValueError("no hand-made lists to compare with - give articles a `read_more` field with ids of the archive")
     # A score that falls with the rank keeps our order: trec_eval sorts by score and would break ties by id.
     scored = [ir_measures.ScoredDoc(query, target, -float(place)) for query, targets in run.items() for place, target in enumerate(targets)]
-    measures = {name: ir_measures.parse_measure(name.replace("hit", "Success")) for name in METRICS}
-    means = ir_measures.calc_aggregate(measures.values(), judged, scored)
-    return {name: round(float(means[measure]), 4) for name, measure in measures.items()}
+    measures = {ir_measures.parse_measure(name.replace("hit", "Success")): name for name in METRICS}
+    queries = dict.fromkeys(line.query_id for line in judged)
+    scores = {name: dict.fromkeys(queries, 0.0) for name in METRICS}
+    for found in ir_measures.iter_calc(measures, judged, scored):
+        if found.query_id in queries:
+            scores[measures[found.measure]][found.query_id] = float(found.value)
+    return scores
+
+
+def evaluate(qrels: Mapping[str, Iterable[str]], run: Mapping[str, Sequence[str]]) -> dict[str, float]:
+    """The means of `per_query` over the hand-made lists: metric name to a figure in [0, 1], rounded to 4 places.
+    >>> evaluate({"a": ["b"]}, {"a": ["c", "b"]})["RR"]
+    0.5
+    """
+    return {name: round(fmean(scores.values()), 4) for name, scores in per_query(qrels, run).items()}
+
+
+def pooled(run: Mapping[str, Sequence[str]], pool: Set[str]) -> dict[str, tuple[str, ...]]:
+    """Keep only the articles of a pool in each ranking, in their order, as if nothing else had been there to choose from.
+
+    The run must be deep enough: a measure at k is right only if k articles are left, or the run ranked everything. So rank the whole
+    archive, or to a depth of k times its size over the pool's and more, before calling this.
+    >>> pooled({"a": ["b", "c", "d"]}, {"d", "b"})
+    {'a': ('b', 'd')}
+    """
+    return {query: tuple(target for target in ranking if target in pool) for query, ranking in run.items()}
+
+
+def interval(values: ArrayLike, n: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
+    """95 % interval of a mean over queries, by the percentile bootstrap (Efron 1979).
+
+    `values` is (queries,), one figure a query. `n` samples of as many queries are drawn with replacement, always the same for one seed.
+    >>> interval([0.25] * 9)
+    (0.25, 0.25)
+    """
+    figures = _figures(values)
+    chance = np.random.default_rng(seed)
+    means = [figures[chance.integers(figures.size, size=(rows, figures.size))].mean(axis=1) for rows in _blocks(n, figures.size)]
+    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def paired_p(a: ArrayLike, b: ArrayLike) -> float:
+    """Two-sided paired randomisation test (Fisher 1935) of two methods' means; `a` and `b` are (queries,), in the same order of queries.
+
+    If the methods were alike, each query's difference could as well have the other sign. Of `RESAMPLES` random choices of signs, `hits`
+    give a mean at least as far from 0 as the one observed, and p = (hits + 1) / (RESAMPLES + 1) (Phipson and Smyth 2010): never 0.
+    The signs come from a fixed seed. Of several methods compared with one baseline, report the values that `holm` makes of these.
+
+    Five queries, each better by 1 with `a`: of the 32 choices of signs, 2 are as far out (all plus, all minus), so p is near 2/32 = .0625.
+    >>> round(paired_p([1, 1, 1, 1, 1], [0, 0, 0, 0, 0]), 2)
+    0.06
+    >>> paired_p([0.3, 0.2], [0.3, 0.2])
+    1.0
+    """
+    one, other = _figures(a), _figures(b)
+    if one.size != other.size:
+        raise ValueError(f"{one.size} figures cannot be paired with {other.size}")
+    differences = one - other
+    # Flipping the queries of a subset leaves total - 2 x their sum; sums that are equal but for rounding are ties, and count.
+    total, rounding = differences.sum(), 1e-12 * np.abs(differences).sum()
+    chance, hits = np.random.default_rng(0), 1  # the signs as they are are a hit
+    for rows in _blocks(RESAMPLES, differences.size):
+        flipped = chance.integers(2, size=(rows, differences.size), dtype=np.int8).astype(np.float64)
+        hits += int(np.count_nonzero(np.abs(total - 2 * (flipped @ differences)) >= abs(total) - rounding))
+    return hits / (RESAMPLES + 1)
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Correct the p-values of several comparisons (Holm 1979): below .05, the chance of any false one among them is below .05.
+
+    The smallest of m is multiplied by m, the next by m - 1, and so on; none may fall below the one before, or exceed 1.
+    >>> holm({"bm25": 0.03, "dense": 0.02, "both": 0.001})
+    {'bm25': 0.04, 'dense': 0.04, 'both': 0.003}
+    """
+    corrected: dict[str, float] = {}
+    least = 0.0
+    for place, name in enumerate(sorted(p_values, key=p_values.__getitem__)):
+        least = corrected[name] = min(max(least, (len(p_values) - place) * p_values[name]), 1.0)
+    return {name: corrected[name] for name in p_values}
+
+
+def by_group(values: Mapping[str, float], group_of: Mapping[str, str | None], order: Literal["size", "name"] = "size") -> tuple[Group, ...]:
+    """One metric of `per_query` by section (order "size": largest first) or by year (order "name").
+
+    Queries whose group is None, or that have no entry, are `NOT_GIVEN`. All groups below `SMALL_GROUP` together are `OTHERS`, the last.
+    >>> [(group.name, group.n) for group in by_group(dict.fromkeys("abcdefghijklm", 0.5), dict.fromkeys("abcdefghijkl", "world"))]
+    [('world', 12), ('others', 1)]
+    """
+    members: defaultdict[str | None, list[float]] = defaultdict(list)
+    for query, value in values.items():
+        members[group_of.get(query)].append(value)
+    large = [(name is None, NOT_GIVEN if name is None else name, group) for name, group in members.items() if len(group) >= SMALL_GROUP]
+    large.sort(key=lambda item: (item[0], -len(item[2]) if order == "size" else 0, item[1]))
+    rest = [value for group in members.values() if len(group) < SMALL_GROUP for value in group]
+    shown = [(name, group) for _, name, group in large] + ([(OTHERS, rest)] if rest else [])
+    return tuple(Group(name, len(group), *(round(figure, 4) for figure in (fmean(group), *interval(group)))) for name, group in shown)
+
+
+def collection_facts(
+    lists: Mapping[str, Sequence[str]],
+    *,
+    group_of_article: Mapping[str, Hashable],
+    published: Mapping[str, datetime | None],
+    section_of: Mapping[str, str | None],
+) -> CollectionFacts:
+    """Look at the lists of all articles at once, as readers see them: cut to the length that is shown, say 5.
+
+    Args:
+        lists: Article id -> ids of its list, none twice. Every article of the archive has an entry, also one whose list is empty.
+        group_of_article: Article id -> its duplicate group; articles without an entry have no duplicate.
+        published: Article id -> when, aware.
+        section_of: Article id -> section.
+
+    >>> facts = collection_facts({"a": ["b"], "b": ["a"], "c": ["b"]}, group_of_article={}, published={}, section_of={})
+    >>> facts.n_orphans, facts.largest_hub, round(facts.coverage, 2)
+    (1, 2, 0.67)
+    """
+    times = Counter(target for targets in lists.values() for target in targets)
+    if not lists or not times.keys() <= lists.keys():
+        raise ValueError("the lists of all articles are needed, empty ones too")
+    counts = np.array(sorted(times[article] for article in lists))
+    n, places = counts.size, int(counts.sum())
+    pairs = [(query, target) for query, targets in lists.items() for target in targets]
+    dates = [(published.get(query), published.get(target)) for query, target in pairs]
+    ages = [(read - shown).total_seconds() / 86_400 for read, shown in dates if read is not None and shown is not None]
+    sections = [(section_of.get(query), section_of.get(target)) for query, target in pairs]
+    same = [read == shown for read, shown in sections if read is not None and shown is not None]
+    groups = [[group_of_article[target] for target in targets if target in group_of_article] for targets in lists.values()]
+    n_empty = sum(not targets for targets in lists.values())
+    return CollectionFacts(
+        n_articles=n,
+        coverage=len(times) / n,
+        n_orphans=n - len(times),
+        largest_hub=int(counts[-1]),
+        hub_share=int(counts[-math.ceil(n / 100) :].sum()) / max(places, 1),
+        gini=float((2 * np.arange(1, n + 1) - n - 1) @ counts) / (n * max(places, 1)),
+        duplicates_shown=sum(len(set(shown)) < len(shown) for shown in groups) / max(n - n_empty, 1),
+        median_age_days=median(ages) if ages else None,
+        older_share=fmean(age > 0 for age in ages) if ages else None,
+        same_section_share=fmean(same) if same else None,
+        mean_length=places / n,
+        n_empty=n_empty,
+    )
+
+
+def _figures(values: ArrayLike) -> NDArray[np.float64]:
+    if not np.size(values):
+        raise ValueError("no figures to take a mean of")
+    return np.asarray(values, dtype=np.float64)
+
+
+def _blocks(rows: int, width: int) -> list[int]:
+    step = max(1, 2**20 // width)  # 8 MB of numbers drawn at once
+    return [min(step, rows - start) for start in range(0, rows, step)]

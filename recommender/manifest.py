@@ -2,7 +2,7 @@
 
     index_dir/
       CURRENT                     one line: the name of the release that serves
-      releases/<name>/            manifest.json (written last), chunks.faiss, catalogue.db
+      releases/<name>/            manifest.json (written last), chunks.faiss, catalogue.db, means.npy, hubness.npy, lexical/
 
 `open_release` goes CURRENT -> manifest -> format -> sizes and hashes. When CURRENT or the release it names is
 damaged, the newest sound release serves in its place, and `Release.degraded` says why.
@@ -20,7 +20,7 @@ from typing import Any
 
 from recommender.errors import FormatUnsupported, IndexDamaged, IndexNotFound, IndexUnusable
 
-FORMAT = 1
+FORMAT = 2
 """Version of the files on disk. A reader refuses any other."""
 
 MANIFEST = "manifest.json"
@@ -28,6 +28,8 @@ CURRENT = "CURRENT"
 RELEASES = "releases"
 VECTORS = "chunks.faiss"
 CATALOGUE = "catalogue.db"
+MEANS = "means.npy"
+HUBNESS = "hubness.npy"
 
 CANARIES = (
     "The council voted on Tuesday to close two of the city's four libraries.",
@@ -78,6 +80,7 @@ class Manifest:
 
     Attributes:
         created: RFC 3339 time of the build.
+        ranker: The weights in force at the build, as `Ranker.to_json` has them; they rank if `ranker.json` is damaged later.
         files: Every file of the release but the manifest itself, by name.
     """
 
@@ -88,6 +91,7 @@ class Manifest:
     n_articles: int
     n_chunks: int
     n_candidates: int
+    ranker: dict[str, Any]
     files: dict[str, FileEntry]
 
     def to_json(self) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,13 +49,17 @@ class Chunk:
     text: str
 
 
+Relation = Literal["background", "follow_up", "same_story"]
+"""How a target stands to the article being read: older, newer, or another report of the same event in the same days."""
+
+
 @dataclass(frozen=True, slots=True)
 class PassagePair:
-    """The two passages, one of each article, whose embeddings are closest.
+    """The two sentences, one of each article, that match best.
 
     Attributes:
-        query: Passage of the article being read.
-        target: Passage of the article that is suggested.
+        query: Of the article being read.
+        target: Of the article that is suggested.
     """
 
     query: str
@@ -63,13 +67,29 @@ class PassagePair:
 
 
 @dataclass(frozen=True, slots=True)
+class Duplicate:
+    """A near-duplicate, for which another article stands in lists."""
+
+    id: str
+    title: str
+    url: str | None
+    published: datetime | None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"id": self.id, "title": self.title, "url": self.url, "published": rfc3339(self.published)}
+
+
+@dataclass(frozen=True, slots=True)
 class Related:
     """One line of a related list: the target's card, how close it is, and why.
 
     Attributes:
-        rank: 1 for the closest.
-        score: In [0, 1]; higher is closer.
-        passages: The best-matching pair of passages.
+        rank: 1 for the first.
+        score: In [0, 1], higher is closer: how likely an editor would link it, less what age takes if that was asked for.
+        relation: How it stands to the article being read.
+        passages: The best-matching pair of sentences.
+        terms: The rarest words, and pairs of words, that both articles use.
+        also: Its near-duplicates.
         source: Where the line comes from; always "model" so far.
     """
 
@@ -80,7 +100,10 @@ class Related:
     url: str | None
     published: datetime | None
     section: str | None
+    relation: Relation
     passages: PassagePair
+    terms: tuple[str, ...] = ()
+    also: tuple[Duplicate, ...] = ()
     source: str = "model"
 
     def as_dict(self) -> dict[str, Any]:
@@ -94,7 +117,9 @@ class Related:
             "published": rfc3339(self.published),
             "section": self.section,
             "source": self.source,
-            "reason": {"passage": {"query": self.passages.query, "target": self.passages.target}},
+            "relation": self.relation,
+            "reason": {"passage": {"query": self.passages.query, "target": self.passages.target}, "terms": list(self.terms)},
+            **({"also": [duplicate.as_dict() for duplicate in self.also]} if self.also else {}),
         }
 
 
@@ -106,12 +131,14 @@ class RelatedList(Sequence[Related]):
         article_id: The query article; None for a draft.
         index_version: The release that answered.
         model: Name of the embedding model.
+        reason: Why the list is empty: "no_candidates", "filtered_out" or "below_threshold"; None when it is not.
     """
 
     article_id: str | None
     index_version: str
     model: str
     items: tuple[Related, ...]
+    reason: str | None = None
 
     @overload
     def __getitem__(self, index: int) -> Related: ...
@@ -138,8 +165,8 @@ class RelatedList(Sequence[Related]):
             "model": self.model,
             "items": [item.as_dict() for item in self.items],
         }
-        if not self.items:
-            answer["reason"] = "no_candidates"
+        if self.reason:
+            answer["reason"] = self.reason
         return answer
 
 

@@ -6,6 +6,7 @@ import json
 import resource
 from dataclasses import fields
 from pathlib import Path
+from typing import get_args
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from index.build import Report, build_index
 from recommender import SentenceTransformerEmbedder
+from recommender.duplicates import Canonical
 from recommender.embedding import BUNDLED_MODEL
 from scripts import command
 
@@ -22,13 +24,13 @@ EXAMPLES = """\
   build_index.py pydoc-topics --out var/demo      the help topics that ship with Python
 """
 FIELDS = ("id", "title", "text", "url", "published", "section", "lang", "read_more")
-LABELS = {"read": "articles", "embed": "chunks", "lists": "lists"}
+LABELS = {"read": "articles", "embed": "chunks", "neighbours": "neighbours", "lists": "lists"}
 
 
 def main(arguments: argparse.Namespace) -> None:
     console = Console(stderr=True)
     columns = (
-        TextColumn("{task.description:>8}"),
+        TextColumn("{task.description:>10}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
@@ -53,6 +55,7 @@ def main(arguments: argparse.Namespace) -> None:
             names=dict(arguments.map),
             strict=arguments.strict,
             max_rejects=arguments.max_rejects,
+            canonical=arguments.canonical,
             progress=progress,
         )
     figures = _figures(report)
@@ -106,5 +109,11 @@ if __name__ == "__main__":
     parser.add_argument("--model", default=BUNDLED_MODEL, help="sentence-transformers model, name or folder (default: %(default)s)")
     parser.add_argument("--strict", action="store_true", help="publish nothing if an article is rejected")
     parser.add_argument("--max-rejects", type=_share, default=0.05, metavar="SHARE", help="publish nothing over this share (default: 5%%)")
+    parser.add_argument(
+        "--canonical",
+        choices=get_args(Canonical),
+        default="earliest",
+        help="which near-duplicate stands for the others (default: %(default)s)",
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     command.run(main, parser.parse_args())

@@ -4,27 +4,46 @@
 import argparse
 import json
 import sys
+from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 from recommender import Recommender, RelatedList
 from recommender.errors import InputError
 from recommender.page import parse_page
+from recommender.selection import Mode, Selection
 from scripts import command
 
 EXAMPLES = """\
   related.py --index var/demo typesseq
   related.py --index var/demo typesseq --limit 10 --json
+  related.py --index var/demo typesseq --mode background --diversity 0.3 --min-score 0.2
   related.py --index var/demo --text page.txt      a page as pasted from a site; - reads standard input
 """
+EMPTY = {
+    "no_candidates": "nothing in the index is related",
+    "filtered_out": "nothing that is related passes the filters",
+    "below_threshold": "nothing reaches the least score",
+}
 
 
 def main(arguments: argparse.Namespace) -> None:
     with Recommender.open(arguments.index) as recommender:
         if arguments.text is None:
-            found = recommender.related(arguments.id, arguments.limit)
+            found = recommender.related(arguments.id, arguments.limit, _selection(arguments))
         else:
-            found = recommender.related_to(parse_page(_read(arguments.text)).as_article(), arguments.limit)
+            found = recommender.related_to(parse_page(_read(arguments.text)).as_article(), arguments.limit, _selection(arguments))
         print(json.dumps(found.as_dict(), ensure_ascii=False) if arguments.json else _shown(found))
+
+
+def _selection(arguments: argparse.Namespace) -> Selection:
+    return Selection(**{column.name: getattr(arguments, column.name) for column in fields(Selection)})
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _shown(found: RelatedList) -> str:
@@ -32,8 +51,10 @@ def _shown(found: RelatedList) -> str:
     for item in found:
         day = f", {item.published:%-d %B %Y}" if item.published else ""
         lines.append(f"{item.rank:>2}. {item.title or item.id}   {item.score:.2f}  [{item.id}{day}]")
+        lines.append(f"      {item.relation.replace('_', ' ')}; both say: {', '.join(item.terms) or 'nothing rare'}")
         lines.append(f"      {_first_words(item.passages.target)}")
-    return "\n".join(lines) or "nothing in the index is related"
+        lines.extend(f"      also: {duplicate.title or duplicate.id}  [{duplicate.id}]" for duplicate in item.also)
+    return "\n".join(lines) or EMPTY[str(found.reason)]
 
 
 def _first_words(passage: str, width: int = 110) -> str:
@@ -57,5 +78,13 @@ if __name__ == "__main__":
     wanted.add_argument("id", nargs="?", metavar="ID", help="id of an article of the index")
     wanted.add_argument("--text", metavar="FILE", help="a page as pasted, or any plain text: the first line is the title")
     parser.add_argument("--limit", type=int, default=5, metavar="N", help="length of the list (default: %(default)s)")
+    parser.add_argument("--mode", choices=get_args(Mode), default="mixed", help="older articles only, newest first, or all (default)")
+    parser.add_argument("--half-life-days", type=float, metavar="DAYS", help="halve the score for every so many days of age")
+    parser.add_argument("--published-after", type=_moment, metavar="DATE", help="only articles of that moment or later")
+    parser.add_argument("--published-before", type=_moment, metavar="DATE", help="only articles from before that moment")
+    parser.add_argument("--as-of", type=_moment, metavar="DATE", help="the list as it would have been then")
+    parser.add_argument("--diversity", type=float, default=0.0, metavar="0-1", help="hold back what is like the lines above it")
+    parser.add_argument("--max-per-section", type=int, metavar="N", help="so many lines of one section at most")
+    parser.add_argument("--min-score", type=float, default=0.0, metavar="0-1", help="only lines with that score; 0.5: editors link half")
     parser.add_argument("--json", action="store_true", help="print the object that the HTTP service answers")
     command.run(main, parser.parse_args())

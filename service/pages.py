@@ -38,7 +38,7 @@ def home(
             "q": q,
             "found": found,
             "manifest": recommender.release.manifest,
-            "degraded": recommender.release.degraded,
+            "degraded": recommender.degraded,
             "missing": id if id and row is None else None,
             "article": None if row is None else catalogue.article(row),
             "ours": None if row is None else recommender.related_to_row(row, 10),

@@ -11,11 +11,12 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from recommender.errors import ArticleNotFound, IndexUnusable, InvalidArticle, ModelError, ReadmoreError
+from recommender.errors import ArticleNotFound, IndexUnusable, InvalidArticle, ModelError, OutOfRange, ReadmoreError
 
 STATUSES: tuple[tuple[type[ReadmoreError], int], ...] = (
     (ArticleNotFound, 404),
     (InvalidArticle, 422),
+    (OutOfRange, 422),
     (ModelError, 503),
     (IndexUnusable, 503),
 )

@@ -1,9 +1,10 @@
 """Read what was asked: query parameters without surprises, drafts in either form."""
 
 import difflib
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
 
-from fastapi import Request
+from fastapi import Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
@@ -13,6 +14,7 @@ from recommender.chunking import MAX_TEXT
 from recommender.cleaning import clean_line, clean_text
 from recommender.errors import InvalidArticle
 from recommender.page import parse_page
+from recommender.selection import Mode, Selection
 from service.schemas import Draft
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
@@ -20,7 +22,8 @@ Parsed = TypeVar("Parsed", bound=BaseModel)
 
 async def known_parameters(request: Request) -> None:
     """Refuse a parameter that the route does not have, and one that is given twice: a typo must not be ignored."""
-    known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
+    route = request.scope["route"].dependant
+    known = [parameter.alias for of in (route, *route.dependencies) for parameter in of.query_params]
     seen: set[str] = set()
     for name, _ in request.query_params.multi_items():
         if name not in known:
@@ -30,6 +33,25 @@ async def known_parameters(request: Request) -> None:
         if name in seen:
             raise _fault(("query", name), "given more than once")
         seen.add(name)
+
+
+async def selection(
+    mode: Annotated[Mode, Query(description="older articles only, newest first, or all")] = "mixed",
+    half_life_days: Annotated[float | None, Query(gt=0, le=1e6, description="halve the score for every so many days of age")] = None,
+    published_after: Annotated[datetime | None, Query(description="only articles of that moment or later")] = None,
+    published_before: Annotated[datetime | None, Query(description="only articles from before that moment")] = None,
+    diversity: Annotated[float, Query(ge=0, le=1, description="hold back what is like the lines above it")] = 0.0,
+    min_score: Annotated[float, Query(ge=0, le=1, description="only lines with that score; of 0.5, editors would link half")] = 0.0,
+) -> Selection:
+    """What the list should be like, from the query parameters."""
+    return Selection(
+        mode=mode,
+        half_life_days=half_life_days,
+        published_after=published_after,
+        published_before=published_before,
+        diversity=diversity,
+        min_score=min_score,
+    )
 
 
 def plain_number(given: object) -> object:

@@ -19,8 +19,9 @@ from starlette.responses import Response
 from recommender import Recommender, RelatedList
 from recommender.embedding import similarity_matrix
 from recommender.errors import ArticleNotFound
-from recommender.ranking import DECIMALS
-from service.requests import known_parameters, plain_number, read_draft, read_json, to_article
+from recommender.ranker import DECIMALS
+from recommender.selection import Selection
+from service.requests import known_parameters, plain_number, read_draft, read_json, selection, to_article
 from service.schemas import Draft, Health, IndexAnswer, Problem, RelatedAnswer, SimilarityAnswer, Texts
 
 Answer = TypeVar("Answer")
@@ -41,13 +42,14 @@ async def _recommender(request: Request) -> Recommender:  # async: a plain funct
 
 
 Index = Annotated[Recommender, Depends(_recommender)]
+Wanted = Annotated[Selection, Depends(selection)]
 
 
 @router.head("/v1/articles/{article_id:path}/related", include_in_schema=False)
 @router.get("/v1/articles/{article_id:path}/related", response_model=RelatedAnswer, responses=problems(404, 422))
-async def related(request: Request, recommender: Index, article_id: Id, limit: Limit = 5) -> Response:
+async def related(request: Request, recommender: Index, article_id: Id, wanted: Wanted, limit: Limit = 5) -> Response:
     """The related list of an article of the index."""
-    return _list(request, recommender.related_to_row(_row(recommender, article_id), limit))
+    return _list(request, recommender.related_to_row(_row(recommender, article_id), limit, wanted))
 
 
 @router.head("/v1/related", include_in_schema=False)
@@ -55,6 +57,7 @@ async def related(request: Request, recommender: Index, article_id: Id, limit: L
 async def related_by_url(
     request: Request,
     recommender: Index,
+    wanted: Wanted,
     url: Annotated[str | None, Query(min_length=1, max_length=8192)] = None,
     id: Annotated[str | None, Query(min_length=1, max_length=512)] = None,  # noqa: A002 - the parameter's public name
     limit: Limit = 5,
@@ -63,7 +66,7 @@ async def related_by_url(
     if (url is None) == (id is None):
         raise RequestValidationError([{"type": "parameter", "loc": ("query", "url"), "msg": "give either url or id"}])
     row = _row(recommender, str(id)) if url is None else _shown(recommender, recommender.catalogue.row_of_url(url), url)
-    return _list(request, recommender.related_to_row(row, limit))
+    return _list(request, recommender.related_to_row(row, limit, wanted))
 
 
 @router.post(
@@ -80,10 +83,10 @@ async def related_by_url(
         }
     },
 )
-async def related_to_draft(request: Request, recommender: Index, limit: Limit = 5) -> Response:
+async def related_to_draft(request: Request, recommender: Index, wanted: Wanted, limit: Limit = 5) -> Response:
     """The related list of a text that is not in the index. It is stored and logged nowhere."""
     draft = await read_draft(request)
-    found = await _in_text_lane(request, lambda: recommender.related_to(to_article(draft), limit))
+    found = await _in_text_lane(request, lambda: recommender.related_to(to_article(draft), limit, wanted))
     return _list(request, found, {"Cache-Control": "no-store"})
 
 
@@ -117,7 +120,7 @@ async def index(recommender: Index) -> IndexAnswer:
         model={"name": manifest.model.label, "sha256": manifest.model.sha256, "dim": manifest.model.dim},  # type: ignore[arg-type]
         n_articles=manifest.n_articles,
         n_chunks=manifest.n_chunks,
-        degraded=recommender.release.degraded,
+        degraded=recommender.degraded,
     )
 
 
@@ -132,7 +135,7 @@ async def livez() -> Health:
 @router.get("/readyz", response_model=Health, response_model_exclude_none=True)
 async def readyz(recommender: Index) -> Health:
     """A verified release serves; a degraded one says why it is not the newest."""
-    degraded = recommender.release.degraded
+    degraded = recommender.degraded
     return Health(status="degraded" if degraded else "ready", index_version=recommender.release.name, detail=degraded)
 
 

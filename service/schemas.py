@@ -44,7 +44,19 @@ class PassagePair(BaseModel):
 
 
 class Reason(BaseModel):
+    """The best-matching pair of sentences, and the rarest words that both articles use."""
+
     passage: PassagePair
+    terms: list[str]
+
+
+class Duplicate(BaseModel):
+    """A near-duplicate, for which the item stands."""
+
+    id: str
+    title: str
+    url: str | None
+    published: datetime | None
 
 
 class Item(BaseModel):
@@ -56,7 +68,9 @@ class Item(BaseModel):
     published: datetime | None
     section: str | None
     source: Literal["model"]
+    relation: Literal["background", "follow_up", "same_story"]
     reason: Reason
+    also: list[Duplicate] = []
 
 
 class RelatedAnswer(BaseModel):
@@ -67,7 +81,7 @@ class RelatedAnswer(BaseModel):
     model: str
     request_id: str
     items: list[Item]
-    reason: str | None = None
+    reason: Literal["no_candidates", "filtered_out", "below_threshold"] | None = None
 
 
 class SimilarityAnswer(BaseModel):

@@ -60,7 +60,8 @@ def test_related_prints_what_the_service_answers(demo_index: Path) -> None:
 def test_related_for_people(demo_index: Path) -> None:
     lines = run("related", "--index", demo_index, "for", "--limit", 2).stdout.splitlines()
     assert re.fullmatch(r" 1\. .+   0\.\d\d  \[\w+\]", lines[0])
-    assert len(lines) == 4
+    assert len([line for line in lines if not line.startswith("      also: ")]) == 6
+    assert re.fullmatch(r"      (background|follow up|same story); both say: .+", lines[1])
 
 
 def test_related_to_a_page_from_a_file_and_from_standard_input(demo_index: Path, tmp_path: Path) -> None:
@@ -88,11 +89,11 @@ def test_build_and_evaluate_from_the_command_line(tmp_path: Path) -> None:
     assert (report["n_articles"], report["n_truncated"], report["rejected"]) == (12, 0, {"bad_json": 1})
     assert report["peak_memory_mb"] > 0
     figures = json.loads(run("evaluate", "--index", index, "--json").stdout)
-    assert set(figures["methods"]["dense"]) == set(METRICS)
+    assert set(figures["methods"]["fused"]) == set(METRICS)
     with Recommender.open(index) as opened:
         qrels = opened.catalogue.hand_made_lists()
-        assert figures["methods"]["dense"] == evaluate(qrels, {query: opened.related(query, 11).ids for query in qrels})
-    assert run("evaluate", "--index", index).stdout.splitlines()[1].split() == list(METRICS)
+        assert figures["methods"]["fused"] == evaluate(qrels, {query: opened.related(query, 11).ids for query in qrels})
+    assert run("evaluate", "--index", index).stdout.splitlines()[1].split()[:6] == list(METRICS)
     shown = run("build_index", source, "--out", index, "--map", "id=slug", "--max-rejects", "10%")
     assert "rejects.jsonl" in shown.stderr
     assert "n_truncated" in shown.stderr

@@ -20,6 +20,7 @@ from index.build import build_index
 from recommender import Recommender
 from recommender.errors import IndexNotFound
 from recommender.manifest import current_folder
+from recommender.selection import Selection
 from recommender.types import Vectors
 from service.app import create_app
 from service.middleware import MAX_BODY
@@ -469,3 +470,45 @@ def test_requests_do_not_write_to_the_index(index_dir: Path, tmp_path: Path) -> 
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "index").rglob("*")} == before
     for path in [tmp_path / "index", *(tmp_path / "index").rglob("*")]:
         path.chmod(0o755)
+
+
+def test_parameters_shape_the_list_as_in_python(client: TestClient, recommender: Recommender) -> None:
+    by_hand = {
+        "mode=background": Selection(mode="background"),
+        "mode=latest": Selection(mode="latest"),
+        "half_life_days=30": Selection(half_life_days=30),
+        "diversity=0.7": Selection(diversity=0.7),
+        "min_score=0.3": Selection(min_score=0.3),
+        "published_after=2015-01-01T00:00:00Z&published_before=2020-01-01T00:00:00Z": Selection(
+            published_after=datetime(2015, 1, 1, tzinfo=UTC), published_before=datetime(2020, 1, 1, tzinfo=UTC)
+        ),
+    }
+    plain = client.get("/v1/articles/harbour-4/related").json()["items"]
+    for query, wanted in by_hand.items():
+        answer = client.get(f"/v1/articles/harbour-4/related?limit=5&{query}").json()
+        expected = recommender.related("harbour-4", 5, wanted)
+        assert answer["items"] == expected.as_dict()["items"], query
+        assert answer["items"] != plain, query
+        assert client.get(f"/v1/related?id=harbour-4&{query}").json()["items"] == answer["items"]
+    nothing = client.get("/v1/articles/harbour-4/related?min_score=1").json()
+    assert (nothing["items"], nothing["reason"]) == ([], "below_threshold")
+    nothing = client.get("/v1/articles/harbour-4/related?published_after=2100-01-01T00:00:00Z").json()
+    assert (nothing["items"], nothing["reason"]) == ([], "filtered_out")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "mode=newest",
+        "diversity=1.5",
+        "diversity=nan",
+        "min_score=-1",
+        "half_life_days=0",
+        "published_after=soon",
+        "published_after=2020-01-01T00:00:00",
+    ],
+)
+def test_parameters_out_of_range_are_422_and_named(client: TestClient, query: str) -> None:
+    for answer in (client.get(f"/v1/articles/harbour-4/related?{query}"), client.post(f"/v1/related?{query}", json={"text": "Ship pier."})):
+        assert answer.status_code == 422
+        assert query.split("=")[0] in answer.json()["detail"]

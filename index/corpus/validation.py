@@ -41,8 +41,10 @@ def to_article(record: Record) -> tuple[Article, list[Reject]]:
     if fields.get("title") is not None:  # a title that is no text speaks of a broken export; one too long is only dropped
         _string("title", fields)
     text = clean_text(_string("text", fields))
-    if not has_words(text):
-        raise InvalidArticle("empty_text", "the text has no words - an article without text cannot be related to others")
+    if not has_words(text) and not (_is_headline(fields) and has_words(clean_line(fields.get("title") or ""))):
+        raise InvalidArticle(
+            "empty_text", "the text has no words - give it, or mark a page of which only the title is known with kind: headline"
+        )
     article = Article(
         id=article_id,
         title=optional("title", _title) or "",
@@ -93,6 +95,12 @@ def to_time(value: Any) -> datetime:
     except (AttributeError, ValueError, TypeError, OverflowError):
         raise InvalidArticle("bad_date", f"published {str(value)[:100]!r} is no date - write it as 2018-09-11T10:41:00Z") from None
     return moment
+
+
+def _is_headline(fields: Mapping[str, Any]) -> bool:
+    """Whether a record says of itself that it is a title alone, such as a page of another site or a video."""
+    meta = fields.get("meta")
+    return "headline" in (fields.get("kind"), meta.get("kind") if isinstance(meta, Mapping) else None)
 
 
 def _string(name: str, fields: Mapping[str, Any]) -> str:

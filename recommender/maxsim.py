@@ -1,4 +1,4 @@
-"""From chunks to articles: which articles are closest to one article, all of its chunks counted.
+"""Closeness in meaning, from chunks to articles: which articles are closest to one article, all of its chunks counted.
 
     score(query, target) = 1/2 (mean over query chunks of the cosine to the closest target chunk
                               + mean over target chunks of the cosine to the closest query chunk)
@@ -16,16 +16,16 @@ was fetched could, more is fetched (the threshold algorithm: Fagin, Lotem and Na
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue import CANDIDATE, Candidates, Layout
+from recommender.catalogue import Layout
+from recommender.ranker import DECIMALS
+from recommender.stretches import stretches
 from recommender.types import Vectors
 from recommender.vector_index import Rows, Scores, VectorIndex
-
-DECIMALS = 4
-"""Scores are rounded to so many places before they are compared, so that noise in the last bits decides nothing."""
 
 FIRST_FETCH = 4
 """Chunks fetched first, for each query chunk and wanted article; four times as many each time that is not enough."""
@@ -34,7 +34,32 @@ SLACK = 10.0**-DECIMALS
 """Added to bounds, for rounding."""
 
 
-def rank(queries: Sequence[Vectors], index: VectorIndex, layout: Layout, limit: int, own_rows: Sequence[int | None]) -> list[Candidates]:
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One article compared with some others, chunk by chunk; all arrays are (n_others,).
+
+    Attributes:
+        there: float64, mean over the query's chunks of the cosine to the closest target chunk.
+        back: float64, mean over the target's chunks of the cosine to the closest query chunk.
+        closest: float64, cosine of the closest pair of chunks.
+        query_chunk: Which of the query's chunks is in that pair, counted from its first.
+        target_chunk: Row of the target's chunk in that pair.
+    """
+
+    there: NDArray[np.float64]
+    back: NDArray[np.float64]
+    closest: NDArray[np.float64]
+    query_chunk: Rows
+    target_chunk: Rows
+
+    def of(self, places: Rows) -> "Comparison":
+        """The comparison with some of the others only."""
+        return Comparison(self.there[places], self.back[places], self.closest[places], self.query_chunk[places], self.target_chunk[places])
+
+
+def nearest(
+    queries: Sequence[Vectors], index: VectorIndex, layout: Layout, limit: int, own_rows: Sequence[int | None]
+) -> list[tuple[Rows, NDArray[np.float64]]]:
     """The `limit` closest articles of each query article.
 
     Args:
@@ -42,10 +67,10 @@ def rank(queries: Sequence[Vectors], index: VectorIndex, layout: Layout, limit: 
         own_rows: The query's own row, which is left out; None for a draft.
 
     Returns:
-        For each query its candidates, closest first; equal scores by date, newest first, then by id.
-        `query_chunk` counts from the query's first chunk.
+        For each query rows and scores, closest first; equal scores by date, newest first, then by id.
     """
-    results: list[Candidates] = [np.empty(0, dtype=CANDIDATE)] * len(queries)
+    nothing = (np.empty(0, dtype=np.int64), np.empty(0))
+    results: list[tuple[Rows, NDArray[np.float64]]] = [nothing] * len(queries)
     waiting = list(range(len(queries)))
     k = FIRST_FETCH * (limit + 1)
     while waiting:
@@ -59,9 +84,31 @@ def rank(queries: Sequence[Vectors], index: VectorIndex, layout: Layout, limit: 
             if k < len(index) and (len(closest) < limit or closest_scores[-1] <= unseen):
                 still_waiting.append(place)
             else:
-                results[place] = _with_passages(queries[place], closest, closest_scores, index, layout)
+                results[place] = closest, closest_scores
         waiting, k = still_waiting, k * 4
     return results
+
+
+def compare(query: Vectors, articles: Rows, index: VectorIndex, layout: Layout) -> Comparison:
+    """Compare an article, given by its chunk vectors, with some others, given by their rows."""
+    if not len(articles):
+        nothing, none = np.empty(0), np.empty(0, dtype=np.int64)
+        return Comparison(nothing, nothing, nothing, none, none)
+    places, begins = stretches(layout.offsets, articles)
+    sizes = np.diff(begins)
+    cosines = query @ index.vectors(places).T
+    best_of_target = cosines.max(axis=0)
+    closest = np.maximum.reduceat(best_of_target, begins[:-1])
+    is_best = np.flatnonzero(best_of_target == np.repeat(closest, sizes))
+    _, first_best = np.unique(np.repeat(np.arange(len(articles)), sizes)[is_best], return_index=True)
+    best = is_best[first_best]
+    return Comparison(
+        there=np.maximum.reduceat(cosines, begins[:-1], axis=1).mean(axis=0, dtype=np.float64),
+        back=np.add.reduceat(best_of_target, begins[:-1], dtype=np.float64) / sizes,
+        closest=closest.astype(np.float64),
+        query_chunk=cosines[:, best].argmax(axis=0),
+        target_chunk=places[best],
+    )
 
 
 def _bounds(fetched: Scores, rows: Rows, layout: Layout, own_row: int | None) -> tuple[Rows, NDArray[np.float64], float]:
@@ -98,36 +145,12 @@ def _closest(
 
 
 def _scores(query: Vectors, articles: Rows, index: VectorIndex, layout: Layout) -> NDArray[np.float64]:
-    """The score of each article, exact, rounded to `DECIMALS`."""
+    """The score of each article, exact, rounded to `DECIMALS`; without what `compare` finds besides."""
     if not len(articles):
         return np.empty(0)
-    chunk_rows, begins, sizes = _chunk_rows(articles, layout)
-    cosines = query @ index.vectors(chunk_rows).T
-    there = np.maximum.reduceat(cosines, begins, axis=1).mean(axis=0, dtype=np.float64)
-    back = np.add.reduceat(cosines.max(axis=0), begins, dtype=np.float64) / sizes
+    places, begins = stretches(layout.offsets, articles)
+    cosines = query @ index.vectors(places).T
+    there = np.maximum.reduceat(cosines, begins[:-1], axis=1).mean(axis=0, dtype=np.float64)
+    back = np.add.reduceat(cosines.max(axis=0), begins[:-1], dtype=np.float64) / np.diff(begins)
     scores: NDArray[np.float64] = np.clip(np.round((there + back) / 2, DECIMALS), 0.0, 1.0)
     return scores
-
-
-def _with_passages(query: Vectors, articles: Rows, scores: NDArray[np.float64], index: VectorIndex, layout: Layout) -> Candidates:
-    """Candidates, each with its best-matching pair of chunks."""
-    candidates = np.empty(len(articles), dtype=CANDIDATE)
-    if not len(articles):
-        return candidates
-    chunk_rows, begins, sizes = _chunk_rows(articles, layout)
-    cosines = query @ index.vectors(chunk_rows).T
-    nearest = cosines.max(axis=0)
-    is_best = nearest == np.repeat(np.maximum.reduceat(nearest, begins), sizes)
-    _, first_best = np.unique(np.repeat(np.arange(len(articles)), sizes)[is_best], return_index=True)
-    best = np.flatnonzero(is_best)[first_best]
-    candidates["article"], candidates["score"] = articles, scores
-    candidates["query_chunk"] = cosines[:, best].argmax(axis=0)
-    candidates["target_chunk"] = chunk_rows[best]
-    return candidates
-
-
-def _chunk_rows(articles: Rows, layout: Layout) -> tuple[Rows, Rows, Rows]:
-    """The rows of all chunks of some articles, where each article begins among them, and how many it has."""
-    starts, sizes = layout.offsets[articles], layout.offsets[articles + 1] - layout.offsets[articles]
-    begins = np.cumsum(sizes) - sizes
-    return np.arange(sizes.sum()) + np.repeat(starts - begins, sizes), begins, sizes

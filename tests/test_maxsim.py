@@ -1,11 +1,12 @@
-"""The ranking equals a plain, slow reading of its definition: every article, every chunk, no shortcuts."""
+"""Closeness in meaning equals a plain, slow reading of its definition: every article, every chunk, no shortcuts."""
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender.catalogue import Layout
-from recommender.ranking import DECIMALS, rank
+from recommender.maxsim import compare, nearest
+from recommender.ranker import DECIMALS
 from recommender.types import Vectors
 from recommender.vector_index import FlatIndex
 
@@ -56,16 +57,20 @@ def test_equals_brute_force(sizes: list[int], seed: int, spread: float, limit: i
     tie_order = np.random.default_rng(seed).permutation(len(articles))
     layout = Layout(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), tie_order)
     index = FlatIndex.build(np.concatenate(articles))
-    found = rank(articles, index, layout, limit, range(len(articles)))
-    for row, candidates in enumerate(found):
+    found = nearest(articles, index, layout, limit, range(len(articles)))
+    for row, (rows, scores) in enumerate(found):
         expected = brute_force(articles[row], articles, tie_order.tolist(), limit, row)
-        got = [(int(line["article"]), round(float(line["score"]), DECIMALS)) for line in candidates]
-        assert row not in [article for article, _ in got]
+        got = list(zip(rows.tolist(), scores.tolist(), strict=True))
+        assert row not in rows
         assert close_enough(got, expected), (got, expected)
-        for line in candidates:
-            cosines = articles[row] @ articles[line["article"]].T
-            chosen = cosines[line["query_chunk"], line["target_chunk"] - layout.offsets[line["article"]]]
+        compared = compare(articles[row], rows, index, layout)
+        for place, target in enumerate(rows):
+            cosines = articles[row] @ articles[target].T
+            chosen = cosines[compared.query_chunk[place], compared.target_chunk[place] - layout.offsets[target]]
             assert chosen >= cosines.max() - 1e-6, "not the best-matching pair"
+            assert abs(compared.closest[place] - cosines.max()) < 1e-6
+            assert abs(compared.there[place] - cosines.max(axis=1).mean()) < 1e-6
+            assert abs(compared.back[place] - cosines.max(axis=0).mean()) < 1e-6
 
 
 def test_articles_that_look_worse_by_their_bound_than_they_are() -> None:
@@ -74,9 +79,9 @@ def test_articles_that_look_worse_by_their_bound_than_they_are() -> None:
         sizes = np.random.default_rng(seed).integers(1, 9, size=60).tolist()
         articles = archive(sizes, seed, spread=2.0)
         layout = Layout(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), np.arange(60))
-        found = rank(articles, FlatIndex.build(np.concatenate(articles)), layout, 2, range(60))
-        for row, candidates in enumerate(found):
-            got = [(int(line["article"]), round(float(line["score"]), DECIMALS)) for line in candidates]
+        found = nearest(articles, FlatIndex.build(np.concatenate(articles)), layout, 2, range(60))
+        for row, (rows, scores) in enumerate(found):
+            got = list(zip(rows.tolist(), scores.tolist(), strict=True))
             assert close_enough(got, brute_force(articles[row], articles, list(range(60)), 2, row))
 
 
@@ -87,20 +92,20 @@ def test_one_article_with_all_the_closest_chunks_does_not_crowd_the_others_out()
     others = archive([1] * 10, seed=3, spread=1.0)
     articles = [long, *others]
     layout = Layout(np.concatenate([[0], np.cumsum([len(article) for article in articles])]), np.arange(11))
-    found = rank([query], FlatIndex.build(np.concatenate(articles)), layout, 5, [None])[0]
-    assert found["article"].tolist() == [row for row, _ in brute_force(query, articles, list(range(11)), 5, None)]
-    assert len(set(found["article"].tolist())) == 5
-    assert found["article"][0] == 0
+    found, _ = nearest([query], FlatIndex.build(np.concatenate(articles)), layout, 5, [None])[0]
+    assert found.tolist() == [row for row, _ in brute_force(query, articles, list(range(11)), 5, None)]
+    assert len(set(found.tolist())) == 5
+    assert found[0] == 0
 
 
 def test_equal_scores_go_by_tie_order() -> None:
     articles = [np.eye(1, 4, dtype=np.float32)] * 6
     tie_order = np.array([3, 5, 0, 2, 4, 1])
-    found = rank([articles[0]], FlatIndex.build(np.concatenate(articles)), Layout(np.arange(7), tie_order), 6, [None])[0]
-    assert found["article"].tolist() == [2, 5, 3, 0, 4, 1]
-    assert set(found["score"].tolist()) == {1.0}
+    found, scores = nearest([articles[0]], FlatIndex.build(np.concatenate(articles)), Layout(np.arange(7), tie_order), 6, [None])[0]
+    assert found.tolist() == [2, 5, 3, 0, 4, 1]
+    assert set(scores.tolist()) == {1.0}
 
 
 def test_an_article_alone_has_no_list() -> None:
     article = np.eye(2, 4, dtype=np.float32)
-    assert len(rank([article], FlatIndex.build(article), Layout(np.array([0, 2]), np.array([0])), 5, [0])[0]) == 0
+    assert len(nearest([article], FlatIndex.build(article), Layout(np.array([0, 2]), np.array([0])), 5, [0])[0][0]) == 0

@@ -1,0 +1,57 @@
+"""A candidate: one article that another's list may show, with all that ranking and explaining it needs."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FEATURES = {
+    "maxsim": "closeness in meaning: MaxSim of the chunk embeddings, mean of both ways",
+    "maxsim_hubness": "the target's mean MaxSim to its own 10 nearest: high for articles that are close to everything",
+    "words": "closeness in words: square root of the TF-IDF cosine",
+    "words_hubness": "the target's mean closeness in words to its own 10 nearest",
+    "mention": "how far the text names the target's title: share of the title's word pairs, by idf, squared",
+    "maxsim_there": "MaxSim from the query's chunks to the target's",
+    "mean_cosine": "cosine of the mean chunk embeddings",
+    "closest_pair": "cosine of the closest two chunks",
+    "title_overlap": "cosine of the titles' terms",
+    "maxsim_rank": "1 / rank among the closest in meaning; 0 if not among them",
+    "words_rank": "1 / rank among the closest in words; 0 if not among them",
+    "older": "0.5 if the target is older, -0.5 if it is newer, 0 if a date is unknown",
+    "days_apart": "ln(1 + days between them)",
+    "days_older": "the same, negative if the target is newer",
+    "within_month": "exp(-days / 30)",
+    "within_year": "exp(-days / 365)",
+    "same_section": "1 if both are in one section",
+    "length": "ln(1 + characters of the target / 1000)",
+    "longer": "the same, less the query's",
+}
+"""Name of every feature, in the order in which candidates hold them, and what it says."""
+
+N_TERMS = 3
+
+CANDIDATE = np.dtype(
+    [
+        ("article", "<i4"),  # row
+        ("tie", "<i4"),  # place among equals: newest first, then by id
+        ("published", "<i8"),  # seconds since 1970, UNDATED if unknown
+        ("section", "<i4"),  # row of its section, -1 if it has none
+        ("query_passage", "<i4", (2,)),  # first and last character of the best-matching sentences
+        ("target_passage", "<i4", (2,)),
+        ("terms", "<u8", (N_TERMS,)),  # keys of shared terms + 1; 0: no more
+        ("features", "<f2", (len(FEATURES),)),
+    ]
+)
+
+UNDATED = np.iinfo(np.int64).min
+
+Candidates = NDArray[np.void]
+"""Array of `CANDIDATE`."""
+
+Features = NDArray[np.floating[Any]]
+"""float16, as stored, or wider: (n, len(FEATURES))."""
+
+
+def column(name: str) -> int:
+    """Where a feature stands among all."""
+    return list(FEATURES).index(name)

@@ -1,0 +1,192 @@
+"""Near-duplicates: re-sends, updates, corrections and syndicated copies of one piece of writing.
+
+Two outlets' own reports of an event are the same story, not the same writing, and stay apart; so do template articles
+(results, dividends, rates) that share every word but their names and figures. So three things are asked of a pair: how much of
+the shorter text stands in the longer one word for word, whether their figures agree, and whether their titles name
+somebody whom the other article does not know. What was tried and measured stands in docs/duplicates.md.
+"""
+
+import re
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.types import Article
+
+Hashes = NDArray[np.uint32]
+"""uint32 (n,), distinct and ascending: a set of hashes, or the smallest `SKETCH` of a larger one (bottom-k sketch)."""
+
+Canonical = Literal["earliest", "newest", "longest"]
+"""Which article of a group stands for it; without a date last, equal ones by id."""
+
+SHINGLE = 3
+"""Neighbouring words that are compared as one."""
+
+SKETCH = 1024
+"""Hashes kept of a set: all of an article of up to a thousand words, a sample of a longer one."""
+
+HIGHEST = 2**32 - 1
+
+COMMON = 10
+"""Articles that may have a shingle before it counts as boilerplate."""
+
+NEAR = 2
+"""Days within which an article is updated or sent again; later, the same words are more likely next week's form."""
+
+LONG = 60
+"""Shared shingles, some four sentences, that no template gives by chance."""
+
+# A word, or a figure with its separators; scripts without spaces count each character as a word.
+WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+(?:[.,/]\d+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What is compared of an article: at most 13 KB, some 1 KB for a news item. The same in every process.
+
+    Attributes:
+        shingles: Of the text; `reach` is the hash up to which none is left out.
+        words: Of title and text.
+        figures: The words of the text that begin with a digit.
+        title: The words of the title, all of them.
+    """
+
+    shingles: Hashes
+    reach: int
+    words: Hashes
+    figures: Hashes
+    title: Hashes
+
+
+def fingerprint(article: Article) -> Fingerprint:
+    """The fingerprint of an article; case, white space, quotes and punctuation leave no trace in it."""
+    words, title = WORD.findall(article.text.casefold()), WORD.findall(article.title.casefold())
+    hashes = _hashes(words)
+    figures = np.unique(hashes[[word[0].isdigit() for word in words]] if words else hashes)
+    shingles = np.unique(_shingles(hashes))
+    return Fingerprint(
+        shingles=shingles[:SKETCH].copy(),
+        reach=int(shingles[SKETCH - 1]) if len(shingles) > SKETCH else HIGHEST,
+        words=np.unique(np.concatenate((hashes, _hashes(title))))[:SKETCH].copy(),
+        figures=figures[:SKETCH].copy(),
+        title=np.unique(_hashes(title)),
+    )
+
+
+def without_boilerplate(fingerprints: Sequence[Fingerprint]) -> list[Fingerprint]:
+    """The fingerprints of an archive, less the shingles that more than `COMMON` of its articles have.
+
+    Forms, option lists, notes on newsletters and set phrases make articles alike that say different things.
+    """
+    everything = np.concatenate([np.empty(0, np.uint32), *(each.shingles for each in fingerprints)])
+    shingles, counts = np.unique(everything, return_counts=True)
+    common = shingles[counts > COMMON]
+    return [replace(each, shingles=each.shingles[~_among(each.shingles, common)]) for each in fingerprints]
+
+
+def is_duplicate(a: Fingerprint, b: Fingerprint, days: float | None = None) -> bool:
+    """Whether two articles are one piece of writing. Symmetric.
+
+    Args:
+        days: Between their dates; None when one is unknown, which asks as much of a pair as when they are far apart.
+    """
+    reach = min(a.reach, b.reach)
+    in_common, of = _overlap(a.shingles, b.shingles, reach)
+    contained = in_common / of if of else 0.0
+    if contained < 0.4:
+        return False
+    shared = in_common * (HIGHEST / reach)
+    figures, of_figures = _overlap(a.figures, b.figures, min(_reach(a.figures), _reach(b.figures)))
+    changed = of_figures - figures
+    if changed > max(of_figures / 5, shared >= LONG and contained >= 0.8):  # a long text may correct a figure
+        return False
+    strange = sorted((_unknown(a.title, b.words), _unknown(b.title, a.words)))
+    if days is None and contained >= 0.97 and not changed and not strange[1] and shared >= 20:  # the same text; nothing tells it is not
+        return True
+    if days is None or days > NEAR:
+        if shared < 100 and (changed or figures < 5):
+            return False
+        return contained >= (0.85 if strange[0] == 0 and days is not None else 0.9)
+    if strange[0] > 1 or (strange[1] > 2 and shared < LONG):  # another name in the same form, or one item of a digest
+        return contained >= (0.85 if shared >= LONG else 1.0) and shared >= 20
+    return contained >= (0.5 if shared >= LONG and strange[1] <= 2 else 0.6) or (figures >= 5 and changed <= of_figures / 8)
+
+
+def groups(pairs: Iterable[tuple[int, int]], order: Sequence[int]) -> list[list[int]]:
+    """Groups of duplicates, each with its canonical article first.
+
+    Every member is a duplicate of the canonical article itself: chains of updates, each like the one before, would
+    drift from one piece of writing to another.
+
+    Args:
+        pairs: Places of duplicates, in any order.
+        order: All places, those first that should stand for a group.
+
+    >>> groups([(0, 1), (1, 2)], order=[0, 1, 2])
+    [[0, 1]]
+    >>> groups([(0, 1), (1, 2)], order=[1, 0, 2])
+    [[1, 0, 2]]
+    """
+    like: dict[int, set[int]] = {}
+    for a, b in pairs:
+        if a != b:
+            like.setdefault(a, set()).add(b)
+            like.setdefault(b, set()).add(a)
+    rank = {place: position for position, place in enumerate(order) if place in like}
+    found: dict[int, list[int]] = {}
+    for place in rank:
+        heads = like[place] & found.keys()
+        if heads:
+            found[min(heads, key=rank.__getitem__)].append(place)
+        else:
+            found[place] = [place]
+    return [group for group in found.values() if len(group) > 1]
+
+
+def _hashes(words: Sequence[str]) -> Hashes:
+    return np.fromiter((zlib.crc32(word.encode()) for word in words), dtype=np.uint32, count=len(words))
+
+
+def _shingles(words: Hashes) -> Hashes:
+    """A hash of each run of `SHINGLE` words; of all words where there are fewer."""
+    size = min(SHINGLE, len(words))
+    if not size:
+        return words
+    runs = np.zeros(len(words) - size + 1, dtype=np.uint64)
+    for start in range(size):
+        runs = (runs ^ words[start : start + len(runs)]) * np.uint64(0x9E3779B97F4A7C15)  # wraps; the odd factor loses nothing
+        runs ^= runs >> np.uint64(29)
+    mixed: Hashes = (runs >> np.uint64(32)).astype(np.uint32)
+    return mixed
+
+
+def _among(some: Hashes, others: Hashes) -> NDArray[np.bool_]:
+    """For each of some hashes whether it is among the others."""
+    if not len(others):
+        return np.zeros(len(some), dtype=np.bool_)
+    found: NDArray[np.bool_] = others[np.searchsorted(others, some).clip(max=len(others) - 1)] == some
+    return found
+
+
+def _overlap(a: Hashes, b: Hashes, reach: int = HIGHEST) -> tuple[int, int]:
+    """How many hashes up to `reach` two sets have in common, and how many of them the smaller set has."""
+    if reach < HIGHEST:
+        a, b = a[: np.searchsorted(a, reach, "right")], b[: np.searchsorted(b, reach, "right")]
+    both = np.concatenate((a, b))
+    both.sort()
+    return int(np.count_nonzero(both[1:] == both[:-1])), min(len(a), len(b))
+
+
+def _reach(hashes: Hashes) -> int:
+    return int(hashes[-1]) if len(hashes) == SKETCH else HIGHEST
+
+
+def _unknown(title: Hashes, words: Hashes) -> int:
+    """How many words of a title an article does not have; of what was left out of its words, none."""
+    if len(words) == SKETCH:
+        title = title[: np.searchsorted(title, words[-1], "right")]
+    return len(title) - _overlap(title, words)[0]

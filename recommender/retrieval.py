@@ -1,0 +1,166 @@
+"""Candidates of an article: the closest in meaning, the closest in words, and those whose titles it names, each with its features.
+
+The build does this for every article and stores the outcome; a draft gets it on the spot, by the same code.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender import maxsim
+from recommender.candidate import CANDIDATE, FEATURES, UNDATED, Candidates, Features, column
+from recommender.catalogue import Facts, Layout
+from recommender.lexical import LexicalIndex, Terms
+from recommender.ranker import SHIPPED
+from recommender.types import Matrix, Vectors
+from recommender.vector_index import Rows, VectorIndex
+
+N_CANDIDATES = 64
+"""Candidates kept of each article, and neighbours of each kind that they are chosen from: enough for filters to leave a list."""
+
+N_MENTIONED = 16
+
+HUB_NEIGHBOURS = 10
+"""The hubness of an article is its mean closeness to so many nearest ones."""
+
+OWN_TITLE = 0.8
+"""Titles so close are one, but for a word such as "Exclusive"."""
+
+DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """An article whose candidates are wanted.
+
+    Attributes:
+        vectors: Its chunk vectors: float32 (n_chunks, dim).
+        published: Seconds since 1970, UNDATED if unknown.
+        section: Number of its section, -1 if it has none or the archive does not know it.
+        length: Characters of title and text.
+        row: None for a draft.
+    """
+
+    vectors: Vectors
+    terms: Terms
+    published: int
+    section: int
+    length: float
+    row: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The nearest of an article, closest first.
+
+    Attributes:
+        in_meaning, in_words: Rows.
+        maxsim, words: How close each is: MaxSim, and the square root of the TF-IDF cosine.
+    """
+
+    in_meaning: Rows
+    maxsim: NDArray[np.float64]
+    in_words: Rows
+    words: NDArray[np.float64]
+
+    @property
+    def hubness(self) -> tuple[float, float]:
+        """Mean closeness to the nearest: in meaning and in words."""
+        return _mean(self.maxsim[:HUB_NEIGHBOURS]), _mean(self.words[:HUB_NEIGHBOURS])
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What candidates are found in and described by.
+
+    Attributes:
+        means: float16 (n_articles, dim), mean chunk vectors, unit norm.
+        hubness: float32 (n_articles, 2), in meaning and in words.
+    """
+
+    index: VectorIndex
+    layout: Layout
+    lexical: LexicalIndex
+    facts: Facts
+    means: NDArray[np.float16]
+    hubness: Matrix
+
+
+def neighbours(queries: Sequence[Query], index: VectorIndex, layout: Layout, lexical: LexicalIndex) -> list[Neighbours]:
+    """The `N_CANDIDATES` nearest of each query, in meaning and in words."""
+    in_meaning = maxsim.nearest([query.vectors for query in queries], index, layout, N_CANDIDATES, [query.row for query in queries])
+    found = []
+    for query, (rows, scores) in zip(queries, in_meaning, strict=True):
+        in_words, cosines = lexical.search(query.terms, N_CANDIDATES, query.row)
+        found.append(Neighbours(rows, scores, in_words, np.sqrt(cosines, dtype=np.float64)))
+    return found
+
+
+def candidates(query: Query, near: Neighbours, archive: Archive) -> tuple[Candidates, maxsim.Comparison]:
+    """The best `N_CANDIDATES` by the shipped weights, near-duplicates replaced by what stands for them.
+
+    Returns:
+        Candidates, best first, without passages and terms; and their comparison with the query.
+    """
+    named = archive.lexical.mentioned(query.terms, N_MENTIONED, query.row)
+    rows = np.unique(archive.facts.canonical[np.concatenate([near.in_meaning, near.in_words, named])])
+    if query.row is not None:
+        rows = rows[rows != archive.facts.canonical[query.row]]
+    compared = maxsim.compare(query.vectors, rows, archive.index, archive.layout)
+    found = np.zeros(len(rows), dtype=CANDIDATE)
+    found["article"], found["tie"] = rows, archive.layout.tie_order[rows]
+    found["published"], found["section"] = archive.facts.published[rows], archive.facts.section[rows]
+    found["features"] = features(query, rows, near, compared, archive)
+    others = np.flatnonzero(~is_itself(found["features"], rows, archive))
+    found, compared = found[others], compared.of(others)
+    best = np.lexsort((found["tie"], -SHIPPED.scores(found["features"])))[:N_CANDIDATES]
+    return found[best], compared.of(best)
+
+
+def features(query: Query, rows: Rows, near: Neighbours, compared: maxsim.Comparison, archive: Archive) -> Matrix:
+    """The features of some articles as candidates of a query: float32 (n_rows, len(FEATURES))."""
+    facts = archive.facts
+    mean = query.vectors.mean(axis=0)
+    mention, overlap = archive.lexical.title_features(query.terms, rows)
+    dated = (facts.published[rows] != UNDATED) & (query.published != UNDATED)
+    days = np.where(dated, query.published - np.where(dated, facts.published[rows], 0), 0) / DAY  # above 0: the target is older
+    apart = np.where(dated, np.log1p(np.abs(days)), 0.0)
+    length = np.log1p(facts.length[rows] / 1000)
+    named = {
+        "maxsim": (compared.there + compared.back) / 2,
+        "maxsim_hubness": archive.hubness[rows, 0],
+        "words": np.sqrt(archive.lexical.cosines(query.terms, rows)),
+        "words_hubness": archive.hubness[rows, 1],
+        "mention": mention,
+        "maxsim_there": compared.there,
+        "mean_cosine": archive.means[rows].astype(np.float32) @ (mean / np.linalg.norm(mean)),
+        "closest_pair": compared.closest,
+        "title_overlap": overlap,
+        "maxsim_rank": _reciprocal_rank(rows, near.in_meaning),
+        "words_rank": _reciprocal_rank(rows, near.in_words),
+        "older": np.where(dated, np.where(days >= 0, 0.5, -0.5), 0.0),
+        "days_apart": apart,
+        "days_older": np.sign(days) * apart,
+        "within_month": np.where(dated, np.exp(-np.abs(days) / 30), 0.0),
+        "within_year": np.where(dated, np.exp(-np.abs(days) / 365), 0.0),
+        "same_section": (facts.section[rows] == query.section) & (query.section >= 0),
+        "length": length,
+        "longer": length - np.log1p(query.length / 1000),
+    }
+    return np.stack([named[name] for name in FEATURES], axis=1).astype(np.float32)
+
+
+def is_itself(found: Features, rows: Rows, archive: Archive) -> NDArray[np.bool_]:
+    """Which candidates are the query's own headline: a title without text, and the same title."""
+    return np.asarray(archive.facts.headline[rows] & (found[:, column("title_overlap")] >= OWN_TITLE))
+
+
+def _reciprocal_rank(rows: Rows, ranked: Rows) -> NDArray[np.float64]:
+    found = rows[:, None] == ranked[None, :]
+    return np.where(found.any(axis=1), 1.0 / (1 + found.argmax(axis=1)), 0.0) if len(ranked) else np.zeros(len(rows))
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(values.mean()) if len(values) else 0.0

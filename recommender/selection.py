@@ -1,0 +1,182 @@
+"""From candidates to a list: filters, time, near-duplicates of one another in subject, and the least confidence.
+
+    score = confidence x 0.5 ** (age / half-life)
+
+Age is counted from the moment the list is asked for (`as_of`); without a half-life, age counts nothing. An article without a
+date counts as one half-life old. Diversity picks the list one by one, by maximal marginal relevance (Carbonell and Goldstein, 1998):
+
+    (1 - diversity) x score / highest score - diversity x largest cosine to what is already in the list
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.candidate import UNDATED, Candidates, column
+from recommender.errors import OutOfRange
+from recommender.ranker import DECIMALS, Ranker
+from recommender.types import Relation, Vectors
+from recommender.vector_index import Rows
+
+Mode = Literal["mixed", "background", "latest"]
+
+LATEST_HALF_LIFE_DAYS = 14.0
+DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a list should be like; the defaults leave it to the ranking.
+
+    Attributes:
+        mode: "background": only what is older than the article being read. "latest": newer articles first, by a half-life of
+            14 days unless `half_life_days` gives another. "mixed": all.
+        half_life_days: The score is halved for every so many days of age; None: age does not count.
+        published_after, published_before: Only what was published then or later; before then. Aware. Undated articles are left out.
+        as_of: The list as it would have been at that moment; None: now. Aware.
+        diversity: 0 (none) to 1: how much a line is held back for being like those above it.
+        max_per_section: So many lines of one section at most; None: any number.
+        min_score: Only lines with at least this score, 0 to 1. At 0.5 an editor would link about half of them.
+
+    Raises:
+        OutOfRange: A value is not in its range.
+    """
+
+    mode: Mode = "mixed"
+    half_life_days: float | None = None
+    published_after: datetime | None = None
+    published_before: datetime | None = None
+    as_of: datetime | None = None
+    diversity: float = 0.0
+    max_per_section: int | None = None
+    min_score: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.mode not in get_args(Mode):
+            raise OutOfRange(f"mode is {self.mode!r:.50}, it must be one of {', '.join(get_args(Mode))}")
+        for name in ("diversity", "min_score"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise OutOfRange(f"{name} is {getattr(self, name)}, it must be 0 to 1")
+        if self.half_life_days is not None and not 0 < self.half_life_days <= 1e6:
+            raise OutOfRange(f"half_life_days is {self.half_life_days}, it must be above 0 and at most 1000000")
+        if self.max_per_section is not None and self.max_per_section < 1:
+            raise OutOfRange(f"max_per_section is {self.max_per_section}, it must be at least 1")
+        for name in ("published_after", "published_before", "as_of"):
+            moment = getattr(self, name)
+            if moment is not None and moment.tzinfo is None:
+                raise OutOfRange(f"{name} is {moment}, without a time zone - give one, such as UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """The lines of a list.
+
+    Attributes:
+        places: Places of the candidates, in the order of the list.
+        scores: float64 (n,), in [0, 1], rounded.
+        reason: Why there is none; None when there is one.
+    """
+
+    places: Rows
+    scores: NDArray[np.float64]
+    reason: str | None = None
+
+
+def select(
+    found: Candidates,
+    published: int,
+    ranker: Ranker,
+    wanted: Selection,
+    limit: int,
+    vectors: Callable[[Rows], Vectors],
+) -> Selected:
+    """Choose the lines of a list.
+
+    Args:
+        published: Of the query article, in seconds since 1970; UNDATED if unknown.
+        vectors: Rows of articles -> their mean vectors; called only for diversity.
+    """
+    now = datetime.now(UTC)
+    as_of = int(min(wanted.as_of or now, now).timestamp())
+    places = np.flatnonzero(_allowed(found, published, wanted, as_of))
+    if not len(places):
+        return _none("no_candidates" if not len(found) else "filtered_out")
+    scores = ranker.confidence(ranker.scores(found["features"][places])) * _decay(found["published"][places], wanted, as_of)
+    order = np.lexsort((found["tie"][places], -scores))
+    places, scores = places[order], np.round(scores[order], DECIMALS)
+    confident = scores >= wanted.min_score
+    if not confident.any():
+        return _none("below_threshold")
+    places, scores = places[confident], scores[confident]
+    chosen = _choose(found[places], scores, wanted, limit, vectors)
+    return Selected(places[chosen], scores[chosen])
+
+
+def _none(reason: str) -> Selected:
+    return Selected(np.empty(0, dtype=np.int64), np.empty(0), reason)
+
+
+def _allowed(found: Candidates, published: int, wanted: Selection, as_of: int) -> NDArray[np.bool_]:
+    """Which candidates may be shown at all; what is not yet published never."""
+    moments = found["published"]
+    dated = moments != UNDATED
+    allowed = ~dated | (moments <= as_of)
+    if wanted.mode == "background":
+        allowed &= dated & (moments < published) if published != UNDATED else True
+    if wanted.published_after is not None:
+        allowed &= dated & (moments >= wanted.published_after.timestamp())
+    if wanted.published_before is not None:
+        allowed &= dated & (moments < wanted.published_before.timestamp())
+    return np.asarray(allowed)
+
+
+def _decay(moments: NDArray[np.int64], wanted: Selection, as_of: int) -> NDArray[np.float64]:
+    """What age leaves of a score: float64 (n,), in (0, 1]."""
+    half_life = wanted.half_life_days or (LATEST_HALF_LIFE_DAYS if wanted.mode == "latest" else None)
+    if half_life is None:
+        return np.ones(len(moments))
+    dated = moments != UNDATED
+    age = (as_of - np.where(dated, moments, as_of)) / DAY
+    return np.asarray(0.5 ** np.where(dated, age / half_life, 1.0))
+
+
+def _choose(found: Candidates, scores: NDArray[np.float64], wanted: Selection, limit: int, vectors: Callable[[Rows], Vectors]) -> Rows:
+    """Pick lines one by one, in order of score, or of marginal relevance."""
+    relevance = scores / max(float(scores.max()), 1e-9)
+    means = vectors(found["article"]) if wanted.diversity else None
+    likeness = np.zeros(len(found))
+    left = np.ones(len(found), dtype=np.bool_)
+    per_section: dict[int, int] = {}
+    chosen: list[int] = []
+    while len(chosen) < limit and left.any():
+        gain = np.where(left, (1 - wanted.diversity) * relevance - wanted.diversity * likeness, -np.inf)
+        place = int(gain.argmax())
+        left[place] = False
+        section = int(found["section"][place])
+        if section >= 0 and wanted.max_per_section is not None:
+            if per_section.get(section, 0) == wanted.max_per_section:
+                continue
+            per_section[section] = per_section.get(section, 0) + 1
+        chosen.append(place)
+        if means is not None:
+            likeness = np.maximum(likeness, means @ means[place])
+    return np.array(chosen, dtype=np.int64)
+
+
+SAME_STORY_DAYS = 3.5
+SAME_STORY_MAXSIM = 0.65
+SAME_STORY_WORDS = 0.3
+"""Closeness from which two articles of the same days tell the same story; measured in docs/ranking.md."""
+
+
+def relation(features: NDArray[np.float16]) -> Relation:
+    """How a candidate stands to the article being read; undated articles are background."""
+    older, apart = float(features[column("older")]), float(np.expm1(features[column("days_apart")]))
+    close = features[column("maxsim")] >= SAME_STORY_MAXSIM and features[column("words")] >= SAME_STORY_WORDS
+    if older and apart <= SAME_STORY_DAYS and close:
+        return "same_story"
+    return "follow_up" if older < 0 else "background"

@@ -1,0 +1,32 @@
+"""Arrays in which every article has a stretch of its own, one after the other: chunks, terms, titles."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def stretches(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where the entries of some articles lie.
+
+    Args:
+        offsets: int64 (n_articles + 1,): article a has the entries offsets[a] <= place < offsets[a + 1].
+        rows: int64 (n,): the articles asked for.
+
+    Returns:
+        The places of all their entries, article by article, and where each article begins among these: int64 (n + 1,).
+
+    >>> places, begins = stretches(np.array([0, 2, 3, 6]), np.array([2, 0]))
+    >>> places.tolist(), begins.tolist()
+    ([3, 4, 5, 0, 1], [0, 3, 5])
+    """
+    begins = np.concatenate([[0], np.cumsum(offsets[rows + 1] - offsets[rows])])
+    return np.arange(begins[-1]) + np.repeat(offsets[rows] - begins[:-1], np.diff(begins)), begins
+
+
+def sums(values: NDArray[np.float64], begins: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The sum of each article's entries: float64 (n,); some may have none.
+
+    >>> sums(np.array([1.0, 2.0, 4.0]), np.array([0, 2, 2, 3])).tolist()
+    [3.0, 0.0, 4.0]
+    """
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    return np.asarray(total[begins[1:]] - total[begins[:-1]])

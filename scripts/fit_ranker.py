@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""Fit the ranker to the hand-made lists of an index: on the older ones, and show what it gives on the newer ones."""
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from index.fitting import Fit, fit
+from index.publish import replace_file
+from recommender import Recommender
+from recommender.candidate import FEATURES
+from recommender.evaluation import DEPTH, interval, paired_p, per_query
+from recommender.methods import stored_list
+from recommender.ranker import RANKER, SHIPPED, Ranker
+from recommender.selection import Selection
+from scripts import command
+
+EXAMPLES = """\
+  fit_ranker.py --index var/index             fit, show, and write var/index/ranker.json if it wins
+  fit_ranker.py --index var/index --dry-run   fit and show
+"""
+METRICS = ("nDCG@5", "nDCG@10", "R@10", "RR", "hit@3")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    with Recommender.open(arguments.index) as recommender:
+        found = fit(recommender)
+        scores = {name: _held_back_scores(recommender, found, ranker) for name, ranker in (("shipped", SHIPPED), ("fitted", found.ranker))}
+        shown, kept = _reliability(recommender, found)
+    means = {name: {metric: round(sum(of[metric].values()) / len(of[metric]), 4) for metric in METRICS} for name, of in scores.items()}
+    intervals = {name: [round(end, 4) for end in interval(list(of["nDCG@5"].values()))] for name, of in scores.items()}
+    p = paired_p(list(scores["fitted"]["nDCG@5"].values()), list(scores["shipped"]["nDCG@5"].values()))
+    wins = means["fitted"]["nDCG@5"] > means["shipped"]["nDCG@5"]
+    held_back = {"n_lists": len(found.held_back), "means": means, "nDCG@5_intervals": intervals, "p": round(p, 4)}
+    ranker = replace(found.ranker, provenance={**found.ranker.provenance, "held_back": held_back})
+    path = arguments.index / RANKER
+    written = wins and not arguments.dry_run
+    if written:
+        replace_file(path, ranker.to_json())
+    if arguments.json:
+        print(json.dumps({"written": str(path) if written else None, "effects": found.effects, **ranker.provenance}))
+        return
+    print(f"fitted on {found.n_fitted} lists, tested on {len(found.held_back)} newer ones that were not seen\n")
+    print("          " + "".join(f"{metric:>9}" for metric in METRICS) + "    nDCG@5, 95 %")
+    for name, of in means.items():
+        low, high = intervals[name]
+        print(f"{name:<10}" + "".join(f"{mean:>9.4f}" for mean in of.values()) + f"    {low:.3f} - {high:.3f}")
+    print(f"p of the difference in nDCG@5: {p:.4f}; of lines with confidence 0.5 or more, editors linked {kept} of {shown}\n")
+    print("what counts (change of the score for one standard deviation):")
+    for name, effect in sorted(found.effects.items(), key=lambda item: -abs(item[1])):
+        print(f"  {effect:+6.2f}  {name:<16} {FEATURES[name]}")
+    print()
+    if written:
+        print(f"written: {path}; services pick it up when they open the index")
+    elif wins:
+        print("nothing written (--dry-run)")
+    else:
+        print("nothing written: on the lists held back the shipped weights are as good")
+
+
+def _held_back_scores(recommender: Recommender, found: Fit, ranker: Ranker) -> dict[str, dict[str, float]]:
+    catalogue = recommender.catalogue
+    qrels = {article_id: targets for article_id, targets in catalogue.hand_made_lists().items() if article_id in found.held_back}
+    run = {
+        article_id: [catalogue.card(row).id for row in stored_list(recommender, catalogue.row(article_id), ranker, Selection(), DEPTH)]
+        for article_id in qrels
+    }
+    return per_query(qrels, run)
+
+
+def _reliability(recommender: Recommender, found: Fit) -> tuple[int, int]:
+    """Of the lists held back: lines with a confidence of a half or more, and how many of these the editors linked."""
+    qrels = recommender.catalogue.hand_made_lists()
+    shown = kept = 0
+    for article_id in found.held_back:
+        candidates = recommender.catalogue.candidates(recommender.catalogue.row(article_id))
+        sure = found.ranker.confidence(found.ranker.scores(candidates["features"])) >= 0.5
+        ids = {recommender.catalogue.card(int(row)).id for row in candidates["article"][sure]}
+        shown += len(ids)
+        kept += len(ids.intersection(qrels[article_id]))
+    return shown, kept
+
+
+if __name__ == "__main__":
+    parser = command.parser(__doc__, EXAMPLES)
+    parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="folder of the index")
+    parser.add_argument("--dry-run", action="store_true", help="write nothing")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    command.run(main, parser.parse_args())

@@ -1,0 +1,232 @@
+"""The report as a browser reads it: complete, marked, and harmless whatever the titles say."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from recommender.errors import StorageError
+from recommender.evaluation import METRICS, Group, collection_facts
+from recommender.types import PassagePair
+from scripts.report import Estimate, HandMade, QueryArticle, Report, Suggestion, compare, write_report
+
+EVIL = '</script></style><img src=x onerror="alert(1)">\'><svg onload=alert(2)> {{ 7 * 7 }} <!-- \ud800'
+SHOWN_EVIL = EVIL.replace("\ud800", "\ufffd")
+URLS = {
+    "https://example.org/a?b=c&d=e": True,
+    "HTTP://example.org/": True,
+    "javascript:alert(1)": False,
+    " javascript:alert(1)": False,
+    "java\nscript:alert(1)": False,
+    "data:text/html,<script>alert(1)</script>": False,
+    "file:///etc/passwd": False,
+    "//example.org/a": False,
+    'https://example.org/" onclick="alert(1)': False,
+    "": False,
+}
+VOID = {"meta", "input", "img", "br", "link"}
+
+
+class Page(HTMLParser):
+    """Elements in order, with their attributes and the text inside them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str], list[str]]] = []
+        self.open: list[tuple[str, list[str]]] = []
+        self.feed(text)
+        self.close()
+        assert not self.open, "every element is closed"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        inside: list[str] = []
+        self.elements.append((tag, {name: value or "" for name, value in attrs}, inside))
+        if tag not in VOID:
+            self.open.append((tag, inside))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}, []))
+
+    def handle_endtag(self, tag: str) -> None:
+        opened, _ = self.open.pop()
+        assert opened == tag, f"{opened} closed by {tag}"
+
+    def handle_data(self, data: str) -> None:
+        for _, inside in self.open:
+            inside.append(data)
+
+    def all(self, tag: str, **wanted: str) -> Iterator[tuple[dict[str, str], str]]:
+        for name, attributes, inside in self.elements:
+            if name == tag and all(attributes.get(key.strip("_")) == value for key, value in wanted.items()):
+                yield attributes, "".join(inside)
+
+
+def article(number: int, title: str = "", url: str | None = None) -> QueryArticle:
+    """By hand b and c, ours x, c and y: one match, in our second place."""
+    day = datetime(2018, 9, number % 28 + 1, tzinfo=UTC)
+    passages = PassagePair(f"{title} read", f"{title} suggested")
+    ours = tuple(
+        Suggestion(f"{name}{number}", f"{title} {name}", 0.5, day, title or None, passages, name == "c") for name in ("x", "c", "y")
+    )
+    by_hand = (HandMade(f"b{number}", f"{title} b", day), HandMade(f"c{number}", f"{title} c"))
+    return QueryArticle(f"id-{number}", title, url, day, title or None, by_hand, ours, 0.387)
+
+
+def report(*articles: QueryArticle, name: str = "Archive") -> Report:
+    estimates = {metric: Estimate(0.3, 0.25, 0.4, 0.0123) for metric in METRICS}
+    baseline = {metric: Estimate(0.2, 0.15, 0.3) for metric in METRICS}
+    facts = collection_facts({"a": ["b"], "b": []}, group_of_article={}, published={}, section_of={})
+    groups = (Group(name, 12, 0.31, 0.2, 0.4), Group("others", 3, 0.1, 0.0, 0.2))
+    methods = {"dense": baseline, name: estimates}
+    return Report(name, {"n_lists": len(articles), name: name}, methods, "dense", name, groups, groups, {name: facts}, articles)
+
+
+def page_of(tmp_path: Path, shown: Report) -> tuple[str, Page]:
+    write_report(tmp_path / "report.html", shown)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    return text, Page(text)
+
+
+def test_titles_are_inert_everywhere(tmp_path: Path) -> None:
+    text, page = page_of(tmp_path, report(article(1, EVIL), name=EVIL))
+    plain_text, plain = page_of(tmp_path, report(article(1, "A title"), name="Another"))
+    assert [tag for tag, _, _ in page.elements] == [tag for tag, _, _ in plain.elements], "not one element more or less"
+    assert [sorted(attributes) for _, attributes, _ in page.elements] == [sorted(attributes) for _, attributes, _ in plain.elements]
+    assert not [name for _, attributes, _ in page.elements for name in attributes if name.startswith("on") or name == "style"]
+    shown = "".join(next(page.all("body"))[1])
+    # title, section, 2 lines by hand, 3 of ours with relation and 2 passages each; and the report's own names.
+    assert shown.count(SHOWN_EVIL) >= 1 + 1 + 2 + 3 * 4 + 5
+    assert shown.count("{{ 7 * 7 }}") >= 20, "shown, not worked out"
+    assert [code for _, code in page.all("script")] == [code for _, code in plain.all("script")]
+    assert text.startswith("<!doctype html>")
+    assert plain_text.startswith("<!doctype html>")
+
+
+def test_only_web_addresses_become_links(tmp_path: Path) -> None:
+    articles = [article(number, f"Title {number}", url) for number, url in enumerate(URLS)]
+    _, page = page_of(tmp_path, report(*articles))
+    links = [attributes["href"] for attributes, _ in page.all("a") if not attributes["href"].startswith("#")]
+    assert links == [url for url, is_link in URLS.items() if is_link]
+    titles = [text.strip() for _, text in page.all("h3", dir="auto")]
+    assert titles == [f"Title {number}" for number in range(len(URLS))], "one without a link has its title all the same"
+
+
+def test_nothing_is_loaded_and_only_our_own_script_runs(tmp_path: Path) -> None:
+    _, page = page_of(tmp_path, report(article(1, "A title")))
+    assert not {tag for tag, _, _ in page.elements} & {"link", "img", "iframe", "object", "embed", "base", "form", "audio", "video"}
+    assert not [
+        attributes for _, attributes, _ in page.elements if {"src", "srcset", "action", "background", "xlink:href"} & set(attributes)
+    ]
+    ((_, style),) = page.all("style")
+    ((_, script),) = page.all("script")
+    assert not re.search(r"url\(|@import|https?:", style)
+    assert not re.search(r"fetch|XMLHttp|import|https?:|innerHTML|eval", script)
+    ((policy, _),) = (found for found in page.all("meta") if found[0].get("http-equiv") == "Content-Security-Policy")
+    assert "default-src 'none'" in policy["content"]
+    assert "unsafe" not in policy["content"]
+    for directive, code in (("style-src", style), ("script-src", script)):
+        digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+        assert f"{directive} 'sha256-{digest}';" in policy["content"], "the browser would refuse it"
+
+
+def test_every_article_is_there_with_both_lists_and_its_matches(tmp_path: Path) -> None:
+    articles = [article(number, f"Title {number}") for number in range(40)]
+    _, page = page_of(tmp_path, report(*articles))
+    pairs = list(page.all("article"))
+    assert len(pairs) == 40
+    for number, (attributes, text) in enumerate(pairs):
+        assert attributes["data-matches"] == "1"
+        assert float(attributes["data-ndcg"]) == 0.387
+        for words in (f"Title {number}", f"id-{number}", "1 of 2 found", "0.387", "September 2018", "Title", "suggested"):
+            assert words in text
+    matches = [text for _, text in page.all("li", class_="match")]
+    assert len(matches) == 80
+    for number in range(40):
+        by_hand, ours = matches[2 * number : 2 * number + 2]
+        assert f"Title {number} c" in by_hand
+        assert "✓ number 2 of ours" in by_hand, "in words, not by colour alone"
+        assert f"Title {number} c" in ours
+        assert "✓ also by hand" in ours
+    assert "✓" not in "".join(text for attributes, text in page.all("li") if "class" not in attributes)
+
+
+def test_an_empty_list_of_ours_and_missing_fields(tmp_path: Path) -> None:
+    bare = QueryArticle("bare", "", None, None, None, (HandMade("b", ""),), (), 0.0)
+    odd = replace(article(2, "Odd"), ours=(Suggestion("x", "", 0.5, None, None, None, False),))
+    _, page = page_of(tmp_path, replace(report(bare, odd), sections=(), years=(), facts={}))
+    first, second = (text for _, text in page.all("article"))
+    assert "Nothing in the archive is related." in first
+    assert "0 of 1 found" in first
+    assert "Passages" not in second
+    assert [attributes["data-matches"] for attributes, _ in page.all("article")] == ["0", "0"]
+
+
+def test_the_summary_has_intervals_p_and_a_plot(tmp_path: Path) -> None:
+    _, page = page_of(tmp_path, report(article(1, "A title"), name="hybrid"))
+    first, groups, years, beyond = (text for _, text in page.all("table"))
+    for words in (*METRICS, "hybrid", "0.300", "0.250–0.400", "p = 0.012", "baseline"):
+        assert words in first
+    assert "0.200–0.400" in groups
+    assert "12" in years
+    assert "50.0%" in beyond, "coverage of two articles of which one is listed"
+    assert "–" in beyond, "no dates"
+    ((drawing, _),) = page.all("svg")
+    assert "hybrid 0.300, 0.250 to 0.400" in drawing["aria-label"]
+    widths = [float(attributes["width"]) for attributes, _ in page.all("rect")]
+    assert widths == [pytest.approx(380 * 0.2 / 0.4), pytest.approx(380 * 0.3 / 0.4)], "the axis ends at .4"
+    whiskers = [re.fullmatch(r"M([\d.]+) \d+v10m0 -5H([\d.]+)m0 -5v10", attributes["d"]) for attributes, _ in page.all("path")]
+    assert [[float(end) - 190 for end in found.groups()] for found in whiskers if found] == [
+        [pytest.approx(142.5), pytest.approx(285)],
+        [pytest.approx(237.5), pytest.approx(380)],
+    ]
+
+
+def test_controls_are_named_and_wait_for_the_script(tmp_path: Path) -> None:
+    _, page = page_of(tmp_path, report(article(1, "A title")))
+    ((controls, _),) = page.all("div", id="controls")
+    assert "hidden" in controls, "without the script they would do nothing"
+    labels = "".join(text for _, text in page.all("label"))
+    for words in ("Find", "Order", "worst first", "best first", "as in the archive", "only without a match"):
+        assert words in labels
+    ids = [attributes["id"] for _, attributes, _ in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    named = [attributes["aria-labelledby"] for _, attributes, _ in page.elements if "aria-labelledby" in attributes]
+    assert set(named) <= set(ids)
+    assert {attributes["href"][1:] for attributes, _ in page.all("a")} <= set(ids)
+
+
+def test_1500_articles_are_one_file_of_some_megabytes(tmp_path: Path) -> None:
+    long = "word " * 300
+    articles = [
+        replace(article(number), ours=tuple(replace(i, passages=PassagePair(long, long)) for i in article(number).ours))
+        for number in range(1500)
+    ]
+    write_report(tmp_path / "report.html", report(*articles))
+    assert (tmp_path / "report.html").stat().st_size < 10_000_000
+
+
+def test_a_file_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"gone/report\.html cannot be written"):
+        write_report(tmp_path / "gone" / "report.html", report())
+
+
+def test_compare_corrects_for_the_number_of_methods() -> None:
+    queries = [f"q{number}" for number in range(12)]
+    scores = {
+        method: {"RR": {query: float(number % 3 < better) for number, query in enumerate(queries)}}
+        for method, better in (("base", 1), ("better", 2), ("best", 3))
+    }
+    alone = compare({method: scores[method] for method in ("base", "better")}, "base")
+    found = compare(scores, "base")
+    assert found["base"]["RR"].p is None
+    assert alone["better"]["RR"].p == pytest.approx(2 / 2**4, abs=0.02), "4 queries differ"
+    assert found["better"]["RR"].p == alone["better"]["RR"].p, "the largest of two is not corrected"
+    assert found["best"]["RR"].p == pytest.approx(2 * 2 / 2**8, abs=0.01), "8 queries differ, doubled"
+    assert found["best"]["RR"].mean == 1.0
+    assert found["base"]["RR"].low <= 0.3333 <= found["base"]["RR"].high
