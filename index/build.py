@@ -149,9 +149,9 @@ def build_index(
         with report.timed("duplicates"):
             report.n_duplicates = collapse(fingerprints, near, writer.facts(), writer, canonical)
         with report.timed("lists"):
-            archive = Archive(
-                index, writer.layout(), lexical, writer.facts(), mean_vectors(index, writer.layout()).astype(np.float16), hubness(near)
-            )
+            layout, facts = writer.layout(), writer.facts()
+            means = mean_vectors(index, layout).astype(np.float16)
+            archive = Archive(index, layout, lexical, facts, writer.precedents(facts), means, hubness(near))
             np.save(staged / MEANS, archive.means, allow_pickle=False)
             np.save(staged / HUBNESS, archive.hubness, allow_pickle=False)
 

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from recommender.candidate import Candidates
-from recommender.catalogue import CHUNK, SCHEMA, Facts, Layout, read_facts, read_layout
+from recommender.catalogue import CHUNK, SCHEMA
 from recommender.chunking import Tokenizer, embedding_text
 from recommender.duplicates import Canonical
+from recommender.facts import Facts, Layout, read_facts, read_layout
+from recommender.precedents import Precedents, read_precedents
 from recommender.types import Article, Chunk, rfc3339
 
 NAMED = "CREATE TEMP TABLE named (article INTEGER NOT NULL, position INTEGER NOT NULL, name TEXT NOT NULL);"
@@ -86,6 +88,9 @@ class CatalogueWriter:
 
     def facts(self) -> Facts:
         return read_facts(self._connection)
+
+    def precedents(self, facts: Facts) -> Precedents:
+        return read_precedents(self._connection, facts)
 
     def chunk(self, chunk_row: int) -> tuple[int, str]:
         """Where a chunk begins in its article's text, and what it says."""

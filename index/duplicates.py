@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from index.catalogue_writer import CatalogueWriter
 from recommender.candidate import UNDATED
-from recommender.catalogue import Facts
 from recommender.duplicates import Canonical, Fingerprint, groups, is_duplicate, without_boilerplate
+from recommender.facts import Facts
 from recommender.retrieval import DAY, Neighbours
 
 LEAST_CLOSENESS = 0.5

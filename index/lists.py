@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from recommender.candidate import N_TERMS, Candidates
-from recommender.catalogue import Facts, Layout
+from recommender.facts import Facts, Layout
 from recommender.lexical import LexicalIndex, Terms
 from recommender.passages import Sentences, best_pairs
 from recommender.retrieval import Archive, Neighbours, Query, candidates, neighbours

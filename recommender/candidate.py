@@ -25,6 +25,8 @@ FEATURES = {
     "same_section": "1 if both are in one section",
     "length": "ln(1 + characters of the target / 1000)",
     "longer": "the same, less the query's",
+    "linked": "ln(1 + 100 x share of the editors' older lists that hold the target)",
+    "linked_nearby": "how far the editors' older lists of near articles hold the target",
 }
 """Name of every feature, in the order in which candidates hold them, and what it says."""
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue import Layout
+from recommender.facts import Layout
 from recommender.ranker import DECIMALS
 from recommender.stretches import stretches
 from recommender.types import Vectors

@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 
 from recommender import maxsim
 from recommender.candidate import UNDATED, column
+from recommender.more_like_this import MoreLikeThis
 from recommender.ranker import SHIPPED, Ranker
 from recommender.recommender import Recommender
 from recommender.retrieval import N_CANDIDATES, Neighbours, Query, features, is_itself
 from recommender.selection import Selection, select
 from recommender.vector_index import Rows
 
-NEWEST, FIRST, MEAN, MAXSIM, TFIDF, FUSED, FITTED = (
+NEWEST, MORE_LIKE_THIS, FIRST, MEAN, MAXSIM, TFIDF, FUSED, FITTED = (
     "newest in section",
+    "more like this",
     "dense, first chunk",
     "dense, mean",
     "dense, MaxSim",
@@ -30,11 +32,14 @@ NEWEST, FIRST, MEAN, MAXSIM, TFIDF, FUSED, FITTED = (
 Numbers = NDArray[np.float64]
 
 
-def rank_all(recommender: Recommender, row: int, pool: Rows, depth: int, ranker: Ranker | None = None) -> dict[str, list[int]]:
+def rank_all(
+    recommender: Recommender, row: int, pool: Rows, depth: int, like_this: MoreLikeThis, ranker: Ranker | None = None
+) -> dict[str, list[int]]:
     """Rank a pool of articles for one article, by every method.
 
     Args:
         pool: Rows of the articles that may be ranked; the article itself is left out.
+        like_this: The texts of all articles, in order of rows.
         ranker: The fitted one; None leaves `fitted` out.
 
     Returns:
@@ -52,6 +57,7 @@ def rank_all(recommender: Recommender, row: int, pool: Rows, depth: int, ranker:
     in_section = (archive.facts.section[rows] == query.section) & (query.section >= 0)
     scores: dict[str, NDArray[np.floating[Any]]] = {
         NEWEST: np.where(older, published.astype(np.float64), -np.inf) + np.where(in_section, 1e12, 0.0),
+        MORE_LIKE_THIS: like_this.scores(row)[rows],
         FIRST: archive.index.vectors(archive.layout.offsets[rows]) @ query.vectors[0],
         MEAN: found[:, column("mean_cosine")],
         MAXSIM: found[:, column("maxsim")],

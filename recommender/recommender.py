@@ -175,7 +175,8 @@ class Recommender:
             raise IndexDamaged(f"{folder / VECTORS} holds {len(index)} vectors, the manifest says {manifest.n_chunks}")
         hubness = np.load(folder / HUBNESS, mmap_mode="r", allow_pickle=False)
         lexical = LexicalIndex.open(folder / FOLDER, manifest.n_articles)
-        return Archive(index, self.catalogue.layout(), lexical, self.catalogue.facts(), self._means, hubness)
+        facts = self.catalogue.facts()
+        return Archive(index, self.catalogue.layout(), lexical, facts, self.catalogue.precedents(facts), self._means, hubness)
 
     @cached_property
     def _means(self) -> NDArray[np.float16]:

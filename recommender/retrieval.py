@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from recommender import maxsim
 from recommender.candidate import CANDIDATE, FEATURES, UNDATED, Candidates, Features, column
-from recommender.catalogue import Facts, Layout
+from recommender.facts import Facts, Layout
 from recommender.lexical import LexicalIndex, Terms
+from recommender.precedents import EVER, NEVER, Precedents
 from recommender.ranker import SHIPPED
 from recommender.types import Matrix, Vectors
 from recommender.vector_index import Rows, VectorIndex
@@ -50,6 +51,11 @@ class Query:
     length: float
     row: int | None
 
+    @property
+    def moment(self) -> int:
+        """Before when a hand-made list has to be known to count: for a draft without a date all are, for an undated article none."""
+        return self.published if self.published != UNDATED else EVER if self.row is None else NEVER
+
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
@@ -64,6 +70,11 @@ class Neighbours:
     maxsim: NDArray[np.float64]
     in_words: Rows
     words: NDArray[np.float64]
+
+    @property
+    def both(self) -> tuple[Rows, NDArray[np.float64]]:
+        """Rows and closeness of all; what is near in both ways is named twice."""
+        return np.concatenate([self.in_meaning, self.in_words]), np.maximum(np.concatenate([self.maxsim, self.words]), 0.0)
 
     @property
     def hubness(self) -> tuple[float, float]:
@@ -84,6 +95,7 @@ class Archive:
     layout: Layout
     lexical: LexicalIndex
     facts: Facts
+    precedents: Precedents
     means: NDArray[np.float16]
     hubness: Matrix
 
@@ -148,6 +160,8 @@ def features(query: Query, rows: Rows, near: Neighbours, compared: maxsim.Compar
         "same_section": (facts.section[rows] == query.section) & (query.section >= 0),
         "length": length,
         "longer": length - np.log1p(query.length / 1000),
+        "linked": archive.precedents.linked(rows, query.moment),
+        "linked_nearby": archive.precedents.linked_nearby(rows, *near.both, query.moment),
     }
     return np.stack([named[name] for name in FEATURES], axis=1).astype(np.float32)
 

@@ -17,6 +17,7 @@ from recommender.embedding import similarity_matrix
 from recommender.errors import InputError
 from recommender.evaluation import DEPTH, METRICS, CollectionFacts, by_group, collection_facts, per_query
 from recommender.methods import FITTED, FUSED, TFIDF, rank_all, stored_list
+from recommender.more_like_this import MoreLikeThis
 from recommender.ranker import SHIPPED
 from recommender.selection import Selection
 from scripts import command
@@ -112,11 +113,13 @@ def _runs(recommender: Recommender, qrels: Mapping[str, Sequence[str]], pool: st
     listed = {target for targets in catalogue.hand_made_lists().values() for target in targets}
     ranked = np.array([row for row, article_id in enumerate(ids) if pool == "all" or article_id in listed])
     fitted = recommender.ranker if recommender.ranker is not SHIPPED else None
+    articles = (catalogue.article(row) for row in range(len(ids)))
+    like_this = MoreLikeThis(f"{article.title}\n{article.text}" for article in articles)
     runs: Runs = {}
     for article_id, row in rows.items():
         published = catalogue.card(row).published
         known = ranked[recommender.archive.facts.published[ranked] <= int(published.timestamp())] if as_of and published else ranked
-        found = rank_all(recommender, row, known, DEPTH, fitted)
+        found = rank_all(recommender, row, known, DEPTH, like_this, fitted)
         if pool == "all":
             wanted = Selection(as_of=published) if as_of else Selection()
             found[FUSED] = stored_list(recommender, row, SHIPPED, wanted, DEPTH)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.catalogue import Layout
+from recommender.facts import Layout
 from recommender.maxsim import compare, nearest
 from recommender.ranker import DECIMALS
 from recommender.types import Vectors
