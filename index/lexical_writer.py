@@ -1,5 +1,6 @@
 """Write the lexical index of a release; `recommender.lexical` reads it and says what the files hold."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,10 @@ class LexicalWriter:
         """The numbers of words; new words get the next ones."""
         numbers = self.numbers
         return [numbers.setdefault(word, len(numbers)) for word in of]
+
+    def numbers_of(self, words: Iterable[str]) -> dict[str, int]:
+        """The numbers of words that were counted."""
+        return {word: self.numbers[word] for word in words}
 
     def write(self, staged: Path) -> tuple[LexicalIndex, list[Terms]]:
         """Weigh all terms and write the files.

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from index.build import Report, build_index
+from index.build import build_index
+from index.report import Report
 from recommender import Article, Recommender
 from recommender.embedding import bundled_embedder
 from scripts import command

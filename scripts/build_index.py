@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from index.build import Report, build_index
+from index.build import build_index
+from index.report import Report
 from recommender import SentenceTransformerEmbedder
 from recommender.duplicates import Canonical
 from recommender.embedding import BUNDLED_MODEL

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from index import build as build_module
-from index.build import Report, build_index
+from index.build import build_index
 from index.publish import KEPT
+from index.report import Report
 from recommender import Recommender
 from recommender.chunking import MAX_TEXT, TokenSpans
 from recommender.errors import IndexBusy, InputError, StorageError, TooManyRejects
