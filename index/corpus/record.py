@@ -9,6 +9,9 @@ from typing import Any
 class Record:
     """The fields of one article as they stand in the source, unchecked.
 
+    A reader of a format that has names of its own uses ours: id, title, text, url, published, section, lang, read_more (ids,
+    URLs or titles), `html` in place of text where it is HTML, and `withdrawn` where the source says that it no longer stands.
+
     Attributes:
         line: 1 for the first line of the file, or for the first article where there are no lines.
     """
