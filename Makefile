@@ -39,7 +39,7 @@ demo: build  ## build an index of the help topics inside Python (or ARTICLES=arc
 	@$(MAKE) --no-print-directory serve
 
 build: install  ## build an index: ARTICLES=archive.jsonl INDEX=var/index
-	$(BIN)/python scripts/build_index.py $(ARTICLES) --out $(INDEX)
+	$(BIN)/python scripts/build_index.py $(ARTICLES) --out $(INDEX) --delete-missing
 
 serve: install  ## serve an index: INDEX=var/index HOST=127.0.0.1 PORT=8000
 	@$(BIN)/python scripts/serve.py --index $(INDEX) --host $(HOST) --port $(PORT)

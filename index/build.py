@@ -1,6 +1,10 @@
-"""Build an index: read -> chunk -> embed -> terms -> neighbours -> duplicates -> related lists -> publish. One pass; nothing flows back."""
+"""Build an index, in one pass; nothing flows back.
+
+read -> lay over the serving release -> chunk -> links -> embed -> terms -> neighbours -> duplicates -> lists -> publish
+"""
 
 import errno
+import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -14,22 +18,27 @@ import numpy as np
 from index.cache import EmbeddingCache
 from index.catalogue_writer import CatalogueWriter
 from index.duplicates import collapse
+from index.incoming import Changes, Incoming
 from index.lexical_writer import LexicalWriter
 from index.lists import all_neighbours, hubness, mean_vectors, related_lists
 from index.lock import build_lock
 from index.publish import file_entries, publish, release_name, staging_folder
-from index.reading import REJECTS, check_rejects, read_articles
+from index.reading import OnDuplicate, check_rejects, read_articles, read_sources
+from index.rejects import Rejects
 from index.report import Report
 from recommender.duplicates import Canonical, Fingerprint, fingerprint
 from recommender.embedding import Embedder
-from recommender.errors import StorageError
+from recommender.errors import IndexNotFound, IndexUnusable, InputError, StorageError
 from recommender.lexical import LexicalIndex, Terms
-from recommender.manifest import CANARIES, CATALOGUE, FORMAT, HUBNESS, MEANS, VECTORS, Manifest, ModelCard
+from recommender.manifest import CANARIES, CATALOGUE, FORMAT, HUBNESS, MEANS, VECTORS, Manifest, ModelCard, holding, open_release
 from recommender.passages import Sentences, read_sentences
 from recommender.ranker import Ranker
 from recommender.retrieval import N_CANDIDATES, Archive, Neighbours
 from recommender.types import Vectors, rfc3339
 from recommender.vector_index import FlatIndex
+
+LINKS = "links.jsonl"
+"""In the index's folder: entries of hand-made lists that name nothing in the archive, or that were guessed."""
 
 BLOCK = 128
 """Chunks embedded and stored in the cache at a time: what a killed build does again."""
@@ -46,16 +55,22 @@ def build_index(
     embedder: Embedder,
     *,
     names: Mapping[str, str] | None = None,
+    source_format: str | None = None,
+    delete_missing: bool = False,
+    on_duplicate: OnDuplicate = "first",
     strict: bool = False,
     max_rejects: float = 0.05,
     canonical: Canonical = "earliest",
     progress: Progress = lambda stage, done, total: None,
 ) -> Report:
-    """Read articles, build a release and publish it; until the last step the old release serves.
+    """Bring an archive up to date: read articles, build a release and publish it; until the last step the old release serves.
 
     Args:
-        sources: Files, or `pydoc-topics`.
+        sources: Files, folders, or `pydoc-topics`.
         names: Our field name -> the name it has in the sources.
+        source_format: A name of `index.corpus.FORMATS`; None goes by the files' endings.
+        delete_missing: The sources are the whole archive: what they do not hold goes. Without it, articles of the serving release stay.
+        on_duplicate: Which of several articles with one id in the sources stays.
         strict: Publish nothing if a single article is rejected.
         max_rejects: Publish nothing if a larger share of the articles is rejected.
         canonical: Which of several near-duplicates stands for all of them in lists.
@@ -75,14 +90,24 @@ def build_index(
         writer = stack.enter_context(closing(CatalogueWriter(staged / CATALOGUE)))
         lexical_writer, fingerprints = LexicalWriter(), list[Fingerprint]()
         canaries = embedder.embed(CANARIES)
-        with report.timed("read and chunk"):
-            for article, chunks in read_articles(sources, names or {}, index_dir / REJECTS, embedder, report):
-                writer.add(article, chunks)
-                lexical_writer.add(article)
-                fingerprints.append(fingerprint(article))
-                progress("read", report.n_articles, None)
-            check_rejects(report, strict, max_rejects, sources, index_dir / REJECTS)
-            report.n_links, report.n_links_unknown = writer.resolve_hand_made_lists()
+        rejects = stack.enter_context(Rejects(index_dir, report))
+        with Incoming(staged / "incoming.db") as incoming:
+            with report.timed("read"):
+                for n_read in read_sources(sources, names or {}, source_format, on_duplicate, incoming, rejects, report):
+                    progress("read", n_read, None)
+                check_rejects(report, strict, max_rejects, sources, rejects)
+                report.changes = _lay_over_serving(index_dir, incoming, keep=not delete_missing)
+            with report.timed("chunk"):
+                for article, chunks in read_articles(incoming, embedder, rejects, report):
+                    writer.add(article, chunks)
+                    lexical_writer.add(article)
+                    fingerprints.append(fingerprint(article))
+                    progress("chunk", report.n_articles, None)
+                check_rejects(report, strict, max_rejects, sources, rejects)
+                if not report.n_articles:
+                    raise InputError("no article would be left - to remove an archive, remove its folder; the index is as it was")
+        with report.timed("links"):
+            report.n_links, report.n_links_unknown, report.n_links_guessed = _resolve_links(writer, index_dir)
         with report.timed("embed"), closing(EmbeddingCache(index_dir / "cache", embedder, canaries)) as cache:
             index = FlatIndex.build(_embed(writer, cache, embedder, progress))
             index.save(staged / VECTORS)
@@ -111,6 +136,30 @@ def build_index(
         report.release = manifest.release
         report.bytes = sum(entry.bytes for entry in manifest.files.values())
     return report
+
+
+def _lay_over_serving(index_dir: Path, incoming: Incoming, keep: bool) -> Changes:
+    """Lay what the sources give over the release that serves, if there is one."""
+    try:
+        release = open_release(index_dir)
+    except IndexNotFound:
+        return incoming.all_new()
+    except IndexUnusable as error:
+        if not keep:
+            return incoming.all_new()
+        raise type(error)(f"{error}; to build without the articles it holds, give the whole archive and --delete-missing") from error
+    with holding(release.folder):
+        return incoming.lay_over(release.folder / CATALOGUE, keep)
+
+
+def _resolve_links(writer: CatalogueWriter, index_dir: Path) -> tuple[int, int, int]:
+    """Find what the hand-made lists name; what was not found, or was guessed, goes to `links.jsonl`."""
+    doubtful = writer.resolve_hand_made_lists()
+    with (index_dir / LINKS).open("w", encoding="utf-8") as file:
+        for link in doubtful:
+            file.write(json.dumps(writer.describe(link), ensure_ascii=False) + "\n")
+    n_unknown = sum(link.target is None for link in doubtful)
+    return writer.n_links, n_unknown, len(doubtful) - n_unknown
 
 
 def _embed(writer: CatalogueWriter, cache: EmbeddingCache, embedder: Embedder, progress: Progress) -> Vectors:

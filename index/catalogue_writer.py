@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from index.links import Link, resolve
 from recommender.candidate import Candidates
 from recommender.catalogue import CHUNK, SCHEMA
 from recommender.chunking import Tokenizer, embedding_text
@@ -12,11 +13,7 @@ from recommender.duplicates import Canonical
 from recommender.facts import Facts, Layout, read_facts, read_layout
 from recommender.precedents import Precedents, read_precedents
 from recommender.types import Article, Chunk, rfc3339
-
-NAMED = "CREATE TEMP TABLE named (article INTEGER NOT NULL, position INTEGER NOT NULL, name TEXT NOT NULL);"
-"""What the hand-made lists say, until it is resolved."""
-
-TITLED = "CREATE TEMP TABLE titled (title TEXT PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID"
+from recommender.urls import url_key
 
 
 class CatalogueWriter:
@@ -25,21 +22,23 @@ class CatalogueWriter:
     def __init__(self, path: Path) -> None:
         # The folder is staged: nobody reads it before it is complete, and `publish` flushes it.
         self._connection = sqlite3.connect(path, isolation_level=None)
-        self._connection.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {SCHEMA} {NAMED} BEGIN;")
+        self._connection.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {SCHEMA} BEGIN;")
         self.n_articles = 0
         self.n_chunks = 0
+        self.n_links = 0
 
     def add(self, article: Article, chunks: Sequence[Chunk]) -> None:
         """Append an article and its chunks; ids must be new."""
         row = self.n_articles
         self._connection.execute(
-            "INSERT INTO article VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            "INSERT INTO article VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
             (
                 row,
                 article.id,
                 article.title,
                 article.text,
                 article.url,
+                article.url and url_key(article.url),
                 rfc3339(article.published),
                 article.section,
                 article.lang,
@@ -57,24 +56,24 @@ class CatalogueWriter:
         self.n_articles += 1
         self.n_chunks += len(chunks)
 
-    def resolve_hand_made_lists(self) -> tuple[int, int]:
-        """Find the articles that the hand-made lists name, by id, by URL or by exact title.
+    def resolve_hand_made_lists(self) -> list[Link]:
+        """Find the articles that the hand-made lists name.
 
         Returns:
-            Links found, and links that name nothing in the archive.
+            Entries that name nothing in the archive, or that were guessed.
         """
-        self._connection.execute(TITLED)
-        self._connection.execute("INSERT INTO titled SELECT title, min(row) FROM article WHERE title != '' GROUP BY title")
-        named = self._connection.execute(
-            "SELECT article, coalesce((SELECT row FROM article AS a WHERE a.id = name),"
-            " (SELECT min(row) FROM article AS a WHERE a.url = name),"
-            " (SELECT row FROM titled WHERE title = name)) FROM named ORDER BY article, position"
-        ).fetchall()
-        found = dict.fromkeys(link for link in named if link[1] is not None and link[0] != link[1])
+        links = list(resolve(self._connection))
+        found = dict.fromkeys((link.article, link.target) for link in links if link.target is not None and link.article != link.target)
         self._connection.executemany(
             "INSERT INTO read_more VALUES (?, ?, ?)", ((article, position, target) for position, (article, target) in enumerate(found))
         )
-        return len(found), sum(target is None for _, target in named)
+        self.n_links = len(found)
+        return [link for link in links if link.target is None or link.guessed]
+
+    def describe(self, link: Link) -> dict[str, str | None]:
+        """An entry of a hand-made list and what became of it, in words."""
+        found = None if link.target is None else self._id(link.target)
+        return {"article": self._id(link.article), "name": link.name, "found": found, "nearest": link.guessed}
 
     def texts(self, tokenizer: Tokenizer) -> Iterator[str]:
         """What the model reads for each chunk, in order of rows."""
@@ -96,6 +95,9 @@ class CatalogueWriter:
         """Where a chunk begins in its article's text, and what it says."""
         found: tuple[int, str] = self._connection.execute(CHUNK, (chunk_row,)).fetchone()
         return found
+
+    def _id(self, row: int) -> str:
+        return str(self._connection.execute("SELECT id FROM article WHERE row = ?", (row,)).fetchone()[0])
 
     def rows_by(self, rule: Canonical) -> list[int]:
         """All rows, first those that should stand for their near-duplicates; never one that is not yet published for one that is."""

@@ -1,63 +1,93 @@
-"""The first stage of a build: from files to articles in chunks; what cannot be used goes to `rejects.jsonl`."""
+"""The first two stages of a build: from sources to the archive as it will be, and from its articles to chunks."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from itertools import chain
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from index import corpus
-from index.corpus.record import Reject
-from index.corpus.validation import to_article
+from index.corpus.language import language_of
+from index.corpus.record import Record, Reject
+from index.corpus.validation import to_article, to_id
+from index.incoming import Incoming
+from index.rejects import Rejects
 from index.report import Report
 from recommender.chunking import MAX_TEXT, chunk_article, embedding_text
 from recommender.embedding import Embedder
 from recommender.errors import InputError, InvalidArticle, TooManyRejects
 from recommender.types import Article, Chunk
 
-REJECTS = "rejects.jsonl"
+OnDuplicate = Literal["first", "last", "error"]
+"""Which of several articles with one id stays; or none, and the build stops."""
 
 
-def read_articles(
-    sources: Sequence[str], names: Mapping[str, str], rejects: Path, embedder: Embedder, report: Report
-) -> Iterator[tuple[Article, list[Chunk]]]:
-    """The articles that can be used, and their chunks; the others go to `rejects.jsonl`."""
-    seen: dict[str, str] = {}
+def read_sources(
+    sources: Sequence[str],
+    names: Mapping[str, str],
+    source_format: str | None,
+    on_duplicate: OnDuplicate,
+    incoming: Incoming,
+    rejects: Rejects,
+    report: Report,
+) -> Iterator[int]:
+    """Put the articles of all sources into the archive to be; yield how many records were read so far.
+
+    Raises:
+        InputError: A source cannot be read; a mapped name is in no record; two articles have one id and none may.
+    """
     unseen_names = set(names.values())
     fields: Mapping[str, Any] = {}
-    with rejects.open("w", encoding="utf-8") as file:
-
-        def reject(entry: Reject) -> None:
-            (report.dropped_fields if entry.field else report.rejected)[entry.code] += 1
-            file.write(json.dumps(asdict(entry)) + "\n")
-
-        for record in chain.from_iterable(corpus.read(source, names) for source in sources):
-            report.n_read += 1
-            if isinstance(record, Reject):
-                reject(record)
-                continue
-            fields = record.fields
-            unseen_names.difference_update(fields)
-            where = f"{record.file}:{record.line}"
-            try:
-                article, dropped = to_article(record)
-                if article.id in seen:
-                    raise InvalidArticle("duplicate_id", f"{where} has the id of {seen[article.id]} - give each article an id of its own")
-                chunks = chunk_article(article, embedder)
-                if not chunks:
-                    raise InvalidArticle("empty_text", f"the model knows no word of the first {MAX_TEXT} characters - check the encoding")
-            except InvalidArticle as error:
-                given = fields.get("id")
-                reject(Reject(record.file, record.line, None if given is None else str(given)[:512], error.code, str(error)))
-                continue
-            seen[article.id] = where
-            for entry in dropped:
-                reject(entry)
-            _count(article, chunks, embedder, report)
-            yield article, chunks
+    for record in chain.from_iterable(corpus.read(source, names, source_format) for source in sources):
+        report.n_read += 1
+        yield report.n_read
+        if isinstance(record, Reject):
+            rejects.write(record)
+            continue
+        fields = record.fields
+        unseen_names.difference_update(fields)
+        try:
+            _take(record, on_duplicate, incoming, rejects, report)
+        except InvalidArticle as error:
+            rejects.refuse(record, error)
     if unseen_names and fields:
         raise InputError(f"no article has a field {sorted(unseen_names)[0]!r}; the fields are {', '.join(map(str, fields))} - check --map")
+
+
+def _take(record: Record, on_duplicate: OnDuplicate, incoming: Incoming, rejects: Rejects, report: Report) -> None:
+    """Put one record into the archive to be."""
+    if record.fields.get("withdrawn"):
+        incoming.withdraw(to_id(record.fields.get("id"), record.fields))
+        report.n_withdrawn += 1
+        return
+    article, dropped = to_article(record)
+    place = f"{record.file}:{record.line}"
+    there = incoming.place_of(article.id)
+    if there is not None:
+        if on_duplicate == "error":
+            raise InputError(f"{place} has the id {article.id[:100]!r} of {there} - give each article its own, or --on-duplicate last")
+        loser, winner = (place, there) if on_duplicate == "first" else (there, place)
+        rejects.write(_reject(loser, article.id, "duplicate_id", f"{loser} has the id of {winner} - give each article an id of its own"))
+    for entry in dropped:
+        rejects.write(entry)
+    if there is None or on_duplicate == "last":
+        incoming.put(article if article.lang else replace(article, lang=language_of(article.text)), place)
+
+
+def read_articles(incoming: Incoming, embedder: Embedder, rejects: Rejects, report: Report) -> Iterator[tuple[Article, list[Chunk]]]:
+    """The articles of the archive to be and their chunks, in order of ids."""
+    for article, place in incoming.articles():
+        chunks = chunk_article(article, embedder)
+        if not chunks:
+            reason = f"the model knows no word of the first {MAX_TEXT} characters - check the encoding"
+            rejects.write(_reject(place, article.id, "empty_text", reason))
+            continue
+        _count(article, chunks, embedder, report)
+        yield article, chunks
+
+
+def _reject(place: str, article_id: str, code: str, reason: str) -> Reject:
+    file, _, line = place.rpartition(":")
+    return Reject(file, int(line), article_id, code, reason)
 
 
 def _count(article: Article, chunks: Sequence[Chunk], embedder: Embedder, report: Report) -> None:
@@ -70,7 +100,7 @@ def _count(article: Article, chunks: Sequence[Chunk], embedder: Embedder, report
     )
 
 
-def check_rejects(report: Report, strict: bool, max_rejects: float, sources: Sequence[str], rejects: Path) -> None:
+def check_rejects(report: Report, strict: bool, max_rejects: float, sources: Sequence[str], rejects: Rejects) -> None:
     """Stop a build of which too much was rejected, or that has no article.
 
     Raises:
@@ -81,7 +111,7 @@ def check_rejects(report: Report, strict: bool, max_rejects: float, sources: Seq
     if n_rejected and (strict or n_rejected > max_rejects * report.n_read):
         limit = "--strict allows none" if strict else f"--max-rejects allows {max_rejects:.3g} of them"
         raise TooManyRejects(
-            f"{n_rejected} of {report.n_read} articles are rejected ({by_code}), {limit}; nothing was published - see {rejects}"
+            f"{n_rejected} of {report.n_read} articles are rejected ({by_code}), {limit}; nothing was published - see {rejects.path}"
         )
-    if not report.n_articles:
+    if report.n_read == n_rejected:
         raise InputError(f"no article in {', '.join(sources)} - give a file with at least one; the index is as it was")

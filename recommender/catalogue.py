@@ -22,6 +22,7 @@ from recommender.errors import ArticleNotFound, IndexDamaged
 from recommender.facts import Facts, Layout, read_facts, read_layout
 from recommender.precedents import Precedents, read_precedents
 from recommender.types import Article, rfc3339
+from recommender.urls import url_key
 
 CARD = "row, id, title, url, published, section"
 CHUNK = """
@@ -35,6 +36,7 @@ CREATE TABLE article (
     title TEXT NOT NULL,
     text TEXT NOT NULL,
     url TEXT,
+    url_key TEXT,                -- see recommender/urls.py
     published TEXT,              -- RFC 3339, UTC
     section TEXT,
     lang TEXT,
@@ -42,7 +44,7 @@ CREATE TABLE article (
     n_chunks INTEGER NOT NULL,
     canonical INTEGER            -- row of the article that stands for it in lists, where it is a near-duplicate
 );
-CREATE INDEX article_url ON article (url) WHERE url IS NOT NULL;
+CREATE INDEX article_url ON article (url_key) WHERE url_key IS NOT NULL;
 CREATE INDEX article_canonical ON article (canonical) WHERE canonical IS NOT NULL;
 CREATE TABLE chunk (
     row INTEGER PRIMARY KEY,
@@ -50,7 +52,13 @@ CREATE TABLE chunk (
     start INTEGER NOT NULL,      -- characters of article.text
     stop INTEGER NOT NULL
 );
-CREATE TABLE read_more (         -- the editors' lists
+CREATE TABLE named (             -- the editors' lists as the sources give them: ids, URLs, titles
+    article INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    PRIMARY KEY (article, position)
+) WITHOUT ROWID;
+CREATE TABLE read_more (         -- those of them that are articles of the archive
     article INTEGER NOT NULL,
     position INTEGER NOT NULL,
     target INTEGER NOT NULL,
@@ -137,12 +145,12 @@ class Catalogue:
         return None if found is None else int(found[0])
 
     def row_of_url(self, url: str) -> int:
-        """Row of the article published under a URL; of several the first in the archive.
+        """Row of the article published under a URL, however it is spelled; of several the first by id.
 
         Raises:
             ArticleNotFound: No article has this URL.
         """
-        found = self._one("SELECT row FROM article WHERE url = ? ORDER BY row LIMIT 1", clean_line(url))
+        found = self._one("SELECT row FROM article WHERE url_key = ? ORDER BY row LIMIT 1", url_key(clean_line(url)))
         if found is None:
             raise ArticleNotFound(f"no article with url {url[:100]!r} in this index - check the spelling, or ask by id")
         return int(found[0])

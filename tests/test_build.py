@@ -47,7 +47,7 @@ def test_the_report_counts_what_was_done(tmp_path: Path) -> None:
     assert report.n_truncated == 0
     assert report.n_capped == 1
     assert report.n_links == sum(len(record["read_more"]) for record in records())
-    assert set(report.seconds) == {"read and chunk", "embed", "terms", "neighbours", "duplicates", "lists", "publish"}
+    assert set(report.seconds) == {"read", "chunk", "links", "embed", "terms", "neighbours", "duplicates", "lists", "publish"}
     with Recommender.open(tmp_path / "index") as opened:
         assert (opened.release.name, opened.release.manifest.n_chunks) == (report.release, report.n_chunks)
         assert report.bytes == sum(file_entry(opened.release.folder / name).bytes for name in opened.release.manifest.files)
@@ -95,7 +95,7 @@ def test_bad_lines_are_left_out_and_written_down_with_their_reasons(tmp_path: Pa
     with Recommender.open(tmp_path / "index") as opened:
         kept = opened.catalogue.article(opened.catalogue.row(good[10]["id"]))
         assert (kept.url, kept.published) == (None, None)
-        assert opened.catalogue.article(3).text == good[3]["text"]
+        assert opened.catalogue.article(opened.catalogue.row(good[3]["id"])).text == good[3]["text"]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_hand_made_lists_are_found_by_id_url_and_title(tmp_path: Path) -> None:
     assert (report.n_links, report.n_links_unknown) == (3, 1)
     with Recommender.open(tmp_path / "index") as opened:
         assert opened.catalogue.hand_made_lists() == {lines[0]["id"]: (lines[5]["id"], lines[1]["id"], lines[4]["id"])}
-        assert opened.catalogue.article(0).read_more == (lines[5]["id"], lines[1]["id"], lines[4]["id"])
+        assert opened.catalogue.article(opened.catalogue.row(lines[0]["id"])).read_more == (lines[5]["id"], lines[1]["id"], lines[4]["id"])
 
 
 def test_what_was_embedded_once_is_not_embedded_again(tmp_path: Path) -> None:

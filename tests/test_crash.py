@@ -23,7 +23,7 @@ build.BLOCK = 16
 print("ready", flush=True)
 while True:
     for source in sys.argv[2:]:
-        print(build.build_index([source], Path(sys.argv[1]), HashEmbedder()).release, flush=True)
+        print(build.build_index([source], Path(sys.argv[1]), HashEmbedder(), delete_missing=True).release, flush=True)
 """
 
 
@@ -49,7 +49,7 @@ def kill_at_random_moments(folder: Path, kills: int) -> None:
             assert opened.release.degraded is None
             size = opened.release.manifest.n_articles
             assert {id_: opened.related(id_, 10).items for id_ in lists[size]} == lists[size]
-    report = build_index(sources[1:], index_dir, HashEmbedder())
+    report = build_index(sources[1:], index_dir, HashEmbedder(), delete_missing=True)
     assert report.n_articles == sizes[1]
     assert not list((index_dir / "releases").glob(".staging-*")), "what a killed build staged is removed by the next"
 

@@ -14,7 +14,7 @@ PYDOC_TOPICS = "pydoc-topics"
 """The name, in place of a file, of the corpus that ships inside Python."""
 
 
-def read(source: str, names: Mapping[str, str]) -> Iterator[Record | Reject]:
+def read(source: str, names: Mapping[str, str], source_format: str | None = None) -> Iterator[Record | Reject]:
     """Read one source, streaming.
 
     Args:

@@ -1,0 +1,126 @@
+"""The archive as it will be: what the sources give, laid over what the serving release holds.
+
+A SQLite file beside the release that is being staged, so that memory does not grow with the archive; it is gone before the release is
+published. Articles come out in order of ids: so a release depends on what is in it and not on how it came there, and a build
+of a few changed articles equals one from scratch.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+from recommender.catalogue import parse_time
+from recommender.types import Article, rfc3339
+
+SCHEMA = """
+CREATE TABLE incoming (
+    id TEXT NOT NULL UNIQUE, title TEXT, text TEXT, url TEXT, published TEXT, section TEXT, lang TEXT,
+    names TEXT,                  -- JSON: the hand-made list, as the source gives it
+    place TEXT                   -- file:line; NULL for what the serving release holds
+);
+CREATE TABLE withdrawn (id TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+
+OLD = """
+CREATE TEMP VIEW old AS SELECT id, title, text, url, published, section, lang, (
+    SELECT json_group_array(name) FROM (SELECT name FROM serving.named WHERE article = row ORDER BY position)
+) AS names FROM serving.article
+"""
+
+FIELDS = ("title", "text", "url", "published", "section", "lang", "names")
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a build changes in the archive.
+
+    Attributes:
+        n_new: Articles that the serving release does not hold.
+        n_changed: Articles of which a field is another.
+        n_kept: Articles that no source named, and that stay.
+        n_deleted: Articles that the serving release holds and the new one will not.
+    """
+
+    n_new: int = 0
+    n_changed: int = 0
+    n_kept: int = 0
+    n_deleted: int = 0
+
+
+class Incoming:
+    """Articles on their way into a release; a context, at whose end the file is gone."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection = sqlite3.connect(_uri(path), uri=True, isolation_level=None)
+        self._connection.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {SCHEMA}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._connection.close()
+        self._path.unlink(missing_ok=True)
+
+    def place_of(self, article_id: str) -> str | None:
+        """Where the article with an id stands, file and line; None if there is none."""
+        found = self._connection.execute("SELECT place FROM incoming WHERE id = ?", (article_id,)).fetchone()
+        return None if found is None else str(found[0])
+
+    def put(self, article: Article, place: str) -> None:
+        """Add an article, or put it in place of the one with its id."""
+        values = (article.id, article.title, article.text, article.url, rfc3339(article.published), article.section, article.lang)
+        names = json.dumps(article.read_more, ensure_ascii=False, separators=(",", ":"))  # as SQLite writes it
+        self._connection.execute("INSERT OR REPLACE INTO incoming VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*values, names, place))
+
+    def withdraw(self, article_id: str) -> None:
+        """Leave an article out, whatever was put, and whatever the serving release holds."""
+        self._connection.execute("INSERT OR IGNORE INTO withdrawn VALUES (?)", (article_id,))
+        self._connection.execute("DELETE FROM incoming WHERE id = ?", (article_id,))
+
+    def lay_over(self, catalogue: Path, keep: bool) -> Changes:
+        """Compare with the release that serves, and take over what no source named.
+
+        Args:
+            catalogue: The release's catalogue file.
+            keep: Whether articles that no source named stay.
+        """
+        self._connection.execute("ATTACH ? AS serving", (f"{_uri(catalogue)}?mode=ro&immutable=1",))
+        self._connection.execute(OLD)
+        n_given, n_old = self._count("incoming"), self._count("serving.article")
+        both = "incoming AS new JOIN old USING (id)"
+        n_known = self._count("incoming JOIN serving.article USING (id)")
+        n_same = self._count(f"{both} WHERE {' AND '.join(f'new.{name} IS old.{name}' for name in FIELDS)}")
+        n_kept = 0
+        if keep:
+            missing = "id NOT IN (SELECT id FROM incoming) AND id NOT IN (SELECT id FROM withdrawn)"
+            n_kept = self._connection.execute(f"INSERT INTO incoming SELECT *, NULL FROM old WHERE {missing}").rowcount
+        self._connection.execute("DROP VIEW old")
+        self._connection.execute("DETACH serving")
+        return Changes(n_given - n_known, n_known - n_same, n_kept, n_old - n_known - n_kept)
+
+    def all_new(self) -> Changes:
+        """The changes where no release serves."""
+        return Changes(n_new=self._count("incoming"))
+
+    def articles(self) -> Iterator[tuple[Article, str]]:
+        """All articles and where they stand, in order of ids; `read_more` holds names as the sources give them."""
+        rows = self._connection.execute("SELECT * FROM incoming ORDER BY id")
+        for id_, title, text, url, published, section, lang, names, place in rows:
+            yield (
+                Article(id_, title, text, url, parse_time(published), section, lang, tuple(json.loads(names))),
+                place or "the last release:1",
+            )
+
+    def _count(self, rows: str) -> int:
+        found: tuple[int] = self._connection.execute(f"SELECT count(*) FROM {rows}").fetchone()
+        return found[0]
+
+
+def _uri(path: Path) -> str:
+    return f"file:{quote(str(path.resolve()))}"

@@ -1,0 +1,129 @@
+"""Which articles the hand-made lists name: by id, by URL or by title, exactly or almost.
+
+A title that is not found as it stands is compared with those that share words with it, and taken only if it is cut off (`...`) or nearly
+equal to just one of them and has the same numbers: "Budget 2019" is not "Budget 2020".
+"""
+
+import re
+import sqlite3
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+from rapidfuzz.fuzz import ratio
+
+from recommender.urls import url_key
+
+ALIKE = 90.0
+"""Titles with this ratio of common characters (in percent, Indel distance) are one, if no other comes near."""
+
+AHEAD = 5.0
+"""By so much a title has to be more like the name than the next one."""
+
+FEWEST_CHARACTERS = 15
+"""A shorter name is not guessed at."""
+
+N_COMPARED = 20
+N_WORDS = 6
+
+CUT_OFF = re.compile(r"(?:\.\.\.|…)\s*$")
+
+TITLED = (
+    "CREATE TEMP TABLE titled (key TEXT NOT NULL, published TEXT, row INTEGER PRIMARY KEY)",
+    "INSERT INTO titled SELECT title_key(title), published, row FROM article WHERE title != ''",
+    "CREATE INDEX temp.titled_key ON titled (key)",
+)
+TITLE_WORDS = (
+    "CREATE VIRTUAL TABLE temp.title_words USING fts5(key, content = titled, content_rowid = row)",
+    "INSERT INTO title_words (title_words) VALUES ('rebuild')",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What became of one entry of a hand-made list.
+
+    Attributes:
+        article: Row of the article that has the list.
+        name: The entry as the source gives it.
+        target: Row of the article it names; None if none was found.
+        guessed: Title that was taken for the name, or that comes nearest to it; None where it stands in the archive as it is.
+    """
+
+    article: int
+    name: str
+    target: int | None
+    guessed: str | None = None
+
+
+def title_key(title: str) -> str:
+    """A title without case, punctuation and spacing.
+
+    >>> title_key("“Ferries’ Last  Day?”")
+    'ferries last day'
+    """
+    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", title).casefold()))
+
+
+def resolve(catalogue: sqlite3.Connection) -> Iterator[Link]:
+    """Find what the entries of the table `named` name, in their order."""
+    catalogue.create_function("title_key", 1, title_key, deterministic=True)
+    for statement in TITLED:
+        catalogue.execute(statement)
+    can_guess = False
+    entries = catalogue.execute("SELECT article, name, url, published FROM named JOIN article ON row = article ORDER BY article, position")
+    for article, name, url, published in entries.fetchall():
+        target = _by_id_or_url(catalogue, urljoin(url, name) if url and name.startswith("/") else name)
+        if target is None:
+            target = _first(
+                catalogue,
+                "SELECT row FROM titled WHERE key = ? ORDER BY coalesce(published > ?, 1), published DESC, row LIMIT 1",
+                title_key(name) or None,
+                published,
+            )
+        if target is None and not can_guess:
+            for statement in TITLE_WORDS:
+                catalogue.execute(statement)
+            can_guess = True
+        yield Link(article, name, target) if target is not None else _guess(catalogue, article, name)
+
+
+def _by_id_or_url(catalogue: sqlite3.Connection, name: str) -> int | None:
+    found = _first(catalogue, "SELECT row FROM article WHERE id = ?", name)
+    if found is None and "/" in name:
+        found = _first(catalogue, "SELECT min(row) FROM article WHERE url_key = ?", url_key(name))
+    return found
+
+
+def _guess(catalogue: sqlite3.Connection, article: int, name: str) -> Link:
+    """Compare a name with titles that share its longest words."""
+    key = title_key(name)
+    longest = sorted(set(key.split()), key=lambda word: (-len(word), word))[:N_WORDS]
+    if len(key) < FEWEST_CHARACTERS or "://" in name:
+        return Link(article, name, None)
+    near = catalogue.execute(
+        "SELECT article.row, title, titled.key FROM title_words JOIN titled ON titled.row = title_words.rowid JOIN article USING (row)"
+        " WHERE title_words MATCH ? ORDER BY rank, article.row LIMIT ?",
+        (" OR ".join(f'"{word}"' for word in longest), N_COMPARED),
+    ).fetchall()
+    if CUT_OFF.search(name):
+        begun = [(row, title) for row, title, other in near if other.startswith(key)]
+        if len(begun) == 1:
+            return Link(article, name, *begun[0])
+    ranked = sorted(((ratio(key, other), row, title, other) for row, title, other in near), reverse=True)
+    if not ranked:
+        return Link(article, name, None)
+    best, row, title, other = ranked[0]
+    second = ranked[1][0] if len(ranked) > 1 else 0.0
+    sure = best >= ALIKE and best - second >= AHEAD and _numbers(key) == _numbers(other)
+    return Link(article, name, row if sure else None, title)
+
+
+def _numbers(key: str) -> list[str]:
+    return re.findall(r"\d+", key)
+
+
+def _first(catalogue: sqlite3.Connection, sql: str, *values: object) -> int | None:
+    found = catalogue.execute(sql, values).fetchone()
+    return None if found is None or found[0] is None else int(found[0])
