@@ -111,12 +111,12 @@ def _guess(catalogue: sqlite3.Connection, article: int, name: str) -> Link:
         begun = [(row, title) for row, title, other in near if other.startswith(key)]
         if len(begun) == 1:
             return Link(article, name, *begun[0])
-    ranked = sorted(((ratio(key, other), row, title, other) for row, title, other in near), reverse=True)
+    ranked = sorted(((_numbers(key) == _numbers(other), ratio(key, other), row, title) for row, title, other in near), reverse=True)
     if not ranked:
         return Link(article, name, None)
-    best, row, title, other = ranked[0]
-    second = ranked[1][0] if len(ranked) > 1 else 0.0
-    sure = best >= ALIKE and best - second >= AHEAD and _numbers(key) == _numbers(other)
+    same_numbers, best, row, title = ranked[0]
+    second = ranked[1][1] if len(ranked) > 1 and ranked[1][0] else 0.0
+    sure = same_numbers and best >= ALIKE and best - second >= AHEAD
     return Link(article, name, row if sure else None, title)
 
 

@@ -7,16 +7,17 @@ one, whole, and never a mixture.
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from recommender.manifest import CURRENT, MANIFEST, RELEASES, FileEntry, Manifest, file_entry, holding, release_folders
+from recommender.errors import IndexUnusable
+from recommender.manifest import CURRENT, MANIFEST, RELEASES, FileEntry, Manifest, file_entry, holding, open_release, release_folders
 
 STAGING = ".staging-"
 KEPT = 3
-"""Releases that stay, the current one included."""
+"""Releases that stay: the new one, the one that served before it, and the newest of the others."""
 
 
 @contextmanager
@@ -56,17 +57,27 @@ def publish(staged: Path, manifest: Manifest, index_dir: Path) -> Path:
     (staged / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     _flush(staged / MANIFEST)
     _flush(staged)
+    stay = _serving(index_dir)
     release = index_dir / RELEASES / release_name(staged)
     staged.rename(release)
     _flush(release.parent)
     set_current(release, index_dir)
-    _prune(index_dir)
+    _prune(index_dir, [release, *stay])
     return release
 
 
-def _prune(index_dir: Path) -> None:
+def _serving(index_dir: Path) -> list[Path]:
+    """The release that serves so far, if one does: the way back, though newer ones may lie there that are damaged or were gone back from."""
+    try:
+        return [open_release(index_dir).folder]
+    except IndexUnusable:
+        return []
+
+
+def _prune(index_dir: Path, stay: Collection[Path]) -> None:
     """Remove what is too old to keep, unless somebody still reads it; the new release serves already, so no error counts."""
-    for folder in release_folders(index_dir)[KEPT:]:
+    others = [folder for folder in release_folders(index_dir) if folder not in stay]
+    for folder in others[KEPT - len(stay) :]:
         with suppress(OSError), holding(folder, alone=True):
             shutil.rmtree(folder)
     for folder in (index_dir / RELEASES).iterdir():
