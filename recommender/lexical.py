@@ -35,9 +35,9 @@ POSTINGS = 1024
 QUERY_TERMS = 96
 DEPTH = 192
 MENTIONS = 1024
-"""A pair of words in more titles than this brings no candidate by itself."""
+"""A pair of words in more titles than this brings no candidate."""
 
-NAMED = 0.5
+NAMED = 0.5 - 1e-6  # a half, whatever the last bits are
 """A title of which the text holds so much of its pairs, by idf, is a candidate."""
 
 FOLDER = "lexical"
@@ -145,7 +145,8 @@ class LexicalIndex:
             terms, weights = terms[best], weights[best]
         norm = float(np.sqrt(weights @ weights))
         weights = (weights / norm if norm else weights).astype(np.float16)  # as they are stored, so that a draft of a stored text is equal
-        return Terms(terms, weights.astype(np.float32), counted.keys, counted.title_keys)
+        heard = weights > 0  # terms of all articles say nothing
+        return Terms(terms[heard], weights[heard].astype(np.float32), counted.keys, counted.title_keys)
 
     def search(self, query: Terms, limit: int, own_row: int | None) -> tuple[Rows, Weights]:
         """The articles whose terms are closest to a text's.
@@ -198,15 +199,17 @@ class LexicalIndex:
         shared = np.zeros((len(rows), limit), dtype=np.uint64)
         for place, (begin, end) in enumerate(pairwise(begins)):
             own = products[begin:end]
-            best = np.argpartition(-own, 3 * limit)[: 3 * limit] if len(own) > 3 * limit else np.arange(len(own))
+            both = np.flatnonzero(own)
             chosen: list[int] = []
             used: set[int] = set()
-            for term in best[np.argsort(-own[best], kind="stable")]:
+            for term in both[np.argsort(-own[both], kind="stable")]:
                 key = int(self.keys[theirs[begin + term]])
-                if own[term] > 0 and used.isdisjoint(words_of_key(key)):
+                if used.isdisjoint(words_of_key(key)):
                     used.update(words_of_key(key))
                     chosen.append(key + 1)
-            shared[place, : min(limit, len(chosen))] = chosen[:limit]
+                    if len(chosen) == limit:
+                        break
+            shared[place, : len(chosen)] = chosen
         return shared
 
     def title_mass(self, title_keys: Keys) -> float:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,7 +26,9 @@ TARGETS = {
 
 def found(folder: Path, *names: str) -> tuple[str | None, ...]:
     """What a list's entries are taken for, one by one."""
-    lines = [{"id": id_, "title": title, "text": f"{title}.", "url": f"https://news.example/{id_}"} for id_, title in TARGETS.items()]
+    lines: list[dict[str, Any]] = [
+        {"id": id_, "title": title, "text": f"{title}.", "url": f"https://news.example/{id_}"} for id_, title in TARGETS.items()
+    ]
     lines += [
         {"id": f"reader-{n}", "title": "", "text": "A reader.", "url": f"https://news.example/2020/r{n}", "read_more": [name]}
         for n, name in enumerate(names)
@@ -82,7 +85,9 @@ def test_numbers_decide_between_titles_that_are_alike(tmp_path: Path) -> None:
 
 def test_of_articles_of_one_title_the_newest_older_one_is_meant(tmp_path: Path) -> None:
     days = ("2020-01-01", "2020-01-03", "2020-01-05")
-    lines = [{"id": f"weather-{day}", "title": "The weather today", "text": f"Rain {day}.", "published": day} for day in days]
+    lines: list[dict[str, Any]] = [
+        {"id": f"weather-{day}", "title": "The weather today", "text": f"Rain {day}.", "published": day} for day in days
+    ]
     lines += [
         {"id": f"reader-{day}", "title": "", "text": "Reader.", "published": day, "read_more": ["The weather today"]}
         for day in ("2020-01-04", "2020-01-09")
