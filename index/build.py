@@ -111,7 +111,7 @@ def build_index(
         with report.timed("embed"), closing(EmbeddingCache(index_dir / "cache", embedder, canaries)) as cache:
             index = FlatIndex.build(_embed(writer, cache, embedder, progress))
             index.save(staged / VECTORS)
-            report.n_embedded, report.n_reused = cache.n_embedded, cache.n_reused
+            report.n_embedded, report.n_reused, report.n_truncated = cache.n_embedded, cache.n_reused, cache.n_truncated
         with report.timed("terms"):
             lexical, terms = lexical_writer.write(staged)
             writer.add_words(lexical_writer.numbers)

@@ -30,11 +30,13 @@ class EmbeddingCache:
     Attributes:
         n_embedded: Texts that were new.
         n_reused: Texts that were known.
+        n_truncated: New texts of which the model does not read the end.
     """
 
     def __init__(self, folder: Path, embedder: Embedder, canaries: Vectors) -> None:
         self.n_embedded = 0
         self.n_reused = 0
+        self.n_truncated = 0
         self._embedder = embedder
         folder.mkdir(parents=True, exist_ok=True)
         # One decimal: the last bits differ between processors, and + 0.0 makes one zero of two.
@@ -54,6 +56,7 @@ class EmbeddingCache:
         known = self._mended(lambda: self._read(set(keys)))
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
         if new:
+            self.n_truncated += sum(len(self._embedder.token_spans(text)) > self._embedder.max_tokens for text in new.values())
             fresh = dict(zip(new, self._embedder.embed(list(new.values())), strict=True))
             self._mended(lambda: self._write(fresh))
             known.update(fresh)

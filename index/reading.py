@@ -12,7 +12,7 @@ from index.corpus.validation import to_article, to_id
 from index.incoming import Incoming
 from index.rejects import Rejects
 from index.report import Report
-from recommender.chunking import MAX_TEXT, chunk_article, embedding_text
+from recommender.chunking import MAX_TEXT, chunk_article
 from recommender.embedding import Embedder
 from recommender.errors import InputError, InvalidArticle, TooManyRejects
 from recommender.types import Article, Chunk
@@ -81,7 +81,7 @@ def read_articles(incoming: Incoming, embedder: Embedder, rejects: Rejects, repo
             reason = f"the model knows no word of the first {MAX_TEXT} characters - check the encoding"
             rejects.write(_reject(place, article.id, "empty_text", reason))
             continue
-        _count(article, chunks, embedder, report)
+        _count(article, chunks, report)
         yield article, chunks
 
 
@@ -90,14 +90,11 @@ def _reject(place: str, article_id: str, code: str, reason: str) -> Reject:
     return Reject(file, int(line), article_id, code, reason)
 
 
-def _count(article: Article, chunks: Sequence[Chunk], embedder: Embedder, report: Report) -> None:
+def _count(article: Article, chunks: Sequence[Chunk], report: Report) -> None:
     report.n_articles += 1
     report.n_chunks += len(chunks)
     report.n_without_title += not article.title
     report.n_capped += len(article.text) > MAX_TEXT
-    report.n_truncated += sum(
-        len(embedder.token_spans(embedding_text(article.title, chunk.text, embedder))) > embedder.max_tokens for chunk in chunks
-    )
 
 
 def check_rejects(report: Report, strict: bool, max_rejects: float, sources: Sequence[str], rejects: Rejects) -> None:
