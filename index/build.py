@@ -17,6 +17,7 @@ import numpy as np
 
 from index.cache import EmbeddingCache
 from index.catalogue_writer import CatalogueWriter
+from index.corpus import PYDOC_TOPICS
 from index.duplicates import collapse
 from index.incoming import Changes, Incoming
 from index.lexical_writer import LexicalWriter
@@ -26,6 +27,7 @@ from index.publish import file_entries, publish, release_name, staging_folder
 from index.reading import OnDuplicate, check_rejects, read_articles, read_sources
 from index.rejects import Rejects
 from index.report import Report
+from index.unfinished import unfinished
 from recommender.duplicates import Canonical, Fingerprint, fingerprint
 from recommender.embedding import Embedder
 from recommender.errors import IndexNotFound, IndexUnusable, InputError, StorageError
@@ -82,9 +84,21 @@ def build_index(
         StorageError: The disk is full, or the folder cannot be written.
     """
     report = Report()
+    request = {
+        "sources": [source if source == PYDOC_TOPICS else str(Path(source).absolute()) for source in sources],
+        "model": embedder.name,
+        "names": dict(names or {}),
+        "source_format": source_format,
+        "delete_missing": delete_missing,
+        "on_duplicate": on_duplicate,
+        "strict": strict,
+        "max_rejects": max_rejects,
+        "canonical": canonical,
+    }
     with _storage_errors(index_dir), ExitStack() as stack:
         index_dir.mkdir(parents=True, exist_ok=True)
         stack.enter_context(build_lock(index_dir))
+        stack.enter_context(unfinished(index_dir, request))
         ranker = Ranker.of_index(index_dir)
         staged = stack.enter_context(staging_folder(index_dir))
         writer = stack.enter_context(closing(CatalogueWriter(staged / CATALOGUE)))

@@ -1,31 +1,38 @@
 #!/usr/bin/env python3
-"""Build an index from an archive of articles."""
+"""Build an index of an archive of articles, or bring one up to date."""
 
 import argparse
 import json
 import resource
 from dataclasses import fields
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from index.build import build_index
+from index.build import LINKS, build_index
+from index.corpus import FORMATS
+from index.reading import OnDuplicate
+from index.rejects import REJECTS
 from index.report import Report
+from index.unfinished import read_unfinished
 from recommender import SentenceTransformerEmbedder
 from recommender.duplicates import Canonical
 from recommender.embedding import BUNDLED_MODEL
 from scripts import command
 
 EXAMPLES = """\
-  build_index.py archive.jsonl --out var/index
+  build_index.py archive.jsonl --out var/index                      new and changed articles; the others stay
+  build_index.py archive.jsonl --out var/index --delete-missing     the whole archive: what is not in it goes
+  build_index.py pages/ export.xml feed.rss --out var/index         folders and other formats: docs/ingestion.md
+  build_index.py --resume --out var/index                           the build that was cut short, with its options
   build_index.py 2024.jsonl 2025.jsonl --out var/index --map title=headline --map text=body
-  build_index.py pydoc-topics --out var/demo      the help topics that ship with Python
+  build_index.py pydoc-topics --out var/demo                        the help topics that ship with Python
 """
 FIELDS = ("id", "title", "text", "url", "published", "section", "lang", "read_more")
-LABELS = {"read": "articles", "embed": "chunks", "neighbours": "neighbours", "lists": "lists"}
+LABELS = {"read": "read", "chunk": "articles", "embed": "chunks", "neighbours": "neighbours", "lists": "lists"}
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -49,23 +56,32 @@ def main(arguments: argparse.Namespace) -> None:
             rate = f"{task.speed:.0f}/s" if task.speed else ""
             bars.update(tasks[stage], completed=done, rate=rate)
 
-        report = build_index(
-            arguments.inputs,
-            arguments.out,
-            SentenceTransformerEmbedder(arguments.model),
-            names=dict(arguments.map),
-            strict=arguments.strict,
-            max_rejects=arguments.max_rejects,
-            canonical=arguments.canonical,
-            progress=progress,
-        )
+        request = read_unfinished(arguments.out) if arguments.resume else _request(arguments)
+        embedder = SentenceTransformerEmbedder(request.pop("model"))
+        report = build_index(request.pop("sources"), arguments.out, embedder, **request, progress=progress)
     figures = _figures(report)
     if arguments.json:
         print(json.dumps(figures))
     else:
         console.print(_table(figures))
+        if report.n_links_unknown or report.n_links_guessed:
+            console.print(f"entries of hand-made lists that were not found, or guessed: {arguments.out / LINKS}", soft_wrap=True)
         if report.rejected or report.dropped_fields:
-            console.print(f"what was left out, and why: {arguments.out / 'rejects.jsonl'}", soft_wrap=True)
+            console.print(f"what was left out, and why: {arguments.out / REJECTS}", soft_wrap=True)
+
+
+def _request(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "sources": arguments.inputs,
+        "model": arguments.model,
+        "names": dict(arguments.map),
+        "source_format": arguments.format,
+        "delete_missing": arguments.delete_missing,
+        "on_duplicate": arguments.on_duplicate,
+        "strict": arguments.strict,
+        "max_rejects": arguments.max_rejects,
+        "canonical": arguments.canonical,
+    }
 
 
 def _figures(report: Report) -> dict[str, object]:
@@ -102,10 +118,17 @@ def _share(text: str) -> float:
 
 if __name__ == "__main__":
     parser = command.parser(__doc__, EXAMPLES)
-    parser.add_argument(
-        "inputs", nargs="+", metavar="INPUT", help="article file (.jsonl, .ndjson, .txt: a page as pasted), or pydoc-topics"
-    )
+    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="article file or folder (see docs/ingestion.md), or pydoc-topics")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the index; made if it is not there")
+    parser.add_argument("--format", choices=sorted(FORMATS), help="what the inputs are (default: by their endings)")
+    parser.add_argument("--delete-missing", action="store_true", help="the inputs are the whole archive: remove what they do not hold")
+    parser.add_argument("--resume", action="store_true", help="take up the build that was cut short; without inputs and options")
+    parser.add_argument(
+        "--on-duplicate",
+        choices=get_args(OnDuplicate),
+        default="first",
+        help="which of several articles with one id stays (default: %(default)s)",
+    )
     parser.add_argument("--map", type=_mapping, action="append", default=[], metavar="OURS=THEIRS", help="our field has another name")
     parser.add_argument("--model", default=BUNDLED_MODEL, help="sentence-transformers model, name or folder (default: %(default)s)")
     parser.add_argument("--strict", action="store_true", help="publish nothing if an article is rejected")
@@ -117,4 +140,7 @@ if __name__ == "__main__":
         help="which near-duplicate stands for the others (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
-    command.run(main, parser.parse_args())
+    given = parser.parse_args()
+    if bool(given.inputs) == given.resume:
+        parser.error("give inputs, or --resume without inputs")
+    command.run(main, given)
