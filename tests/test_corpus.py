@@ -178,7 +178,7 @@ def test_other_names_are_mapped(tmp_path: Path) -> None:
 
 
 def test_sources_that_cannot_be_read_are_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no reader for archive\.xls - give a file ending in \.jsonl"):
+    with pytest.raises(InputError, match=r"no reader for archive\.xls - give --format, or a file ending in \.jsonl"):
         list(corpus.read("archive.xls", {}))
     with pytest.raises(InputError, match=r"gone\.jsonl cannot be read \(No such file"):
         list(corpus.read(str(tmp_path / "gone.jsonl"), {}))
