@@ -107,7 +107,7 @@ def build_index(
         rejects = stack.enter_context(Rejects(index_dir, report))
         with Incoming(staged / "incoming.db") as incoming:
             with report.timed("read"):
-                for n_read in read_sources(sources, names or {}, source_format, on_duplicate, incoming, rejects, report):
+                for n_read in read_sources(sources, names or {}, source_format, on_duplicate, delete_missing, incoming, rejects, report):
                     progress("read", n_read, None)
                 check_rejects(report, strict, max_rejects, sources, rejects)
                 report.changes = _lay_over_serving(index_dir, incoming, keep=not delete_missing)

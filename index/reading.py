@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Any, Literal
 
 from index import corpus
+from index.corpus.extraction import with_text
 from index.corpus.language import language_of
 from index.corpus.record import Record, Reject
 from index.corpus.validation import to_article, to_id
@@ -26,22 +27,31 @@ def read_sources(
     names: Mapping[str, str],
     source_format: str | None,
     on_duplicate: OnDuplicate,
+    whole: bool,
     incoming: Incoming,
     rejects: Rejects,
     report: Report,
 ) -> Iterator[int]:
     """Put the articles of all sources into the archive to be; yield how many records were read so far.
 
+    Args:
+        whole: Whether the sources are the whole archive; then none of them may end too early.
+
     Raises:
         InputError: A source cannot be read; a mapped name is in no record; two articles have one id and none may.
     """
     unseen_names = set(names.values())
     fields: Mapping[str, Any] = {}
-    for record in chain.from_iterable(corpus.read(source, names, source_format) for source in sources):
+    for record in chain.from_iterable(with_text(corpus.read(source, names, source_format)) for source in sources):
         report.n_read += 1
         yield report.n_read
         if isinstance(record, Reject):
             rejects.write(record)
+            if record.cut and whole:
+                raise InputError(
+                    f"{record.file} ends too early at {record.line} ({record.code}), and --delete-missing would remove all that it lacks"
+                    " - give the whole file; the index is as it was"
+                )
             continue
         fields = record.fields
         unseen_names.difference_update(fields)

@@ -31,7 +31,7 @@ EXAMPLES = """\
   build_index.py 2024.jsonl 2025.jsonl --out var/index --map title=headline --map text=body
   build_index.py pydoc-topics --out var/demo                        the help topics that ship with Python
 """
-FIELDS = ("id", "title", "text", "url", "published", "section", "lang", "read_more")
+FIELDS = ("id", "title", "text", "html", "url", "published", "section", "lang", "read_more")
 LABELS = {"read": "read", "chunk": "articles", "embed": "chunks", "neighbours": "neighbours", "lists": "lists"}
 
 

@@ -35,6 +35,7 @@ class Reject:
     Attributes:
         code: Stable name of the fault.
         field: Set when the article was kept without this field.
+        cut: Set when what follows in the file was not read.
     """
 
     file: str
@@ -43,3 +44,4 @@ class Reject:
     code: str
     reason: str
     field: str | None = None
+    cut: bool = False

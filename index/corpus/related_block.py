@@ -19,7 +19,8 @@ ENCLOSING = re.compile(
 MOSTLY = 0.6
 """An enclosing element is a list if links hold this share of its characters, without its heading."""
 
-BLOCKS = defs.block_tags | {"body", "caption", "figcaption", "figure", "li", "main", "summary", "tbody", "td", "tfoot", "th", "thead", "tr"}
+SECTIONS = {"article", "aside", "body", "details", "figcaption", "figure", "footer", "header", "main", "nav", "section", "summary"}
+BLOCKS = SECTIONS | defs.block_tags - {"del", "ins"}
 """Elements that stand on lines of their own."""
 
 EMPHASIS = frozenset(["b", "strong", "em", "i", "u", "span"])
@@ -37,14 +38,14 @@ Found = tuple[list[HtmlElement], list[str]]
 
 
 def cut_links(root: HtmlElement) -> list[str]:
-    """Cut the hand-made lists out of a tree that has no scripts and styles (any more).
+    """Cut the hand-made lists out of a tree that has no scripts, styles and comments (any more).
 
     Returns:
         What the lists name, in order, each once: a URL, a path of the site (`/...`), or the title where there is neither.
     """
     names: list[str] = []
     gone: set[HtmlElement] = set()
-    for element in [element for element in root.iterdescendants() if isinstance(element.tag, str)]:
+    for element in list(root.iterdescendants()):
         if element in gone:
             continue
         found = _enclosed(element) or _under_heading(element) or _in_line(element)
@@ -62,27 +63,28 @@ def _enclosed(element: HtmlElement) -> Found | None:
         return None
     pieces = _pieces(element)
     linked = sum(len(text) for text, link in pieces if link is not None)
-    loose = sum(len(text) for text, link in pieces if link is None and not isheading_of(text))
+    loose = sum(len(text) for text, link in pieces if link is None and not is_heading(text))
     names = _names(pieces)
     return ([element], names) if 0 < len(names) <= LIST_LENGTH and linked >= MOSTLY * (linked + loose) else None
 
 
 def _under_heading(element: HtmlElement) -> Found | None:
     """A list by the heading above it: a list element, or paragraphs or lines of one link each."""
-    if element.tag not in BLOCKS | EMPHASIS or not isheading_of(heading := _short_text(element)):
+    if element.tag not in BLOCKS | EMPHASIS or not is_heading(heading := _short_text(element)):
         return None
     top = element
     while (parent := top.getparent()) is not None and parent.tag not in WHOLE and _short_text(parent) == heading:
         top = parent
-    parts, names = [top], []
+    parts: list[HtmlElement] = [top]
+    names: list[str] = []
     for part in [] if (top.tail or "").strip(" \n\t:") else top.itersiblings():
-        if isinstance(part.tag, str) and part.tag != "br":
+        if part.tag != "br":
             found = [] if part.tag not in BLOCKS and (part.tail or "").strip() else _listed(part)
             if not found or len(names) + len(found) > LIST_LENGTH:
                 break
             parts.append(part)
             names += found
-            if len(found) > 1:
+            if len(found) > 1 or part.find(".//li") is not None:
                 break
         if (part.tail or "").strip():
             break
@@ -101,7 +103,7 @@ def _in_line(element: HtmlElement) -> Found | None:
     if link is None and (not BETWEEN.fullmatch(behind) or not (heading["colon"] or behind or not (element.text or "").strip())):
         return None
     if link is not None:
-        if not heading["colon"]:
+        if not heading["colon"] or not behind:
             return None
         rest = [(behind, link), *rest]
     return ([element], _names(rest)) if _is_links(rest) else None
@@ -125,7 +127,7 @@ def _pieces(element: HtmlElement) -> list[Piece]:
     """The element's texts in order; texts side by side with the same link, or none, are one."""
     parts: list[tuple[list[str], HtmlElement | None]] = []
     link = None
-    for event, node in iterwalk(element, events=("start", "end", "comment", "pi")):
+    for event, node in iterwalk(element, events=("start", "end")):
         if event == "start" and node.tag == "a":
             link = node
         elif event == "end" and node is link:
@@ -140,7 +142,7 @@ def _pieces(element: HtmlElement) -> list[Piece]:
 
 def _names(pieces: list[Piece]) -> list[str]:
     """What the links name; one that says only "Read more" names nothing."""
-    return [_target(text, link) for text, link in pieces if link is not None and not isheading_of(text)]
+    return [_target(text, link) for text, link in pieces if link is not None and not is_heading(text)]
 
 
 def _target(title: str, link: HtmlElement) -> str:

@@ -27,7 +27,7 @@ def cut_titles(text: str) -> tuple[str, list[str]]:
         line = _bare(lines[at])
         heading = heading_of(line)
         behind = line[heading.end() :] if heading and heading["colon"] else ""
-        under = _lines_under(lines, at + 1, with_colon=bool(heading and heading["colon"])) if isheading_of(line) else []
+        under = _lines_under(lines, at + 1, with_colon=bool(heading and heading["colon"])) if is_heading(line) else []
         if is_headline(behind):
             names.append(_name_of(behind))
         elif under:

@@ -1,0 +1,252 @@
+"""Structured files: JSON Lines, JSON, CSV, Parquet, compressed or not; written by other tools, and damaged."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import tracemalloc
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from index import corpus
+from index.corpus import opened as opened_module
+from index.corpus.record import Record, Reject
+from recommender.errors import InputError
+
+ARTICLES: list[dict[str, Any]] = [
+    {"id": "a", "title": "Ferries, “late”; again", "text": 'One line.\n\nAnother, with "quotes"; and | bars.\tAnd tabs.'},
+    {"id": "b", "title": "Fähren – spät", "text": "渡船は遅れた。\r\nÀ l'aube."},
+    {"id": "c", "title": "Short", "text": "x"},
+]
+
+
+def read(path: Path, source_format: str | None = None) -> list[Record | Reject]:
+    return list(corpus.read(str(path), {}, source_format))
+
+
+def fields(path: Path) -> list[Any]:
+    return [dict(entry.fields) if isinstance(entry, Record) else (entry.line, entry.code, entry.cut) for entry in read(path)]
+
+
+def as_json_lines(articles: list[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(article, ensure_ascii=False) + "\n" for article in articles).encode()
+
+
+def compress(content: bytes, ending: str) -> bytes:
+    return {".gz": gzip.compress, ".zst": zstandard.ZstdCompressor().compress}[ending](content)
+
+
+@pytest.mark.parametrize("ending", [".gz", ".zst"])
+@pytest.mark.parametrize(("name", "content"), [("a.jsonl", as_json_lines(ARTICLES)), ("a.json", json.dumps(ARTICLES).encode())])
+def test_compressed_files_are_read_as_the_plain_ones(tmp_path: Path, name: str, content: bytes, ending: str) -> None:
+    path = tmp_path / f"{name}{ending}"
+    path.write_bytes(compress(content, ending))
+    assert fields(path) == ARTICLES
+    path.write_bytes(compress(content[:40], ending) + compress(content[40:], ending))
+    assert fields(path) == ARTICLES, "two members in one file"
+
+
+@pytest.mark.parametrize("ending", [".gz", ".zst"])
+def test_a_compressed_file_that_ends_too_early_gives_what_stands_before(tmp_path: Path, ending: str) -> None:
+    articles = [{"id": str(n), "text": os.urandom(3000).hex()} for n in range(100)]
+    whole = compress(as_json_lines(articles), ending)
+    path = tmp_path / f"a.jsonl{ending}"
+    path.write_bytes(whole[: len(whole) // 2])
+    found = fields(path)
+    assert 20 < len(found) < 80
+    assert found[:-1] == articles[: len(found) - 1]
+    assert found[-1] == (len(found), "bad_compression", True)
+    path.write_bytes(b"no such thing")
+    assert fields(path) == [(1, "bad_compression", True)]
+
+
+def test_a_line_too_long_is_left_out_and_not_held_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opened_module, "MAX_RECORD", 10_000)
+    path = tmp_path / "a.jsonl.gz"
+    with gzip.open(path, "wb") as file:
+        file.write(b'{"id": "a"}\n{"id": "bomb", "text": "')
+        for _ in range(40):
+            file.write(b"x" * 1_000_000)
+        file.write(b'"}\n{"id": "b"}\n')
+    tracemalloc.start()
+    found = fields(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == [{"id": "a"}, (2, "too_large", False), {"id": "b"}]
+    assert peak < 4_000_000
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('[{"id": 1, "score": 1.5}, 3, {"id": 2}]', [{"id": 1, "score": 1.5}, (2, "bad_json", False), {"id": 2}]),
+        ('\ufeff[{"id": "a"}]', [{"id": "a"}]),
+        ('{"count": 2, "tags": ["x"], "articles": [{"id": "a", "parts": [{"id": "p"}]}, {"id": "b"}]}', "inner"),
+        ('{"id": "a", "text": "One article.", "related": [{"id": "z"}]}', "itself"),
+        ('[{"id": "a"}, {"id": "b"', [{"id": "a"}, (2, "bad_json", True)]),
+        ('[{"id": "a"}, {"id": NaN}]', [{"id": "a"}, (2, "bad_json", True)]),
+        ("", [(1, "bad_json", True)]),
+        ("[]", []),
+        ("[" * 20_000, [(1, "bad_json", True)]),
+    ],
+)
+def test_json_files(tmp_path: Path, content: str, expected: Any) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(content, encoding="utf-8")
+    if expected == "inner":
+        expected = [{"id": "a", "parts": [{"id": "p"}]}, {"id": "b"}]
+    if expected == "itself":
+        expected = [json.loads(content)]
+    assert fields(path) == expected
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+def test_csv_of_any_delimiter_encoding_and_quoting(tmp_path: Path, delimiter: str, encoding: str, quoting: Any) -> None:
+    path = tmp_path / "a.csv"
+    with path.open("w", encoding=encoding, newline="") as file:
+        writer = csv.DictWriter(file, ["id", "title", "text"], delimiter=delimiter, quoting=quoting)
+        writer.writeheader()
+        writer.writerows(ARTICLES)
+    assert fields(path) == ARTICLES
+
+
+nasty = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=30).filter(str.strip)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(nasty, nasty), min_size=2, max_size=6), st.sampled_from(",;\t|"), st.sampled_from(["\n", "\r\n"]))
+def test_any_text_comes_back_from_csv(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], delimiter: str, end: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter=delimiter, lineterminator=end, quoting=csv.QUOTE_ALL)
+        writer.writerow(["id", "text"])
+        writer.writerows(rows)
+    assert [tuple(entry.values()) for entry in fields(path)] == rows
+
+
+def test_what_was_assumed_of_a_csv_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("id;text\n1;Fähre\n".encode("windows-1252"))
+    with caplog.at_level("INFO"):
+        assert fields(path) == [{"id": "1", "text": "Fähre"}]
+    assert f"{path}: read as windows-1252, separated by ';', columns id, text" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (
+            b"id,text\n1,a\n2,b,c\n3\n4,d\n",
+            [{"id": "1", "text": "a"}, (3, "bad_row", False), (4, "bad_row", False), {"id": "4", "text": "d"}],
+        ),
+        (b'id,text\n1,"a\n2,b\n', [(2, "bad_row", True)]),
+        (b"id,text\n1,a\n" + b"x" * 70_000 + b",y\n2,\xff\xfe\n", "encoding"),
+        (b'id,text,read_more\n1,a,x | y\n2,b,"[""x"", ""y""]"\n3,c,\n', "lists"),
+        (b"id,text\n\n1,a\n", [{"id": "1", "text": "a"}]),
+    ],
+)
+def test_rows_that_are_no_articles(tmp_path: Path, content: bytes, expected: Any) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    found = fields(path)
+    if expected == "encoding":
+        assert [found[0], found[2]] == [{"id": "1", "text": "a"}, (4, "bad_encoding", False)]
+    elif expected == "lists":
+        assert found == [
+            {"id": "1", "text": "a", "read_more": ["x", "y"]},
+            {"id": "2", "text": "b", "read_more": ["x", "y"]},
+            {"id": "3", "text": "c"},
+        ]
+    else:
+        assert found == expected
+
+
+def test_a_huge_field_is_left_out_and_reading_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("id,text\n1," + "x" * 10_000_001 + "\n2,b\n")
+    found = fields(path)
+    assert found[0] == (2, "bad_row", False)
+    assert found[-1] == {"id": "2", "text": "b"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("id:text\n1:a\n", r"has the columns 'id:text' when it is separated by .* - a first line with the names of at least two columns"),
+        ("", "has the columns none"),
+        ("id,id\n1,2\n", "has the columns 'id', 'id'"),
+    ],
+)
+def test_a_csv_without_columns_names_what_was_found_and_expected(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(content)
+    with pytest.raises(InputError, match=message):
+        read(path)
+
+
+def test_parquet_as_pyarrow_writes_it(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "id": pa.array([1, 2]),
+            "title": ["One", None],
+            "text": ["Ferry.", "Bridge."],
+            "published": pa.array([datetime(2020, 3, 1, 8, tzinfo=UTC), None], pa.timestamp("ms", tz="UTC")),
+            "day": pa.array([date(2020, 3, 1), None]),
+            "read_more": pa.array([["2", "x"], []]),
+        }
+    )
+    path = tmp_path / "a.parquet"
+    pq.write_table(table, path, compression="zstd")
+    assert fields(path) == [
+        {"id": 1, "title": "One", "text": "Ferry.", "published": "2020-03-01T08:00:00+00:00", "day": "2020-03-01", "read_more": ["2", "x"]},
+        {"id": 2, "text": "Bridge.", "read_more": []},
+    ]
+
+
+@pytest.mark.parametrize("keep", [0, 10, -20])
+def test_a_damaged_parquet_file_is_refused(tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"id": ["a"] * 1000, "text": ["Ferry."] * 1000}), path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(InputError, match=r"a\.parquet cannot be read as Parquet .* - export it again"):
+        read(path)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.csv", "a.parquet"])
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, name: str) -> None:
+    def peak(n_articles: int) -> int:
+        path = tmp_path / name
+        rows = [{"id": str(n), "text": f"{n} " * 60} for n in range(n_articles)]
+        if name == "a.jsonl":
+            path.write_bytes(as_json_lines(rows))
+        elif name == "a.json":
+            path.write_text(json.dumps(rows))
+        elif name == "a.csv":
+            out = io.StringIO()
+            writer = csv.DictWriter(out, ["id", "text"])
+            writer.writeheader()
+            writer.writerows(rows)
+            path.write_text(out.getvalue())
+        else:
+            pq.write_table(pa.table({key: [row[key] for row in rows] for key in ("id", "text")}), path, row_group_size=500)
+        tracemalloc.start()
+        assert sum(1 for _ in corpus.read(str(path), {})) == n_articles
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(10)  # imports
+    assert peak(20_000) < 2 * peak(2_000) + 200_000
