@@ -1,4 +1,4 @@
-"""From what a source holds to the text of its articles: HTML is read in workers, and the lists that editors put into the text are cut out of it.
+"""From what a source holds to the text of its articles: HTML is read in workers, and lists that stand in the text are cut out of it.
 
 A list that stays in the text would be found by its own words, and every measurement against it would flatter us.
 """

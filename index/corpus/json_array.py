@@ -11,7 +11,11 @@ from index.corpus.opened import opened
 from index.corpus.record import Record, Reject
 from recommender.errors import InvalidArticle
 
-ONE_ARTICLE = ("", "start_map", None)
+HOLD_ARTICLES = frozenset(["articles", "items", "posts", "stories", "docs", "documents", "entries", "pages", "data", "results", "hits"])
+"""Names under which an object holds an array of articles."""
+
+STORIES = frozenset(["text", "body", "html", "content", "body_text", "body_xhtml"])
+"""A text under one of these names says that the file is one article."""
 
 
 def read(path: Path) -> Iterator[Record | Reject]:
@@ -42,14 +46,14 @@ def _elements(path: Path) -> Iterator[Any]:
 
 
 def _array_of(path: Path) -> str:
-    """Where the articles are, as ijson names it: the first array that holds an object; the whole file where there is none."""
+    """Where the articles are, as ijson names it: the file, or an array in it of a telling name; or nothing: then it is one article."""
     with opened(path) as file:
         for prefix, event, _ in ijson.parse(_without_bom(file), use_float=True):
-            if event == "start_map" and prefix.endswith("item"):
-                return str(prefix)
             if event == "start_array" and prefix == "":
                 return "item"
-            if event in ("string", "number", "boolean", "null") and prefix in ("title", "text", "headline", "body"):
+            if event == "start_map" and prefix.endswith(".item") and prefix.split(".")[-2] in HOLD_ARTICLES:
+                return str(prefix)
+            if event == "string" and prefix in STORIES:
                 return ""
     return ""
 

@@ -32,7 +32,7 @@ def opened(path: Path) -> Iterator[BufferedReader]:
             yield BufferedReader(cast("RawIOBase", _Whole(unzipped, EOFError, gzip.BadGzipFile, zlib.error)), BUFFER)
     else:
         with path.open("rb", buffering=BUFFER) as file:
-            yield file
+            yield cast("BufferedReader", file)
 
 
 class _Whole(RawIOBase):
