@@ -101,7 +101,10 @@ class FlatIndex:
         try:
             faiss.write_index(self._index, str(path))
         except RuntimeError as error:
-            raise StorageError(f"{path} cannot be written ({error}) - free space or give another folder") from error
+            reason = str(error).strip().rpartition("(")[2].rstrip(")")  # the rest of what FAISS says is of its own code
+            raise StorageError(
+                f"{path} cannot be written ({reason}) - free space or give another folder; the index is as it was"
+            ) from error
 
     @property
     def dim(self) -> int:

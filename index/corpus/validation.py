@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -113,7 +114,7 @@ def _string(name: str, fields: Mapping[str, Any]) -> str:
 
 
 def _title(value: str) -> str:
-    title = clean_line(value)
+    title = clean_line(unescape(value))
     if len(title) > MAX_TITLE:
         raise InvalidArticle("title_too_long", f"the title has {len(title)} characters - at most {MAX_TITLE} are expected")
     return title
