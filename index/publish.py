@@ -67,7 +67,7 @@ def publish(staged: Path, manifest: Manifest, index_dir: Path) -> Path:
 
 
 def _serving(index_dir: Path) -> list[Path]:
-    """The release that serves so far, if one does: the way back, though newer ones may lie there that are damaged or were gone back from."""
+    """The release that serves so far, if one does: the way back, though newer ones may lie there, damaged or gone back from."""
     try:
         return [open_release(index_dir).folder]
     except IndexUnusable:

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""Check every byte of an index, and what the files hold; name each fault."""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from index.verify import Checked, Verification, verify_index
+from recommender.errors import IndexDamaged
+from scripts import command
+
+EXAMPLES = """\
+  verify_index.py --index var/index               the release that CURRENT names
+  verify_index.py --index var/index --all --json
+  verify_index.py --index var/index --release 20261123T121500Z-1f3a
+exit codes: 0 sound, 7 not sound"""
+
+
+def main(arguments: argparse.Namespace) -> None:
+    found = verify_index(arguments.index, arguments.release, all_releases=arguments.all)
+    print(json.dumps(as_dict(found), ensure_ascii=False) if arguments.json else _shown(found))
+    if found.faults:
+        raise IndexDamaged(f"{arguments.index} is not sound (faults: {len(found.faults)}) - each is named above, with what to do")
+
+
+def as_dict(found: Verification) -> dict[str, object]:
+    """What `--json` prints."""
+    return {
+        "sound": not found.faults,
+        "current": found.current,
+        "serves": found.serves,
+        "faults": [asdict(fault) for fault in found.beside],
+        "releases": [
+            {**_figures(checked), "sound": not checked.faults, "faults": [asdict(fault) for fault in checked.faults]}
+            for checked in found.releases
+        ],
+    }
+
+
+def _figures(checked: Checked) -> dict[str, object]:
+    manifest = checked.manifest
+    if manifest is None:
+        return {"release": checked.name}
+    n_bytes = sum(entry.bytes for entry in manifest.files.values())
+    counts = {"articles": manifest.n_articles, "chunks": manifest.n_chunks, "files": len(manifest.files), "bytes": n_bytes}
+    return {"release": checked.name, "created": manifest.created, **counts}
+
+
+def _shown(found: Verification) -> str:
+    lines = [str(fault) for fault in found.beside]
+    for checked in found.releases:
+        figures = ", ".join(f"{name} {value}" for name, value in _figures(checked).items() if name != "release")
+        lines.append(f"{checked.name}: {'not sound' if checked.faults else 'sound'}{f' ({figures})' if figures else ''}")
+        lines.extend(f"  {fault}" for fault in checked.faults)
+    if found.faults and found.serves != found.current:
+        lines.append(f"{found.serves} serves in its place" if found.serves else "no release can serve")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    parser = command.parser(__doc__, EXAMPLES)
+    parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="folder of the index")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--release", metavar="NAME", help="this release, in place of the current one")
+    which.add_argument("--all", action="store_true", help="all releases")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    command.run(main, parser.parse_args())
