@@ -74,7 +74,9 @@ def resolve(catalogue: sqlite3.Connection) -> Iterator[Link]:
     can_guess = False
     entries = catalogue.execute("SELECT article, name, url, published FROM named JOIN article ON row = article ORDER BY article, position")
     for article, name, url, published in entries.fetchall():
-        target = _by_id_or_url(catalogue, urljoin(url, name) if url and name.startswith("/") else name)
+        target = _by_id_or_url(catalogue, name)
+        if target is None and name.startswith("/"):  # a path of the site
+            target = _by_id_or_url(catalogue, urljoin(url, name) if url else name.strip("/"))
         if target is None:
             target = _first(
                 catalogue,

@@ -4,7 +4,7 @@
 import argparse
 import json
 import resource
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -87,7 +87,8 @@ def _request(arguments: argparse.Namespace) -> dict[str, Any]:
 def _figures(report: Report) -> dict[str, object]:
     seconds = sum(report.seconds.values())
     return {
-        **{column.name: getattr(report, column.name) for column in fields(report)},
+        **{column.name: getattr(report, column.name) for column in fields(report) if column.name != "changes"},
+        **asdict(report.changes),
         "articles_per_s": round(report.n_articles / seconds, 1),
         "chunks_per_s": round(report.n_chunks / max(report.seconds["embed"], 1e-3), 1),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,

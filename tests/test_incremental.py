@@ -2,7 +2,11 @@
 
 import json
 import random
+import shutil
 import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +21,7 @@ from recommender import Recommender
 from recommender.errors import IndexDamaged, InputError
 from recommender.manifest import CATALOGUE, current_folder
 from tests.archive import records, write_jsonl
+from tests.conftest import shared
 from tests.hash_embedder import HashEmbedder
 
 Lines = Mapping[str, dict[str, Any]]
@@ -148,3 +153,28 @@ def test_a_release_that_cannot_be_read_keeps_nothing_in_silence(tmp_path: Path) 
     with pytest.raises(IndexDamaged, match="give the whole archive and --delete-missing"):
         build(tmp_path / "index", lines[:2])
     assert build(tmp_path / "index", lines, delete_missing=True).n_articles == 6
+
+
+@pytest.mark.long
+def test_a_changed_percent_of_an_archive_costs_a_tenth_of_the_first_build(tmp_path: Path) -> None:
+    """The commands as they are run, on a real archive with the real model: ratio of their whole times, and lists as from scratch."""
+    lines = [json.loads(line) for line in shared("digitalgov.jsonl").read_text(encoding="utf-8").splitlines()]
+    source = write_jsonl(tmp_path / "archive.jsonl", lines)
+
+    def seconds(index_dir: Path) -> float:
+        begin = time.perf_counter()
+        command = [sys.executable, "scripts/build_index.py", str(source), "--out", str(index_dir), "--json"]
+        done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True)
+        print(json.loads(done.stdout))
+        return time.perf_counter() - begin
+
+    first = seconds(tmp_path / "index")
+    for number in range(0, len(lines), 100):
+        lines[number]["text"] += "\n\nThis paragraph was added a day later, about the ferry and its captain."
+    write_jsonl(source, lines)
+    second = seconds(tmp_path / "index")
+    shutil.copytree(tmp_path / "index" / "cache", tmp_path / "scratch" / "cache")
+    seconds(tmp_path / "scratch")
+    assert contents(tmp_path / "index") == contents(tmp_path / "scratch")
+    print(f"first {first:.1f} s, second {second:.1f} s, ratio {second / first:.3f}")
+    assert second <= 0.1 * first
