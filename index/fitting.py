@@ -42,8 +42,8 @@ class Split:
     """Which hand-made lists are fitted on, and which are held back.
 
     Attributes:
-        until: Lists of articles published after this moment are held back; None where too few articles have a date: then
-            two fifths of all, chosen by a hash of the id.
+        until: Lists of articles published after this moment are held back; None where too few articles have a date, or all the same:
+            then two fifths of all, chosen by a hash of the id.
     """
 
     until: datetime | None
@@ -59,7 +59,8 @@ class Split:
         dated = sorted(moment for moment in published if moment is not None)
         if len(dated) < 0.8 * len(published):
             return cls(None)
-        return cls(dated[max(int(SHARE * len(dated)) - 1, 0)])
+        until = dated[max(int(SHARE * len(dated)) - 1, 0)]
+        return cls(until if dated[-1] > until else None)
 
     @classmethod
     def of_ranker(cls, ranker: Ranker) -> "Split | None":

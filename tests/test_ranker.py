@@ -1,13 +1,14 @@
 """Weights, calibration and the file they are kept in; and what fitting makes of an archive's lists."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from index.build import build_index
-from index.fitting import FEWEST, fit
+from index.fitting import FEWEST, Split, fit
 from recommender import Recommender
 from recommender.candidate import FEATURES
 from recommender.errors import IndexDamaged, InputError
@@ -79,3 +80,13 @@ def test_too_few_lists_are_refused(tmp_path: Path) -> None:
     build_index([str(write_jsonl(tmp_path / "a.jsonl", records(12)))], tmp_path / "index", HashEmbedder())
     with Recommender.open(tmp_path / "index", HashEmbedder()) as opened, pytest.raises(InputError, match="hand-made lists to fit on"):
         fit(opened)
+
+
+def test_lists_are_split_by_date_where_dates_tell_them_apart() -> None:
+    days = [datetime(2020, 1, day, tzinfo=UTC) for day in range(1, 11)]
+    assert Split.of(days) == Split(days[5])
+    assert [Split.of(days).holds_back("a", day) for day in days] == [False] * 6 + [True] * 4
+    assert Split.of([days[0]] * 10) == Split(None), "all of one moment"
+    assert Split.of([*days[:7], None, None, None]) == Split(None), "too few have a date"
+    held = [Split(None).holds_back(f"article-{number}", None) for number in range(1000)]
+    assert 0.35 < sum(held) / 1000 < 0.45
