@@ -4,11 +4,11 @@ import sqlite3
 from collections.abc import Iterator, Set
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 
 from recommender.candidate import CANDIDATE
+from recommender.catalogue import immutable_uri
 from recommender.errors import IndexDamaged
 from recommender.manifest import CATALOGUE, HUBNESS, MEANS, VECTORS, Manifest
 from recommender.vector_index import FlatIndex
@@ -54,8 +54,7 @@ def content_faults(folder: Path, manifest: Manifest, sound: Set[str]) -> Iterato
     """
     if CATALOGUE in sound:
         try:
-            uri = f"file:{quote(str((folder / CATALOGUE).resolve()))}?mode=ro&immutable=1"
-            with closing(sqlite3.connect(uri, uri=True)) as connection:
+            with closing(sqlite3.connect(immutable_uri(folder / CATALOGUE), uri=True)) as connection:
                 for found in _catalogue_faults(connection, manifest):
                     yield CATALOGUE, found
         except (sqlite3.Error, UnicodeDecodeError) as error:

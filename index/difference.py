@@ -11,12 +11,13 @@ from itertools import combinations
 from pathlib import Path
 from statistics import fmean
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
+from index.incoming import FIELDS, as_given
 from index.overlap import jaccard, rank_biased_overlap
 from recommender import Recommender
+from recommender.catalogue import immutable_uri
 from recommender.errors import IndexNotFound
 from recommender.evaluation import NOT_GIVEN, CollectionFacts, collection_facts
 from recommender.manifest import CATALOGUE, MANIFEST, RELEASES, open_release, verify
@@ -29,14 +30,6 @@ SHOWN = 5
 
 EXAMPLES = 10
 """Ids named of each kind of change."""
-
-FIELDS = ("title", "text", "url", "published", "section", "lang", "names")
-
-ARTICLES = """
-CREATE TEMP VIEW {view} AS SELECT id, title, text, url, published, section, lang, (
-    SELECT json_group_array(name) FROM (SELECT name FROM {schema}.named WHERE article = row ORDER BY position)
-) AS names FROM {schema}.article
-"""
 
 Lists = Mapping[str, Sequence[str]]
 """Article id -> ids of its list, closest first."""
@@ -268,20 +261,16 @@ def _ids(found: Any) -> Ids:
 
 def _changed(old: Path, new: Path) -> tuple[Ids, dict[str, int]]:
     """Articles of two catalogues that are not the same in both, and how many by field."""
-    with closing(sqlite3.connect(_uri(old), uri=True)) as connection:
-        connection.execute("ATTACH ? AS new", (_uri(new),))
+    with closing(sqlite3.connect(immutable_uri(old), uri=True)) as connection:
+        connection.execute("ATTACH ? AS new", (immutable_uri(new),))
         for schema in ("main", "new"):
-            connection.execute(ARTICLES.format(view=f"{schema}_article", schema=schema))
+            connection.execute(f"CREATE TEMP VIEW {schema}_article AS {as_given(schema)}")
         differs = [f"one.{name} IS NOT other.{name}" for name in FIELDS]
         both = "main_article AS one JOIN new_article AS other USING (id)"
         found = connection.execute(f"SELECT id, {', '.join(differs)} FROM {both} WHERE {' OR '.join(differs)}").fetchall()
     counts = np.array([row[1:] for row in found], dtype=np.int64).reshape(-1, len(FIELDS)).sum(axis=0)
     fields = {name.replace("names", "read_more"): int(n) for name, n in zip(FIELDS, counts, strict=True) if n}
     return _ids(row[0] for row in found), fields
-
-
-def _uri(path: Path) -> str:
-    return f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
 
 
 def _open(folder: Path) -> Recommender:

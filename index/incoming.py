@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote
 
-from recommender.catalogue import parse_time
+from recommender.catalogue import immutable_uri, parse_time
 from recommender.types import Article, rfc3339
 
 SCHEMA = """
@@ -26,13 +25,15 @@ CREATE TABLE incoming (
 CREATE TABLE withdrawn (id TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
-OLD = """
-CREATE TEMP VIEW old AS SELECT id, title, text, url, published, section, lang, (
-    SELECT json_group_array(name) FROM (SELECT name FROM serving.named WHERE article = row ORDER BY position)
-) AS names FROM serving.article
-"""
-
 FIELDS = ("title", "text", "url", "published", "section", "lang", "names")
+
+
+def as_given(schema: str) -> str:
+    """SQL: the articles of a release's catalogue with all that sources give of them."""
+    names = f"SELECT name FROM {schema}.named WHERE article = row ORDER BY position"
+    return f"""
+    SELECT id, title, text, url, published, section, lang, (SELECT json_group_array(name) FROM ({names})) AS names FROM {schema}.article
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Incoming:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._connection = sqlite3.connect(_uri(path), uri=True, isolation_level=None)
+        self._connection = sqlite3.connect(path, uri=True, isolation_level=None)  # uri: for ATTACH
         self._connection.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {SCHEMA}")
 
     def __enter__(self) -> Self:
@@ -90,8 +91,8 @@ class Incoming:
             catalogue: The release's catalogue file.
             keep: Whether articles that no source named stay.
         """
-        self._connection.execute("ATTACH ? AS serving", (f"{_uri(catalogue)}?mode=ro&immutable=1",))
-        self._connection.execute(OLD)
+        self._connection.execute("ATTACH ? AS serving", (immutable_uri(catalogue),))
+        self._connection.execute(f"CREATE TEMP VIEW old AS {as_given('serving')}")
         n_given, n_old = self._count("incoming"), self._count("serving.article")
         both = "incoming AS new JOIN old USING (id)"
         n_known = self._count("incoming JOIN serving.article USING (id)")
@@ -120,7 +121,3 @@ class Incoming:
     def _count(self, rows: str) -> int:
         found: tuple[int] = self._connection.execute(f"SELECT count(*) FROM {rows}").fetchone()
         return found[0]
-
-
-def _uri(path: Path) -> str:
-    return f"file:{quote(str(path.resolve()))}"

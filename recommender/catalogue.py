@@ -107,7 +107,7 @@ class Catalogue:
     """Read-only access; safe to share between threads, each of which reads over a connection of its own."""
 
     def __init__(self, path: Path) -> None:
-        self._uri = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
+        self._uri = immutable_uri(path)
         self._here = threading.local()
         self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
         self._closed = False
@@ -252,6 +252,11 @@ class Catalogue:
 
     def _all(self, sql: str, *values: object) -> list[Any]:
         return self._connection.execute(sql, values).fetchall()
+
+
+def immutable_uri(path: Path) -> str:
+    """A catalogue file as SQLite opens it without a lock, a journal or a write."""
+    return f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
 
 
 def parse_time(text: str | None) -> datetime | None:
