@@ -5,6 +5,7 @@ import os
 import platform
 import resource
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -67,6 +68,7 @@ def checks(index_dir: Path | None, load: Callable[[], Embedder]) -> Iterator[Che
     except ModelError as error:
         found, _, cure = str(error).partition(" - ")
         yield Check("model", "fail", found, cure)
+    yield from _torch()
     if index_dir is not None:
         yield from _index(index_dir, embedder)
         yield from _disk(index_dir)
@@ -75,8 +77,11 @@ def checks(index_dir: Path | None, load: Callable[[], Embedder]) -> Iterator[Che
 
 
 def _packages() -> Iterator[Check]:
-    from packaging.requirements import Requirement
-
+    try:
+        from packaging.requirements import Requirement  # comes with the model's packages
+    except ModuleNotFoundError:
+        yield Check("packages", "fail", "packaging is not installed", "pip install 'readmore[model]'")
+        return
     yield Check("packages", "ok", f"readmore {importlib.metadata.version('readmore')}, Python {platform.python_version()}")
     seen: set[str] = set()
     for line in importlib.metadata.requires("readmore") or ():
@@ -110,6 +115,12 @@ def _machine() -> Iterator[Check]:
         yield Check("machine", "warn", f"{files} open files are allowed", f"raise it to {FEWEST_FILES}: ulimit -n {FEWEST_FILES}")
     else:
         yield Check("machine", "ok", f"{files} open files are allowed")
+
+
+def _torch() -> Iterator[Check]:
+    torch = sys.modules.get("torch")  # loaded with the model, if that uses it
+    if torch is not None:
+        yield Check("machine", "ok", f"torch {torch.__version__}, threads: {torch.get_num_threads()}")
 
 
 def _weights(embedder: Embedder) -> Check:
@@ -148,6 +159,8 @@ def _index(index_dir: Path, embedder: Embedder | None) -> Iterator[Check]:
         except ModelError as error:
             what, _, cure = str(error).partition(" - ")
             yield Check("model", "fail", what, cure)
+    if found.faults:  # what is damaged may not answer at all
+        return
     with Recommender(release) as recommender:
         row = iter(range(10**9))
         n_articles = release.manifest.n_articles

@@ -3,9 +3,12 @@
 import json
 import math
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index.build import build_index
-from index.difference import Limits, compare
+from index.difference import Ids, Limits, compare
 from index.health import Check, checks
 from index.lock import build_lock
 from index.overlap import jaccard, rank_biased_overlap
@@ -23,8 +26,9 @@ from index.publish import KEPT
 from index.releases import roll_back
 from index.verify import Verification, verify_index
 from recommender import Recommender
+from recommender.candidate import CANDIDATE
 from recommender.errors import IndexBusy, IndexDamaged, IndexNotFound, InputError
-from recommender.manifest import CATALOGUE, CURRENT, MANIFEST, VECTORS, current_folder, file_entry, release_folders
+from recommender.manifest import CATALOGUE, CURRENT, MANIFEST, VECTORS, Manifest, current_folder, file_entry, release_folders, verify
 from recommender.ranker import RANKER
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
@@ -102,10 +106,6 @@ def test_every_bad_file_is_named_not_only_the_first(copy: Path) -> None:
 
 def rewrite(index_dir: Path, name: str, content: bytes) -> None:
     """Change a file and the manifest with it, as somebody who means to would."""
-    from dataclasses import replace
-
-    from recommender.manifest import Manifest
-
     folder = current_folder(index_dir)
     (folder / name).write_bytes(content)
     manifest = Manifest.from_json((folder / MANIFEST).read_text(), folder / MANIFEST)
@@ -114,8 +114,6 @@ def rewrite(index_dir: Path, name: str, content: bytes) -> None:
 
 
 def test_contents_are_looked_at_too(copy: Path) -> None:
-    import sqlite3
-
     import faiss
 
     folder = current_folder(copy)
@@ -130,13 +128,34 @@ def test_contents_are_looked_at_too(copy: Path) -> None:
         catalogue.execute("UPDATE chunk SET article = 999 WHERE row = 0")
         catalogue.execute("UPDATE related SET candidates = x'00' WHERE article = 2")
         catalogue.execute("INSERT INTO read_more VALUES (0, 99, 777)")
+        for row, article in ((4, 999), (6, -1), (8, 8)):
+            [blob] = catalogue.execute("SELECT candidates FROM related WHERE article = ?", (row,)).fetchone()
+            found = np.frombuffer(blob, dtype=CANDIDATE).copy()
+            found["article"][2] = article
+            catalogue.execute("UPDATE related SET candidates = ? WHERE article = ?", (found.tobytes(), row))
     catalogue.close()
     rewrite(copy, CATALOGUE, (folder / CATALOGUE).read_bytes())
     said = "\n".join(fault.found for fault in verify_index(copy).faults)
     assert "holds 2 vectors that are not of length 1, the first in row 3" in said
     assert "has 1 chunks that belong to no article" in said
     assert "has 1 lists that are cut, the first of article row 2" in said
+    assert "has 2 lists with candidates that are no article, the first of article row 4" in said
+    assert "has 1 lists that name their own article, the first of article row 8" in said
     assert "has 1 lines of hand-made lists that point to no article" in said
+
+
+def test_a_page_of_the_catalogue_that_no_list_needs_is_looked_at(copy: Path) -> None:
+    """Hashes right, tables right: only SQLite itself sees that one of its indexes is broken."""
+    path = current_folder(copy) / CATALOGUE
+    with closing(sqlite3.connect(path)) as catalogue:
+        [page] = catalogue.execute("SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_word_1'").fetchone()
+        [size] = catalogue.execute("PRAGMA page_size").fetchone()
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * size : page * size] = bytes(size)
+    rewrite(copy, CATALOGUE, bytes(content))
+    found = verify_index(copy)
+    assert {code for code, _ in faults(found)} == {"contents"}
+    assert any("is no sound SQLite file" in fault.found for fault in found.faults), faults(found)
 
 
 def test_a_release_that_stands_in_is_named(tmp_path: Path) -> None:
@@ -188,8 +207,10 @@ def test_a_damaged_release_is_never_gone_back_to(tmp_path: Path) -> None:
 def test_no_rollback_during_a_build(tmp_path: Path) -> None:
     build(tmp_path / "index", records(5))
     build(tmp_path / "index", records(6))
-    with build_lock(tmp_path / "index"), pytest.raises(IndexBusy):
-        roll_back(tmp_path / "index")
+    with build_lock(tmp_path / "index"):
+        with pytest.raises(IndexBusy):
+            roll_back(tmp_path / "index")
+        assert run("rollback", "--index", tmp_path / "index")[0] == 6
 
 
 def test_a_build_after_a_rollback_keeps_what_served_and_goes_on_from_there(tmp_path: Path) -> None:
@@ -201,6 +222,18 @@ def test_a_build_after_a_rollback_keeps_what_served_and_goes_on_from_there(tmp_p
     left = [folder.name for folder in release_folders(index)]
     assert len(left) == KEPT
     assert {names[0], report.release} <= set(left)
+
+
+def endless_overlap(one: Sequence[str], other: Sequence[str], p: float) -> float:
+    """The definition: (1 - p) times the sum of p^(d-1) A(d) over all depths; what is not seen agrees as the seen part does at its end."""
+    shorter, longer = sorted((one, other), key=len)
+    total = agreement = 0.0
+    for depth in range(1, 300):
+        if depth <= len(longer):
+            seen, unseen = set(shorter[:depth]) & set(longer[:depth]), max(depth - len(shorter), 0)
+            agreement = (len(seen) + unseen * len(set(shorter) & set(longer[: len(shorter)])) / len(shorter)) / depth
+        total += (1 - p) * p ** (depth - 1) * agreement
+    return total
 
 
 lists = st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=6)
@@ -215,11 +248,8 @@ def test_rank_biased_overlap(one: list[str], other: list[str]) -> None:
     assert rank_biased_overlap(one, one) == pytest.approx(1)
     if not set(one) & set(other) and (one or other):
         assert found == 0
-    if len(one) == len(other) and one:  # the definition: agreement at every depth, what is not seen agreeing as the end does
-        n = len(one)
-        agreement = [len(set(one[:d]) & set(other[:d])) / d for d in range(1, n + 1)]
-        seen = 0.2 * sum(0.8 ** (d - 1) * agreement[d - 1] for d in range(1, n + 1))
-        assert found == pytest.approx(seen + agreement[-1] * 0.8**n)
+    if one and other:
+        assert found == pytest.approx(endless_overlap(one, other, 0.8))
     assert jaccard(one, other) == (len(set(one) & set(other)) / len(set(one) | set(other)) if one or other else 1)
 
 
@@ -248,6 +278,33 @@ def test_the_difference_of_two_indexes(tmp_path: Path) -> None:
     exact = Limits(found.lists_changed_share, found.lost_share, found.new.n_duplicates, found.largest_shift)
     assert exact.broken(found) == []
     assert len(Limits(0.0, 0.0, None, 0.0).broken(found)) == 3
+
+
+def test_near_duplicates_that_either_release_knows_are_counted(tmp_path: Path) -> None:
+    """A copy is rewritten in the words it had: the new release shows it beside the article that the old one knew it as."""
+    lines = [{**line, "published": "2020-03-01T08:00:00Z"} for line in records(12)]
+    lines.append({**lines[0], "id": "copy"})
+    build(tmp_path / "old", lines)
+    lines[-1] = {**lines[-1], "text": " ".join(sorted(lines[0]["text"].replace(".", "").split()))}
+    build(tmp_path / "new", lines)
+    found = compare(tmp_path / "old", tmp_path / "new")
+    with Recommender.open(tmp_path / "new") as new:
+        both = sum({lines[0]["id"], "copy"} <= set(new.related(line["id"], 5).ids) for line in lines)
+    assert found.old.n_duplicates == 0
+    assert found.new.n_duplicates == both > 0
+    assert Limits(duplicates=both).broken(found) == []
+    assert Limits(duplicates=both - 1).broken(found) == [f"lists with near-duplicates: {both}, the limit is {both - 1}"]
+
+
+@pytest.mark.parametrize("name", ["lists_changed", "articles_lost", "section_shift"])
+def test_a_limit_holds_what_it_says(index_dir: Path, name: str) -> None:
+    within: dict[str, Any] = {name: 0.2}
+    below: dict[str, Any] = {name: 0.19}
+    same = compare(index_dir, index_dir)
+    some = replace(same, lists_changed=Ids(8, ()), lost=Ids(8, ()), section_shifts={"a": 0.05, "b": -0.2})  # of 40 articles
+    assert Limits(**within).broken(some) == []
+    [line] = Limits(**below).broken(some)
+    assert line.endswith(": 20.00%, the limit is 19.00%")
 
 
 def test_an_index_does_not_differ_from_itself(index_dir: Path) -> None:
@@ -289,6 +346,15 @@ def test_the_doctor_names_what_is_wrong_and_the_cure(copy: Path, tmp_path: Path)
     [fault] = [check for check in checks(copy, HashEmbedder) if check.kind == "index" and check.state == "fail"]
     assert CATALOGUE in fault.found
     assert "rollback.py" in fault.cure
+
+
+def test_the_doctor_goes_on_where_an_index_cannot_be_opened(copy: Path) -> None:
+    """Hashes right, and yet the files do not belong together: found, and everything else looked at all the same."""
+    folder = current_folder(copy)
+    (folder / MANIFEST).write_text(replace(verify(folder).manifest, n_chunks=1).to_json())
+    found = list(checks(copy, HashEmbedder))
+    assert [Path(check.found.split()[0]).name for check in found if check.state == "fail"] == [CATALOGUE, VECTORS]
+    assert ("disk", "ok") in states(found)
 
 
 def test_the_doctor_as_a_command(copy: Path) -> None:
