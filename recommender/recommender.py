@@ -166,6 +166,12 @@ class Recommender:
         check_model(embedder, card, self.release.folder)
         return embedder
 
+    @property
+    def loaded_embedder(self) -> Embedder | None:
+        """The model, if a text has had it loaded; for another release, that need not load it again."""
+        loaded: Embedder | None = self.__dict__.get("embedder")
+        return loaded
+
     @cached_property
     def archive(self) -> Archive:
         """All that candidates are found in, loaded on first use; lists by id do without."""

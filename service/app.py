@@ -1,5 +1,8 @@
 """The app: routes, middleware and errors around one open index."""
 
+import asyncio
+import signal
+import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -9,9 +12,10 @@ from urllib.parse import quote
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from recommender import Embedder, Recommender
+from recommender import Embedder
 from service import pages, problems, routes
 from service.middleware import BodyLimit, RequestName
+from service.serving import Serving
 
 
 def create_app(index_dir: Path, embedder: Embedder | None = None) -> FastAPI:
@@ -24,14 +28,21 @@ def create_app(index_dir: Path, embedder: Embedder | None = None) -> FastAPI:
     Raises:
         IndexUnusable: There is no sound index in the folder.
     """
-    recommender = Recommender.open(index_dir, embedder)
+    serving = Serving(index_dir, embedder)
     text_lane = ThreadPoolExecutor(max_workers=1, thread_name_prefix="text")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(serving.watch())
+        on_signal = threading.current_thread() is threading.main_thread()  # elsewhere nobody gets signals
+        if on_signal:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: text_lane.submit(serving.reload))
         yield
+        watching.cancel()
+        if on_signal:
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
         text_lane.shutdown()
-        recommender.close()
+        serving.close()
 
     app = FastAPI(
         title="Readmore",
@@ -42,9 +53,10 @@ def create_app(index_dir: Path, embedder: Embedder | None = None) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.recommender = recommender
+    app.state.serving = serving
     app.state.text_lane = text_lane
-    app.state.example_id = quote(recommender.catalogue.card(0).id)
+    with serving.held() as recommender:
+        app.state.example_id = quote(recommender.catalogue.card(0).id)
     app.include_router(routes.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))

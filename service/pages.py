@@ -9,6 +9,7 @@ from starlette.templating import Jinja2Templates
 
 from recommender import Recommender
 from service.requests import known_parameters
+from service.serving import Serving
 
 FOUND = 30
 """Articles listed for a search."""
@@ -25,7 +26,12 @@ def home(
     id: Annotated[str, Query(max_length=512)] = "",  # noqa: A002 - the parameter's public name
 ) -> Response:
     """A page without scripts, so that nothing in an archive can run in it."""
-    recommender: Recommender = request.app.state.recommender
+    serving: Serving = request.app.state.serving
+    with serving.held() as recommender:
+        return _home(request, recommender, serving.fault, q, id)
+
+
+def _home(request: Request, recommender: Recommender, degraded: str | None, q: str, id: str) -> Response:  # noqa: A002
     catalogue = recommender.catalogue
     found = catalogue.find(" ".join(q.split()), FOUND)
     row = catalogue.find_row(id) if id else (found[0].row if found else None)
@@ -38,7 +44,7 @@ def home(
             "q": q,
             "found": found,
             "manifest": recommender.release.manifest,
-            "degraded": recommender.degraded,
+            "degraded": degraded,
             "missing": id if id and row is None else None,
             "article": None if row is None else catalogue.article(row),
             "ours": None if row is None else recommender.related_to_row(row, 10),

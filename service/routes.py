@@ -5,7 +5,7 @@ model: they wait for it on a thread of their own, and never hold up a list by id
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
@@ -22,7 +22,8 @@ from recommender.errors import ArticleNotFound
 from recommender.ranker import DECIMALS
 from recommender.selection import Selection
 from service.requests import known_parameters, plain_number, read_draft, read_json, selection, to_article
-from service.schemas import Draft, Health, IndexAnswer, Problem, RelatedAnswer, SimilarityAnswer, Texts
+from service.schemas import Draft, Health, IndexAnswer, Problem, RelatedAnswer, Reloaded, SimilarityAnswer, Texts
+from service.serving import Serving
 
 Answer = TypeVar("Answer")
 Limit = Annotated[int, BeforeValidator(plain_number), Query(ge=1, le=50, description="length of the list")]
@@ -36,12 +37,18 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return dict.fromkeys(statuses, PROBLEM)
 
 
-async def _recommender(request: Request) -> Recommender:  # async: a plain function would be called on a thread, in a queue
-    found: Recommender = request.app.state.recommender
-    return found
+async def _held(request: Request) -> AsyncIterator[Recommender]:  # async: a plain function would be called on a thread, in a queue
+    """The release that serves, open until the answer is out."""
+    with _serving(request).held() as recommender:
+        yield recommender
 
 
-Index = Annotated[Recommender, Depends(_recommender)]
+def _serving(request: Request) -> Serving:
+    serving: Serving = request.app.state.serving
+    return serving
+
+
+Index = Annotated[Recommender, Depends(_held)]
 Wanted = Annotated[Selection, Depends(selection)]
 
 
@@ -109,7 +116,7 @@ async def similarity(request: Request, recommender: Index) -> Response:
 
 @router.head("/v1/index", include_in_schema=False)
 @router.get("/v1/index", response_model=IndexAnswer, responses=problems(422))
-async def index(recommender: Index) -> IndexAnswer:
+async def index(request: Request, recommender: Index) -> IndexAnswer:
     """The release that serves."""
     manifest = recommender.release.manifest
     created = datetime.fromisoformat(manifest.created)
@@ -120,8 +127,16 @@ async def index(recommender: Index) -> IndexAnswer:
         model={"name": manifest.model.label, "sha256": manifest.model.sha256, "dim": manifest.model.dim},  # type: ignore[arg-type]
         n_articles=manifest.n_articles,
         n_chunks=manifest.n_chunks,
-        degraded=recommender.degraded,
+        degraded=_serving(request).fault,
     )
+
+
+@router.post("/v1/index/reload", status_code=202, response_model=Reloaded, responses=problems(422))
+async def reload(request: Request) -> Reloaded:
+    """Serve the release that CURRENT names; requests under way finish on the old one. A damaged release is refused, and the old stays."""
+    serving = _serving(request)
+    name = await asyncio.to_thread(serving.reload)
+    return Reloaded(index_version=name, degraded=serving.fault)
 
 
 @router.head("/livez", include_in_schema=False)
@@ -133,9 +148,9 @@ async def livez() -> Health:
 
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", response_model=Health, response_model_exclude_none=True)
-async def readyz(recommender: Index) -> Health:
+async def readyz(request: Request, recommender: Index) -> Health:
     """A verified release serves; a degraded one says why it is not the newest."""
-    degraded = recommender.degraded
+    degraded = _serving(request).fault
     return Health(status="degraded" if degraded else "ready", index_version=recommender.release.name, detail=degraded)
 
 

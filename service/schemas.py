@@ -111,6 +111,13 @@ class IndexAnswer(BaseModel):
     degraded: str | None
 
 
+class Reloaded(BaseModel):
+    """The release that serves after a reload. `degraded` says why it is not the one that CURRENT names, if it is not."""
+
+    index_version: str
+    degraded: str | None
+
+
 class Health(BaseModel):
     status: Literal["alive", "ready", "degraded"]
     index_version: str | None = None

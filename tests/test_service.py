@@ -317,7 +317,7 @@ def test_a_client_that_gives_up_is_no_fault_of_ours(index_dir: Path, caplog: pyt
     }  # fmt: skip
     app = create_app(index_dir, HashEmbedder())
     asyncio.run(app(scope, receive, send))
-    app.state.recommender.close()
+    app.state.serving.close()
     assert sent == []
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
@@ -412,6 +412,7 @@ def test_the_schema_names_every_route(client: TestClient) -> None:
         "/v1/related",
         "/v1/similarity",
         "/v1/index",
+        "/v1/index/reload",
         "/livez",
         "/readyz",
     }

@@ -1,0 +1,180 @@
+"""The swap from one release to the next, under requests; and releases that are not fit to serve."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from fastapi.testclient import TestClient
+
+from index.build import build_index
+from index.publish import set_current
+from recommender import Recommender
+from recommender.errors import IndexNotFound
+from recommender.manifest import CATALOGUE, CURRENT, current_folder
+from recommender.ranker import RANKER, SHIPPED, Ranker
+from service.app import create_app
+from service.serving import Serving
+from tests.archive import records, write_jsonl
+from tests.hash_embedder import HashEmbedder
+
+ASKED = records(12)[0]["id"]
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    """Two releases with other lists; the second is current."""
+    for size in (12, 40):
+        build_index([str(write_jsonl(tmp_path / "a.jsonl", records(size)))], tmp_path / "index", HashEmbedder(), delete_missing=True)
+    return tmp_path / "index"
+
+
+def releases(index: Path) -> dict[str, list[dict[str, Any]]]:
+    """Name -> the list of one article."""
+    found = {}
+    for folder in sorted((index / "releases").iterdir()):
+        set_current(folder, index)
+        with Recommender.open(index) as opened:
+            found[folder.name] = opened.related(ASKED, 5).as_dict()["items"]
+    assert len({orjson.dumps(items) for items in found.values()}) == 2
+    return found
+
+
+def wait_until(true: Any) -> None:
+    end = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
+
+
+def test_100_swaps_under_requests_mix_nothing_and_fail_nothing(index: Path) -> None:
+    lists = releases(index)
+    answers: list[tuple[int, Any]] = []
+    stop = threading.Event()
+    with TestClient(create_app(index, HashEmbedder())) as client:
+
+        def ask() -> None:
+            while not stop.is_set():
+                answer = client.get(f"/v1/articles/{ASKED}/related")
+                answers.append((answer.status_code, answer.json()))
+
+        askers = [threading.Thread(target=ask) for _ in range(3)]
+        for asker in askers:
+            asker.start()
+        for turn in range(100):
+            name = sorted(lists)[turn % 2]
+            set_current(index / "releases" / name, index)
+            answer = client.post("/v1/index/reload")
+            assert (answer.status_code, answer.json()) == (202, {"index_version": name, "degraded": None})
+            assert client.get("/v1/index").json()["index_version"] == name
+        stop.set()
+        for asker in askers:
+            asker.join()
+    assert {status for status, _ in answers} == {200}
+    assert {body["index_version"] for _, body in answers} == set(lists), "both served"
+    for _, body in answers:
+        assert body["items"] == lists[body["index_version"]]
+
+
+def test_a_change_of_current_is_seen_by_itself(index: Path) -> None:
+    with TestClient(create_app(index, HashEmbedder())) as client:
+        report = build_index([str(write_jsonl(index.parent / "b.jsonl", records(9)))], index, HashEmbedder())
+        wait_until(lambda: client.get("/v1/index").json()["index_version"] == report.release)
+
+
+def test_fitted_weights_are_taken_up(index: Path) -> None:
+    with TestClient(create_app(index, HashEmbedder())) as client:
+        before = client.get(f"/v1/articles/{ASKED}/related").json()["items"]
+        (index / RANKER).write_text(Ranker({"words": -1.0}, 1.0, 0.0).to_json())
+        wait_until(lambda: client.get(f"/v1/articles/{ASKED}/related").json()["items"] != before)
+        assert SHIPPED.weights != {"words": -1.0}
+
+
+@pytest.mark.parametrize("damage", ["catalogue", "pointer"])
+def test_a_damaged_release_is_refused_and_the_old_one_serves_on(index: Path, damage: str) -> None:
+    with TestClient(create_app(index, HashEmbedder())) as client:
+        before = client.get(f"/v1/articles/{ASKED}/related").json()
+        report = build_index([str(write_jsonl(index.parent / "b.jsonl", records(9)))], index, HashEmbedder())
+        wait_until(lambda: client.get("/v1/index").json()["index_version"] == report.release)
+        set_current(index / "releases" / before["index_version"], index)
+        wait_until(lambda: client.get("/v1/index").json()["index_version"] == before["index_version"])
+        if damage == "catalogue":
+            path = index / "releases" / report.release / CATALOGUE
+            path.write_bytes(path.read_bytes()[:-1])
+            set_current(index / "releases" / report.release, index)
+        else:
+            (index / CURRENT).write_text("nothing")
+        answer = client.post("/v1/index/reload").json()
+        assert answer["index_version"] == before["index_version"]
+        assert (CATALOGUE if damage == "catalogue" else CURRENT) in answer["degraded"]
+        assert client.get("/readyz").json()["status"] == "degraded"
+        assert client.get(f"/v1/articles/{ASKED}/related").json()["items"] == before["items"]
+        set_current(index / "releases" / before["index_version"], index)
+        wait_until(lambda: client.get("/readyz").json()["status"] == "ready")
+
+
+def test_a_release_is_closed_when_its_last_request_has_ended(index: Path) -> None:
+    serving = Serving(index, HashEmbedder())
+    with serving.held() as old:
+        report = build_index([str(write_jsonl(index.parent / "b.jsonl", records(9)))], index, HashEmbedder())
+        assert serving.reload() == report.release
+        assert old.related(ASKED).items, "who holds it reads on"
+        with serving.held() as new:
+            assert new.release.name == report.release
+    with pytest.raises(Exception, match="closed"):
+        old.related(ASKED)
+    serving.close()
+
+
+def test_the_model_is_not_loaded_again_for_the_next_release(index: Path) -> None:
+    class Counted(HashEmbedder):
+        """Counts how often it is asked for its canaries, which every opening does."""
+
+    embedder = Counted()
+    serving = Serving(index)
+    serving._recommender.__dict__["embedder"] = embedder
+    build_index([str(write_jsonl(index.parent / "b.jsonl", records(9)))], index, HashEmbedder())
+    serving.reload()
+    with serving.held() as new:
+        assert new.embedder is embedder
+    serving.close()
+
+
+def test_no_index_no_service(tmp_path: Path) -> None:
+    with pytest.raises(IndexNotFound):
+        Serving(tmp_path)
+
+
+@pytest.fixture
+def process(index: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    command = [sys.executable, "scripts/serve.py", "--index", str(index), "--port", "0"]
+    root = Path(__file__).resolve().parents[1]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
+        assert started.stdout is not None
+        address = next(line for line in started.stdout if "http://" in line).split()[-1]
+        yield started, address
+        started.terminate()
+        assert started.wait(10) == 0 or started.returncode == -signal.SIGTERM
+
+
+def test_a_signal_reloads(index: Path, process: tuple[subprocess.Popen[str], str]) -> None:
+    started, address = process
+
+    def version() -> str:
+        with urllib.request.urlopen(f"{address}/v1/index") as answer:
+            return str(orjson.loads(answer.read())["index_version"])
+
+    before = current_folder(index).name
+    wait_until(lambda: version() == before)
+    other = next(name for name in sorted(folder.name for folder in (index / "releases").iterdir()) if name != before)
+    set_current(index / "releases" / other, index)
+    os.kill(started.pid, signal.SIGHUP)
+    wait_until(lambda: version() == other)
