@@ -230,6 +230,10 @@ class Catalogue:
         found = self._one("SELECT word FROM word WHERE number = ?", number)
         return str((found or _missing("word", number))[0])
 
+    def last_published(self) -> datetime | None:
+        """The latest date of an article, which may lie ahead; None if none has a date."""
+        return parse_time(self._one("SELECT max(published) FROM article")[0])
+
     def layout(self) -> Layout:
         """Where the articles lie: read once per release, when the vectors are first needed."""
         return read_layout(self._connection)

@@ -1,8 +1,9 @@
 """The face of the library: open an index, ask what to read next."""
 
+import hashlib
 import logging
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -165,6 +166,16 @@ class Recommender:
             embedder = bundled_embedder() if card.name == BUNDLED_MODEL else SentenceTransformerEmbedder(card.name, download=False)
         check_model(embedder, card, self.release.folder)
         return embedder
+
+    @cached_property
+    def version(self) -> str:
+        """What all answers depend on: the release and the weights in force."""
+        return f"{self.release.name} {hashlib.sha256(self.ranker.to_json().encode()).hexdigest()}"
+
+    @cached_property
+    def last_embargo(self) -> datetime:
+        """When the last article of the index is or was published; until then lists change by themselves."""
+        return self.catalogue.last_published() or datetime.min.replace(tzinfo=UTC)
 
     @property
     def loaded_embedder(self) -> Embedder | None:

@@ -55,6 +55,11 @@ class Selection:
     max_per_section: int | None = None
     min_score: float = 0.0
 
+    @property
+    def counts_age(self) -> bool:
+        """Whether scores depend on when the list is asked for."""
+        return self.half_life_days is not None or self.mode == "latest"
+
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
             raise OutOfRange(f"mode is {self.mode!r:.50}, it must be one of {', '.join(get_args(Mode))}")

@@ -21,6 +21,7 @@ from recommender.embedding import similarity_matrix
 from recommender.errors import ArticleNotFound
 from recommender.ranker import DECIMALS
 from recommender.selection import Selection
+from service import caching
 from service.requests import known_parameters, plain_number, read_draft, read_json, selection, to_article
 from service.schemas import Draft, Health, IndexAnswer, Problem, RelatedAnswer, Reloaded, SimilarityAnswer, Texts
 from service.serving import Serving
@@ -48,19 +49,29 @@ def _serving(request: Request) -> Serving:
     return serving
 
 
+CACHED: dict[int | str, dict[str, Any]] = {304: {"description": "the copy that the client has still holds"}, **problems(404, 422)}
+
 Index = Annotated[Recommender, Depends(_held)]
 Wanted = Annotated[Selection, Depends(selection)]
 
 
 @router.head("/v1/articles/{article_id:path}/related", include_in_schema=False)
-@router.get("/v1/articles/{article_id:path}/related", response_model=RelatedAnswer, responses=problems(404, 422))
+@router.get(
+    "/v1/articles/{article_id:path}/related",
+    response_model=RelatedAnswer,
+    responses=CACHED,
+)
 async def related(request: Request, recommender: Index, article_id: Id, wanted: Wanted, limit: Limit = 5) -> Response:
     """The related list of an article of the index."""
-    return _list(request, recommender.related_to_row(_row(recommender, article_id), limit, wanted))
+    return _stored_list(request, recommender, _row(recommender, article_id), limit, wanted)
 
 
 @router.head("/v1/related", include_in_schema=False)
-@router.get("/v1/related", response_model=RelatedAnswer, responses=problems(404, 422))
+@router.get(
+    "/v1/related",
+    response_model=RelatedAnswer,
+    responses=CACHED,
+)
 async def related_by_url(
     request: Request,
     recommender: Index,
@@ -73,7 +84,7 @@ async def related_by_url(
     if (url is None) == (id is None):
         raise RequestValidationError([{"type": "parameter", "loc": ("query", "url"), "msg": "give either url or id"}])
     row = _row(recommender, str(id)) if url is None else _shown(recommender, recommender.catalogue.row_of_url(url), url)
-    return _list(request, recommender.related_to_row(row, limit, wanted))
+    return _stored_list(request, recommender, row, limit, wanted)
 
 
 @router.post(
@@ -168,6 +179,11 @@ def _shown(recommender: Recommender, row: int | None, asked: str) -> int:
 async def _in_text_lane(request: Request, call: Callable[[], Answer]) -> Answer:
     lane: ThreadPoolExecutor = request.app.state.text_lane
     return await asyncio.get_running_loop().run_in_executor(lane, call)
+
+
+def _stored_list(request: Request, recommender: Recommender, row: int, limit: int, wanted: Selection) -> Response:
+    headers = caching.headers(request, recommender, row, wanted)
+    return caching.not_modified(request, headers) or _list(request, recommender.related_to_row(row, limit, wanted), headers)
 
 
 def _list(request: Request, found: RelatedList, headers: dict[str, str] | None = None) -> Response:

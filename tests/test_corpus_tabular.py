@@ -96,6 +96,7 @@ def test_a_line_too_long_is_left_out_and_not_held_in_memory(tmp_path: Path, monk
         ('[{"id": "a"}, {"id": NaN}]', [{"id": "a"}, (2, "bad_json", True)]),
         ("", [(1, "bad_json", True)]),
         ("[]", []),
+        ('{"id": "a", "related": [{"id": "z"}], "text": "One article."}', "itself"),
         ("[" * 20_000, [(1, "bad_json", True)]),
     ],
 )
@@ -135,6 +136,12 @@ def test_any_text_comes_back_from_csv(
         writer.writerow(["id", "text"])
         writer.writerows(rows)
     assert [tuple(entry.values()) for entry in fields(path)] == rows
+
+
+def test_the_delimiter_is_the_one_by_which_rows_are_alike(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("id;title, or headline;text\n1;Ferries;Late, as ever, they came.\n2;Bridges, two;Open.\n")
+    assert [of["title, or headline"] for of in fields(path)] == ["Ferries", "Bridges, two"]
 
 
 def test_what_was_assumed_of_a_csv_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -99,6 +99,8 @@ def test_a_withdrawn_article_goes_and_may_come_back(tmp_path: Path) -> None:
         assert opened.catalogue.find_row(lines[0]["id"]) is None
         assert all(lines[0]["id"] not in opened.related(line["id"], 11).ids for line in lines[1:])
     assert build(tmp_path / "index", lines[:1]).n_articles == 12
+    late = {"id": "late", "title": "Late", "text": "A ferry."}
+    assert build(tmp_path / "index", [late, {"id": "late", "withdrawn": True}]).n_articles == 12, "what is withdrawn further on in a source"
 
 
 def test_an_archive_of_which_nothing_is_left_is_not_published(tmp_path: Path) -> None:

@@ -21,6 +21,9 @@ TARGETS = {
     "budget-2020": "City council passes the budget for 2020",
     "goat": "A goat on the bridge holds up the morning trains for an hour",
     "short": "Ferries",
+    "storm": "Storm number 12 floods the lower town again",
+    "north": "The mayor opens the north bridge to lorries",
+    "south": "The mayor opens the south bridge to lorries",
 }
 
 
@@ -61,6 +64,8 @@ def test_what_is_not_sure_is_not_guessed(tmp_path: Path) -> None:
         "City council passes the...",
         "Ferry captains vote against a strike of trains before the summer",
         "Ferrie",
+        "Storm number 13 floods the lower town again",
+        "The mayor opens the sorth bridge to lorries",
         "https://elsewhere.example/strike",
         "https://news.example/strikes",
         '" OR title_words MATCH "goat',

@@ -20,8 +20,10 @@ from index.build import build_index
 from recommender import Recommender
 from recommender.errors import IndexNotFound
 from recommender.manifest import current_folder
+from recommender.ranker import RANKER, Ranker
 from recommender.selection import Selection
 from recommender.types import Vectors
+from service import caching
 from service.app import create_app
 from service.middleware import MAX_BODY
 from service.schemas import Problem, RelatedAnswer, SimilarityAnswer
@@ -513,3 +515,67 @@ def test_parameters_out_of_range_are_422_and_named(client: TestClient, query: st
     for answer in (client.get(f"/v1/articles/harbour-4/related?{query}"), client.post(f"/v1/related?{query}", json={"text": "Ship pier."})):
         assert answer.status_code == 422
         assert query.split("=")[0] in answer.json()["detail"]
+
+
+def test_an_answer_by_id_is_not_sent_twice(client: TestClient) -> None:
+    for url in ("/v1/articles/harbour-4/related?limit=3&diversity=0.5", "/v1/related?id=harbour-4"):
+        first = client.get(url)
+        tag = first.headers["etag"]
+        for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+            again = client.get(url, headers={"If-None-Match": known})
+            assert (again.status_code, again.content) == (304, b"")
+            assert (again.headers["etag"], again.headers["cache-control"]) == (tag, first.headers["cache-control"])
+        assert client.get(url, headers={"If-None-Match": '"other"'}).status_code == 200
+        assert client.head(url).headers["etag"] == tag
+    reordered = client.get("/v1/articles/harbour-4/related?diversity=0.5&limit=3").headers["etag"]
+    assert reordered == client.get("/v1/articles/harbour-4/related?limit=3&diversity=0.5").headers["etag"]
+    tags = [
+        client.get(f"/v1/articles/{id_}/related{query}").headers["etag"] for id_ in ("harbour-4", "garden-2") for query in ("", "?limit=4")
+    ]
+    assert len(set(tags)) == 4
+    unknown = client.get("/v1/articles/nothing/related", headers={"If-None-Match": "*"})
+    assert_problem(unknown, 404, "article_not_found")
+
+
+def test_new_weights_make_a_new_tag(index_dir: Path, tmp_path: Path) -> None:
+    shutil.copytree(index_dir, tmp_path / "index")
+    url = "/v1/articles/harbour-4/related"
+    tags = []
+    for weights in ({"words": 1.0}, {"words": 2.0}):
+        (tmp_path / "index" / RANKER).write_text(Ranker(weights, 1.0, 0.0).to_json())
+        with TestClient(create_app(tmp_path / "index", HashEmbedder())) as fresh:
+            tags.append(fresh.get(url).headers["etag"])
+    assert tags[0] != tags[1]
+
+
+@pytest.mark.parametrize(
+    ("age", "seconds"),
+    [(timedelta(hours=5), 900), (timedelta(days=2), 3600), (timedelta(days=14), 43_200), (timedelta(days=16), 604_800), (None, 604_800)],
+)
+def test_lists_of_new_articles_are_kept_for_a_shorter_time(tmp_path: Path, age: timedelta | None, seconds: int) -> None:
+    published = None if age is None else (datetime.now(UTC) - age).isoformat()
+    lines = [*records(5), {"id": "new", "title": "New", "text": "A ferry.", "published": published}]
+    build_index([str(write_jsonl(tmp_path / "a.jsonl", lines))], tmp_path / "index", HashEmbedder())
+    with TestClient(create_app(tmp_path / "index", HashEmbedder())) as fresh:
+        kept = fresh.get("/v1/articles/new/related").headers["cache-control"]
+    assert kept == f"public, max-age={seconds}, stale-while-revalidate=600, stale-if-error=86400"
+
+
+def test_a_list_that_changes_by_itself_has_another_tag_a_minute_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) + timedelta(minutes=2)
+
+    def tags(lines: list[dict[str, Any]], query: str) -> set[str]:
+        build_index([str(write_jsonl(tmp_path / "a.jsonl", lines))], tmp_path / "index", HashEmbedder(), delete_missing=True)
+        with TestClient(create_app(tmp_path / "index", HashEmbedder())) as fresh:
+            found = {fresh.get(f"/v1/articles/harbour-4/related{query}").headers["etag"]}
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(caching, "datetime", Later)
+                return found | {fresh.get(f"/v1/articles/harbour-4/related{query}").headers["etag"]}
+
+    embargoed = {"id": "soon", "title": "Soon", "text": "A ferry.", "published": (datetime.now(UTC) + timedelta(days=1)).isoformat()}
+    assert len(tags(records(8), "")) == 1
+    assert len(tags(records(8), "?half_life_days=3")) == len(tags(records(8), "?mode=latest")) == 2
+    assert len(tags([*records(8), embargoed], "")) == 2
