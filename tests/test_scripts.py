@@ -25,7 +25,19 @@ from tests.archive import records, write_jsonl
 from tests.conftest import shared
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = ("build_index", "related", "serve", "evaluate", "benchmark", "fit_ranker", "doctor", "verify_index", "rollback", "diff_index")
+SCRIPTS = (
+    "build_index",
+    "related",
+    "serve",
+    "evaluate",
+    "benchmark",
+    "fit_ranker",
+    "doctor",
+    "verify_index",
+    "rollback",
+    "diff_index",
+    "export",
+)
 
 
 def run(script: str, *arguments: object, stdin: str = "") -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,146 @@
+"""Every list of an index as files: for a database, a spreadsheet, a CDN or a static site, where no service runs.
+
+Articles under embargo have no list and are in none: export again when they are out.
+"""
+
+import csv
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from recommender import Recommender, RelatedList
+from recommender.errors import InputError, StorageError
+from recommender.selection import Selection
+
+MANIFEST = "manifest.json"
+
+LONGEST_NAME = 200
+"""Bytes of a file name; a longer id is named by its sha256."""
+
+COLUMNS = ("article_id", "rank", "id", "score", "title", "url", "published", "section", "relation")
+"""One row for each line of a list, in tables."""
+
+
+def lists(recommender: Recommender, limit: int, wanted: Selection) -> Iterator[RelatedList]:
+    """The lists of all articles that may be shown, in order of ids."""
+    for row in range(recommender.release.manifest.n_articles):
+        if not recommender.catalogue.card(row).under_embargo:
+            yield recommender.related_to_row(row, limit, wanted)
+
+
+def export(recommender: Recommender, path: Path, file_format: str, limit: int = 5, wanted: Selection | None = None) -> int:
+    """Write all lists; a file or folder is there whole, or as it was.
+
+    Args:
+        path: The file; of `pages` the folder, which is replaced if an export made it.
+        file_format: A name of `WRITERS`.
+
+    Returns:
+        How many lists were written.
+
+    Raises:
+        InputError: The folder holds something else.
+        StorageError: It cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.draft")
+    found = lists(recommender, limit, wanted or Selection())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).exists():
+            raise InputError(f"{path} holds files that no export made - give another folder, or empty it")
+        _remove(draft)
+        n_lists = WRITERS[file_format](found, draft, recommender)
+        if path.is_dir():
+            _remove(path)
+        draft.replace(path)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written ({error.strerror or error}) - free space, or give another place") from error
+    finally:
+        _remove(draft)
+    return n_lists
+
+
+def _jsonl(found: Iterator[RelatedList], path: Path, recommender: Recommender) -> int:
+    n_lists = 0
+    with path.open("w", encoding="utf-8") as file:
+        for n_lists, one in enumerate(found, start=1):  # noqa: B007 - the count of the last
+            file.write(json.dumps(one.as_dict(), ensure_ascii=False) + "\n")
+    return n_lists
+
+
+def _csv(found: Iterator[RelatedList], path: Path, recommender: Recommender) -> int:
+    n_lists = 0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        for n_lists, one in enumerate(found, start=1):  # noqa: B007
+            writer.writerows(_rows(one))
+    return n_lists
+
+
+def _parquet(found: Iterator[RelatedList], path: Path, recommender: Recommender) -> int:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise InputError("Parquet needs pyarrow - pip install 'readmore[parquet]'") from error
+    text = {name: pa.string() for name in COLUMNS}
+    schema = pa.schema({**text, "rank": pa.int32(), "score": pa.float64()})
+    n_lists = 0
+    with pq.ParquetWriter(path, schema) as writer:
+        for n_lists, one in enumerate(found, start=1):  # noqa: B007
+            if rows := list(_rows(one)):
+                writer.write_table(pa.Table.from_pylist(rows, schema))
+    return n_lists
+
+
+def _pages(found: Iterator[RelatedList], folder: Path, recommender: Recommender) -> int:
+    """One JSON file an article, and a manifest that says which."""
+    folder.mkdir()
+    files: dict[str, str] = {}
+    for one in found:
+        name = page_name(str(one.article_id))
+        files[str(one.article_id)] = name
+        (folder / name).write_text(json.dumps(one.as_dict(), ensure_ascii=False), encoding="utf-8")
+    manifest = recommender.release.manifest
+    about = {"index_version": manifest.release, "created": manifest.created, "model": manifest.model.label, "files": files}
+    (folder / MANIFEST).write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    return len(files)
+
+
+WRITERS: Mapping[str, Callable[[Iterator[RelatedList], Path, Recommender], int]] = {
+    "jsonl": _jsonl,
+    "csv": _csv,
+    "parquet": _parquet,
+    "pages": _pages,
+}
+
+
+def page_name(article_id: str) -> str:
+    """The file of an article's list; a site's own script can make it from the id: `encodeURIComponent`, with dots in front spelled out.
+
+    >>> page_name("2018/09/summit"), page_name("..")
+    ('2018%2F09%2Fsummit.json', '%2E..json')
+    """
+    name = quote(article_id, safe="!'()*")
+    name = f"%2E{name[1:]}" if name.startswith(".") else name
+    if len(name) > LONGEST_NAME or f"{name}.json" == MANIFEST:
+        name = hashlib.sha256(article_id.encode()).hexdigest()
+    return f"{name}.json"
+
+
+def _rows(one: RelatedList) -> Iterator[dict[str, Any]]:
+    for item in one.items:
+        fields = item.as_dict()
+        yield {"article_id": one.article_id, **{name: fields[name] for name in COLUMNS[1:]}}
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,117 @@
+"""Lists as files: the same that the service answers, whole or not at all."""
+
+import csv
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from index.build import build_index
+from index.export import COLUMNS, LONGEST_NAME, MANIFEST, export, page_name
+from recommender import Recommender
+from recommender.errors import InputError
+from recommender.selection import Selection
+from tests.archive import records, write_jsonl
+from tests.hash_embedder import HashEmbedder
+
+
+def expected(recommender: Recommender, limit: int) -> dict[str, list[dict[str, Any]]]:
+    ids = [recommender.catalogue.card(row).id for row in range(recommender.release.manifest.n_articles)]
+    return {id_: recommender.related(id_, limit).as_dict()["items"] for id_ in ids}
+
+
+def test_jsonl_holds_what_the_library_answers(recommender: Recommender, tmp_path: Path) -> None:
+    assert export(recommender, tmp_path / "a.jsonl", "jsonl", 3) == 40
+    lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {line["article_id"]: line["items"] for line in lines} == expected(recommender, 3)
+    assert {line["index_version"] for line in lines} == {recommender.release.name}
+
+
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_tables_have_a_row_a_line(recommender: Recommender, tmp_path: Path, file_format: str) -> None:
+    path = tmp_path / f"a.{file_format}"
+    export(recommender, path, file_format, 4)
+    if file_format == "csv":
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    else:
+        rows = pq.read_table(path).to_pylist()
+    wanted = [
+        {"article_id": id_, **{name: item[name] for name in COLUMNS[1:]}}
+        for id_, items in expected(recommender, 4).items()
+        for item in items
+    ]
+    if file_format == "csv":
+        wanted = [{name: "" if value is None else str(value) for name, value in row.items()} for row in wanted]
+    assert rows == wanted
+
+
+def test_a_page_an_article(recommender: Recommender, tmp_path: Path) -> None:
+    assert export(recommender, tmp_path / "pages", "pages", 5) == 40
+    manifest = json.loads((tmp_path / "pages" / MANIFEST).read_text())
+    lists = {id_: json.loads((tmp_path / "pages" / name).read_text())["items"] for id_, name in manifest["files"].items()}
+    assert lists == expected(recommender, 5)
+    assert len(list((tmp_path / "pages").iterdir())) == 41
+    assert manifest["index_version"] == recommender.release.name
+
+
+def test_an_export_replaces_an_export_and_nothing_else(recommender: Recommender, tmp_path: Path) -> None:
+    pages = tmp_path / "pages"
+    export(recommender, pages, "pages")
+    (pages / "stale.json").write_text("{}")
+    export(recommender, pages, "pages")
+    assert not (pages / "stale.json").exists()
+    other = tmp_path / "site"
+    other.mkdir()
+    (other / "index.html").write_text("mine")
+    with pytest.raises(InputError, match="holds files that no export made"):
+        export(recommender, other, "pages")
+    assert (other / "index.html").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pages", "site"], "no draft is left"
+
+
+def test_a_failed_export_leaves_the_last_one(recommender: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    export(recommender, tmp_path / "a.jsonl", "jsonl")
+    before = (tmp_path / "a.jsonl").read_bytes()
+
+    def fail(row: int) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(recommender, "related_to_row", fail)
+    with pytest.raises((KeyboardInterrupt, TypeError)):
+        export(recommender, tmp_path / "a.jsonl", "jsonl")
+    assert (tmp_path / "a.jsonl").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+def test_what_is_under_embargo_is_in_no_file(tmp_path: Path) -> None:
+    ahead = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+    lines = [*records(8), {"id": "secret", "title": "Secret ferry", "text": "A ferry in the harbour.", "published": ahead}]
+    build_index([str(write_jsonl(tmp_path / "a.jsonl", lines))], tmp_path / "index", HashEmbedder())
+    with Recommender.open(tmp_path / "index") as opened:
+        assert export(opened, tmp_path / "lists.jsonl", "jsonl", 9) == 8
+    assert "ecret" not in (tmp_path / "lists.jsonl").read_text()
+
+
+def test_the_least_score_is_kept_to(recommender: Recommender, tmp_path: Path) -> None:
+    export(recommender, tmp_path / "a.jsonl", "jsonl", 5, Selection(min_score=0.5))
+    lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert len(lines) == 40
+    assert all(item["score"] >= 0.5 for line in lines for item in line["items"])
+
+
+@given(st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=300))
+def test_any_id_has_a_file_of_its_own(article_id: str) -> None:
+    name = page_name(article_id)
+    assert len(name.encode()) <= LONGEST_NAME + len(".json")
+    assert not {"/", "\0", "\\"} & set(name)
+    assert name not in {".", "..", MANIFEST}
+    assert not name.startswith(".")
+    if len(name) <= LONGEST_NAME and not name.removesuffix(".json").isalnum():
+        assert unquote(name.removesuffix(".json")) == article_id
