@@ -4,10 +4,11 @@ Rows count from 0 in all tables, without gaps. The chunks of an article are neig
 row is its vector's row in the vector index. The file is opened immutable: no lock, no journal, no write, ever.
 """
 
+import json
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,8 @@ from recommender.facts import Facts, Layout, read_facts, read_layout
 from recommender.precedents import Precedents, read_precedents
 from recommender.types import Article, rfc3339
 from recommender.urls import url_key
+
+WORDS_KEPT = 1 << 16
 
 CARD = "row, id, title, url, published, section"
 CHUNK = """
@@ -111,6 +114,7 @@ class Catalogue:
         self._here = threading.local()
         self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
         self._closed = False
+        self._words: dict[int, str] = {}
 
     def close(self) -> None:
         """Close the connections of all threads; none may be reading."""
@@ -206,6 +210,22 @@ class Catalogue:
         found = self._one("SELECT candidates FROM related WHERE article = ?", row)
         return np.frombuffer((found or _missing("related", row))[0], dtype=CANDIDATE)
 
+    def rows_among(self, rows: Sequence[int], sections: Sequence[str], langs: Sequence[str], exclude: Sequence[str]) -> set[int]:
+        """Those of some rows whose articles are of some sections and languages, where any are named, and have none of some ids.
+
+        An article of a language is of its regions too: `en` names `en-GB`.
+        """
+        asked = {"sections": sections, "langs": langs, "exclude": exclude, "rows": rows}
+        values = {name: json.dumps([clean_line(of) if isinstance(of, str) else of for of in wanted]) for name, wanted in asked.items()}
+        among = "SELECT value FROM json_each"
+        found = self._connection.execute(
+            f"SELECT row FROM article WHERE row IN ({among}(:rows)) AND id NOT IN ({among}(:exclude))"
+            f" AND (:sections = '[]' OR section IN ({among}(:sections)))"
+            f" AND (:langs = '[]' OR EXISTS ({among}(:langs) WHERE lower(lang) = lower(value) OR lower(lang) LIKE lower(value) || '-%'))",
+            values,
+        )
+        return {row for (row,) in found}
+
     def passage(self, row: int, start: int, stop: int) -> str:
         """Some characters of an article's text."""
         found = self._one("SELECT substr(text, ? + 1, ? - ?) FROM article WHERE row = ?", start, stop, start, row)
@@ -227,8 +247,14 @@ class Catalogue:
         return {word: int(number[0]) for word, number in found if number is not None}
 
     def word(self, number: int) -> str:
-        found = self._one("SELECT word FROM word WHERE number = ?", number)
-        return str((found or _missing("word", number))[0])
+        """The word of a number. They are kept: explanations ask for the same ones again and again."""
+        word = self._words.get(number)
+        if word is None:
+            found = self._one("SELECT word FROM word WHERE number = ?", number)
+            word = str((found or _missing("word", number))[0])
+            if len(self._words) < WORDS_KEPT:
+                self._words[number] = word
+        return word
 
     def last_published(self) -> datetime | None:
         """The latest date of an article, which may lie ahead; None if none has a date."""

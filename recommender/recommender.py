@@ -226,7 +226,11 @@ class Recommender:
         return self.archive.lexical.weigh(count_terms([numbers[word] for word in title], [numbers[word] for word in text]))
 
     def _select(self, found: Candidates, published: int, wanted: Selection, limit: int) -> selection.Selected:
-        return selection.select(found, published, self.ranker, wanted, limit, self._mean_vectors)
+        among = None
+        if wanted.sections or wanted.langs or wanted.exclude:
+            rows = self.catalogue.rows_among(found["article"].tolist(), wanted.sections, wanted.langs, wanted.exclude)
+            among = np.isin(found["article"], list(rows))
+        return selection.select(found, published, self.ranker, wanted, limit, self._mean_vectors, among)
 
     def _mean_vectors(self, rows: Rows) -> Vectors:
         return self._means[rows].astype(np.float32)

@@ -36,6 +36,9 @@ class Selection:
         mode: "background": only what is older than the article being read. "latest": newer articles first, by a half-life of
             14 days unless `half_life_days` gives another. "mixed": all.
         half_life_days: The score is halved for every so many days of age; None: age does not count.
+        max_age_days: Only what was published in the last so many days, counted from `as_of`; undated articles are left out.
+        sections, langs: Only articles of these; none names all.
+        exclude: Ids of articles that are left out: what is on the page already.
         published_after, published_before: Only what was published then or later; before then. Aware. Undated articles are left out.
         as_of: The list as it would have been at that moment; None: now. Aware.
         diversity: 0 (none) to 1: how much a line is held back for being like those above it.
@@ -48,6 +51,10 @@ class Selection:
 
     mode: Mode = "mixed"
     half_life_days: float | None = None
+    max_age_days: float | None = None
+    sections: tuple[str, ...] = ()
+    langs: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     published_after: datetime | None = None
     published_before: datetime | None = None
     as_of: datetime | None = None
@@ -57,8 +64,8 @@ class Selection:
 
     @property
     def counts_age(self) -> bool:
-        """Whether scores depend on when the list is asked for."""
-        return self.half_life_days is not None or self.mode == "latest"
+        """Whether the list depends on when it is asked for."""
+        return self.half_life_days is not None or self.max_age_days is not None or self.mode == "latest"
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
@@ -66,8 +73,10 @@ class Selection:
         for name in ("diversity", "min_score"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OutOfRange(f"{name} is {getattr(self, name)}, it must be 0 to 1")
-        if self.half_life_days is not None and not 0 < self.half_life_days <= 1e6:
-            raise OutOfRange(f"half_life_days is {self.half_life_days}, it must be above 0 and at most 1000000")
+        for name in ("half_life_days", "max_age_days"):
+            days = getattr(self, name)
+            if days is not None and not 0 < days <= 1e6:
+                raise OutOfRange(f"{name} is {days}, it must be above 0 and at most 1000000")
         if self.max_per_section is not None and self.max_per_section < 1:
             raise OutOfRange(f"max_per_section is {self.max_per_section}, it must be at least 1")
         for name in ("published_after", "published_before", "as_of"):
@@ -98,16 +107,18 @@ def select(
     wanted: Selection,
     limit: int,
     vectors: Callable[[Rows], Vectors],
+    among: NDArray[np.bool_] | None = None,
 ) -> Selected:
     """Choose the lines of a list.
 
     Args:
         published: Of the query article, in seconds since 1970; UNDATED if unknown.
         vectors: Rows of articles -> their mean vectors; called only for diversity.
+        among: bool (n_candidates,), those that may be chosen by what is not in a candidate: section, language, id; None allows all.
     """
     now = datetime.now(UTC)
     as_of = int(min(wanted.as_of or now, now).timestamp())
-    places = np.flatnonzero(_allowed(found, published, wanted, as_of))
+    places = np.flatnonzero(_allowed(found, published, wanted, as_of) & (True if among is None else among))
     if not len(places):
         return _none("no_candidates" if not len(found) else "filtered_out")
     scores = ranker.confidence(ranker.scores(found["features"][places])) * _decay(found["published"][places], wanted, as_of)
@@ -132,6 +143,8 @@ def _allowed(found: Candidates, published: int, wanted: Selection, as_of: int) -
     allowed = ~dated | (moments <= as_of)
     if wanted.mode == "background":
         allowed &= dated & (moments < published) if published != UNDATED else True
+    if wanted.max_age_days is not None:
+        allowed &= dated & (moments >= as_of - wanted.max_age_days * DAY)
     if wanted.published_after is not None:
         allowed &= dated & (moments >= wanted.published_after.timestamp())
     if wanted.published_before is not None:

@@ -80,6 +80,13 @@ if __name__ == "__main__":
     parser.add_argument("--limit", type=int, default=5, metavar="N", help="length of the list (default: %(default)s)")
     parser.add_argument("--mode", choices=get_args(Mode), default="mixed", help="older articles only, newest first, or all (default)")
     parser.add_argument("--half-life-days", type=float, metavar="DAYS", help="halve the score for every so many days of age")
+    parser.add_argument("--max-age-days", type=float, metavar="DAYS", help="only articles of the last so many days")
+    for name, plural, what in (
+        ("section", "sections", "only articles of that section"),
+        ("lang", "langs", "only articles of that language"),
+    ):
+        parser.add_argument(f"--{name}", dest=plural, action="append", default=[], metavar="NAME", help=f"{what}; may be repeated")
+    parser.add_argument("--exclude", action="append", default=[], metavar="ID", help="not that article; may be repeated")
     parser.add_argument("--published-after", type=_moment, metavar="DATE", help="only articles of that moment or later")
     parser.add_argument("--published-before", type=_moment, metavar="DATE", help="only articles from before that moment")
     parser.add_argument("--as-of", type=_moment, metavar="DATE", help="the list as it would have been then")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Query, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, StringConstraints, ValidationError
 from starlette.exceptions import HTTPException
 
 from recommender import Article
@@ -16,6 +16,12 @@ from recommender.errors import InvalidArticle
 from recommender.page import parse_page
 from recommender.selection import Mode, Selection
 from service.schemas import Draft
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+
+MOST_NAMES = 100
+
+REPEATABLE = ("section", "lang", "exclude")
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
@@ -30,7 +36,7 @@ async def known_parameters(request: Request) -> None:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"this route has {', '.join(known) or 'none'}"
             raise _fault(("query", name), f"unknown parameter - {hint}")
-        if name in seen:
+        if name in seen and name not in REPEATABLE:
             raise _fault(("query", name), "given more than once")
         seen.add(name)
 
@@ -38,6 +44,10 @@ async def known_parameters(request: Request) -> None:
 async def selection(
     mode: Annotated[Mode, Query(description="older articles only, newest first, or all")] = "mixed",
     half_life_days: Annotated[float | None, Query(gt=0, le=1e6, description="halve the score for every so many days of age")] = None,
+    max_age_days: Annotated[float | None, Query(gt=0, le=1e6, description="only articles of the last so many days")] = None,
+    section: Annotated[list[Name], Query(max_length=MOST_NAMES, description="only articles of that section; may be repeated")] = [],  # noqa: B006
+    lang: Annotated[list[Name], Query(max_length=MOST_NAMES, description="only articles of that language; may be repeated")] = [],  # noqa: B006
+    exclude: Annotated[list[Name], Query(max_length=MOST_NAMES, description="an id that is on the page already; may be repeated")] = [],  # noqa: B006
     published_after: Annotated[datetime | None, Query(description="only articles of that moment or later")] = None,
     published_before: Annotated[datetime | None, Query(description="only articles from before that moment")] = None,
     diversity: Annotated[float, Query(ge=0, le=1, description="hold back what is like the lines above it")] = 0.0,
@@ -47,6 +57,10 @@ async def selection(
     return Selection(
         mode=mode,
         half_life_days=half_life_days,
+        max_age_days=max_age_days,
+        sections=tuple(section),
+        langs=tuple(lang),
+        exclude=tuple(exclude),
         published_after=published_after,
         published_before=published_before,
         diversity=diversity,

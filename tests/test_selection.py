@@ -86,3 +86,21 @@ def test_relations() -> None:
     found[:, column("words")] = 0.5
     found[:, column("older")] = [0.5, -0.5, 0.0]
     assert [relation(of) for of in found] == ["same_story", "follow_up", "background"]
+
+
+def test_articles_older_than_asked_for_or_undated_are_left_out() -> None:
+    found = candidates([0.9, 0.8, 0.7], [1.0, 10.0, None])
+    assert chosen(found, Selection(max_age_days=5)).places.tolist() == [0]
+    assert chosen(found, Selection(max_age_days=5, as_of=NOW - timedelta(days=8))).places.tolist() == [1]
+    for days in (0, -1, float("nan"), 1e7):
+        with pytest.raises(OutOfRange, match="max_age_days is"):
+            Selection(max_age_days=days)
+
+
+def test_only_what_is_among_is_chosen() -> None:
+    found = candidates([0.9, 0.8, 0.7], [1.0] * 3)
+    among = np.array([False, True, False])
+    picked = select(found, 0, SHIPPED, Selection(), 5, lambda rows: DIRECTIONS[rows], among)
+    assert picked.places.tolist() == [1]
+    nothing = select(found, 0, SHIPPED, Selection(), 5, lambda rows: DIRECTIONS[rows], ~among & among)
+    assert (nothing.places.tolist(), nothing.reason) == ([], "filtered_out")

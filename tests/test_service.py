@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -579,3 +579,36 @@ def test_a_list_that_changes_by_itself_has_another_tag_a_minute_later(tmp_path: 
     assert len(tags(records(8), "")) == 1
     assert len(tags(records(8), "?half_life_days=3")) == len(tags(records(8), "?mode=latest")) == 2
     assert len(tags([*records(8), embargoed], "")) == 2
+
+
+def test_filters_by_section_language_and_what_is_on_the_page(tmp_path: Path) -> None:
+    langs = ["en", "en-GB", "de", None, "EN-us"]
+    lines = [{**record, "lang": langs[number % 5], "text": "Ship pier."} for number, record in enumerate(records(40))]
+    by_id = {line["id"]: line for line in lines}
+    build_index([str(write_jsonl(tmp_path / "a.jsonl", lines))], tmp_path / "index", HashEmbedder())
+    with TestClient(create_app(tmp_path / "index", HashEmbedder())) as client:
+
+        def ids(query: str) -> list[str]:
+            answer = client.get(f"/v1/articles/harbour-0/related?limit=50&{query}")
+            assert answer.status_code == 200, answer.text
+            return [item["id"] for item in answer.json()["items"]]
+
+        everything = ids("")
+        assert len(everything) == 39
+        filters: dict[str, Callable[[dict[str, Any]], bool]] = {
+            "section=harbour": lambda line: line["section"] == "harbour",
+            "section=harbour&section=garden": lambda line: line["section"] in ("harbour", "garden"),
+            "lang=en": lambda line: (line["lang"] or "").lower()[:2] == "en",
+            "lang=en-GB": lambda line: line["lang"] == "en-GB",
+            "lang=de&section=harbour": lambda line: line["lang"] == "de" and line["section"] == "harbour",
+            f"exclude={everything[0]}&exclude={everything[2]}": lambda line: line["id"] not in (everything[0], everything[2]),
+            "section=nothing": lambda line: False,
+        }
+        for query, keeps in filters.items():
+            assert ids(query) == [id_ for id_ in everything if keeps(by_id[id_])], query
+        assert client.get("/v1/articles/harbour-0/related?section=nothing").json()["reason"] == "filtered_out"
+        sent = client.post("/v1/related?section=harbour&limit=50", json={"title": "Ship", "text": "Ship pier."}).json()
+        assert {by_id[item["id"]]["section"] for item in sent["items"]} == {"harbour"}
+        assert_problem(client.get("/v1/articles/harbour-0/related?section="), 422, "invalid_request")
+        assert_problem(client.get("/v1/articles/harbour-0/related?" + "exclude=a&" * 101), 422, "invalid_request")
+        assert_problem(client.get("/v1/articles/harbour-0/related?mode=latest&mode=mixed"), 422, "invalid_request")
