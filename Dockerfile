@@ -14,7 +14,7 @@ WORKDIR /readmore
 RUN python -m venv /venv
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY recommender recommender
-RUN /venv/bin/pip install --no-cache-dir --constraint constraints.txt --editable '.[build,eval,serve]'
+RUN /venv/bin/pip install --no-cache-dir --constraint constraints.txt --editable '.[build,eval,parquet,serve]'
 
 FROM python:3.11-slim-bookworm
 RUN useradd --create-home --uid 10001 readmore && install --directory --owner readmore /index
