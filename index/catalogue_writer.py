@@ -100,11 +100,11 @@ class CatalogueWriter:
         return str(self._connection.execute("SELECT id FROM article WHERE row = ?", (row,)).fetchone()[0])
 
     def rows_by(self, rule: Canonical) -> list[int]:
-        """All rows, first those that should stand for their near-duplicates; never one that is not yet published for one that is."""
+        """All rows, first those that should stand for their near-duplicates; what is not yet published last, the soonest first."""
         order = {"earliest": "published NULLS LAST", "newest": "published DESC NULLS LAST", "longest": "length(text) DESC"}[rule]
+        ahead = "coalesce(published > ?1, 0), CASE WHEN published > ?1 THEN published END"
         now = rfc3339(datetime.now(UTC))
-        found = self._connection.execute(f"SELECT row FROM article ORDER BY coalesce(published > ?, 0), {order}, id", (now,))
-        return [row for (row,) in found]
+        return [row for (row,) in self._connection.execute(f"SELECT row FROM article ORDER BY {ahead}, {order}, id", (now,))]
 
     def set_canonical(self, row: int, duplicates: Sequence[int]) -> None:
         """Have an article stand for its near-duplicates in lists."""

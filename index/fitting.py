@@ -4,7 +4,7 @@ Each hand-made list says: of this article's candidates, these are the ones to li
 a softmax over each list's candidates (ListNet's top-one loss; Cao and others, 2007):
 
     loss = - mean over lists, mean over linked candidates of ln(exp(s) / sum over all candidates of exp(s))
-           + PULL x |weights - scale x shipped weights|², of standardised features; the scale is fitted too
+           + PULL / lists x |weights - scale x shipped weights|², of standardised features; the scale is fitted too
 
 The last term pulls towards the shipped weights, not towards 0: so a few lists change little, and many say what they want. The
 lists are split by date. The weights see the older ones only; what is reported, before and after, is measured on the newer ones.
@@ -31,8 +31,8 @@ SHARE = 0.6
 FEWEST = 10
 """Lists needed on either side of the split."""
 
-PULL = 0.1
-"""Between .001 and 1 all do alike with 400 lists; with 20 to 100 lists, .1 does best (docs/ranking.md)."""
+PULL = 100.0
+"""Per list: fifty lists are held to the shipped weights with 2, five hundred with 0.2 (docs/ranking.md)."""
 
 Numbers = NDArray[np.float64]
 
@@ -57,7 +57,7 @@ class Split:
     def of(cls, published: Sequence[datetime | None]) -> "Split":
         """Split the lists of articles by their dates."""
         dated = sorted(moment for moment in published if moment is not None)
-        if len(dated) < 0.8 * len(published):
+        if not dated or len(dated) < 0.8 * len(published):
             return cls(None)
         until = dated[max(int(SHARE * len(dated)) - 1, 0)]
         return cls(until if dated[-1] > until else None)
@@ -138,10 +138,11 @@ def fit(recommender: Recommender) -> Fit:
 def read_lists(recommender: Recommender, qrels: Mapping[str, Sequence[str]]) -> Lists:
     """The candidates of some articles and which of them editors linked; without those articles of which none is a candidate."""
     catalogue = recommender.catalogue
+    canonical = catalogue.facts().canonical
     ids, features, linked = [], [], []
     for article_id, targets in qrels.items():
         found = catalogue.candidates(catalogue.row(article_id))
-        hits = np.isin(found["article"], [catalogue.row(target) for target in targets])
+        hits = np.isin(found["article"], canonical[[catalogue.row(target) for target in targets]])
         if hits.any():
             ids.append(article_id)
             features.append(found["features"].astype(np.float64))
@@ -155,6 +156,7 @@ def fit_weights(lists: Lists, spread: Numbers) -> Numbers:
 
     shipped = np.array([SHIPPED.weights.get(name, 0.0) for name in FEATURES]) * spread
     features = [of / spread for of in lists.features]
+    pull = PULL / len(features)
 
     def loss(values: Numbers) -> tuple[float, Numbers]:
         scale, weights = np.exp(values[0]), values[1:]
@@ -166,8 +168,8 @@ def fit_weights(lists: Lists, spread: Numbers) -> Numbers:
             total -= float(np.log(chances[linked] + 1e-300).mean()) / len(features)
             slope -= (of[linked].mean(axis=0) - chances @ of) / len(features)
         away = weights - scale * shipped
-        gradient = np.concatenate([[-2 * PULL * scale * (away @ shipped)], slope + 2 * PULL * away])
-        return total + PULL * float(away @ away), gradient
+        gradient = np.concatenate([[-2 * pull * scale * (away @ shipped)], slope + 2 * pull * away])
+        return total + pull * float(away @ away), gradient
 
     start = np.concatenate([[np.log(SHIPPED.slope)], SHIPPED.slope * shipped])
     return np.asarray(minimize(loss, start, jac=True, method="L-BFGS-B").x[1:])

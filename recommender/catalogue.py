@@ -211,7 +211,8 @@ class Catalogue:
         return np.frombuffer((found or _missing("related", row))[0], dtype=CANDIDATE)
 
     def rows_among(self, rows: Sequence[int], sections: Sequence[str], langs: Sequence[str], exclude: Sequence[str]) -> set[int]:
-        """Those of some rows whose articles are of some sections and languages, where any are named, and have none of some ids.
+        """Those of some rows whose articles are of some sections and languages, where any are named, and have none of some ids,
+        nor stand for an article that has.
 
         An article of a language is of its regions too: `en` names `en-GB`.
         """
@@ -220,6 +221,7 @@ class Catalogue:
         among = "SELECT value FROM json_each"
         found = self._connection.execute(
             f"SELECT row FROM article WHERE row IN ({among}(:rows)) AND id NOT IN ({among}(:exclude))"
+            f" AND row NOT IN (SELECT canonical FROM article WHERE canonical IS NOT NULL AND id IN ({among}(:exclude)))"
             f" AND (:sections = '[]' OR section IN ({among}(:sections)))"
             f" AND (:langs = '[]' OR EXISTS ({among}(:langs) WHERE lower(lang) = lower(value) OR lower(lang) LIKE lower(value) || '-%'))",
             values,

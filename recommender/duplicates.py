@@ -37,6 +37,9 @@ COMMON = 10
 NEAR = 2
 """Days within which an article is updated or sent again; later, the same words are more likely next week's form."""
 
+PART = 0.5
+"""Of the longer text; what is shorter, and not of the same days, is a section of it rather than a copy."""
+
 LONG = 60
 """Shared shingles, some four sentences, that no template gives by chance."""
 
@@ -98,6 +101,9 @@ def is_duplicate(a: Fingerprint, b: Fingerprint, days: float | None = None) -> b
     in_common, of = _overlap(a.shingles, b.shingles, reach)
     contained = in_common / of if of else 0.0
     if contained < 0.4:
+        return False
+    shorter, longer = sorted((_length(a), _length(b)))
+    if (days is None or days > NEAR) and shorter < PART * longer:
         return False
     shared = in_common * (HIGHEST / reach)
     figures, of_figures = _overlap(a.figures, b.figures, min(_reach(a.figures), _reach(b.figures)))
@@ -183,6 +189,11 @@ def _overlap(a: Hashes, b: Hashes, reach: int = HIGHEST) -> tuple[int, int]:
 
 def _reach(hashes: Hashes) -> int:
     return int(hashes[-1]) if len(hashes) == SKETCH else HIGHEST
+
+
+def _length(fingerprint: Fingerprint) -> float:
+    """How many different runs a text has; estimated, where only the smallest are kept."""
+    return len(fingerprint.shingles) * (HIGHEST / fingerprint.reach)
 
 
 def _unknown(title: Hashes, words: Hashes) -> int:

@@ -1,7 +1,7 @@
 """Precedents: what the editors linked before. Of use only to a ranker fitted on their lists; the shipped one ignores it.
 
-A list counts for an article only if it is older: if its own article was published before. So no list speaks for itself,
-nothing counts that was not known that day, and an evaluation on dated lists is honest. Undated articles' lists never count.
+A list counts for an article only if it is older: if its own article was published before. So no list speaks for itself. Editors
+add to old lists; when is not known, but a link counts only from when both its articles were published. Undated articles' lists never count.
 
     linked        = ln(1 + 100 n / (lists + 10)),  n of the older lists hold the target
     linked_nearby = closeness of the near articles whose lists hold the target / (closeness of all near articles with a list + 1)
@@ -30,6 +30,7 @@ class Precedents:
 
     Attributes:
         moments: int64 (n_lists,), sorted: when the articles with dated lists were published.
+        link_at: int64 (n_links,), when each entry of `targets` can have been made: both articles were published.
         offsets, targets: int64 (n_articles + 1,) and (n_links,): article a's list is targets[offsets[a]:offsets[a + 1]]; empty if undated.
         linked_offsets, linked_at: int64 (n_articles + 1,) and (n_links,): when each article was linked, likewise.
         published: int64 (n_articles,), of the articles.
@@ -38,6 +39,7 @@ class Precedents:
     moments: NDArray[np.int64]
     offsets: Rows
     targets: Rows
+    link_at: NDArray[np.int64]
     linked_offsets: Rows
     linked_at: NDArray[np.int64]
     published: NDArray[np.int64]
@@ -58,7 +60,8 @@ class Precedents:
         counts = (self.published[near] < moment) & (self.offsets[near + 1] > self.offsets[near])
         near, closeness = near[counts], closeness[counts]
         places, begins = stretches(self.offsets, near)
-        agree = (self.targets[places] == rows[:, None]) @ np.repeat(closeness, np.diff(begins))
+        known = self.link_at[places] < moment
+        agree = ((self.targets[places] == rows[:, None]) & known) @ np.repeat(closeness, np.diff(begins))
         return np.asarray(agree / (closeness.sum() + 1))
 
 
@@ -69,12 +72,14 @@ def read_precedents(connection: sqlite3.Connection, facts: Facts) -> Precedents:
     links[:, 1] = facts.canonical[links[:, 1]]
     links = np.unique(links, axis=0)
     n_articles = len(facts.published)
-    by_target = links[np.argsort(links[:, 1], kind="stable")]
+    link_at = facts.published[links].max(axis=1)
+    by_target = np.argsort(links[:, 1], kind="stable")
     return Precedents(
         moments=np.sort(facts.published[np.unique(links[:, 0])]),
         offsets=np.searchsorted(links[:, 0], np.arange(n_articles + 1)),
         targets=links[:, 1],
-        linked_offsets=np.searchsorted(by_target[:, 1], np.arange(n_articles + 1)),
-        linked_at=facts.published[by_target[:, 0]],
+        link_at=link_at,
+        linked_offsets=np.searchsorted(links[by_target, 1], np.arange(n_articles + 1)),
+        linked_at=link_at[by_target],
         published=facts.published,
     )

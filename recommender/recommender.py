@@ -17,7 +17,7 @@ from recommender.candidate import N_TERMS, UNDATED, Candidates
 from recommender.catalogue import Card, Catalogue
 from recommender.chunking import MAX_TEXT
 from recommender.embedding import BUNDLED_MODEL, Embedder, SentenceTransformerEmbedder, bundled_embedder, embed_articles, similarity
-from recommender.errors import IndexDamaged, ModelError, OutOfRange
+from recommender.errors import IndexDamaged, InvalidArticle, ModelError, OutOfRange
 from recommender.lexical import FOLDER, LexicalIndex, Terms, count_terms, words, words_of_key
 from recommender.manifest import CANARIES, CATALOGUE, HUBNESS, MEANS, VECTORS, ModelCard, Release, holding, open_release
 from recommender.passages import best_pairs, read_sentences
@@ -117,7 +117,7 @@ class Recommender:
         found = self.catalogue.candidates(row)
         chosen = self._select(found, _seconds(card.published), selection, limit)
         passages = [self.catalogue.passage(row, *map(int, candidate["query_passage"])) for candidate in found[chosen.places]]
-        return self._list(card.id, found, chosen, passages)
+        return self._list(card.id, found, chosen, passages, selection)
 
     def related_to(self, article: Article, limit: int = 5, selection: Selection = EVERYTHING) -> RelatedList:
         """The related list of a text that is not in the index: a draft, a page of another site.
@@ -146,7 +146,7 @@ class Recommender:
             mine, its = best_pairs(own, [theirs])[0]
             passages.append(article.text[slice(*own.spans[mine])])
             found["target_passage"][place] = theirs.spans[its]
-        return self._list(article.id or None, found, chosen, passages)
+        return self._list(article.id or None, found, chosen, passages, selection)
 
     def similarity(self, a: str, b: str) -> float:
         """Semantic similarity of two texts, with the index's model; see `recommender.similarity`."""
@@ -240,14 +240,18 @@ class Recommender:
         if not 1 <= limit <= most:
             raise OutOfRange(f"limit is {limit}, it must be 1 to {most}")
 
-    def _list(self, article_id: str | None, found: Candidates, chosen: selection.Selected, query_passages: list[str]) -> RelatedList:
+    def _list(
+        self, article_id: str | None, found: Candidates, chosen: selection.Selected, query_passages: list[str], wanted: Selection
+    ) -> RelatedList:
         """The chosen candidates with all that a page needs of them."""
         lines = zip(found[chosen.places], chosen.scores, query_passages, strict=True)
-        items = tuple(self._line(rank, candidate, float(score), passage) for rank, (candidate, score, passage) in enumerate(lines, start=1))
+        items = tuple(
+            self._line(rank, candidate, float(score), passage, wanted) for rank, (candidate, score, passage) in enumerate(lines, start=1)
+        )
         model = self.release.manifest.model.label
         return RelatedList(article_id, self.release.name, model, items, chosen.reason)
 
-    def _line(self, rank: int, candidate: np.void, score: float, query_passage: str) -> Related:
+    def _line(self, rank: int, candidate: np.void, score: float, query_passage: str, wanted: Selection) -> Related:
         row = int(candidate["article"])
         card = self.catalogue.card(row)
         target_passage = self.catalogue.passage(row, *map(int, candidate["target_passage"]))
@@ -262,7 +266,7 @@ class Recommender:
             relation=selection.relation(candidate["features"]),
             passages=PassagePair(query_passage, target_passage or card.title),
             terms=tuple(self._term(int(key) - 1) for key in candidate["terms"] if key),
-            also=tuple(_duplicate(other) for other in self.catalogue.duplicates(row) if not other.under_embargo),
+            also=tuple(_duplicate(other) for other in self.catalogue.duplicates(row) if selection.may_show(other.published, wanted)),
         )
 
     def _term(self, key: int) -> str:
@@ -274,7 +278,11 @@ def _duplicate(card: Card) -> Duplicate:
 
 
 def _seconds(moment: datetime | None) -> int:
-    return UNDATED if moment is None else int(moment.timestamp())
+    if moment is None:
+        return UNDATED
+    if moment.tzinfo is None:
+        raise InvalidArticle("bad_date", f"published is {moment}, without a time zone - give one, such as UTC")
+    return int(moment.timestamp())
 
 
 def check_model(embedder: Embedder, card: ModelCard, folder: Path) -> None:

@@ -29,6 +29,9 @@ HUB_NEIGHBOURS = 10
 OWN_TITLE = 0.8
 """Titles so close are one, but for a word such as "Exclusive"."""
 
+OWN_TEXT = 0.97
+"""MaxSim from which a text under the same title is the same text."""
+
 DAY = 86_400
 
 
@@ -125,7 +128,10 @@ def candidates(query: Query, near: Neighbours, archive: Archive) -> tuple[Candid
     found["article"], found["tie"] = rows, archive.layout.tie_order[rows]
     found["published"], found["section"] = archive.facts.published[rows], archive.facts.section[rows]
     found["features"] = features(query, rows, near, compared, archive)
-    others = np.flatnonzero(~is_itself(found["features"], rows, archive))
+    itself = is_itself(found["features"], rows, archive)
+    if query.row is None:  # a draft, or a page that the archive holds under an id that nobody named
+        itself |= (found["features"][:, column("maxsim")] >= OWN_TEXT) & (found["features"][:, column("title_overlap")] >= OWN_TITLE)
+    others = np.flatnonzero(~itself)
     found, compared = found[others], compared.of(others)
     best = np.lexsort((found["tie"], -SHIPPED.scores(found["features"])))[:N_CANDIDATES]
     return found[best], compared.of(best)

@@ -3,7 +3,8 @@
     score = confidence x 0.5 ** (age / half-life)
 
 Age is counted from the moment the list is asked for (`as_of`); without a half-life, age counts nothing. An article without a
-date counts as one half-life old. Diversity picks the list one by one, by maximal marginal relevance (Carbonell and Goldstein, 1998):
+date counts as one half-life old, or as old as the oldest candidate, if that is more. The least score is asked of the confidence,
+before age. Diversity picks the list one by one, by maximal marginal relevance (Carbonell and Goldstein, 1998):
 
     (1 - diversity) x score / highest score - diversity x largest cosine to what is already in the list
 """
@@ -26,6 +27,8 @@ Mode = Literal["mixed", "background", "latest"]
 
 LATEST_HALF_LIFE_DAYS = 14.0
 DAY = 86_400
+MOST_HALVINGS = 900.0
+"""So that the oldest of a very old archive still have an order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class Selection:
         sections, langs: Only articles of these; none names all.
         exclude: Ids of articles that are left out: what is on the page already.
         published_after, published_before: Only what was published then or later; before then. Aware. Undated articles are left out.
-        as_of: The list as it would have been at that moment; None: now. Aware.
+        as_of: The list as it would have been at that moment, of the candidates that the build stored; None: now. Aware.
         diversity: 0 (none) to 1: how much a line is held back for being like those above it.
         max_per_section: So many lines of one section at most; None: any number.
         min_score: Only lines with at least this score, 0 to 1. At 0.5 an editor would link about half of them.
@@ -121,15 +124,25 @@ def select(
     places = np.flatnonzero(_allowed(found, published, wanted, as_of) & (True if among is None else among))
     if not len(places):
         return _none("no_candidates" if not len(found) else "filtered_out")
-    scores = ranker.confidence(ranker.scores(found["features"][places])) * _decay(found["published"][places], wanted, as_of)
-    order = np.lexsort((found["tie"][places], -scores))
-    places, scores = places[order], np.round(scores[order], DECIMALS)
-    confident = scores >= wanted.min_score
+    confidence = np.round(ranker.confidence(ranker.scores(found["features"][places])), DECIMALS)
+    confident = confidence >= wanted.min_score
     if not confident.any():
         return _none("below_threshold")
-    places, scores = places[confident], scores[confident]
+    places = places[confident]
+    scores = confidence[confident] * _decay(found["published"][places], wanted, as_of)
+    order = np.lexsort((found["tie"][places], -scores))
+    places, scores = places[order], scores[order]
     chosen = _choose(found[places], scores, wanted, limit, vectors)
-    return Selected(places[chosen], scores[chosen])
+    return Selected(places[chosen], np.round(scores[chosen], DECIMALS))
+
+
+def may_show(published: datetime | None, wanted: Selection) -> bool:
+    """Whether an article of some date may be shown beside another, as its near-duplicate."""
+    now = datetime.now(UTC)
+    if published is None:
+        return wanted.published_after is None and wanted.published_before is None
+    after, before = wanted.published_after or published, wanted.published_before
+    return after <= published <= min(wanted.as_of or now, now) and (before is None or published < before)
 
 
 def _none(reason: str) -> Selected:
@@ -159,12 +172,13 @@ def _decay(moments: NDArray[np.int64], wanted: Selection, as_of: int) -> NDArray
         return np.ones(len(moments))
     dated = moments != UNDATED
     age = (as_of - np.where(dated, moments, as_of)) / DAY
-    return np.asarray(0.5 ** np.where(dated, age / half_life, 1.0))
+    undated = max(half_life, float(age.max()))
+    return np.asarray(0.5 ** np.minimum(np.where(dated, age, undated) / half_life, MOST_HALVINGS))
 
 
 def _choose(found: Candidates, scores: NDArray[np.float64], wanted: Selection, limit: int, vectors: Callable[[Rows], Vectors]) -> Rows:
     """Pick lines one by one, in order of score, or of marginal relevance."""
-    relevance = scores / max(float(scores.max()), 1e-9)
+    relevance = scores / (float(scores.max()) or 1.0)
     means = vectors(found["article"]) if wanted.diversity else None
     likeness = np.zeros(len(found))
     left = np.ones(len(found), dtype=np.bool_)
@@ -193,7 +207,7 @@ SAME_STORY_WORDS = 0.3
 
 def relation(features: NDArray[np.float16]) -> Relation:
     """How a candidate stands to the article being read; undated articles are background."""
-    older, apart = float(features[column("older")]), float(np.expm1(features[column("days_apart")]))
+    older, apart = float(features[column("older")]), float(np.expm1(float(features[column("days_apart")])))
     close = features[column("maxsim")] >= SAME_STORY_MAXSIM and features[column("words")] >= SAME_STORY_WORDS
     if older and apart <= SAME_STORY_DAYS and close:
         return "same_story"

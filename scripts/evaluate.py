@@ -64,7 +64,8 @@ def main(arguments: argparse.Namespace) -> None:
             "beyond_accuracy": facts.as_dict(),
         }
         if arguments.report:
-            articles = tuple(_article(recommender, article_id, runs[best], qrels, values[article_id]) for article_id in qrels)
+            wanted = {id_: Selection(as_of=card.published) if arguments.as_of else Selection() for id_, card in cards.items()}
+            articles = tuple(_article(recommender, id_, runs[best], qrels, values[id_], wanted[id_]) for id_ in qrels)
             report = Report(arguments.index.name, protocol, estimates, TFIDF, best, sections, years, {best: facts}, articles)
             write_report(arguments.report, report)
     if arguments.json:
@@ -93,7 +94,7 @@ def _protocol(recommender: Recommender, pool: str, as_of: bool) -> tuple[dict[st
     candidates = {"all": "all articles of the index", "lists": "all articles that are in some hand-made list"}[pool]
     protocol: dict[str, str | int] = {
         "queries": queries,
-        "candidates": f"{candidates} but the query" + (", published before it" if as_of else ""),
+        "candidates": f"{candidates} but the query" + (", published by then; ours: of the stored candidates" if as_of else ""),
         "qrels": "the hand-made lists, every link relevance 1",
         "weights": "fitted on older lists" if split is not None else "shipped, nothing fitted",
         "baseline": f"{TFIDF}; p by a paired randomisation test, Holm-corrected",
@@ -147,13 +148,18 @@ def _facts(recommender: Recommender) -> CollectionFacts:
 
 
 def _article(
-    recommender: Recommender, article_id: str, run: Mapping[str, Sequence[str]], qrels: Mapping[str, Sequence[str]], ndcg: float
+    recommender: Recommender,
+    article_id: str,
+    run: Mapping[str, Sequence[str]],
+    qrels: Mapping[str, Sequence[str]],
+    ndcg: float,
+    wanted: Selection,
 ) -> QueryArticle:
     """One article of the report."""
     catalogue = recommender.catalogue
     row = catalogue.row(article_id)
     card = catalogue.card(row)
-    by_id = {item.id: item for item in recommender.related_to_row(row, SHOWN)}
+    by_id = {item.id: item for item in recommender.related_to_row(row, DEPTH, wanted)}
     ours = []
     for target in run[article_id][:SHOWN]:
         item, other = by_id.get(target), catalogue.card(catalogue.row(target))

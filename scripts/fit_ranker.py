@@ -20,6 +20,9 @@ EXAMPLES = """\
   fit_ranker.py --index var/index             fit, show, and write var/index/ranker.json if it wins
   fit_ranker.py --index var/index --dry-run   fit and show
 """
+SURE = 0.05
+"""Chance of so great a gain if there were none, above which fitted weights are not written: few lists fit noise."""
+
 METRICS = ("nDCG@5", "nDCG@10", "R@10", "RR", "hit@3")
 
 
@@ -31,7 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
     means = {name: {metric: round(sum(of[metric].values()) / len(of[metric]), 4) for metric in METRICS} for name, of in scores.items()}
     intervals = {name: [round(end, 4) for end in interval(list(of["nDCG@5"].values()))] for name, of in scores.items()}
     p = paired_p(list(scores["fitted"]["nDCG@5"].values()), list(scores["shipped"]["nDCG@5"].values()))
-    wins = means["fitted"]["nDCG@5"] > means["shipped"]["nDCG@5"]
+    wins = means["fitted"]["nDCG@5"] > means["shipped"]["nDCG@5"] and p < SURE
     held_back = {"n_lists": len(found.held_back), "means": means, "nDCG@5_intervals": intervals, "p": round(p, 4)}
     ranker = replace(found.ranker, provenance={**found.ranker.provenance, "held_back": held_back})
     path = arguments.index / RANKER
@@ -56,7 +59,8 @@ def main(arguments: argparse.Namespace) -> None:
     elif wins:
         print("nothing written (--dry-run)")
     else:
-        print("nothing written: on the lists held back the shipped weights are as good")
+        stays = f"; {path} stays in force, remove it to go back to the shipped weights" if path.exists() else ""
+        print(f"nothing written: on the lists held back it is not sure that the fitted weights are better (p < {SURE} is asked){stays}")
 
 
 def _held_back_scores(recommender: Recommender, found: Fit, ranker: Ranker) -> dict[str, dict[str, float]]:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from recommender.chunking import MAX_TEXT
 
@@ -17,7 +17,7 @@ class Draft(BaseModel):
 
     title: Annotated[str, Field(max_length=1_000)] = ""
     text: Text = ""
-    published: datetime | None = None
+    published: AwareDatetime | None = None
     section: Annotated[str, Field(max_length=512)] | None = None
     lang: Annotated[str, Field(max_length=35)] | None = None
 

@@ -184,9 +184,15 @@ def test_long_texts_are_compared_by_sample(kept: float, expected: bool) -> None:
     assert is_duplicate(a, b, 0) is expected
 
 
-def test_a_short_part_of_a_very_long_text_is_found() -> None:
+def test_a_short_part_of_a_very_long_text_is_found_in_the_same_days_and_is_a_section_of_it_otherwise() -> None:
     text = long_text(3, 8_000)
-    assert duplicate(Article(id="a", title="A", text=text), Article(id="b", title="A", text=text[: len(text) // 20]), 14)
+    whole, part = Article(id="a", title="A", text=text), Article(id="b", title="A", text=text[: len(text) // 20])
+    most = Article(id="c", title="A", text=text[: int(0.7 * len(text))])
+    assert duplicate(whole, part, 1)
+    for days in (14, None):
+        assert not duplicate(whole, part, days)
+        assert not duplicate(part, whole, days)
+        assert duplicate(whole, most, days)
 
 
 def test_fingerprints_are_the_same_in_every_process() -> None:

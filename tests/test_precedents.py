@@ -46,8 +46,14 @@ def read(archive: Lists, folder: Path, canonical: dict[int, int]) -> Precedents:
 
 
 def older_lists(archive: Lists, moment: int, canonical: dict[int, int]) -> dict[int, set[int]]:
+    """Of every older list, those of its links that can have been made by then."""
+
+    def was_there(row: int) -> bool:
+        day = archive[row][0]
+        return day is None or seconds(day) < moment
+
     return {
-        row: {canonical.get(target, target) for target in targets if target != row}
+        row: {of for target in targets if target != row and was_there(of := canonical.get(target, target))}
         for row, (day, targets) in enumerate(archive)
         if day is not None and seconds(day) < moment and set(targets) - {row}
     }

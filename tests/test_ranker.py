@@ -90,3 +90,10 @@ def test_lists_are_split_by_date_where_dates_tell_them_apart() -> None:
     assert Split.of([*days[:7], None, None, None]) == Split(None), "too few have a date"
     held = [Split(None).holds_back(f"article-{number}", None) for number in range(1000)]
     assert 0.35 < sum(held) / 1000 < 0.45
+
+
+def test_an_archive_without_lists_cannot_be_fitted(tmp_path: Path) -> None:
+    lines = [{**record, "read_more": []} for record in records(12)]
+    build_index([str(write_jsonl(tmp_path / "a.jsonl", lines))], tmp_path / "index", HashEmbedder())
+    with Recommender.open(tmp_path / "index", HashEmbedder()) as opened, pytest.raises(InputError, match="0 hand-made lists to fit on"):
+        fit(opened)

@@ -104,3 +104,18 @@ def test_only_what_is_among_is_chosen() -> None:
     assert picked.places.tolist() == [1]
     nothing = select(found, 0, SHIPPED, Selection(), 5, lambda rows: DIRECTIONS[rows], ~among & among)
     assert (nothing.places.tolist(), nothing.reason) == ([], "filtered_out")
+
+
+def test_the_latest_of_an_old_archive_keep_their_order_and_undated_ones_come_last() -> None:
+    found = candidates([0.9, 0.8, 0.7, 0.95], [3000.0, 2000.0, 2500.0, None])
+    for wanted in (Selection(mode="latest"), Selection(mode="latest", diversity=0.01)):
+        assert chosen(found, wanted).places.tolist()[0] == 1
+        assert chosen(found, wanted).places.tolist()[-1] in (0, 3)
+    assert chosen(found, Selection(mode="latest")).places.tolist() == [1, 2, 3, 0]
+    ancient = candidates([0.9, 0.8], [200_000.0, 100_000.0])
+    assert chosen(ancient, Selection(mode="latest")).places.tolist() in ([0, 1], [1, 0])
+
+
+def test_the_least_score_is_asked_before_age() -> None:
+    found = candidates([1.5, 0.1], [3000.0, 3000.0])
+    assert chosen(found, Selection(mode="latest", min_score=0.5)).places.tolist() == [0]

@@ -117,7 +117,7 @@ def test_a_draft_as_json(client: TestClient, recommender: Recommender) -> None:
     body = answer.json()
     RelatedAnswer.model_validate(body)
     assert body["article_id"] is None
-    assert [item["id"] for item in body["items"]] == ["garden-2", *recommender.related("garden-2", 2).ids]
+    assert [item["id"] for item in body["items"]] == list(recommender.related("garden-2", 3).ids)
 
 
 def test_a_draft_as_a_pasted_page(client: TestClient) -> None:
@@ -612,3 +612,9 @@ def test_filters_by_section_language_and_what_is_on_the_page(tmp_path: Path) -> 
         assert_problem(client.get("/v1/articles/harbour-0/related?section="), 422, "invalid_request")
         assert_problem(client.get("/v1/articles/harbour-0/related?" + "exclude=a&" * 101), 422, "invalid_request")
         assert_problem(client.get("/v1/articles/harbour-0/related?mode=latest&mode=mixed"), 422, "invalid_request")
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00", "9999-12-31T23:59:59", "2020-01-01T00:00:00"])
+def test_a_draft_says_of_which_zone_its_date_is(client: TestClient, moment: str) -> None:
+    assert_problem(client.post("/v1/related", json={"text": "Ship pier.", "published": moment}), 422, "invalid_request")
+    assert client.post("/v1/related", json={"text": "Ship pier.", "published": f"{moment}Z"}).status_code == 200
