@@ -37,8 +37,8 @@ COMMON = 10
 NEAR = 2
 """Days within which an article is updated or sent again; later, the same words are more likely next week's form."""
 
-PART = 0.5
-"""Of the longer text; what is shorter, and not of the same days, is a section of it rather than a copy."""
+PART, WHOLE = 0.5, 0.9
+"""Of the longer text; what is shorter, and not of the same days or without a date, is a section of it rather than a copy."""
 
 LONG = 60
 """Shared shingles, some four sentences, that no template gives by chance."""
@@ -103,7 +103,7 @@ def is_duplicate(a: Fingerprint, b: Fingerprint, days: float | None = None) -> b
     if contained < 0.4:
         return False
     shorter, longer = sorted((_length(a), _length(b)))
-    if (days is None or days > NEAR) and shorter < PART * longer:
+    if (days is None and shorter < WHOLE * longer) or (days is not None and days > NEAR and shorter < PART * longer):
         return False
     shared = in_common * (HIGHEST / reach)
     figures, of_figures = _overlap(a.figures, b.figures, min(_reach(a.figures), _reach(b.figures)))

@@ -188,11 +188,13 @@ def test_a_short_part_of_a_very_long_text_is_found_in_the_same_days_and_is_a_sec
     text = long_text(3, 8_000)
     whole, part = Article(id="a", title="A", text=text), Article(id="b", title="A", text=text[: len(text) // 20])
     most = Article(id="c", title="A", text=text[: int(0.7 * len(text))])
+    nearly = Article(id="d", title="A", text=text[: int(0.96 * len(text))])
     assert duplicate(whole, part, 1)
     for days in (14, None):
         assert not duplicate(whole, part, days)
         assert not duplicate(part, whole, days)
-        assert duplicate(whole, most, days)
+        assert duplicate(whole, most, days) is (days is not None)
+        assert duplicate(whole, nearly, days)
 
 
 def test_fingerprints_are_the_same_in_every_process() -> None:
