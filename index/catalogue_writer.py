@@ -7,11 +7,12 @@ from pathlib import Path
 
 from index.links import Link, resolve
 from recommender.candidate import Candidates
-from recommender.catalogue import CHUNK, SCHEMA
+from recommender.catalogue import CHUNK
 from recommender.chunking import Tokenizer, embedding_text
 from recommender.duplicates import Canonical
 from recommender.facts import Facts, Layout, read_facts, read_layout
 from recommender.precedents import Precedents, read_precedents
+from recommender.schema import SCHEMA
 from recommender.types import Article, Chunk, rfc3339
 from recommender.urls import url_key
 

@@ -15,10 +15,9 @@ from typing import Literal
 from index.unfinished import UNFINISHED
 from index.verify import verify_index
 from recommender import Recommender
-from recommender.embedding import BUNDLED_MODEL, BUNDLED_SHA256, Embedder
+from recommender.embedding import BUNDLED_MODEL, BUNDLED_SHA256, Embedder, check_model
 from recommender.errors import IndexNotFound, IndexUnusable, ModelError
 from recommender.manifest import open_release
-from recommender.recommender import check_model
 
 State = Literal["ok", "warn", "fail"]
 Kind = Literal["packages", "model", "index", "disk", "machine", "speed"]

@@ -32,51 +32,6 @@ CHUNK = """
 SELECT start, substr(text, start + 1, stop - start) FROM chunk JOIN article ON article.row = chunk.article WHERE chunk.row = ?
 """
 
-SCHEMA = """
-CREATE TABLE article (
-    row INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    title TEXT NOT NULL,
-    text TEXT NOT NULL,
-    url TEXT,
-    url_key TEXT,                -- see recommender/urls.py
-    published TEXT,              -- RFC 3339, UTC
-    section TEXT,
-    lang TEXT,
-    first_chunk INTEGER NOT NULL,
-    n_chunks INTEGER NOT NULL,
-    canonical INTEGER            -- row of the article that stands for it in lists, where it is a near-duplicate
-);
-CREATE INDEX article_url ON article (url_key) WHERE url_key IS NOT NULL;
-CREATE INDEX article_canonical ON article (canonical) WHERE canonical IS NOT NULL;
-CREATE TABLE chunk (
-    row INTEGER PRIMARY KEY,
-    article INTEGER NOT NULL,
-    start INTEGER NOT NULL,      -- characters of article.text
-    stop INTEGER NOT NULL
-);
-CREATE TABLE named (             -- the editors' lists as the sources give them: ids, URLs, titles
-    article INTEGER NOT NULL,
-    position INTEGER NOT NULL,
-    name TEXT NOT NULL,
-    PRIMARY KEY (article, position)
-) WITHOUT ROWID;
-CREATE TABLE read_more (         -- those of them that are articles of the archive
-    article INTEGER NOT NULL,
-    position INTEGER NOT NULL,
-    target INTEGER NOT NULL,
-    PRIMARY KEY (article, position)
-) WITHOUT ROWID;
-CREATE TABLE related (           -- our lists, best by the shipped weights first
-    article INTEGER PRIMARY KEY,
-    candidates BLOB NOT NULL     -- rows of CANDIDATE
-);
-CREATE TABLE word (              -- numbers that the lexical index calls words by
-    number INTEGER PRIMARY KEY,
-    word TEXT NOT NULL UNIQUE
-);
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Card:

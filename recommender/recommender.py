@@ -16,10 +16,18 @@ from recommender import retrieval, selection
 from recommender.candidate import N_TERMS, UNDATED, Candidates
 from recommender.catalogue import Card, Catalogue
 from recommender.chunking import MAX_TEXT
-from recommender.embedding import BUNDLED_MODEL, Embedder, SentenceTransformerEmbedder, bundled_embedder, embed_articles, similarity
-from recommender.errors import IndexDamaged, InvalidArticle, ModelError, OutOfRange
+from recommender.embedding import (
+    BUNDLED_MODEL,
+    Embedder,
+    SentenceTransformerEmbedder,
+    bundled_embedder,
+    check_model,
+    embed_articles,
+    similarity,
+)
+from recommender.errors import IndexDamaged, InvalidArticle, OutOfRange
 from recommender.lexical import FOLDER, LexicalIndex, Terms, count_terms, words, words_of_key
-from recommender.manifest import CANARIES, CATALOGUE, HUBNESS, MEANS, VECTORS, ModelCard, Release, holding, open_release
+from recommender.manifest import CATALOGUE, HUBNESS, MEANS, VECTORS, Release, holding, open_release
 from recommender.passages import best_pairs, read_sentences
 from recommender.ranker import Ranker
 from recommender.retrieval import Archive, Query
@@ -28,10 +36,6 @@ from recommender.types import Article, Duplicate, PassagePair, Related, RelatedL
 from recommender.vector_index import FlatIndex, Rows
 
 log = logging.getLogger(__name__)
-
-CANARY_COSINE = 0.99
-"""A canary's vector and the recorded one are at least so close; processors differ in the sixth decimal."""
-
 
 EVERYTHING = Selection()
 """No filter, no diversity, no least score; age does not count."""
@@ -283,22 +287,3 @@ def _seconds(moment: datetime | None) -> int:
     if moment.tzinfo is None:
         raise InvalidArticle("bad_date", f"published is {moment}, without a time zone - give one, such as UTC")
     return int(moment.timestamp())
-
-
-def check_model(embedder: Embedder, card: ModelCard, folder: Path) -> None:
-    """Refuse a model other than the one a release was built with: it would answer, and wrongly.
-
-    Raises:
-        ModelError: The weights differ, or the canary texts get other vectors.
-    """
-    if embedder.sha256 != card.sha256:
-        raise ModelError(
-            f"{folder} was built with {card.name} ({card.sha256}), the model at hand is {embedder.name} ({embedder.sha256})"
-            " - give the index's model, or build again with this one"
-        )
-    cosines = np.einsum("ij,ij->i", embedder.embed(CANARIES), np.array(card.canaries, dtype=np.float32))
-    if not cosines.min() >= CANARY_COSINE:
-        raise ModelError(
-            f"{embedder.name} gives other vectors than when {folder} was built (canary cosine {cosines.min():.3f})"
-            " - was its tokenizer or its library changed? Build again with the model at hand"
-        )
