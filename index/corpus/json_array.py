@@ -7,7 +7,7 @@ from typing import Any
 
 import ijson
 
-from index.corpus.opened import opened
+from index.corpus.opened import MAX_RECORD, opened
 from index.corpus.record import Record, Reject
 from recommender.errors import InvalidArticle
 
@@ -35,30 +35,69 @@ def read(path: Path) -> Iterator[Record | Reject]:
     except InvalidArticle as error:
         yield Reject(str(path), number + 1, None, error.code, str(error), cut=True)
     except (ijson.JSONError, UnicodeDecodeError, RecursionError) as error:
-        reason = f"{' '.join(str(error).split())[:100]} - the rest of the file was not read; export it again as JSON in UTF-8"
-        yield Reject(str(path), number + 1, None, "bad_json", reason, cut=True)
+        yield Reject(str(path), number + 1, None, "bad_json", _reason(error), cut=True)
 
 
 def _elements(path: Path) -> Iterator[Any]:
-    prefix = _array_of(path)
+    prefix, before = _array_of(path)
     with opened(path) as file:
-        yield from ijson.items(_without_bom(file), prefix, use_float=True)
+        bounded = _Bounded(file, before)
+        for element in ijson.items(bounded, prefix, use_float=True):  # without use_float, a number of 5000 digits ends the process
+            yield element
+            bounded.left = MAX_RECORD
 
 
-def _array_of(path: Path) -> str:
-    """Where the articles are, as ijson names it: the file, or an array in it of a telling name; or nothing: then it is one article."""
+def _array_of(path: Path) -> tuple[str, int]:
+    """Where the articles are, and about how many bytes stand before them.
+
+    The place is as ijson names it: the file, or an array in it of a telling name; or nothing: then the file is one article.
+    """
     with opened(path) as file:
-        for prefix, event, _ in ijson.parse(_without_bom(file), use_float=True):
+        bounded = _Bounded(file)
+        for prefix, event, _ in ijson.parse(bounded, use_float=True):
+            bounded.left = MAX_RECORD
             if event == "start_array" and prefix == "":
-                return "item"
+                return "item", 0
             if event == "start_map" and prefix.endswith(".item") and prefix.split(".")[-2] in HOLD_ARTICLES:
-                return str(prefix)
+                return str(prefix), bounded.n_read
             if event == "string" and prefix in STORIES:
-                return ""
-    return ""
+                break
+    return "", 0
 
 
-def _without_bom(file: BufferedReader) -> BufferedReader:
-    if file.peek(3)[:3] == b"\xef\xbb\xbf":
-        file.read(3)
-    return file
+def _reason(error: Exception) -> str:
+    """What the parser found, without the piece of the file that it shows."""
+    said = error.args[0] if error.args else error
+    found = (said.decode(errors="replace") if isinstance(said, bytes) else str(said)).partition("\n")[0][:100]
+    if "trailing garbage" in found:
+        return f"{found}: more follows the first JSON value, and was not read - is it one article a line? then --format jsonl"
+    cure = "export it again as JSON in UTF-8, without NaN and numbers over 64 bits"
+    return f"{found} - the rest of the file was not read; {cure}"
+
+
+class _Bounded:
+    """What the parser reads: the bytes of a file without its byte order mark, and an end to one element that has too many.
+
+    Attributes:
+        left: Bytes that may still be read for the element at hand, give or take one read.
+        n_read: Bytes read.
+    """
+
+    def __init__(self, file: BufferedReader, before: int = 0) -> None:
+        self._file = file
+        self.left = MAX_RECORD + before
+        self.n_read = 0
+        if file.peek(3)[:3] == b"\xef\xbb\xbf":
+            file.read(3)
+
+    def read(self, size: int) -> bytes:
+        if self.left < 0:
+            reason = (
+                f"an element has more than {MAX_RECORD >> 20} MiB, the rest of the file was not read"
+                f" - an array of articles is expected, by itself or in an object as {', '.join(sorted(HOLD_ARTICLES)[:2])}, ..."
+            )
+            raise InvalidArticle("too_large", reason)
+        read = self._file.read1(size)  # not read: it would lose what stands before damage
+        self.left -= len(read)
+        self.n_read += len(read)
+        return read

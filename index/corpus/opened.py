@@ -8,7 +8,7 @@ from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import IO, Any, cast
 
-from recommender.errors import InvalidArticle
+from recommender.errors import InputError, InvalidArticle
 
 MAX_RECORD = 64 << 20
 """Bytes of one record; a longer one is no article, and is not read into memory."""
@@ -20,16 +20,19 @@ BUFFER = 1 << 16
 
 @contextmanager
 def opened(path: Path) -> Iterator[BufferedReader]:
-    """The bytes of a file, those of a `.gz` or `.zst` file decompressed as they are read."""
+    """The bytes of a file, those of a `.gz` or `.zst` file decompressed as they are read.
+
+    Damage raises InvalidArticle (`bad_compression`) once all that stood before it is read, or InputError if that was nothing.
+    """
     ending = path.suffix.lower()
     if ending == ".zst":
         import zstandard
 
         with path.open("rb") as file:
-            yield BufferedReader(cast("RawIOBase", _Whole(_Zstd(file), EOFError, zstandard.ZstdError)), BUFFER)
+            yield BufferedReader(cast("RawIOBase", _Whole(path, _Zstd(file), EOFError, zstandard.ZstdError)), BUFFER)
     elif ending == ".gz":
         with gzip.open(path, "rb") as unzipped:
-            yield BufferedReader(cast("RawIOBase", _Whole(unzipped, EOFError, gzip.BadGzipFile, zlib.error)), BUFFER)
+            yield BufferedReader(cast("RawIOBase", _Whole(path, unzipped, EOFError, gzip.BadGzipFile, zlib.error)), BUFFER)
     else:
         with path.open("rb", buffering=BUFFER) as file:
             yield cast("BufferedReader", file)
@@ -38,21 +41,40 @@ def opened(path: Path) -> Iterator[BufferedReader]:
 class _Whole(RawIOBase):
     """A decompressed stream whose damage is told as an `InvalidArticle`, after all that stood before it."""
 
-    def __init__(self, stream: "gzip.GzipFile | _Zstd", *faults: type[Exception]) -> None:
+    def __init__(self, path: Path, stream: "gzip.GzipFile | _Zstd", *faults: type[Exception]) -> None:
+        self._path = path
         self._stream = stream
         self._faults = faults
+        self._fault: Exception | None = None
+        self._any = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        try:
-            read = self._stream.read(len(buffer))
-        except self._faults as error:
-            reason = f"the compressed file is damaged or cut off here ({error}) - the rest was not read; export it again"
-            raise InvalidArticle("bad_compression", reason) from error
-        buffer[: len(read)] = read
-        return len(read)
+        """Fill the buffer, so that a look at the beginning sees more than a short first frame."""
+        filled = 0
+        while filled < len(buffer) and self._fault is None:
+            try:
+                read = self._stream.read1(len(buffer) - filled)
+            except self._faults as error:
+                self._fault = error
+                break
+            if not read:
+                break
+            buffer[filled : filled + len(read)] = read
+            filled += len(read)
+        self._any = self._any or filled > 0
+        if not filled and self._fault is not None:
+            raise self._told(self._fault) from self._fault
+        return filled
+
+    def _told(self, fault: Exception) -> InputError:
+        if not self._any:
+            ending = self._path.suffix
+            return InputError(f"{self._path} cannot be decompressed as {ending} ({fault}) - export it again, or correct its ending")
+        reason = f"the compressed file is damaged or cut off here ({fault}) - the rest was not read; export it again"
+        return InvalidArticle("bad_compression", reason)
 
 
 class _Zstd:
@@ -64,15 +86,16 @@ class _Zstd:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._frame: Any = None
-        self._compressed = self._ready = b""
+        self._compressed = b""
+        self._ready = memoryview(b"")  # cut without copying: a bomb is cut a thousand times
 
-    def read(self, size: int) -> bytes:
+    def read1(self, size: int) -> memoryview:
         while not self._ready:
             self._compressed = self._compressed or self._file.read(self.STEP)
             if not self._compressed:
                 if self._frame is not None:
                     raise EOFError("it ends within a frame")
-                return b""
+                return self._ready
             self._step()
         read, self._ready = self._ready[:size], self._ready[size:]
         return read
@@ -81,7 +104,7 @@ class _Zstd:
         import zstandard
 
         self._frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
-        self._ready = self._frame.decompress(self._compressed)
+        self._ready = memoryview(self._frame.decompress(self._compressed))
         self._compressed = self._frame.unused_data if self._frame.eof else b""
         if self._frame.eof:
             self._frame = None
