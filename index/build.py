@@ -221,6 +221,7 @@ def _manifest(staged: Path, embedder: Embedder, canaries: Vectors, ranker: Ranke
         n_articles=report.n_articles,
         n_chunks=report.n_chunks,
         n_candidates=N_CANDIDATES,
+        live_sequence=0,
         ranker=asdict(ranker),
         files=dict(file_entries(staged)),
     )

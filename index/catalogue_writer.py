@@ -32,12 +32,11 @@ class CatalogueWriter:
         """Append an article and its chunks; ids must be new."""
         row = self.n_articles
         self._connection.execute(
-            "INSERT INTO article VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            "INSERT INTO article VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",
             (
                 row,
                 article.id,
                 article.title,
-                article.text,
                 article.url,
                 article.url and url_key(article.url),
                 rfc3339(article.published),
@@ -45,6 +44,7 @@ class CatalogueWriter:
                 article.lang,
                 self.n_chunks,
                 len(chunks),
+                article.text,
             ),
         )
         self._connection.executemany(

@@ -1,9 +1,12 @@
 """A candidate: one article that another's list may show, with all that ranking and explaining it needs."""
 
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from recommender.errors import InvalidArticle
 
 FEATURES = {
     "maxsim": "closeness in meaning: MaxSim of the chunk embeddings, mean of both ways",
@@ -30,6 +33,8 @@ FEATURES = {
 }
 """Name of every feature, in the order in which candidates hold them, and what it says."""
 
+COLUMNS = {name: place for place, name in enumerate(FEATURES)}
+
 N_TERMS = 3
 
 CANDIDATE = np.dtype(
@@ -47,6 +52,20 @@ CANDIDATE = np.dtype(
 
 UNDATED = np.iinfo(np.int64).min
 
+
+def seconds(moment: datetime | None) -> int:
+    """Seconds since 1970; UNDATED if unknown.
+
+    Raises:
+        InvalidArticle: The moment has no time zone.
+    """
+    if moment is None:
+        return UNDATED
+    if moment.tzinfo is None:
+        raise InvalidArticle("bad_date", f"published is {moment}, without a time zone - give one, such as UTC")
+    return int(moment.timestamp())
+
+
 Candidates = NDArray[np.void]
 """Array of `CANDIDATE`."""
 
@@ -56,4 +75,4 @@ Features = NDArray[np.floating[Any]]
 
 def column(name: str) -> int:
     """Where a feature stands among all."""
-    return list(FEATURES).index(name)
+    return COLUMNS[name]

@@ -5,9 +5,6 @@ row is its vector's row in the vector index. The file is opened immutable: no lo
 """
 
 import json
-import sqlite3
-import threading
-import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +16,7 @@ import numpy as np
 
 from recommender.candidate import CANDIDATE, Candidates
 from recommender.cleaning import clean_line
+from recommender.connections import Connections
 from recommender.errors import ArticleNotFound, IndexDamaged
 from recommender.facts import Facts, Layout, read_facts, read_layout
 from recommender.precedents import Precedents, read_precedents
@@ -28,6 +26,10 @@ from recommender.urls import url_key
 WORDS_KEPT = 1 << 16
 
 CARD = "row, id, title, url, published, section"
+LINE = f"""
+SELECT {CARD}, substr(text, ? + 1, ? - ?), EXISTS (SELECT 1 FROM article AS other WHERE other.canonical = article.row)
+FROM article WHERE row = ?
+"""
 CHUNK = """
 SELECT start, substr(text, start + 1, stop - start) FROM chunk JOIN article ON article.row = chunk.article WHERE chunk.row = ?
 """
@@ -50,42 +52,17 @@ class Card:
         return self.published is not None and self.published > datetime.now(UTC)
 
 
-class _Reader:
-    """A connection that closes when the thread that reads over it ends; by itself it would wait for the garbage collector."""
-
-    def __init__(self, uri: str) -> None:
-        # check_same_thread: closing is done by other threads. None but its own reads over a connection.
-        self.connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
-
-    def __del__(self) -> None:
-        self.connection.close()
-
-
 class Catalogue:
     """Read-only access; safe to share between threads, each of which reads over a connection of its own."""
 
     def __init__(self, path: Path) -> None:
-        self._uri = immutable_uri(path)
-        self._here = threading.local()
-        self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
-        self._closed = False
+        self._connections = Connections(immutable_uri(path))
         self._words: dict[int, str] = {}
+        self._numbers: dict[str, int] = {}
 
     def close(self) -> None:
         """Close the connections of all threads; none may be reading."""
-        self._closed = True
-        for reader in list(self._readers):
-            reader.connection.close()
-
-    @property
-    def _connection(self) -> sqlite3.Connection:
-        if not hasattr(self._here, "reader"):
-            if self._closed:
-                raise sqlite3.ProgrammingError("the catalogue is closed")
-            self._here.reader = _Reader(self._uri)
-            self._readers.add(self._here.reader)
-        reader: _Reader = self._here.reader
-        return reader.connection
+        self._connections.close()
 
     def row(self, article_id: str) -> int:
         """Row of an article.
@@ -103,16 +80,10 @@ class Catalogue:
         found = self._one("SELECT row FROM article WHERE id = ?", clean_line(article_id))
         return None if found is None else int(found[0])
 
-    def row_of_url(self, url: str) -> int:
-        """Row of the article published under a URL, however it is spelled; of several the first by id.
-
-        Raises:
-            ArticleNotFound: No article has this URL.
-        """
+    def find_row_of_url(self, url: str) -> int | None:
+        """Row of the article published under a URL, however it is spelled, or None; of several the first by id."""
         found = self._one("SELECT row FROM article WHERE url_key = ? ORDER BY row LIMIT 1", url_key(clean_line(url)))
-        if found is None:
-            raise ArticleNotFound(f"no article with url {url[:100]!r} in this index - check the spelling, or ask by id")
-        return int(found[0])
+        return None if found is None else int(found[0])
 
     def article(self, row: int) -> Article:
         """The whole article, its hand-made list included."""
@@ -174,7 +145,7 @@ class Catalogue:
         asked = {"sections": sections, "langs": langs, "exclude": exclude, "rows": rows}
         values = {name: json.dumps([clean_line(of) if isinstance(of, str) else of for of in wanted]) for name, wanted in asked.items()}
         among = "SELECT value FROM json_each"
-        found = self._connection.execute(
+        found = self._connections.here.execute(
             f"SELECT row FROM article WHERE row IN ({among}(:rows)) AND id NOT IN ({among}(:exclude))"
             f" AND row NOT IN (SELECT canonical FROM article WHERE canonical IS NOT NULL AND id IN ({among}(:exclude)))"
             f" AND (:sections = '[]' OR section IN ({among}(:sections)))"
@@ -183,10 +154,17 @@ class Catalogue:
         )
         return {row for (row,) in found}
 
-    def passage(self, row: int, start: int, stop: int) -> str:
-        """Some characters of an article's text."""
-        found = self._one("SELECT substr(text, ? + 1, ? - ?) FROM article WHERE row = ?", start, stop, start, row)
-        return str((found or _missing("article", row))[0])
+    def stored_list(self, row: int) -> tuple[Card, str, Candidates]:
+        """Card, text and candidates of an article, in one read."""
+        found = self._one(f"SELECT {CARD}, text, candidates FROM article JOIN related ON article = row WHERE row = ?", row)
+        *card, text, candidates = found or _missing("related", row)
+        return _card(card), text, np.frombuffer(candidates, dtype=CANDIDATE)
+
+    def line(self, row: int, start: int, stop: int) -> tuple[Card, str, list[Card]]:
+        """What a list shows of an article: its card, some characters of its text, and the near-duplicates that it stands for."""
+        found = self._one(LINE, start, stop, start, row)
+        *card, passage, stands_for_others = found or _missing("article", row)
+        return _card(card), passage, self.duplicates(row) if stands_for_others else []
 
     def chunk(self, chunk_row: int) -> tuple[int, str]:
         """Where a chunk begins in its article's text, and what it says."""
@@ -199,9 +177,19 @@ class Catalogue:
         return [_card(found) for found in self._all(f"SELECT {CARD} FROM article WHERE canonical = ? ORDER BY row", row)]
 
     def numbers(self, words: Iterable[str]) -> dict[str, int]:
-        """The numbers of words, of those that some article of the archive holds."""
-        found = ((word, self._one("SELECT number FROM word WHERE word = ?", word)) for word in set(words))
-        return {word: int(number[0]) for word, number in found if number is not None}
+        """The numbers of words, of those that some article of the archive holds. They are kept: most texts use the same ones."""
+        kept, found = self._numbers, {}
+        for word in set(words):
+            number = kept.get(word)
+            if number is None:
+                row = self._one("SELECT number FROM word WHERE word = ?", word)
+                if row is None:
+                    continue
+                number = int(row[0])
+                if len(kept) < WORDS_KEPT:
+                    kept[word] = number
+            found[word] = number
+        return found
 
     def word(self, number: int) -> str:
         """The word of a number. They are kept: explanations ask for the same ones again and again."""
@@ -219,15 +207,15 @@ class Catalogue:
 
     def layout(self) -> Layout:
         """Where the articles lie: read once per release, when the vectors are first needed."""
-        return read_layout(self._connection)
+        return read_layout(self._connections.here)
 
     def facts(self) -> Facts:
         """What ranking knows of all articles: read once per release, with the layout."""
-        return read_facts(self._connection)
+        return read_facts(self._connections.here)
 
     def precedents(self, facts: Facts) -> Precedents:
         """What the editors linked, for ranking: read once per release, with the facts."""
-        return read_precedents(self._connection, facts)
+        return read_precedents(self._connections.here, facts)
 
     def counts(self) -> tuple[int, int, int]:
         """Rows of the tables article, chunk and related."""
@@ -238,7 +226,7 @@ class Catalogue:
         return next(iter(self._all(sql, *values)), None)
 
     def _all(self, sql: str, *values: object) -> list[Any]:
-        return self._connection.execute(sql, values).fetchall()
+        return self._connections.here.execute(sql, values).fetchall()
 
 
 def immutable_uri(path: Path) -> str:
@@ -251,7 +239,7 @@ def parse_time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
-def _card(found: tuple[int, str, str, str | None, str | None, str | None]) -> Card:
+def _card(found: Sequence[Any]) -> Card:
     row, id_, title, url, published, section = found
     return Card(row, id_, title, url, parse_time(published), section)
 

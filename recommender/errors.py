@@ -6,6 +6,7 @@
     │   ├── OutOfRange          a number outside its range; a ValueError too
     │   └── TooManyRejects      so many that nothing is published
     ├── ArticleNotFound         no article of this id or URL in the index
+    │   └── ArticleWithdrawn    there was one, and it was taken back
     ├── ModelError              no model, or not the one the index was built with
     ├── StorageError            disk full, folder not writable
     ├── IndexBusy               another build holds the index
@@ -50,6 +51,10 @@ class TooManyRejects(InputError):
 
 class ArticleNotFound(ReadmoreError):
     code = "article_not_found"
+
+
+class ArticleWithdrawn(ArticleNotFound):
+    code = "article_withdrawn"
 
 
 class ModelError(ReadmoreError):

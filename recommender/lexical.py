@@ -136,6 +136,10 @@ class LexicalIndex:
         arrays = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in folder.glob("*.npy")}
         return cls(arrays, n_articles)
 
+    def sharing_vocabulary(self, arrays: Mapping[str, NDArray[Any]]) -> "LexicalIndex":
+        """The terms of other articles, by the vocabulary of these; without postings, so not for `search`."""
+        return LexicalIndex({"keys": self.keys, "idf": self._idf, **arrays}, self.n_articles)
+
     def weigh(self, counted: TermCounts) -> Terms:
         """Weigh the terms of a text, and keep the best."""
         terms, known = _find(self.keys, counted.keys)

@@ -81,6 +81,7 @@ class Manifest:
     Attributes:
         created: RFC 3339 time of the build.
         ranker: The weights in force at the build, as `Ranker.to_json` has them; they rank if `ranker.json` is damaged later.
+        live_sequence: The last change of `live.db` that the release holds; see `recommender.live`.
         files: Every file of the release but the manifest itself, by name.
     """
 
@@ -91,6 +92,7 @@ class Manifest:
     n_articles: int
     n_chunks: int
     n_candidates: int
+    live_sequence: int
     ranker: dict[str, Any]
     files: dict[str, FileEntry]
 

@@ -56,6 +56,10 @@ class Comparison:
         """The comparison with some of the others only."""
         return Comparison(self.there[places], self.back[places], self.closest[places], self.query_chunk[places], self.target_chunk[places])
 
+    def and_(self, other: "Comparison") -> "Comparison":
+        """The comparison with the others of both."""
+        return Comparison(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in self.__slots__))
+
 
 def nearest(
     queries: Sequence[Vectors], index: VectorIndex, layout: Layout, limit: int, own_rows: Sequence[int | None]

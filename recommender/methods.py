@@ -46,7 +46,7 @@ def rank_all(
         Method -> rows, closest first, `depth` at most. Equal ones newest first, then by id.
     """
     archive = recommender.archive
-    query = recommender.stored_query(row)
+    query = recommender.texts.stored_query(row)
     rows = pool[pool != row]
     compared = maxsim.compare(query.vectors, rows, archive.index, archive.layout)
     near = _neighbours(query, rows, (compared.there + compared.back) / 2, recommender)

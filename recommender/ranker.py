@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ DECIMALS = 4
 Scores = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ranker:
     """A linear ranker with a calibration.
 
@@ -45,14 +46,16 @@ class Ranker:
 
     def scores(self, features: Features) -> Scores:
         """Score of each candidate: float64 (n,), higher is closer, not calibrated."""
-        total = np.zeros(len(features))
-        for name, weight in self.weights.items():
-            total += weight * features[:, column(name)].astype(np.float64)
-        return np.round(total, DECIMALS)
+        columns, weights = self._columns
+        return np.round(features[:, columns].astype(np.float64) @ weights, DECIMALS)
 
     def confidence(self, scores: Scores) -> Scores:
         """The chance that an editor would link each: float64 (n,), in [0, 1], rising with the score."""
         return np.asarray(1 / (1 + np.exp(-np.clip(self.slope * scores + self.offset, -50, 50))))
+
+    @cached_property
+    def _columns(self) -> tuple[list[int], Scores]:
+        return [column(name) for name in self.weights], np.array(list(self.weights.values()), dtype=np.float64)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1) + "\n"

@@ -12,36 +12,33 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender import retrieval, selection
-from recommender.candidate import N_TERMS, UNDATED, Candidates
+from recommender import selection
+from recommender.candidate import Candidates, seconds
 from recommender.catalogue import Card, Catalogue
-from recommender.chunking import MAX_TEXT
+from recommender.cleaning import clean_line
 from recommender.embedding import (
-    BUNDLED_MODEL,
     Embedder,
-    SentenceTransformerEmbedder,
-    bundled_embedder,
-    check_model,
     embed_articles,
     similarity,
 )
-from recommender.errors import IndexDamaged, InvalidArticle, OutOfRange
-from recommender.lexical import FOLDER, LexicalIndex, Terms, count_terms, words, words_of_key
-from recommender.manifest import CATALOGUE, HUBNESS, MEANS, VECTORS, Release, holding, open_release
-from recommender.passages import best_pairs, read_sentences
+from recommender.errors import ArticleNotFound, ArticleWithdrawn, IndexDamaged, OutOfRange
+from recommender.lexical import words_of_key
+from recommender.live import LIVE, LiveArticles, View, laid_over
+from recommender.manifest import CATALOGUE, MEANS, Release, holding, open_release
 from recommender.ranker import Ranker
-from recommender.retrieval import Archive, Query
+from recommender.retrieval import Archive
 from recommender.selection import Selection
+from recommender.texts import Texts
 from recommender.types import Article, Duplicate, PassagePair, Related, RelatedList, Vectors
-from recommender.vector_index import FlatIndex, Rows
+from recommender.urls import url_key
+from recommender.vector_index import Rows
 
 log = logging.getLogger(__name__)
 
+TAKEN_BACK = "take it out of the page; to bring it back, put it again"
+
 EVERYTHING = Selection()
 """No filter, no diversity, no least score; age does not count."""
-
-STRANGE = 1 << 31
-"""Numbers from here on are of words that are not in the archive."""
 
 
 class Recommender:
@@ -56,18 +53,19 @@ class Recommender:
 
     def __init__(self, release: Release, embedder: Embedder | None = None) -> None:
         self.release = release
-        self._given_embedder = embedder
         self._held = ExitStack()
         try:
             self._held.enter_context(holding(release.folder))
         except OSError as error:
             raise IndexDamaged(f"{release.folder} was removed while it was opened - open the index again") from error
+        index_dir = release.folder.parents[1]
         self.catalogue = Catalogue(release.folder / CATALOGUE)
+        self.live = LiveArticles(index_dir, release, self.catalogue)
+        self.texts = Texts(release, self.catalogue, self.live, embedder)
         manifest = release.manifest
         if self.catalogue.counts() != (manifest.n_articles, manifest.n_chunks, manifest.n_articles):
             self.close()
             raise IndexDamaged(f"{release.folder}: the catalogue's counts are not the manifest's - build the index again")
-        index_dir = release.folder.parents[1]
         self.degraded = release.degraded
         try:
             self.ranker = Ranker.of_index(index_dir)
@@ -92,6 +90,7 @@ class Recommender:
 
     def close(self) -> None:
         """Let the release go: a build may remove it from now on."""
+        self.live.close()
         self.catalogue.close()
         self._held.close()
 
@@ -101,27 +100,73 @@ class Recommender:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    def row(self, article_id: str) -> int:
+        """Row of an article, of the release or put since.
+
+        Raises:
+            ArticleNotFound: No article has this id; `ArticleWithdrawn` if one had.
+        """
+        with self.live.reading() as view:
+            return self._row(article_id, view)
+
+    def row_of_url(self, url: str) -> int:
+        """Row of the article published under a URL, however it is spelled; of several the first by id.
+
+        Raises:
+            ArticleNotFound: No article has this URL; `ArticleWithdrawn` if one had.
+        """
+        with self.live.reading() as view:
+            row = view.urls.get(url_key(clean_line(url))) if view else None
+            if row is None:
+                row = self.catalogue.find_row_of_url(url)
+                if row is None:
+                    raise ArticleNotFound(f"no article with url {url[:100]!r} in index {self.release.name} - check it, or ask by id")
+                row = view.replaced.get(row, row) if view else row
+            if row is None:
+                raise ArticleWithdrawn(f"the article of {url[:100]!r} was withdrawn - {TAKEN_BACK}")
+            return row
+
     def related(self, article_id: str, limit: int = 5, selection: Selection = EVERYTHING) -> RelatedList:
-        """The related list of an article of the index.
+        """The related list of an article of the index, or put since it was built.
 
         Args:
             limit: Length of the list, 1 to the number of candidates that the build stored (`manifest.n_candidates`).
             selection: Filters, time, diversity, and the least score of a line.
 
         Raises:
-            ArticleNotFound: No article has this id.
+            ArticleNotFound: No article has this id; `ArticleWithdrawn` if one had.
             OutOfRange: `limit` is out of range.
         """
-        return self.related_to_row(self.catalogue.row(article_id), limit, selection)
+        with self.live.reading() as view:
+            return self._related(self._row(article_id, view), limit, selection, view)
 
     def related_to_row(self, row: int, limit: int = 5, selection: Selection = EVERYTHING) -> RelatedList:
         """`related`, for an article whose row is known."""
+        with self.live.reading() as view:
+            return self._related(row, limit, selection, view)
+
+    def _row(self, article_id: str, view: View) -> int:
+        row = view.rows.get(clean_line(article_id)) if view else None
+        if row is None:
+            row = self.catalogue.find_row(article_id)
+            if (row is None or row in view.replaced) and clean_line(article_id) in view.withdrawn:
+                raise ArticleWithdrawn(f"article {article_id[:100]!r} was withdrawn - {TAKEN_BACK}")
+            if row is None:
+                raise ArticleNotFound(f"no article {article_id[:100]!r} in index {self.release.name} - check it, or build the index again")
+        return row
+
+    def _related(self, row: int, limit: int, wanted: Selection, view: View) -> RelatedList:
         self._check_limit(limit)
-        card = self.catalogue.card(row)
-        found = self.catalogue.candidates(row)
-        chosen = self._select(found, _seconds(card.published), selection, limit)
-        passages = [self.catalogue.passage(row, *map(int, candidate["query_passage"])) for candidate in found[chosen.places]]
-        return self._list(card.id, found, chosen, passages, selection)
+        if row < LIVE:
+            card, text, found = self.catalogue.stored_list(row)
+        else:
+            card = view.articles[row].card
+            text, found = self.live.stored_list(row)
+        if view:
+            found = laid_over(found, self.live.places(row), view, self.catalogue)
+        chosen = self._select(found, seconds(card.published), wanted, limit, view)
+        spans = found["query_passage"][chosen.places].tolist()
+        return self._list(card.id, found, chosen, [text[start:stop] for start, stop in spans], wanted, view)
 
     def related_to(self, article: Article, limit: int = 5, selection: Selection = EVERYTHING) -> RelatedList:
         """The related list of a text that is not in the index: a draft, a page of another site.
@@ -135,41 +180,36 @@ class Recommender:
         """
         self._check_limit(limit)
         chunks, vectors = embed_articles([article], self.embedder)[0]
-        query = self._query(article, vectors)
-        archive = self.archive
-        near = retrieval.neighbours([query], archive.index, archive.layout, archive.lexical)[0]
-        found, compared = retrieval.candidates(query, near, archive)
-        chosen = self._select(found, query.published, selection, limit)
-        found["terms"][chosen.places] = archive.lexical.shared_terms(query.terms, found["article"][chosen.places].astype(np.int64), N_TERMS)
-        passages: list[str] = []
-        for place in chosen.places:
-            chunk = chunks[compared.query_chunk[place]]
-            start, text = self.catalogue.chunk(int(compared.target_chunk[place]))
-            own = read_sentences(chunk.text, chunk.start, self.catalogue.numbers, archive.lexical.idf_of)
-            theirs = read_sentences(text, start, self.catalogue.numbers, archive.lexical.idf_of)
-            mine, its = best_pairs(own, [theirs])[0]
-            passages.append(article.text[slice(*own.spans[mine])])
-            found["target_passage"][place] = theirs.spans[its]
-        return self._list(article.id or None, found, chosen, passages, selection)
+        with self.live.reading() as view:
+            stored = self.catalogue.find_row(article.id) if article.id else None
+            own_row = view.rows.get(clean_line(article.id)) if article.id and view else None
+            terms = self.texts.terms(article)
+            query = self.texts.query(article, vectors, stored, terms)
+            found, compared = self.texts.candidates(query, self.texts.neighbours(query, view), view, own_row)
+            chosen = self._select(found, query.published, selection, limit, view)
+            shown = found[chosen.places]
+            self.texts.explain(article, chunks, terms, shown, compared.of(chosen.places), view)
+            found[chosen.places] = shown
+            passages = [article.text[start:stop] for start, stop in shown["query_passage"].tolist()]
+            return self._list(article.id or None, found, chosen, passages, selection, view)
 
     def similarity(self, a: str, b: str) -> float:
         """Semantic similarity of two texts, with the index's model; see `recommender.similarity`."""
         return similarity(a, b, self.embedder)
 
-    @cached_property
+    @property
     def embedder(self) -> Embedder:
         """The index's model, loaded and checked on first use.
 
         Raises:
             ModelError: It is not installed, or is not the one the index was built with.
         """
-        card = self.release.manifest.model
-        embedder = self._given_embedder
-        if embedder is None:
-            # Answering never goes to the network: a model that is not on this machine is an error.
-            embedder = bundled_embedder() if card.name == BUNDLED_MODEL else SentenceTransformerEmbedder(card.name, download=False)
-        check_model(embedder, card, self.release.folder)
-        return embedder
+        return self.texts.embedder
+
+    @property
+    def archive(self) -> Archive:
+        """All that candidates of the release are found in, loaded on first use; lists by id do without."""
+        return self.texts.archive
 
     @cached_property
     def version(self) -> str:
@@ -184,60 +224,29 @@ class Recommender:
     @property
     def loaded_embedder(self) -> Embedder | None:
         """The model, if a text has had it loaded; for another release, that need not load it again."""
-        loaded: Embedder | None = self.__dict__.get("embedder")
+        loaded: Embedder | None = self.texts.__dict__.get("embedder")
         return loaded
-
-    @cached_property
-    def archive(self) -> Archive:
-        """All that candidates are found in, loaded on first use; lists by id do without."""
-        folder, manifest = self.release.folder, self.release.manifest
-        index = FlatIndex.open(folder / VECTORS)
-        if (len(index), index.dim) != (manifest.n_chunks, manifest.model.dim):
-            raise IndexDamaged(f"{folder / VECTORS} holds {len(index)} vectors, the manifest says {manifest.n_chunks}")
-        hubness = np.load(folder / HUBNESS, mmap_mode="r", allow_pickle=False)
-        lexical = LexicalIndex.open(folder / FOLDER, manifest.n_articles)
-        facts = self.catalogue.facts()
-        return Archive(index, self.catalogue.layout(), lexical, facts, self.catalogue.precedents(facts), self._means, hubness)
 
     @cached_property
     def _means(self) -> NDArray[np.float16]:
         means: NDArray[np.float16] = np.load(self.release.folder / MEANS, mmap_mode="r", allow_pickle=False)
         return means
 
-    def stored_query(self, row: int) -> Query:
-        """An article of the index, as a query for its candidates."""
-        chunk_rows = np.arange(*self.archive.layout.offsets[[row, row + 1]])
-        return self._query(self.catalogue.article(row), self.archive.index.vectors(chunk_rows))
-
-    def _query(self, article: Article, vectors: Vectors) -> Query:
-        """A text as the archive's articles are seen: its words by the archive's numbers, where the archive has them."""
-        facts = self.archive.facts
-        return Query(
-            vectors=vectors,
-            terms=self._terms(article),
-            published=_seconds(article.published),
-            section=facts.sections.get(article.section or "", -1),
-            length=float(len(article.title) + len(article.text)),
-            row=self.catalogue.find_row(article.id) if article.id else None,
-        )
-
-    def _terms(self, article: Article) -> Terms:
-        title, text = words(article.title), words(article.text[:MAX_TEXT])
-        known = self.catalogue.numbers([*title, *text])
-        # Words that the archive does not have get numbers of their own, above all others: they count, and match nothing.
-        unknown = (word for word in [*title, *text] if word not in known)
-        numbers = {**known, **{word: STRANGE + place for place, word in enumerate(dict.fromkeys(unknown))}}
-        return self.archive.lexical.weigh(count_terms([numbers[word] for word in title], [numbers[word] for word in text]))
-
-    def _select(self, found: Candidates, published: int, wanted: Selection, limit: int) -> selection.Selected:
+    def _select(self, found: Candidates, published: int, wanted: Selection, limit: int, view: View) -> selection.Selected:
         among = None
         if wanted.sections or wanted.langs or wanted.exclude:
             rows = self.catalogue.rows_among(found["article"].tolist(), wanted.sections, wanted.langs, wanted.exclude)
+            if view:
+                rows |= view.rows_among(wanted.sections, wanted.langs, wanted.exclude)
             among = np.isin(found["article"], list(rows))
         return selection.select(found, published, self.ranker, wanted, limit, self._mean_vectors, among)
 
     def _mean_vectors(self, rows: Rows) -> Vectors:
-        return self._means[rows].astype(np.float32)
+        stored = rows < LIVE
+        vectors = self._means[np.where(stored, rows, 0)].astype(np.float32)
+        for place in np.flatnonzero(~stored):
+            vectors[place] = self.live.mean(int(rows[place]), vectors.shape[1])
+        return vectors
 
     def _check_limit(self, limit: int) -> None:
         most = self.release.manifest.n_candidates
@@ -245,20 +254,30 @@ class Recommender:
             raise OutOfRange(f"limit is {limit}, it must be 1 to {most}")
 
     def _list(
-        self, article_id: str | None, found: Candidates, chosen: selection.Selected, query_passages: list[str], wanted: Selection
+        self,
+        article_id: str | None,
+        found: Candidates,
+        chosen: selection.Selected,
+        query_passages: list[str],
+        wanted: Selection,
+        view: View,
     ) -> RelatedList:
         """The chosen candidates with all that a page needs of them."""
-        lines = zip(found[chosen.places], chosen.scores, query_passages, strict=True)
+        lines = zip(found[chosen.places], chosen.scores.tolist(), query_passages, strict=True)
         items = tuple(
-            self._line(rank, candidate, float(score), passage, wanted) for rank, (candidate, score, passage) in enumerate(lines, start=1)
+            self._line(rank, candidate, score, passage, wanted, view) for rank, (candidate, score, passage) in enumerate(lines, 1)
         )
         model = self.release.manifest.model.label
         return RelatedList(article_id, self.release.name, model, items, chosen.reason)
 
-    def _line(self, rank: int, candidate: np.void, score: float, query_passage: str, wanted: Selection) -> Related:
-        row = int(candidate["article"])
-        card = self.catalogue.card(row)
-        target_passage = self.catalogue.passage(row, *map(int, candidate["target_passage"]))
+    def _line(self, rank: int, candidate: np.void, score: float, query_passage: str, wanted: Selection, view: View) -> Related:
+        row, span = int(candidate["article"]), candidate["target_passage"].tolist()
+        if row < LIVE:
+            card, passage, copies = self.catalogue.line(row, *span)
+        else:
+            card, passage, copies = view.articles[row].card, self.live.passage(row, *span), []
+        if view:
+            copies = view.copies_of(row, copies)
         return Related(
             id=card.id,
             rank=rank,
@@ -268,9 +287,9 @@ class Recommender:
             published=card.published,
             section=card.section,
             relation=selection.relation(candidate["features"]),
-            passages=PassagePair(query_passage, target_passage or card.title),
-            terms=tuple(self._term(int(key) - 1) for key in candidate["terms"] if key),
-            also=tuple(_duplicate(other) for other in self.catalogue.duplicates(row) if selection.may_show(other.published, wanted)),
+            passages=PassagePair(query_passage, passage or card.title),
+            terms=tuple([self._term(key - 1) for key in candidate["terms"].tolist() if key]),
+            also=tuple(_duplicate(other) for other in copies if selection.may_show(other.published, wanted)),
         )
 
     def _term(self, key: int) -> str:
@@ -279,11 +298,3 @@ class Recommender:
 
 def _duplicate(card: Card) -> Duplicate:
     return Duplicate(card.id, card.title, card.url, card.published)
-
-
-def _seconds(moment: datetime | None) -> int:
-    if moment is None:
-        return UNDATED
-    if moment.tzinfo is None:
-        raise InvalidArticle("bad_date", f"published is {moment}, without a time zone - give one, such as UTC")
-    return int(moment.timestamp())

@@ -3,7 +3,7 @@
 The build does this for every article and stores the outcome; a draft gets it on the spot, by the same code.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,6 +74,11 @@ class Neighbours:
     in_words: Rows
     words: NDArray[np.float64]
 
+    def without(self, rows: Collection[int]) -> "Neighbours":
+        """Less some articles."""
+        in_meaning, in_words = (~np.isin(near, list(rows)) for near in (self.in_meaning, self.in_words))
+        return Neighbours(self.in_meaning[in_meaning], self.maxsim[in_meaning], self.in_words[in_words], self.words[in_words])
+
     @property
     def both(self) -> tuple[Rows, NDArray[np.float64]]:
         """Rows and closeness of all; what is near in both ways is named twice."""
@@ -103,12 +108,14 @@ class Archive:
     hubness: Matrix
 
 
-def neighbours(queries: Sequence[Query], index: VectorIndex, layout: Layout, lexical: LexicalIndex) -> list[Neighbours]:
-    """The `N_CANDIDATES` nearest of each query, in meaning and in words."""
-    in_meaning = maxsim.nearest([query.vectors for query in queries], index, layout, N_CANDIDATES, [query.row for query in queries])
+def neighbours(
+    queries: Sequence[Query], index: VectorIndex, layout: Layout, lexical: LexicalIndex, limit: int = N_CANDIDATES
+) -> list[Neighbours]:
+    """The `limit` nearest of each query, in meaning and in words."""
+    in_meaning = maxsim.nearest([query.vectors for query in queries], index, layout, limit, [query.row for query in queries])
     found = []
     for query, (rows, scores) in zip(queries, in_meaning, strict=True):
-        in_words, cosines = lexical.search(query.terms, N_CANDIDATES, query.row)
+        in_words, cosines = lexical.search(query.terms, limit, query.row)
         found.append(Neighbours(rows, scores, in_words, np.sqrt(cosines, dtype=np.float64)))
     return found
 
@@ -123,6 +130,11 @@ def candidates(query: Query, near: Neighbours, archive: Archive) -> tuple[Candid
     rows = np.unique(archive.facts.canonical[np.concatenate([near.in_meaning, near.in_words, named])])
     if query.row is not None:
         rows = rows[rows != archive.facts.canonical[query.row]]
+    return best(*described(query, rows, near, archive))
+
+
+def described(query: Query, rows: Rows, near: Neighbours, archive: Archive) -> tuple[Candidates, maxsim.Comparison]:
+    """Some articles as candidates of a query, without passages and terms; what is the query itself is left out."""
     compared = maxsim.compare(query.vectors, rows, archive.index, archive.layout)
     found = np.zeros(len(rows), dtype=CANDIDATE)
     found["article"], found["tie"] = rows, archive.layout.tie_order[rows]
@@ -132,9 +144,13 @@ def candidates(query: Query, near: Neighbours, archive: Archive) -> tuple[Candid
     if query.row is None:  # a draft, or a page that the archive holds under an id that nobody named
         itself |= (found["features"][:, column("maxsim")] >= OWN_TEXT) & (found["features"][:, column("title_overlap")] >= OWN_TITLE)
     others = np.flatnonzero(~itself)
-    found, compared = found[others], compared.of(others)
-    best = np.lexsort((found["tie"], -SHIPPED.scores(found["features"])))[:N_CANDIDATES]
-    return found[best], compared.of(best)
+    return found[others], compared.of(others)
+
+
+def best(found: Candidates, compared: maxsim.Comparison) -> tuple[Candidates, maxsim.Comparison]:
+    """The best `N_CANDIDATES` by the shipped weights, best first."""
+    order = np.lexsort((found["tie"], -SHIPPED.scores(found["features"])))[:N_CANDIDATES]
+    return found[order], compared.of(order)
 
 
 def features(query: Query, rows: Rows, near: Neighbours, compared: maxsim.Comparison, archive: Archive) -> Matrix:

@@ -5,7 +5,6 @@ CREATE TABLE article (
     row INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
     title TEXT NOT NULL,
-    text TEXT NOT NULL,
     url TEXT,
     url_key TEXT,                -- see recommender/urls.py
     published TEXT,              -- RFC 3339, UTC
@@ -13,7 +12,8 @@ CREATE TABLE article (
     lang TEXT,
     first_chunk INTEGER NOT NULL,
     n_chunks INTEGER NOT NULL,
-    canonical INTEGER            -- row of the article that stands for it in lists, where it is a near-duplicate
+    canonical INTEGER,           -- row of the article that stands for it in lists, where it is a near-duplicate
+    text TEXT NOT NULL           -- last: what stands behind a long text is slow to read
 );
 CREATE INDEX article_url ON article (url_key) WHERE url_key IS NOT NULL;
 CREATE INDEX article_canonical ON article (canonical) WHERE canonical IS NOT NULL;

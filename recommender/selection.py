@@ -70,6 +70,16 @@ class Selection:
         """Whether the list depends on when it is asked for."""
         return self.half_life_days is not None or self.max_age_days is not None or self.mode == "latest"
 
+    @property
+    def half_life(self) -> float | None:
+        """Days that halve a score; None: age does not count."""
+        return self.half_life_days or (LATEST_HALF_LIFE_DAYS if self.mode == "latest" else None)
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether a line depends on those above it."""
+        return bool(self.diversity) or self.max_per_section is not None
+
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
             raise OutOfRange(f"mode is {self.mode!r:.50}, it must be one of {', '.join(get_args(Mode))}")
@@ -121,18 +131,20 @@ def select(
     """
     now = datetime.now(UTC)
     as_of = int(min(wanted.as_of or now, now).timestamp())
-    places = np.flatnonzero(_allowed(found, published, wanted, as_of) & (True if among is None else among))
+    allowed = _allowed(found, published, wanted, as_of)
+    places = np.flatnonzero(allowed if among is None else allowed & among)
     if not len(places):
         return _none("no_candidates" if not len(found) else "filtered_out")
     confidence = np.round(ranker.confidence(ranker.scores(found["features"][places])), DECIMALS)
-    confident = confidence >= wanted.min_score
-    if not confident.any():
-        return _none("below_threshold")
-    places = places[confident]
-    scores = confidence[confident] * _decay(found["published"][places], wanted, as_of)
+    if wanted.min_score:
+        confident = confidence >= wanted.min_score
+        places, confidence = places[confident], confidence[confident]
+        if not len(places):
+            return _none("below_threshold")
+    scores = confidence * _decay(found["published"][places], wanted.half_life, as_of) if wanted.half_life is not None else confidence
     order = np.lexsort((found["tie"][places], -scores))
     places, scores = places[order], scores[order]
-    chosen = _choose(found[places], scores, wanted, limit, vectors)
+    chosen = _choose(found[places], scores, wanted, limit, vectors) if wanted.holds_back else slice(limit)
     return Selected(places[chosen], np.round(scores[chosen], DECIMALS))
 
 
@@ -152,8 +164,8 @@ def _none(reason: str) -> Selected:
 def _allowed(found: Candidates, published: int, wanted: Selection, as_of: int) -> NDArray[np.bool_]:
     """Which candidates may be shown at all; what is not yet published never."""
     moments = found["published"]
+    allowed = moments <= as_of  # undated ones too: UNDATED is the least there is
     dated = moments != UNDATED
-    allowed = ~dated | (moments <= as_of)
     if wanted.mode == "background":
         allowed &= dated & (moments < published) if published != UNDATED else True
     if wanted.max_age_days is not None:
@@ -165,11 +177,8 @@ def _allowed(found: Candidates, published: int, wanted: Selection, as_of: int) -
     return np.asarray(allowed)
 
 
-def _decay(moments: NDArray[np.int64], wanted: Selection, as_of: int) -> NDArray[np.float64]:
+def _decay(moments: NDArray[np.int64], half_life: float, as_of: int) -> NDArray[np.float64]:
     """What age leaves of a score: float64 (n,), in (0, 1]."""
-    half_life = wanted.half_life_days or (LATEST_HALF_LIFE_DAYS if wanted.mode == "latest" else None)
-    if half_life is None:
-        return np.ones(len(moments))
     dated = moments != UNDATED
     age = (as_of - np.where(dated, moments, as_of)) / DAY
     undated = max(half_life, float(age.max()))

@@ -83,7 +83,7 @@ async def related_by_url(
     """The same, for pages that know only their URL; `id` in place of `url` takes any id."""
     if (url is None) == (id is None):
         raise RequestValidationError([{"type": "parameter", "loc": ("query", "url"), "msg": "give either url or id"}])
-    row = _row(recommender, str(id)) if url is None else _shown(recommender, recommender.catalogue.row_of_url(url), url)
+    row = _row(recommender, str(id)) if url is None else _shown(recommender, recommender.row_of_url(url), url)
     return _stored_list(request, recommender, row, limit, wanted)
 
 
@@ -166,7 +166,7 @@ async def readyz(request: Request, recommender: Index) -> Health:
 
 
 def _row(recommender: Recommender, article_id: str) -> int:
-    return _shown(recommender, recommender.catalogue.find_row(article_id), article_id)
+    return _shown(recommender, recommender.row(article_id), article_id)
 
 
 def _shown(recommender: Recommender, row: int | None, asked: str) -> int:

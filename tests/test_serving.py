@@ -140,7 +140,7 @@ def test_the_model_is_not_loaded_again_for_the_next_release(index: Path) -> None
 
     embedder = Counted()
     serving = Serving(index)
-    serving._recommender.__dict__["embedder"] = embedder
+    serving._recommender.texts.__dict__["embedder"] = embedder
     build_index([str(write_jsonl(index.parent / "b.jsonl", records(9)))], index, HashEmbedder())
     serving.reload()
     with serving.held() as new:

@@ -1,0 +1,343 @@
+"""What was put and withdrawn since a release was built, laid over it: `live.db`, beside CURRENT.
+
+A release never changes; an editor does not wait for the next one. `index.live` writes an article here, with its vectors, terms, own list
+and its places in older articles' lists, in one transaction; whoever answers lays that over what the release says:
+
+    own list of a live article      `own`, computed when it was put
+    list of any other article       its stored candidates, those of `place` among them, less what was withdrawn
+
+Rows from `LIVE` on are of live articles. Every change has a number, `sequence`; a release's manifest says up to which one the build folded
+in, and only what came later counts. So what is in a release counts once, and going back to an older release loses nothing.
+A withdrawal counts for all releases, older and newer, until the article is put again.
+"""
+
+import json
+import logging
+import sqlite3
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from recommender.candidate import CANDIDATE, Candidates, seconds
+from recommender.catalogue import Card, Catalogue, parse_time
+from recommender.cleaning import clean_line
+from recommender.connections import Connections
+from recommender.manifest import Release
+from recommender.types import Article
+from recommender.urls import url_key
+
+LIVE_DB = "live.db"
+
+LIVE = 1 << 30
+"""Rows of live articles begin here."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS state (sequence INTEGER NOT NULL);
+INSERT INTO state SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM state);
+CREATE TABLE IF NOT EXISTS article (
+    number INTEGER PRIMARY KEY,  -- row - LIVE; an id keeps its number
+    id TEXT NOT NULL UNIQUE,
+    sequence INTEGER NOT NULL,   -- of the last change
+    withdrawn INTEGER NOT NULL,
+    title TEXT, url TEXT, published TEXT, section TEXT, lang TEXT,
+    names TEXT,                  -- JSON: the hand-made list, as it was given
+    model TEXT,                  -- sha256 of the one that made the vectors
+    chunks BLOB,                 -- int32 (n, 2): first and last character of each
+    vectors BLOB,                -- float32 (n, dim)
+    text TEXT
+);
+CREATE INDEX IF NOT EXISTS article_sequence ON article (sequence);
+CREATE TABLE IF NOT EXISTS own ( -- what a live article is to one release
+    release TEXT NOT NULL,
+    article INTEGER NOT NULL,
+    canonical INTEGER,           -- row of the article that stands for it in lists, where it is a near-duplicate
+    hubness BLOB NOT NULL,       -- float32 (2,)
+    terms BLOB NOT NULL,         -- see recommender/live_archive.py
+    candidates BLOB NOT NULL,    -- rows of CANDIDATE
+    PRIMARY KEY (release, article)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS place (  -- a live article as a candidate of another
+    release TEXT NOT NULL,
+    query INTEGER NOT NULL,      -- row
+    target INTEGER NOT NULL,     -- number
+    candidate BLOB NOT NULL,
+    PRIMARY KEY (release, query, target)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS place_target ON place (target);
+"""
+
+CHANGES = """
+SELECT number, id, sequence, withdrawn, title, url, published, section, lang, own.article IS NOT NULL, canonical
+FROM article LEFT JOIN own ON own.article = number AND own.release = ?
+WHERE sequence > ? ORDER BY sequence
+"""
+ARTICLE = "id, title, text, url, published, section, lang, names"
+SEQUENCE = "SELECT sequence FROM state"
+LINE = "SELECT substr(text, ? + 1, ? - ?) FROM article WHERE number = ?"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCard:
+    """A live article as lists need it.
+
+    Attributes:
+        sequence: Of its last change.
+        prepared: Whether its lists are computed for this release; shortly after a swap they may not be yet.
+        canonical: Row of the article that stands for it in lists; None if it stands for itself.
+    """
+
+    card: Card
+    sequence: int
+    lang: str | None
+    prepared: bool
+    canonical: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The live articles at one moment.
+
+    Attributes:
+        sequence: The last change that it knows.
+        articles: Row -> live article.
+        rows: Id -> row of the live article.
+        urls: Key of its URL -> row.
+        withdrawn: Ids.
+        replaced: Row of the release -> row of the live article with its id; None: it was withdrawn.
+        copies: Row of any article -> rows of the live near-duplicates that it stands for.
+    """
+
+    sequence: int = 0
+    articles: Mapping[int, LiveCard] = field(default_factory=dict)
+    rows: Mapping[str, int] = field(default_factory=dict)
+    urls: Mapping[str, int] = field(default_factory=dict)
+    withdrawn: frozenset[str] = frozenset()
+    replaced: Mapping[int, int | None] = field(default_factory=dict)
+    copies: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.articles or self.replaced)
+
+    @property
+    def unprepared(self) -> list[int]:
+        """Rows of live articles whose lists are not computed for this release yet."""
+        return [row for row, live in self.articles.items() if not live.prepared]
+
+    def copies_of(self, row: int, stored: Sequence[Card]) -> list[Card]:
+        """The near-duplicates that an article stands for: those that the release knows, and live ones."""
+        now = [card if card.row not in self.replaced else self._card(self.replaced[card.row]) for card in stored]
+        return [card for card in now if card is not None] + [self.articles[copy].card for copy in self.copies.get(row, ())]
+
+    def _card(self, row: int | None) -> Card | None:
+        return None if row is None else self.articles[row].card
+
+    def rows_among(self, sections: Collection[str], langs: Collection[str], exclude: Collection[str]) -> set[int]:
+        """Rows of live articles of some sections and languages, where any are named, and of none of some ids."""
+        names = {clean_line(name) for name in sections}
+        regions = [clean_line(lang).lower() for lang in langs]
+        out = {clean_line(article_id) for article_id in exclude}
+        return {
+            row
+            for row, live in self.articles.items()
+            if (not names or live.card.section in names)
+            and (not regions or any(f"{live.lang or ''}-".lower().startswith(f"{region}-") for region in regions))
+            and live.card.id not in out
+            and not any(self.articles[copy].card.id in out for copy in self.copies.get(row, ()))
+        }
+
+
+class LiveArticles:
+    """`live.db` as one release sees it; read-only, safe to share between threads.
+
+    Attributes:
+        fault: Why it could not be read, the last time that it could not; None if that never was.
+    """
+
+    def __init__(self, index_dir: Path, release: Release, catalogue: Catalogue) -> None:
+        self._path = index_dir / LIVE_DB
+        self._release = release
+        self._catalogue = catalogue
+        self._lock = threading.Lock()
+        self._view = View()
+        self.fault: str | None = None
+        self._uri = f"file:{quote(str(self._path.resolve()))}?mode=ro"
+        self._connections = Connections(self._uri)
+        self._file: int | None = None
+
+    def close(self) -> None:
+        self._connections.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[View]:
+        """The live articles of now; what is read inside the context is of the same moment."""
+        found = self._begin()
+        if found is None:
+            yield View()
+            return
+        connection, view = found
+        try:
+            yield view
+        finally:
+            connection.execute("COMMIT")
+
+    def stored_list(self, row: int) -> tuple[str, Candidates]:
+        """Text and candidates of a live article; none, if they are not computed yet."""
+        sql = "SELECT text, candidates FROM article LEFT JOIN own ON own.article = number AND own.release = ? WHERE number = ?"
+        text, candidates = self._one(sql, self._release.name, row - LIVE)
+        return text, np.frombuffer(candidates or b"", dtype=CANDIDATE)
+
+    def places(self, row: int) -> Candidates:
+        """The live articles that are candidates of an article."""
+        sql = "SELECT candidate FROM place WHERE release = ? AND query = ?"
+        found = self._connections.here.execute(sql, (self._release.name, row)).fetchall()
+        return np.frombuffer(b"".join(blob for (blob,) in found), dtype=CANDIDATE)
+
+    def passage(self, row: int, start: int, stop: int) -> str:
+        """Some characters of a live article's text."""
+        return str(self._one(LINE, start, stop, start, row - LIVE)[0])
+
+    def mean(self, row: int, dim: int) -> Any:
+        """Mean chunk vector of a live article: float32 (dim,), unit norm."""
+        vectors = np.frombuffer(self._one("SELECT vectors FROM article WHERE number = ?", row - LIVE)[0], dtype=np.float32)
+        mean = vectors.reshape(-1, dim).mean(axis=0)
+        return mean / np.linalg.norm(mean)
+
+    def article(self, row: int) -> Article:
+        """The whole of a live article; its hand-made list holds names as they were given."""
+        found = self._one(f"SELECT {ARTICLE} FROM article WHERE number = ?", row - LIVE)
+        return read_article(found)
+
+    def compared(self, row: int) -> tuple[bytes, bytes, bytes, bytes]:
+        """What is compared of a live article, as it is stored: chunks, vectors, hubness, terms."""
+        sql = "SELECT chunks, vectors, hubness, terms FROM article JOIN own ON own.article = number AND own.release = ? WHERE number = ?"
+        found: tuple[bytes, bytes, bytes, bytes] = self._one(sql, self._release.name, row - LIVE)
+        return found
+
+    def _one(self, sql: str, *values: object) -> Any:
+        return self._connections.here.execute(sql, values).fetchone()
+
+    def _begin(self) -> tuple[sqlite3.Connection, View] | None:
+        """Begin to read, of one moment; None if there is nothing to read."""
+        try:
+            file = self._path.stat().st_ino
+        except OSError:
+            return None
+        if file != self._file:  # the first time, or another file was put in its place
+            with self._lock:
+                self._connections, self._view, self._file = Connections(self._uri), View(), file
+        connection = self._connections.here
+        try:
+            connection.execute("BEGIN")
+            return connection, self._current(connection)
+        except sqlite3.DatabaseError as error:  # lists of the release are better than none
+            self._report(error)
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            return None
+
+    def _current(self, connection: sqlite3.Connection) -> View:
+        view = self._view
+        (sequence,) = connection.execute(SEQUENCE).fetchone()
+        if sequence == view.sequence:
+            return view
+        with self._lock:
+            while self._view.sequence > sequence:  # another thread knows more by now: look again
+                connection.execute("COMMIT")
+                connection.execute("BEGIN")
+                (sequence,) = connection.execute(SEQUENCE).fetchone()
+            self._view = self._newer(self._view, sequence, connection)
+            return self._view
+
+    def _report(self, error: sqlite3.DatabaseError) -> None:
+        fault = f"{self._path} cannot be read ({error}); lists are those of the release - move it away, and put what it held again"
+        if self.fault != fault:
+            log.error("%s", fault)
+        self.fault = fault
+
+    def _newer(self, view: View, sequence: int, connection: sqlite3.Connection) -> View:
+        """The view with what has changed since."""
+        articles, rows, urls, replaced = dict(view.articles), dict(view.rows), dict(view.urls), dict(view.replaced)
+        withdrawn = set(view.withdrawn)
+        folded = self._release.manifest.live_sequence
+        since = view.sequence if not view.unprepared else 0
+        for number, id_, changed, is_withdrawn, title, url, published, section, lang, prepared, canonical in connection.execute(
+            CHANGES, (self._release.name, since)
+        ):
+            row = LIVE + number
+            before = articles.pop(row, None)
+            if before is not None:
+                urls.pop(url_key(before.card.url or ""), None)
+            rows.pop(id_, None)
+            withdrawn.discard(id_)
+            stored = self._catalogue.find_row(id_)
+            if is_withdrawn:
+                withdrawn.add(id_)
+                if stored is not None:
+                    replaced[stored] = None
+            elif changed > folded:
+                articles[row] = LiveCard(
+                    Card(row, id_, title, url, parse_time(published), section), changed, lang, bool(prepared), canonical
+                )
+                rows[id_] = row
+                if url:
+                    urls[url_key(url)] = row
+                if stored is not None:
+                    replaced[stored] = row
+            elif stored is not None:
+                replaced.pop(stored, None)
+        copies: dict[int, tuple[int, ...]] = {}
+        for row, live in articles.items():
+            if live.canonical is not None:
+                copies[live.canonical] = (*copies.get(live.canonical, ()), row)
+        return View(sequence, articles, rows, urls, frozenset(withdrawn), replaced, copies)
+
+
+def read_article(found: Any) -> Article:
+    """The article of the columns `ARTICLE`."""
+    id_, title, text, url, published, section, lang, names = found
+    return Article(id_, title, text, url, parse_time(published), section, lang, tuple(json.loads(names)))
+
+
+def laid_over(found: Candidates, places: Candidates, view: View, catalogue: Catalogue) -> Candidates:
+    """The candidates of an article, as they are now: stored ones that are still there, and live ones.
+
+    An article that was put anew keeps the place that its older text had, where its new one was not near enough to get a place of its own.
+    Of near-duplicates whose article was withdrawn, the first that is left stands for the others.
+
+    Args:
+        places: The live candidates.
+    """
+    rows = found["article"].tolist()
+    if not len(places) and view.replaced.keys().isdisjoint(rows) and (not rows or max(rows) < LIVE):
+        return found
+    places = places[[row in view.articles and view.articles[row].canonical is None for row in places["article"].tolist()]]
+    taken = set(places["article"].tolist())
+    now = found.copy()
+    dropped = []
+    for place, row in enumerate(rows):
+        if row < LIVE and row not in view.replaced:
+            continue
+        card = _stands_for(row, view, catalogue)
+        if card is None or card.row in taken:
+            dropped.append(place)
+        elif card.row != row:
+            now["article"][place], now["published"][place], now["target_passage"][place] = card.row, seconds(card.published), 0
+    return np.concatenate([places, np.delete(now, dropped)])
+
+
+def _stands_for(row: int, view: View, catalogue: Catalogue) -> Card | None:
+    """What is shown now where a list was to show an article that changed; None: nothing."""
+    after = row if row >= LIVE else view.replaced[row]
+    if after is not None:
+        live = view.articles.get(after)
+        return live.card if live is not None and live.canonical is None else None
+    copies = view.copies_of(row, catalogue.duplicates(row))
+    return copies[0] if copies else None

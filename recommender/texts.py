@@ -1,0 +1,167 @@
+"""What answering for a text needs, loaded with the first one: the model, and the vectors, terms and facts of all articles.
+
+Lists by id do without.
+"""
+
+import threading
+import zlib
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from recommender import retrieval
+from recommender.candidate import N_TERMS, Candidates, seconds
+from recommender.catalogue import Catalogue
+from recommender.chunking import MAX_TEXT
+from recommender.embedding import BUNDLED_MODEL, Embedder, SentenceTransformerEmbedder, bundled_embedder, check_model
+from recommender.errors import IndexDamaged
+from recommender.lexical import FOLDER, LexicalIndex, Terms, count_terms, words
+from recommender.live import LIVE, LiveArticles, View
+from recommender.live_archive import LiveArchive, LiveText, read_live_text
+from recommender.manifest import HUBNESS, MEANS, VECTORS, Release
+from recommender.maxsim import Comparison
+from recommender.passages import Sentences, best_pairs, read_sentences
+from recommender.retrieval import Archive, Neighbours, Query
+from recommender.types import Article, Chunk, Vectors
+from recommender.vector_index import FlatIndex
+
+STRANGE = 1 << 31
+"""Numbers from here on are of words that are not in the archive."""
+
+LIVE_CHUNK = 1 << 40
+"""Chunk rows from here on are of live articles."""
+
+
+class Texts:
+    """Of one release, with what was put since; safe to share between threads."""
+
+    def __init__(self, release: Release, catalogue: Catalogue, live: LiveArticles, embedder: Embedder | None) -> None:
+        self.release = release
+        self._catalogue = catalogue
+        self._live = live
+        self._given_embedder = embedder
+        self._lock = threading.Lock()
+        self._live_texts: dict[int, LiveText] = {}
+        self._live_archive: tuple[int, LiveArchive | None] = (0, None)
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """The index's model, loaded and checked on first use.
+
+        Raises:
+            ModelError: It is not installed, or is not the one the index was built with.
+        """
+        card = self.release.manifest.model
+        embedder = self._given_embedder
+        if embedder is None:
+            # Answering never goes to the network: a model that is not on this machine is an error.
+            embedder = bundled_embedder() if card.name == BUNDLED_MODEL else SentenceTransformerEmbedder(card.name, download=False)
+        check_model(embedder, card, self.release.folder)
+        return embedder
+
+    @cached_property
+    def archive(self) -> Archive:
+        """All that candidates are found in."""
+        folder, manifest = self.release.folder, self.release.manifest
+        index = FlatIndex.open(folder / VECTORS)
+        if (len(index), index.dim) != (manifest.n_chunks, manifest.model.dim):
+            raise IndexDamaged(f"{folder / VECTORS} holds {len(index)} vectors, the manifest says {manifest.n_chunks}")
+        means = np.load(folder / MEANS, mmap_mode="r", allow_pickle=False)
+        hubness = np.load(folder / HUBNESS, mmap_mode="r", allow_pickle=False)
+        lexical = LexicalIndex.open(folder / FOLDER, manifest.n_articles)
+        facts = self._catalogue.facts()
+        return Archive(index, self._catalogue.layout(), lexical, facts, self._catalogue.precedents(facts), means, hubness)
+
+    def live_archive(self, view: View) -> LiveArchive | None:
+        """The live articles of a view, whose lists are computed; None if there are none. Call it inside the view's context."""
+        with self._lock:
+            if self._live_archive[0] != view.sequence:
+                before, now = self._live_texts, {}
+                for row, live in view.articles.items():
+                    known = before.get(row)
+                    if live.prepared:
+                        now[row] = known if known and known.sequence == live.sequence else self._read(row, live.sequence)
+                self._live_texts = now
+                self._live_archive = view.sequence, LiveArchive(now, self.archive) if now else None
+            return self._live_archive[1]
+
+    def _read(self, row: int, sequence: int) -> LiveText:
+        return read_live_text(self._live, row, sequence, self.release.manifest.model.dim)
+
+    def stored_query(self, row: int) -> Query:
+        """An article of the release, as a query for its candidates."""
+        chunk_rows = np.arange(*self.archive.layout.offsets[[row, row + 1]])
+        article = self._catalogue.article(row)
+        return self.query(article, self.archive.index.vectors(chunk_rows), row, self.terms(article))
+
+    def query(self, article: Article, vectors: Vectors, row: int | None, terms: Terms) -> Query:
+        """A text as the archive's articles are seen.
+
+        Args:
+            row: Of the release's article that it is, if it is one.
+        """
+        return Query(
+            vectors=vectors,
+            terms=terms,
+            published=seconds(article.published),
+            section=self.archive.facts.sections.get(article.section or "", -1),
+            length=float(len(article.title) + len(article.text)),
+            row=row,
+        )
+
+    def terms(self, article: Article) -> Terms:
+        """The words of a text by the archive's numbers, where the archive has them."""
+        title, text = words(article.title), words(article.text[:MAX_TEXT])
+        numbers = self._catalogue.numbers([*title, *text])
+        for word in {*title, *text} - numbers.keys():  # numbers of their own, the same in every text: they match among live articles
+            numbers[word] = STRANGE + zlib.crc32(word.encode()) % (STRANGE - 2)
+        return self.archive.lexical.weigh(count_terms([numbers[word] for word in title], [numbers[word] for word in text]))
+
+    def neighbours(self, query: Query, view: View, limit: int = retrieval.N_CANDIDATES) -> Neighbours:
+        """The nearest of the release, in meaning and in words, less those that were withdrawn or put anew."""
+        near = retrieval.neighbours([query], self.archive.index, self.archive.layout, self.archive.lexical, limit)[0]
+        return near.without(view.replaced.keys()) if view else near
+
+    def candidates(self, query: Query, near: Neighbours, view: View, own_row: int | None = None) -> tuple[Candidates, Comparison]:
+        """The best candidates of a text, in the release and among live articles, best first; without passages and terms.
+
+        Args:
+            own_row: The text's, if it is a live article.
+        """
+        found, compared = retrieval.candidates(query, near, self.archive)
+        live = self.live_archive(view) if view else None
+        if live is not None:
+            more, with_more = live.candidates(query, near, view, own_row)
+            with_more.target_chunk[:] += LIVE_CHUNK
+            found, compared = retrieval.best(np.concatenate([found, more]), compared.and_(with_more))
+        return found, compared
+
+    def explain(self, article: Article, chunks: Sequence[Chunk], terms: Terms, found: Candidates, compared: Comparison, view: View) -> None:
+        """Fill in the best-matching sentences and the shared terms of candidates."""
+        if not len(found):
+            return
+        live = self.live_archive(view) if view else None
+        rows = found["article"].astype(np.int64)
+        stored = rows < LIVE
+        found["terms"][stored] = self.archive.lexical.shared_terms(terms, rows[stored], N_TERMS)
+        if live is not None and not stored.all():
+            places = np.searchsorted(live.rows, rows[~stored])
+            found["terms"][~stored] = live.archive.lexical.shared_terms(terms, places, N_TERMS)
+        for chunk_place in np.unique(compared.query_chunk):
+            chunk = chunks[chunk_place]
+            own = self._sentences(chunk.text, chunk.start)
+            places = np.flatnonzero(compared.query_chunk == chunk_place)
+            theirs = [self._sentences_of(int(compared.target_chunk[place]), live) for place in places]
+            for place, target, (mine, its) in zip(places, theirs, best_pairs(own, theirs), strict=True):
+                found["query_passage"][place], found["target_passage"][place] = own.spans[mine], target.spans[its]
+
+    def _sentences_of(self, chunk_row: int, live: LiveArchive | None) -> Sentences:
+        if chunk_row >= LIVE_CHUNK and live is not None:
+            start, text = live.chunk(chunk_row - LIVE_CHUNK)
+        else:
+            start, text = self._catalogue.chunk(chunk_row)
+        return self._sentences(text, start)
+
+    def _sentences(self, text: str, start: int) -> Sentences:
+        return read_sentences(text, start, self._catalogue.numbers, self.archive.lexical.idf_of)
