@@ -1,6 +1,7 @@
 """Build an index, in one pass; nothing flows back.
 
-read -> lay over the serving release -> chunk -> links -> embed -> terms -> neighbours -> duplicates -> lists -> publish
+read -> lay over the serving release, live articles over both -> chunk -> links -> embed -> terms -> neighbours -> duplicates -> lists
+-> publish
 """
 
 import errno
@@ -22,8 +23,9 @@ from index.duplicates import collapse
 from index.incoming import Changes, Incoming
 from index.lexical_writer import LexicalWriter
 from index.lists import all_neighbours, hubness, mean_vectors, related_lists
+from index.live import LiveChanges, changes_since, purge
 from index.lock import build_lock
-from index.publish import file_entries, publish, release_name, staging_folder
+from index.publish import file_entries, kept_manifests, publish, release_name, staging_folder
 from index.reading import OnDuplicate, check_rejects, read_articles, read_sources
 from index.rejects import Rejects
 from index.report import Report
@@ -32,6 +34,7 @@ from recommender.duplicates import Canonical, Fingerprint, fingerprint
 from recommender.embedding import Embedder
 from recommender.errors import IndexNotFound, IndexUnusable, InputError, StorageError
 from recommender.lexical import LexicalIndex, Terms
+from recommender.live import LIVE_DB
 from recommender.manifest import CANARIES, CATALOGUE, FORMAT, HUBNESS, MEANS, VECTORS, Manifest, ModelCard, holding, open_release
 from recommender.passages import Sentences, read_sentences
 from recommender.ranker import Ranker
@@ -110,7 +113,8 @@ def build_index(
                 for n_read in read_sources(sources, names or {}, source_format, on_duplicate, delete_missing, incoming, rejects, report):
                     progress("read", n_read, None)
                 check_rejects(report, strict, max_rejects, sources, rejects)
-                report.changes = _lay_over_serving(index_dir, incoming, keep=not delete_missing)
+                report.changes, live = _lay_over_serving(index_dir, incoming, keep=not delete_missing)
+                report.n_live = len(live.articles)
             with report.timed("chunk"):
                 for article, chunks in read_articles(incoming, embedder, rejects, report):
                     writer.add(article, chunks)
@@ -145,25 +149,36 @@ def build_index(
                 progress("lists", row + 1, writer.n_articles)
             writer.finish()
         with report.timed("publish"):
-            manifest = _manifest(staged, embedder, canaries, ranker, report)
+            manifest = _manifest(staged, embedder, canaries, ranker, live.sequence, report)
             publish(staged, manifest, index_dir)
+            purge(index_dir, kept_manifests(index_dir))
         report.release = manifest.release
         report.bytes = sum(entry.bytes for entry in manifest.files.values())
     return report
 
 
-def _lay_over_serving(index_dir: Path, incoming: Incoming, keep: bool) -> Changes:
-    """Lay what the sources give over the release that serves, if there is one."""
+def _lay_over_serving(index_dir: Path, incoming: Incoming, keep: bool) -> tuple[Changes, LiveChanges]:
+    """Lay what the sources give over the release that serves, if there is one; and over both what was put and withdrawn since."""
     try:
         release = open_release(index_dir)
-    except IndexNotFound:
-        return incoming.all_new()
     except IndexUnusable as error:
-        if not keep:
-            return incoming.all_new()
-        raise type(error)(f"{error}; to build without the articles it holds, give the whole archive and --delete-missing") from error
+        if keep and not isinstance(error, IndexNotFound):
+            raise type(error)(f"{error}; to build without the articles it holds, give the whole archive and --delete-missing") from error
+        live = _take_live(index_dir, 0, incoming)
+        return incoming.all_new(), live
     with holding(release.folder):
-        return incoming.lay_over(release.folder / CATALOGUE, keep)
+        live = _take_live(index_dir, release.manifest.live_sequence, incoming)
+        return incoming.lay_over(release.folder / CATALOGUE, keep), live
+
+
+def _take_live(index_dir: Path, since: int, incoming: Incoming) -> LiveChanges:
+    """Put what was put since a release in place of what the sources give, and leave out what was withdrawn, whatever they give."""
+    live = changes_since(index_dir, since)
+    for number, article in live.articles:
+        incoming.put(article, f"{LIVE_DB}:{number}")
+    for article_id in live.withdrawn:
+        incoming.withdraw(article_id)
+    return live
 
 
 def _resolve_links(writer: CatalogueWriter, index_dir: Path) -> tuple[int, int, int]:
@@ -206,7 +221,7 @@ def _archive(staged: Path, writer: CatalogueWriter, index: FlatIndex, lexical: L
     return Archive(index, layout, lexical, facts, writer.precedents(facts), means, hubness(near))
 
 
-def _manifest(staged: Path, embedder: Embedder, canaries: Vectors, ranker: Ranker, report: Report) -> Manifest:
+def _manifest(staged: Path, embedder: Embedder, canaries: Vectors, ranker: Ranker, live_sequence: int, report: Report) -> Manifest:
     return Manifest(
         format=FORMAT,
         release=release_name(staged),
@@ -221,7 +236,7 @@ def _manifest(staged: Path, embedder: Embedder, canaries: Vectors, ranker: Ranke
         n_articles=report.n_articles,
         n_chunks=report.n_chunks,
         n_candidates=N_CANDIDATES,
-        live_sequence=0,
+        live_sequence=live_sequence,
         ranker=asdict(ranker),
         files=dict(file_entries(staged)),
     )

@@ -66,6 +66,15 @@ def publish(staged: Path, manifest: Manifest, index_dir: Path) -> Path:
     return release
 
 
+def kept_manifests(index_dir: Path) -> list[Manifest]:
+    """Of all releases that are there and sound enough to be read."""
+    manifests = []
+    for folder in release_folders(index_dir):
+        with suppress(OSError, ValueError, IndexUnusable):
+            manifests.append(Manifest.from_json((folder / MANIFEST).read_text(encoding="utf-8"), folder / MANIFEST))
+    return manifests
+
+
 def _serving(index_dir: Path) -> list[Path]:
     """The release that serves so far, if one does: the way back, though newer ones may lie there, damaged or gone back from."""
     try:

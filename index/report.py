@@ -18,6 +18,7 @@ class Report:
         dropped_fields: Fields left out of articles that were kept, by code; they stand there too.
         changes: What became of the articles that the last release held.
         n_withdrawn: Articles that the sources withdraw.
+        n_live: Articles that were put through the service since the last build.
         n_truncated: Newly embedded chunks of which the model would not read the end; 0, or the chunker is wrong for the model.
         n_without_title: Articles without a title; if that is most of them, it has another name (`--map title=...`).
         n_capped: Articles of which only the first `MAX_TEXT` characters were embedded.
@@ -36,6 +37,7 @@ class Report:
     dropped_fields: Counter[str] = field(default_factory=Counter)
     changes: Changes = field(default_factory=Changes)
     n_withdrawn: int = 0
+    n_live: int = 0
     n_truncated: int = 0
     n_without_title: int = 0
     n_capped: int = 0

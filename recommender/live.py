@@ -41,7 +41,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS state (sequence INTEGER NOT NULL);
 INSERT INTO state SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM state);
 CREATE TABLE IF NOT EXISTS article (
-    number INTEGER PRIMARY KEY,  -- row - LIVE; an id keeps its number
+    number INTEGER PRIMARY KEY AUTOINCREMENT,  -- row - LIVE; an id keeps its number, and no other gets it
     id TEXT NOT NULL UNIQUE,
     sequence INTEGER NOT NULL,   -- of the last change
     withdrawn INTEGER NOT NULL,
@@ -238,7 +238,8 @@ class LiveArticles:
             connection.execute("BEGIN")
             return connection, self._current(connection)
         except sqlite3.DatabaseError as error:  # lists of the release are better than none
-            self._report(error)
+            if "no such table: state" not in str(error):  # it is being made
+                self._report(error)
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             return None

@@ -14,7 +14,7 @@ from recommender.candidate import Candidates, column, seconds
 from recommender.embedding import mean_vector
 from recommender.facts import Facts, Layout
 from recommender.lexical import LexicalIndex, Terms
-from recommender.live import LIVE, LiveArticles, View
+from recommender.live import LIVE, LiveArticles
 from recommender.precedents import Precedents
 from recommender.retrieval import N_CANDIDATES, Archive, Neighbours, Query, described
 from recommender.types import Article, Vectors
@@ -76,7 +76,7 @@ class LiveArchive:
     """Live articles as candidates.
 
     Attributes:
-        rows: Row of each.
+        rows: Row of each, ascending.
         archive: Their vectors, terms and facts, in that order.
     """
 
@@ -88,8 +88,8 @@ class LiveArchive:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def candidates(self, query: Query, near: Neighbours, view: View, own_row: int | None) -> tuple[Candidates, maxsim.Comparison]:
-        """All live articles that stand for themselves, as candidates of a query; but for itself.
+    def candidates(self, query: Query, near: Neighbours, own_row: int | None) -> tuple[Candidates, maxsim.Comparison]:
+        """All live articles as candidates of a query, but for itself.
 
         Args:
             near: The nearest of the release.
@@ -98,10 +98,9 @@ class LiveArchive:
         Returns:
             Candidates and their comparison with the query, which counts chunks of live articles only.
         """
-        stand = [place for place, row in enumerate(self.rows.tolist()) if row != own_row and view.articles[row].canonical is None]
         nothing = np.empty(0, dtype=np.int64)
         none = Neighbours(nothing, np.empty(0), nothing, np.empty(0))
-        found, compared = described(query, np.array(stand, dtype=np.int64), none, self.archive)
+        found, compared = described(query, np.flatnonzero(self.rows != own_row), none, self.archive)
         for feature, rank, others in (("maxsim", "maxsim_rank", near.maxsim), ("words", "words_rank", near.words)):
             found["features"][:, column(rank)] = _reciprocal_ranks(found["features"][:, column(feature)], others)
         found["article"] = self.rows[found["article"]]

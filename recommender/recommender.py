@@ -184,7 +184,7 @@ class Recommender:
             stored = self.catalogue.find_row(article.id) if article.id else None
             own_row = view.rows.get(clean_line(article.id)) if article.id and view else None
             terms = self.texts.terms(article)
-            query = self.texts.query(article, vectors, stored, terms)
+            query = self.texts.query(article, vectors, stored, terms, draft=stored is None and own_row is None)
             found, compared = self.texts.candidates(query, self.texts.neighbours(query, view), view, own_row)
             chosen = self._select(found, query.published, selection, limit, view)
             shown = found[chosen.places]

@@ -44,7 +44,8 @@ class Query:
         published: Seconds since 1970, UNDATED if unknown.
         section: Number of its section, -1 if it has none or the archive does not know it.
         length: Characters of title and text.
-        row: None for a draft.
+        row: Of the release's article that it is; None if it is none of them.
+        draft: Whether it may be an article of the archive without saying so.
     """
 
     vectors: Vectors
@@ -53,11 +54,12 @@ class Query:
     section: int
     length: float
     row: int | None
+    draft: bool = False
 
     @property
     def moment(self) -> int:
         """Before when a hand-made list has to be known to count: for a draft without a date all are, for an undated article none."""
-        return self.published if self.published != UNDATED else EVER if self.row is None else NEVER
+        return self.published if self.published != UNDATED else EVER if self.draft else NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,10 @@ class Neighbours:
     maxsim: NDArray[np.float64]
     in_words: Rows
     words: NDArray[np.float64]
+
+    def first(self, limit: int) -> "Neighbours":
+        """The nearest of these only."""
+        return Neighbours(self.in_meaning[:limit], self.maxsim[:limit], self.in_words[:limit], self.words[:limit])
 
     def without(self, rows: Collection[int]) -> "Neighbours":
         """Less some articles."""
@@ -141,7 +147,7 @@ def described(query: Query, rows: Rows, near: Neighbours, archive: Archive) -> t
     found["published"], found["section"] = archive.facts.published[rows], archive.facts.section[rows]
     found["features"] = features(query, rows, near, compared, archive)
     itself = is_itself(found["features"], rows, archive)
-    if query.row is None:  # a draft, or a page that the archive holds under an id that nobody named
+    if query.draft:  # a draft, or a page that the archive holds under an id that nobody named
         itself |= (found["features"][:, column("maxsim")] >= OWN_TEXT) & (found["features"][:, column("title_overlap")] >= OWN_TITLE)
     others = np.flatnonzero(~itself)
     return found[others], compared.of(others)

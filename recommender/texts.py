@@ -7,6 +7,7 @@ import threading
 import zlib
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from recommender.catalogue import Catalogue
 from recommender.chunking import MAX_TEXT
 from recommender.embedding import BUNDLED_MODEL, Embedder, SentenceTransformerEmbedder, bundled_embedder, check_model
 from recommender.errors import IndexDamaged
-from recommender.lexical import FOLDER, LexicalIndex, Terms, count_terms, words
+from recommender.lexical import FOLDER, LexicalIndex, Terms, count_terms, pair_keys, words
 from recommender.live import LIVE, LiveArticles, View
 from recommender.live_archive import LiveArchive, LiveText, read_live_text
 from recommender.manifest import HUBNESS, MEANS, VECTORS, Release
@@ -78,7 +79,7 @@ class Texts:
         with self._lock:
             if self._live_archive[0] != view.sequence:
                 before, now = self._live_texts, {}
-                for row, live in view.articles.items():
+                for row, live in sorted(view.articles.items()):
                     known = before.get(row)
                     if live.prepared:
                         now[row] = known if known and known.sequence == live.sequence else self._read(row, live.sequence)
@@ -95,7 +96,7 @@ class Texts:
         article = self._catalogue.article(row)
         return self.query(article, self.archive.index.vectors(chunk_rows), row, self.terms(article))
 
-    def query(self, article: Article, vectors: Vectors, row: int | None, terms: Terms) -> Query:
+    def query(self, article: Article, vectors: Vectors, row: int | None, terms: Terms, *, draft: bool = False) -> Query:
         """A text as the archive's articles are seen.
 
         Args:
@@ -108,15 +109,25 @@ class Texts:
             section=self.archive.facts.sections.get(article.section or "", -1),
             length=float(len(article.title) + len(article.text)),
             row=row,
+            draft=draft,
         )
 
     def terms(self, article: Article) -> Terms:
         """The words of a text by the archive's numbers, where the archive has them."""
+        return self.archive.lexical.weigh(count_terms(*self._numbers(article)))
+
+    def rarity_of_pairs(self, title: str) -> dict[tuple[str, str], float]:
+        """The idf of all pairs of neighbouring words of a title."""
+        of, numbers = words(title), self._numbers(Article("", title, ""))[0]
+        keys = pair_keys(np.array(numbers, dtype=np.uint64))
+        return dict(zip(pairwise(of), self.archive.lexical.idf_of(keys).tolist(), strict=True))
+
+    def _numbers(self, article: Article) -> tuple[list[int], list[int]]:
         title, text = words(article.title), words(article.text[:MAX_TEXT])
         numbers = self._catalogue.numbers([*title, *text])
         for word in {*title, *text} - numbers.keys():  # numbers of their own, the same in every text: they match among live articles
             numbers[word] = STRANGE + zlib.crc32(word.encode()) % (STRANGE - 2)
-        return self.archive.lexical.weigh(count_terms([numbers[word] for word in title], [numbers[word] for word in text]))
+        return [numbers[word] for word in title], [numbers[word] for word in text]
 
     def neighbours(self, query: Query, view: View, limit: int = retrieval.N_CANDIDATES) -> Neighbours:
         """The nearest of the release, in meaning and in words, less those that were withdrawn or put anew."""
@@ -132,10 +143,28 @@ class Texts:
         found, compared = retrieval.candidates(query, near, self.archive)
         live = self.live_archive(view) if view else None
         if live is not None:
-            more, with_more = live.candidates(query, near, view, own_row)
-            with_more.target_chunk[:] += LIVE_CHUNK
-            found, compared = retrieval.best(np.concatenate([found, more]), compared.and_(with_more))
+            more, with_more = self.live_candidates(live, query, near, own_row)
+            stand = np.flatnonzero([view.articles[row].canonical is None for row in more["article"].tolist()])
+            found, compared = retrieval.best(np.concatenate([found, more[stand]]), compared.and_(with_more.of(stand)))
         return found, compared
+
+    def live_candidates(self, live: LiveArchive, query: Query, near: Neighbours, own_row: int | None) -> tuple[Candidates, Comparison]:
+        """All live articles as candidates of a text, but for itself."""
+        found, compared = live.candidates(query, near, own_row)
+        compared.target_chunk[:] += LIVE_CHUNK
+        return found, compared
+
+    def stored_row(self, article_id: str) -> int | None:
+        """Row of the release's article of an id, if there is one."""
+        return self._catalogue.find_row(article_id)
+
+    def stored_candidates(self, row: int) -> Candidates:
+        """The candidates of any article as they were computed, without what was put or withdrawn since."""
+        return self._live.stored_list(row)[1] if row >= LIVE else self._catalogue.candidates(row)
+
+    def article(self, row: int) -> Article:
+        """Any article, but for its hand-made list."""
+        return self._live.article(row) if row >= LIVE else self._catalogue.article(row)
 
     def explain(self, article: Article, chunks: Sequence[Chunk], terms: Terms, found: Candidates, compared: Comparison, view: View) -> None:
         """Fill in the best-matching sentences and the shared terms of candidates."""

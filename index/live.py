@@ -1,0 +1,231 @@
+"""Put and withdraw articles between two builds: what `recommender.live` reads.
+
+An article is durable when `put` returns: text, vectors, terms, its own list and its places in other lists are one transaction of SQLite,
+flushed to the disk. The next build folds it in (`changes_since`), and what no kept release needs any more is removed (`purge`).
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from index.corpus.language import language_of
+from index.live_lists import LiveLists, live_lists
+from recommender import Article, Chunk, Recommender
+from recommender.embedding import embed_articles
+from recommender.errors import ArticleNotFound, StorageError
+from recommender.live import ARTICLE, LIVE, LIVE_DB, SCHEMA, SEQUENCE, View, read_article
+from recommender.manifest import Manifest
+from recommender.types import Vectors, rfc3339
+
+WAIT_S = 10.0
+"""Seconds to wait for another process that writes."""
+
+PUT = """
+INSERT INTO article VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
+sequence = excluded.sequence, withdrawn = 0, title = excluded.title, url = excluded.url, published = excluded.published,
+section = excluded.section, lang = excluded.lang, names = excluded.names, model = excluded.model, chunks = excluded.chunks,
+vectors = excluded.vectors, text = excluded.text
+"""
+WITHDRAW = """
+INSERT INTO article (id, sequence, withdrawn) VALUES (?, ?, 1) ON CONFLICT (id) DO UPDATE SET
+sequence = excluded.sequence, withdrawn = 1, title = NULL, url = NULL, published = NULL, section = NULL, lang = NULL,
+names = NULL, model = NULL, chunks = NULL, vectors = NULL, text = NULL
+"""
+
+
+def create(index_dir: Path) -> None:
+    """Make `live.db`, if it is not there.
+
+    Raises:
+        StorageError: The folder cannot be written.
+    """
+    with _writing(index_dir):
+        pass
+
+
+def put(index_dir: Path, recommender: Recommender, article: Article) -> bool:
+    """Add an article, or put it in place of the one with its id; on the disk, and in all lists, when this returns.
+
+    Args:
+        article: Checked and cleaned, as `index.corpus.validation.to_article` does.
+
+    Returns:
+        Whether its id was new.
+
+    Raises:
+        InvalidArticle: It has neither a word of text nor a title.
+        StorageError: The disk is full, or the folder cannot be written.
+    """
+    chunks, vectors = embed_articles([article], recommender.embedder)[0]
+    with _writing(index_dir) as connection, recommender.live.reading() as view:
+        known = view.rows.get(article.id)
+        if known is not None and recommender.live.article(known) == article:
+            return False
+        number = _number(connection, article.id)
+        lists = live_lists(recommender.texts, view, article, chunks, vectors, LIVE + number)
+        _write_article(connection, number, article, chunks, vectors, recommender.release.manifest.model.sha256)
+        for table, column, value in (("own", "article", number), ("place", "target", number), ("place", "query", LIVE + number)):
+            connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (value,))
+        _write_lists(connection, recommender.release.name, number, lists)
+        stored = recommender.catalogue.find_row(article.id)
+        return known is None and (stored is None or view.replaced.get(stored, stored) is None)
+
+
+def withdraw(index_dir: Path, recommender: Recommender, article_id: str) -> None:
+    """Take an article out of all lists, for good: what is stored of it since the last build is wiped, and no build takes it in again.
+
+    Raises:
+        ArticleNotFound: No article has this id, and none had.
+        StorageError: The disk is full, or the folder cannot be written.
+    """
+    with _writing(index_dir) as connection, recommender.live.reading() as view:
+        if article_id in view.withdrawn:
+            return
+        if article_id not in view.rows and recommender.catalogue.find_row(article_id) is None:
+            raise ArticleNotFound(f"no article {article_id[:100]!r} in index {recommender.release.name} - check the id")
+        connection.execute(WITHDRAW, (article_id, _next(connection)))
+        (number,) = connection.execute("SELECT number FROM article WHERE id = ?", (article_id,)).fetchone()
+        connection.execute("DELETE FROM own WHERE article = ?", (number,))
+        connection.execute("DELETE FROM place WHERE target = ? OR query = ?", (number, LIVE + number))
+    with closing(sqlite3.connect(index_dir / LIVE_DB, timeout=WAIT_S)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log holds the text still
+
+
+def prepare(index_dir: Path, recommender: Recommender) -> int:
+    """Compute the lists of live articles for a release that was built without them.
+
+    Returns:
+        How many there were.
+    """
+    done = 0
+    while True:
+        with recommender.live.reading() as view:
+            if not view.unprepared:
+                return done
+        with _writing(index_dir) as connection, recommender.live.reading() as view:  # one by one: nobody waits for long
+            if view.unprepared:
+                _prepare(connection, recommender, view, view.unprepared[0])
+                done += 1
+
+
+def _prepare(connection: sqlite3.Connection, recommender: Recommender, view: View, row: int) -> None:
+    article, model = recommender.live.article(row), recommender.release.manifest.model
+    sql = "SELECT model, chunks, vectors FROM article WHERE number = ?"
+    made_by, spans, packed = connection.execute(sql, (row - LIVE,)).fetchone()
+    if made_by == model.sha256:
+        vectors = np.frombuffer(packed, dtype=np.float32).reshape(-1, model.dim)
+        ends = np.frombuffer(spans, dtype=np.int32).reshape(-1, 2).tolist()
+        chunks = [Chunk(article.id, place, start, end, article.text[start:end]) for place, (start, end) in enumerate(ends)]
+    else:
+        chunks, vectors = embed_articles([article], recommender.embedder)[0]
+        sql = "UPDATE article SET model = ?, chunks = ?, vectors = ? WHERE number = ?"
+        connection.execute(sql, (model.sha256, _spans(chunks), vectors.tobytes(), row - LIVE))
+    _write_lists(connection, recommender.release.name, row - LIVE, live_lists(recommender.texts, view, article, chunks, vectors, row))
+    _next(connection)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveChanges:
+    """What was said since a release was built.
+
+    Attributes:
+        sequence: The last change.
+        articles: Those that were put.
+        withdrawn: Ids of all that are withdrawn, before the release too.
+    """
+
+    sequence: int = 0
+    articles: Sequence[tuple[int, Article]] = ()
+    withdrawn: Sequence[str] = ()
+
+
+def changes_since(index_dir: Path, sequence: int) -> LiveChanges:
+    """What a build folds in.
+
+    Args:
+        sequence: Of the release that serves; 0 if none does.
+    """
+    if not (index_dir / LIVE_DB).exists():
+        return LiveChanges()
+    with _writing(index_dir) as connection:  # nobody writes meanwhile
+        (last,) = connection.execute(SEQUENCE).fetchone()
+        put = connection.execute(f"SELECT number, {ARTICLE} FROM article WHERE NOT withdrawn AND sequence > ?", (sequence,))
+        articles = [(number, _with_language(read_article(found))) for number, *found in put]
+        withdrawn = [article_id for (article_id,) in connection.execute("SELECT id FROM article WHERE withdrawn")]
+        return LiveChanges(last, articles, withdrawn)
+
+
+def purge(index_dir: Path, kept: Sequence[Manifest]) -> None:
+    """Remove what no kept release needs: articles that all of them hold, and lists for others."""
+    if not (index_dir / LIVE_DB).exists():
+        return
+    folded = min((manifest.live_sequence for manifest in kept), default=0)
+    names = json.dumps([manifest.release for manifest in kept])
+    with _writing(index_dir) as connection:
+        connection.execute("DELETE FROM article WHERE NOT withdrawn AND sequence <= ?", (folded,))
+        for table, number in (("own", "article"), ("place", "target")):
+            gone = f"{number} NOT IN (SELECT number FROM article WHERE NOT withdrawn)"
+            connection.execute(f"DELETE FROM {table} WHERE release NOT IN (SELECT value FROM json_each(?)) OR {gone}", (names,))
+
+
+@contextmanager
+def _writing(index_dir: Path) -> Iterator[sqlite3.Connection]:
+    """A transaction, the only one at a time; on the disk at its end."""
+    try:
+        with closing(sqlite3.connect(index_dir / LIVE_DB, timeout=WAIT_S, isolation_level=None)) as connection:
+            connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")
+            if not connection.execute("PRAGMA user_version").fetchone()[0]:
+                connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = 1; COMMIT;")
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        raise StorageError(
+            f"{index_dir / LIVE_DB} cannot be written ({error}) - free space, or have the service's user own it; nothing was changed"
+        ) from error
+
+
+def _number(connection: sqlite3.Connection, article_id: str) -> int:
+    found = connection.execute("SELECT number FROM article WHERE id = ?", (article_id,)).fetchone()
+    if found is None:
+        found = connection.execute("SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'article'").fetchone()
+    return int(found[0])
+
+
+def _next(connection: sqlite3.Connection) -> int:
+    """The number of this change."""
+    found: tuple[int] = connection.execute("UPDATE state SET sequence = sequence + 1 RETURNING sequence").fetchone()
+    return found[0]
+
+
+def _write_article(
+    connection: sqlite3.Connection, number: int, article: Article, chunks: Sequence[Chunk], vectors: Vectors, model: str
+) -> None:
+    card = (article.title, article.url, rfc3339(article.published), article.section, article.lang)
+    names = json.dumps(article.read_more, ensure_ascii=False)
+    body = (model, _spans(chunks), vectors.astype(np.float32).tobytes(), article.text)
+    connection.execute(PUT, (number, article.id, _next(connection), *card, names, *body))
+
+
+def _write_lists(connection: sqlite3.Connection, release: str, number: int, lists: LiveLists) -> None:
+    own = (lists.canonical, lists.hubness.tobytes(), lists.terms, lists.candidates.tobytes())
+    connection.execute("INSERT OR REPLACE INTO own VALUES (?, ?, ?, ?, ?, ?)", (release, number, *own))
+    places = ((release, query, number, candidate.tobytes()) for query, candidate in zip(lists.queries, lists.places, strict=True))
+    connection.executemany("INSERT OR REPLACE INTO place VALUES (?, ?, ?, ?)", places)
+
+
+def _spans(chunks: Sequence[Chunk]) -> bytes:
+    return np.array([(chunk.start, chunk.end) for chunk in chunks], dtype=np.int32).tobytes()
+
+
+def _with_language(article: Article) -> Article:
+    return article if article.lang else replace(article, lang=language_of(article.text))

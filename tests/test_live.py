@@ -1,0 +1,229 @@
+"""Articles put and withdrawn between two builds: effective at once, both ways; durable; folded in by the next build, once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from index import live
+from index.build import build_index
+from index.publish import publish
+from index.releases import roll_back
+from recommender import Article, Recommender
+from recommender.catalogue import parse_time
+from recommender.errors import ArticleNotFound, ArticleWithdrawn
+from recommender.live import LIVE, LIVE_DB
+from tests.archive import records, write_jsonl
+from tests.hash_embedder import HashEmbedder
+
+ALL = records(48)
+HELD_BACK = 44
+
+
+def to_article(record: dict[str, Any]) -> Article:
+    given = {name: record[name] for name in ("id", "title", "text", "url", "section", "lang")}
+    return Article(**given, published=parse_time(record["published"]), read_more=tuple(record["read_more"]))
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    """An index of all but the last articles."""
+    build_index([str(write_jsonl(tmp_path / "first.jsonl", ALL[:HELD_BACK]))], tmp_path / "index", HashEmbedder())
+    return tmp_path / "index"
+
+
+@pytest.fixture
+def opened(index: Path) -> Iterator[Recommender]:
+    with Recommender.open(index, HashEmbedder()) as recommender:
+        yield recommender
+
+
+def rebuilt(index: Path, articles: list[dict[str, Any]]) -> Recommender:
+    folder = index.parent / "whole"
+    build_index([str(write_jsonl(folder.with_suffix(".jsonl"), articles))], folder, HashEmbedder())
+    return Recommender.open(folder, HashEmbedder())
+
+
+def test_an_article_is_in_both_directions_what_a_build_makes_of_it(index: Path, opened: Recommender) -> None:
+    for record in ALL[HELD_BACK:]:
+        assert live.put(index, opened, to_article(record))
+    with rebuilt(index, ALL) as whole:
+        agree = []
+        for record in ALL:
+            now, later = opened.related(record["id"]), whole.related(record["id"])
+            agree.append(len(set(now.ids) & set(later.ids)) / max(len(later), 1))
+            by_id = {item.id: item for item in later}
+            for item in now:
+                if item.id in by_id and item.id in {of["id"] for of in ALL[HELD_BACK:]}:
+                    assert item.score == pytest.approx(by_id[item.id].score, abs=0.15)
+        assert np.mean(agree) >= 0.8, "idf and hubness move with four more articles; most of the lists do not"
+        new = {record["id"] for record in ALL[HELD_BACK:]}
+        assert sum(bool(new & set(opened.related(record["id"]).ids)) for record in ALL[:HELD_BACK]) >= 20
+
+
+def test_it_is_folded_into_the_next_build_once(index: Path, opened: Recommender) -> None:
+    changed = {**ALL[2], "title": "Another title", "text": ALL[2]["text"] + " Ships and ferries."}
+    for record in [*ALL[HELD_BACK:], changed]:
+        live.put(index, opened, to_article(record))
+    live.withdraw(index, opened, ALL[5]["id"])
+    first = write_jsonl(index.parent / "again.jsonl", ALL[:HELD_BACK])  # the source knows nothing of it
+    report = build_index([str(first)], index, HashEmbedder(), delete_missing=True)
+    assert (report.n_live, report.n_articles) == (5, len(ALL) - 1)
+    as_it_is = [changed if record["id"] == changed["id"] else record for record in ALL if record["id"] != ALL[5]["id"]]
+    with Recommender.open(index, HashEmbedder()) as folded, rebuilt(index, as_it_is) as whole:
+        with folded.live.reading() as view:
+            assert not view.articles
+        for record in as_it_is:
+            assert folded.related(record["id"]).items == whole.related(record["id"]).items
+            assert folded.catalogue.article(folded.row(record["id"])) == whole.catalogue.article(whole.row(record["id"]))
+        with pytest.raises(ArticleWithdrawn):
+            folded.related(ALL[5]["id"])
+    second = build_index([str(first)], index, HashEmbedder())
+    assert (second.n_live, second.n_articles) == (0, len(ALL) - 1)
+
+
+def test_what_was_put_while_a_build_ran_outlives_it(index: Path, opened: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    late = to_article(ALL[-1])
+
+    def publish_late(*given: Any) -> Any:
+        live.put(index, opened, late)  # after the build has taken what there was
+        return publish(*given)
+
+    monkeypatch.setattr("index.build.publish", publish_late)
+    live.put(index, opened, to_article(ALL[-2]))
+    report = build_index([str(index.parent / "first.jsonl")], index, HashEmbedder())
+    assert report.n_live == 1
+    with Recommender.open(index, HashEmbedder()) as after:
+        with after.live.reading() as view:
+            assert [card.card.id for card in view.articles.values()] == [late.id]
+            assert len(view.unprepared) == 1
+        assert not after.related(late.id).items
+        assert live.prepare(index, after) == 1
+        assert after.related(late.id).items
+        expected = after.related_to(Article(late.id, late.title, late.text, published=late.published, section=late.section))
+        assert after.related(late.id).ids == expected.ids
+
+
+def test_going_back_to_an_older_release_loses_nothing(index: Path, opened: Recommender) -> None:
+    live.put(index, opened, to_article(ALL[-1]))
+    build_index([str(index.parent / "first.jsonl")], index, HashEmbedder())
+    with Recommender.open(index, HashEmbedder()) as newer:
+        live.put(index, newer, to_article(ALL[-2]))
+    roll_back(index, opened.release.name)
+    with Recommender.open(index, HashEmbedder()) as older:
+        assert older.release.name == opened.release.name
+        live.prepare(index, older)
+        for record in ALL[-2:]:
+            assert older.related(record["id"]).items
+        assert {ALL[-1]["id"], ALL[-2]["id"]} <= {id_ for record in ALL[:HELD_BACK] for id_ in older.related(record["id"], 20).ids}
+
+
+def test_a_correction_is_shown_where_the_old_text_was(index: Path, opened: Recommender) -> None:
+    target = opened.related(ALL[0]["id"])[0].id
+    before = {record["id"]: target in opened.related(record["id"]).ids for record in ALL[:HELD_BACK]}
+    old = opened.catalogue.article(opened.row(target))
+    corrected = Article(target, f"{old.title}, corrected", old.text, old.url, old.published, old.section, old.lang)
+    assert not live.put(index, opened, corrected), "its id is known"
+    assert opened.row(target) >= LIVE
+    for record in ALL[:HELD_BACK]:
+        found = {item.id: item for item in opened.related(record["id"])}
+        if before[record["id"]] and target in found:
+            assert found[target].title == corrected.title
+            assert found[target].passages.target in corrected.text
+    assert sum(target in opened.related(record["id"]).ids for record in ALL[:HELD_BACK]) >= 0.6 * sum(before.values())
+    assert target not in opened.related(target).ids
+
+
+def test_the_same_article_put_again_changes_nothing(index: Path, opened: Recommender) -> None:
+    article = to_article(ALL[-1])
+    assert live.put(index, opened, article)
+    with opened.live.reading() as view:
+        sequence = view.sequence
+    assert not live.put(index, opened, article)
+    with opened.live.reading() as view:
+        assert view.sequence == sequence
+
+
+def test_what_is_withdrawn_is_nowhere_until_it_is_put_again(index: Path, opened: Recommender) -> None:
+    stored, put = ALL[1]["id"], to_article(ALL[-1])
+    live.put(index, opened, put)
+    for gone in (stored, put.id):
+        live.withdraw(index, opened, gone)
+        live.withdraw(index, opened, gone)
+        with pytest.raises(ArticleWithdrawn, match="was withdrawn"):
+            opened.related(gone)
+        for record in ALL[:HELD_BACK]:
+            if record["id"] != gone and record["id"] != stored:
+                assert gone not in opened.related(record["id"], 40).ids
+        draft = opened.related_to(Article("", ALL[1]["title"], ALL[1]["text"]), 40)
+        assert gone not in draft.ids
+    raw = b"".join(path.read_bytes() for path in index.glob(LIVE_DB + "*"))
+    assert put.text.encode() not in raw, "its text is wiped"
+    assert live.put(index, opened, put), "a new article again"
+    assert opened.related(put.id).items
+    with pytest.raises(ArticleNotFound):
+        live.withdraw(index, opened, "never there")
+
+
+def test_live_articles_answer_drafts_and_each_other(index: Path, opened: Recommender) -> None:
+    twins = [
+        Article(
+            f"zeppelin-{number}", f"Zeppelin hangar {number}", f"The zeppelin left hangar {number} at noon. Engines hummed over fields."
+        )
+        for number in range(3)
+    ]
+    for article in twins:
+        live.put(index, opened, article)
+    assert opened.related_to(Article("", "Zeppelin", "A zeppelin over the hangar. Its engines hummed.")).ids[0].startswith("zeppelin")
+    for article in twins:
+        found = opened.related(article.id)
+        assert sum(id_.startswith("zeppelin") for id_ in found.ids) == 2
+
+
+def test_another_process_sees_it_at_once(index: Path, opened: Recommender) -> None:
+    with Recommender.open(index) as reader:  # a connection of its own, and no model
+        before = reader.related(ALL[0]["id"], 40).ids
+        live.put(index, opened, to_article(ALL[-4]))
+        assert ALL[-4]["id"] in reader.related(ALL[0]["id"], 40).ids
+        assert ALL[-4]["id"] not in before
+        assert reader.related(ALL[-4]["id"]).items
+
+
+def test_a_damaged_file_leaves_the_lists_of_the_release(index: Path, opened: Recommender, caplog: pytest.LogCaptureFixture) -> None:
+    expected = opened.related(ALL[0]["id"])
+    live.put(index, opened, to_article(ALL[-4]))
+    opened.close()
+    for path in index.glob(LIVE_DB + "*"):
+        path.unlink()
+    (index / LIVE_DB).write_bytes(b"no database" * 1000)
+    with Recommender.open(index) as reader:
+        assert reader.related(ALL[0]["id"]) == expected
+        assert "live.db cannot be read" in str(reader.live.fault)
+
+
+def test_a_near_duplicate_is_folded(index: Path, opened: Recommender) -> None:
+    body = " ".join(f"Sentence {number} tells what the harbour master said about quay {chr(97 + number)}." for number in range(20))
+    first = Article("wire-1", "Harbour master speaks about the quay", body, published=parse_time("2021-05-01T08:00:00Z"))
+    again = Article("wire-2", "Harbour master speaks about the quay", body, published=parse_time("2021-05-01T18:00:00Z"))
+    live.put(index, opened, first)
+    live.put(index, opened, again)
+    showing = [opened.related(record["id"], 40) for record in ALL[:HELD_BACK]]
+    assert not any("wire-2" in found.ids for found in showing)
+    also = [item.also for found in showing for item in found if item.id == "wire-1"]
+    assert also
+    assert all([copy.id for copy in copies] == ["wire-2"] for copies in also)
+    assert "wire-1" not in opened.related("wire-2").ids
+    live.withdraw(index, opened, "wire-1")
+
+
+def test_numbers_are_never_given_twice(index: Path, opened: Recommender) -> None:
+    live.put(index, opened, to_article(ALL[-1]))
+    number = opened.row(ALL[-1]["id"])
+    opened.close()
+    for _ in range(4):  # until no kept release needs it
+        build_index([str(index.parent / "first.jsonl")], index, HashEmbedder())
+    with Recommender.open(index, HashEmbedder()) as after:
+        live.put(index, after, to_article(ALL[-1]))
+        assert after.row(ALL[-1]["id"]) > number
