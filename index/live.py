@@ -44,7 +44,7 @@ def create(index_dir: Path) -> None:
     Raises:
         StorageError: The folder cannot be written.
     """
-    with _writing(index_dir):
+    with writing(index_dir):
         pass
 
 
@@ -62,7 +62,7 @@ def put(index_dir: Path, recommender: Recommender, article: Article) -> bool:
         StorageError: The disk is full, or the folder cannot be written.
     """
     chunks, vectors = embed_articles([article], recommender.embedder)[0]
-    with _writing(index_dir) as connection, recommender.live.reading() as view:
+    with writing(index_dir) as connection, recommender.live.reading() as view:
         known = view.rows.get(article.id)
         if known is not None and recommender.live.article(known) == article:
             return False
@@ -83,12 +83,12 @@ def withdraw(index_dir: Path, recommender: Recommender, article_id: str) -> None
         ArticleNotFound: No article has this id, and none had.
         StorageError: The disk is full, or the folder cannot be written.
     """
-    with _writing(index_dir) as connection, recommender.live.reading() as view:
+    with writing(index_dir) as connection, recommender.live.reading() as view:
         if article_id in view.withdrawn:
             return
         if article_id not in view.rows and recommender.catalogue.find_row(article_id) is None:
             raise ArticleNotFound(f"no article {article_id[:100]!r} in index {recommender.release.name} - check the id")
-        connection.execute(WITHDRAW, (article_id, _next(connection)))
+        connection.execute(WITHDRAW, (article_id, next_sequence(connection)))
         (number,) = connection.execute("SELECT number FROM article WHERE id = ?", (article_id,)).fetchone()
         connection.execute("DELETE FROM own WHERE article = ?", (number,))
         connection.execute("DELETE FROM place WHERE target = ? OR query = ?", (number, LIVE + number))
@@ -107,7 +107,7 @@ def prepare(index_dir: Path, recommender: Recommender) -> int:
         with recommender.live.reading() as view:
             if not view.unprepared:
                 return done
-        with _writing(index_dir) as connection, recommender.live.reading() as view:  # one by one: nobody waits for long
+        with writing(index_dir) as connection, recommender.live.reading() as view:  # one by one: nobody waits for long
             if view.unprepared:
                 _prepare(connection, recommender, view, view.unprepared[0])
                 done += 1
@@ -126,7 +126,7 @@ def _prepare(connection: sqlite3.Connection, recommender: Recommender, view: Vie
         sql = "UPDATE article SET model = ?, chunks = ?, vectors = ? WHERE number = ?"
         connection.execute(sql, (model.sha256, _spans(chunks), vectors.tobytes(), row - LIVE))
     _write_lists(connection, recommender.release.name, row - LIVE, live_lists(recommender.texts, view, article, chunks, vectors, row))
-    _next(connection)
+    next_sequence(connection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ def changes_since(index_dir: Path, sequence: int) -> LiveChanges:
     """
     if not (index_dir / LIVE_DB).exists():
         return LiveChanges()
-    with _writing(index_dir) as connection:  # nobody writes meanwhile
+    with writing(index_dir) as connection:  # nobody writes meanwhile
         (last,) = connection.execute(SEQUENCE).fetchone()
         put = connection.execute(f"SELECT number, {ARTICLE} FROM article WHERE NOT withdrawn AND sequence > ?", (sequence,))
         articles = [(number, _with_language(read_article(found))) for number, *found in put]
@@ -166,7 +166,7 @@ def purge(index_dir: Path, kept: Sequence[Manifest]) -> None:
         return
     folded = min((manifest.live_sequence for manifest in kept), default=0)
     names = json.dumps([manifest.release for manifest in kept])
-    with _writing(index_dir) as connection:
+    with writing(index_dir) as connection:
         connection.execute("DELETE FROM article WHERE NOT withdrawn AND sequence <= ?", (folded,))
         for table, number in (("own", "article"), ("place", "target")):
             gone = f"{number} NOT IN (SELECT number FROM article WHERE NOT withdrawn)"
@@ -174,7 +174,7 @@ def purge(index_dir: Path, kept: Sequence[Manifest]) -> None:
 
 
 @contextmanager
-def _writing(index_dir: Path) -> Iterator[sqlite3.Connection]:
+def writing(index_dir: Path) -> Iterator[sqlite3.Connection]:
     """A transaction, the only one at a time; on the disk at its end."""
     try:
         with closing(sqlite3.connect(index_dir / LIVE_DB, timeout=WAIT_S, isolation_level=None)) as connection:
@@ -201,7 +201,7 @@ def _number(connection: sqlite3.Connection, article_id: str) -> int:
     return int(found[0])
 
 
-def _next(connection: sqlite3.Connection) -> int:
+def next_sequence(connection: sqlite3.Connection) -> int:
     """The number of this change."""
     found: tuple[int] = connection.execute("UPDATE state SET sequence = sequence + 1 RETURNING sequence").fetchone()
     return found[0]
@@ -213,7 +213,7 @@ def _write_article(
     card = (article.title, article.url, rfc3339(article.published), article.section, article.lang)
     names = json.dumps(article.read_more, ensure_ascii=False)
     body = (model, _spans(chunks), vectors.astype(np.float32).tobytes(), article.text)
-    connection.execute(PUT, (number, article.id, _next(connection), *card, names, *body))
+    connection.execute(PUT, (number, article.id, next_sequence(connection), *card, names, *body))
 
 
 def _write_lists(connection: sqlite3.Connection, release: str, number: int, lists: LiveLists) -> None:

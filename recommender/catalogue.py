@@ -131,6 +131,11 @@ class Catalogue:
             )
         ]
 
+    def newest(self, section: str | None, limit: int, before: datetime) -> list[Card]:
+        """The newest articles up to some moment, of one section or of any; near-duplicates stand back for what stands for them."""
+        sql = f"SELECT {CARD} FROM article WHERE canonical IS NULL AND published <= ? AND (? IS NULL OR section = ?)"
+        return [_card(found) for found in self._all(f"{sql} ORDER BY published DESC LIMIT ?", rfc3339(before), section, section, limit)]
+
     def candidates(self, row: int) -> Candidates:
         """The precomputed candidates of an article, best by the shipped weights first."""
         found = self._one("SELECT candidates FROM related WHERE article = ?", row)

@@ -3,6 +3,7 @@
     ReadmoreError
     ├── InputError              what came in cannot be used
     │   ├── InvalidArticle      one article: empty text, wrong type, bad URL
+    │   ├── InvalidOverride     a pin or block that cannot be
     │   ├── OutOfRange          a number outside its range; a ValueError too
     │   └── TooManyRejects      so many that nothing is published
     ├── ArticleNotFound         no article of this id or URL in the index
@@ -43,6 +44,10 @@ class InvalidArticle(InputError):
 
 class OutOfRange(InputError, ValueError):
     code = "out_of_range"
+
+
+class InvalidOverride(InputError):
+    code = "invalid_override"
 
 
 class TooManyRejects(InputError):

@@ -29,6 +29,7 @@ from recommender.catalogue import Card, Catalogue, parse_time
 from recommender.cleaning import clean_line
 from recommender.connections import Connections
 from recommender.manifest import Release
+from recommender.overrides import Override, Overrides
 from recommender.types import Article
 from recommender.urls import url_key
 
@@ -70,6 +71,24 @@ CREATE TABLE IF NOT EXISTS place (  -- a live article as a candidate of another
     PRIMARY KEY (release, query, target)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS place_target ON place (target);
+CREATE TABLE IF NOT EXISTS override (   -- what editors say of an article; see recommender/overrides.py
+    article_id TEXT PRIMARY KEY,
+    body TEXT NOT NULL,          -- JSON
+    sequence INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS override_history (  -- who said what, for good
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at TEXT NOT NULL,            -- RFC 3339, UTC
+    article_id TEXT NOT NULL,
+    action TEXT NOT NULL,
+    key TEXT,                    -- first digits of the hash of the key it was said with
+    body TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS override_history_article ON override_history (article_id);
+CREATE TRIGGER IF NOT EXISTS override_history_stays BEFORE DELETE ON override_history
+BEGIN SELECT RAISE (ABORT, 'the audit trail is never changed'); END;
+CREATE TRIGGER IF NOT EXISTS override_history_is_true BEFORE UPDATE ON override_history
+BEGIN SELECT RAISE (ABORT, 'the audit trail is never changed'); END;
 """
 
 CHANGES = """
@@ -113,6 +132,7 @@ class View:
         withdrawn: Ids.
         replaced: Row of the release -> row of the live article with its id; None: it was withdrawn.
         copies: Row of any article -> rows of the live near-duplicates that it stands for.
+        overrides: What editors said through the service.
     """
 
     sequence: int = 0
@@ -122,6 +142,7 @@ class View:
     withdrawn: frozenset[str] = frozenset()
     replaced: Mapping[int, int | None] = field(default_factory=dict)
     copies: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    overrides: Overrides = field(default_factory=Overrides)
 
     def __bool__(self) -> bool:
         return bool(self.articles or self.replaced)
@@ -298,7 +319,9 @@ class LiveArticles:
         for row, live in articles.items():
             if live.canonical is not None:
                 copies[live.canonical] = (*copies.get(live.canonical, ()), row)
-        return View(sequence, articles, rows, urls, frozenset(withdrawn), replaced, copies)
+        said = connection.execute("SELECT article_id, body FROM override").fetchall()
+        overrides = Overrides({article_id: Override.from_dict(json.loads(body)) for article_id, body in said})
+        return View(sequence, articles, rows, urls, frozenset(withdrawn), replaced, copies, overrides)
 
 
 def read_article(found: Any) -> Article:

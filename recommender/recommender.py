@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +13,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender import selection
-from recommender.candidate import Candidates, seconds
 from recommender.catalogue import Card, Catalogue
 from recommender.cleaning import clean_line
 from recommender.embedding import (
@@ -22,14 +21,15 @@ from recommender.embedding import (
     similarity,
 )
 from recommender.errors import ArticleNotFound, ArticleWithdrawn, IndexDamaged, OutOfRange
-from recommender.lexical import words_of_key
+from recommender.listing import Listing
 from recommender.live import LIVE, LiveArticles, View, laid_over
 from recommender.manifest import CATALOGUE, MEANS, Release, holding, open_release
+from recommender.overrides import Overrides, read_overrides
 from recommender.ranker import Ranker
 from recommender.retrieval import Archive
 from recommender.selection import Selection
 from recommender.texts import Texts
-from recommender.types import Article, Duplicate, PassagePair, Related, RelatedList, Vectors
+from recommender.types import Article, RelatedList, Vectors
 from recommender.urls import url_key
 from recommender.vector_index import Rows
 
@@ -39,6 +39,19 @@ TAKEN_BACK = "take it out of the page; to bring it back, put it again"
 
 EVERYTHING = Selection()
 """No filter, no diversity, no least score; age does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """What answers depend on: as long as the name is the same, so are they, but for what depends on the hour.
+
+    Attributes:
+        name: Of release, weights, overrides, and the last change of live articles.
+        changes_until: Until then lists change by themselves: an embargo or a pin ends.
+    """
+
+    name: str
+    changes_until: datetime
 
 
 class Recommender:
@@ -51,8 +64,10 @@ class Recommender:
     >>> [item.title for item in recommender.related("2018-09-11-summit")]      # doctest: +SKIP
     """
 
-    def __init__(self, release: Release, embedder: Embedder | None = None) -> None:
+    def __init__(self, release: Release, embedder: Embedder | None = None, overrides: Path | None = None) -> None:
         self.release = release
+        self._file_overrides = Overrides() if overrides is None else read_overrides(overrides)
+        self._edition: tuple[View | None, Edition] = (None, Edition("", datetime.min.replace(tzinfo=UTC)))
         self._held = ExitStack()
         try:
             self._held.enter_context(holding(release.folder))
@@ -75,18 +90,20 @@ class Recommender:
             self.degraded = self.degraded or str(fault)
 
     @classmethod
-    def open(cls, index_dir: str | Path, embedder: Embedder | None = None) -> Self:
+    def open(cls, index_dir: str | Path, embedder: Embedder | None = None, overrides: str | Path | None = None) -> Self:
         """Open the index that `scripts/build_index.py` wrote, after checking every byte of it.
 
         Args:
             index_dir: The folder given to the build as `--out`.
             embedder: The model the index was built with, where it is not the bundled one.
+            overrides: A file of what editors pin and block; see `recommender.overrides`.
 
         Raises:
+            InvalidOverride: The file of overrides cannot be used.
             IndexNotFound: There is no index in the folder.
             IndexUnusable: None of its releases is sound.
         """
-        return cls(open_release(Path(index_dir)), embedder)
+        return cls(open_release(Path(index_dir)), embedder, None if overrides is None else Path(overrides))
 
     def close(self) -> None:
         """Let the release go: a build may remove it from now on."""
@@ -120,30 +137,57 @@ class Recommender:
             if row is None:
                 row = self.catalogue.find_row_of_url(url)
                 if row is None:
-                    raise ArticleNotFound(f"no article with url {url[:100]!r} in index {self.release.name} - check it, or ask by id")
+                    raise self.not_found(url)
                 row = view.replaced.get(row, row) if view else row
             if row is None:
                 raise ArticleWithdrawn(f"the article of {url[:100]!r} was withdrawn - {TAKEN_BACK}")
             return row
 
-    def related(self, article_id: str, limit: int = 5, selection: Selection = EVERYTHING) -> RelatedList:
+    def related(self, article_id: str, limit: int = 5, selection: Selection = EVERYTHING, *, explain: bool = False) -> RelatedList:
         """The related list of an article of the index, or put since it was built.
 
         Args:
             limit: Length of the list, 1 to the number of candidates that the build stored (`manifest.n_candidates`).
             selection: Filters, time, diversity, and the least score of a line.
+            explain: Tell what each feature of a line adds to its score.
 
         Raises:
             ArticleNotFound: No article has this id; `ArticleWithdrawn` if one had.
             OutOfRange: `limit` is out of range.
         """
         with self.live.reading() as view:
-            return self._related(self._row(article_id, view), limit, selection, view)
+            return self._related(self._row(article_id, view), limit, selection, view, explain)
 
-    def related_to_row(self, row: int, limit: int = 5, selection: Selection = EVERYTHING) -> RelatedList:
+    def related_to_row(self, row: int, limit: int = 5, selection: Selection = EVERYTHING, *, explain: bool = False) -> RelatedList:
         """`related`, for an article whose row is known."""
         with self.live.reading() as view:
-            return self._related(row, limit, selection, view)
+            return self._related(row, limit, selection, view, explain)
+
+    def card(self, row: int) -> Card:
+        """What a page shows of an article whose row is known."""
+        with self.live.reading() as view:
+            return self._card(row, view)
+
+    def _card(self, row: int, view: View) -> Card:
+        if row < LIVE:
+            return self.catalogue.card(row)
+        if row not in view.articles:  # it was withdrawn, or put anew, a moment ago
+            raise ArticleWithdrawn(f"this article was withdrawn - {TAKEN_BACK}")
+        return view.articles[row].card
+
+    def article(self, article_id: str) -> Article:
+        """What is stored of an article; under embargo too.
+
+        Raises:
+            ArticleNotFound: No article has this id; `ArticleWithdrawn` if one had.
+        """
+        with self.live.reading() as view:
+            row = self._row(article_id, view)
+            return self.texts.article(row)
+
+    def not_found(self, asked: str) -> ArticleNotFound:
+        """The error for an id or a URL that names no article."""
+        return ArticleNotFound(f"no article {asked[:100]!r} in index {self.release.name} - check it, or build the index again")
 
     def _row(self, article_id: str, view: View) -> int:
         row = view.rows.get(clean_line(article_id)) if view else None
@@ -152,23 +196,22 @@ class Recommender:
             if (row is None or row in view.replaced) and clean_line(article_id) in view.withdrawn:
                 raise ArticleWithdrawn(f"article {article_id[:100]!r} was withdrawn - {TAKEN_BACK}")
             if row is None:
-                raise ArticleNotFound(f"no article {article_id[:100]!r} in index {self.release.name} - check it, or build the index again")
+                raise self.not_found(article_id)
         return row
 
-    def _related(self, row: int, limit: int, wanted: Selection, view: View) -> RelatedList:
-        self._check_limit(limit)
+    def _related(self, row: int, limit: int, wanted: Selection, view: View, explain: bool) -> RelatedList:
+        self._check_limit(limit, wanted)
         if row < LIVE:
             card, text, found = self.catalogue.stored_list(row)
         else:
-            card = view.articles[row].card
+            card = self._card(row, view)
             text, found = self.live.stored_list(row)
         if view:
             found = laid_over(found, self.live.places(row), view, self.catalogue)
-        chosen = self._select(found, seconds(card.published), wanted, limit, view)
-        spans = found["query_passage"][chosen.places].tolist()
-        return self._list(card.id, found, chosen, [text[start:stop] for start, stop in spans], wanted, view)
+        items, reason = self._listing(view).read(card, text, found, wanted, limit, explain=explain)
+        return RelatedList(card.id, self.release.name, self.release.manifest.model.label, items, reason)
 
-    def related_to(self, article: Article, limit: int = 5, selection: Selection = EVERYTHING) -> RelatedList:
+    def related_to(self, article: Article, limit: int = 5, selection: Selection = EVERYTHING, *, explain: bool = False) -> RelatedList:
         """The related list of a text that is not in the index: a draft, a page of another site.
 
         Its own stored version, if the index has an article of the same id, is left out.
@@ -178,7 +221,7 @@ class Recommender:
             ModelError: The model is not installed, or is not the one the index was built with.
             OutOfRange: `limit` is out of range.
         """
-        self._check_limit(limit)
+        self._check_limit(limit, selection)
         chunks, vectors = embed_articles([article], self.embedder)[0]
         with self.live.reading() as view:
             stored = self.catalogue.find_row(article.id) if article.id else None
@@ -186,12 +229,16 @@ class Recommender:
             terms = self.texts.terms(article)
             query = self.texts.query(article, vectors, stored, terms, draft=stored is None and own_row is None)
             found, compared = self.texts.candidates(query, self.texts.neighbours(query, view), view, own_row)
-            chosen = self._select(found, query.published, selection, limit, view)
-            shown = found[chosen.places]
-            self.texts.explain(article, chunks, terms, shown, compared.of(chosen.places), view)
-            found[chosen.places] = shown
-            passages = [article.text[start:stop] for start, stop in shown["query_passage"].tolist()]
-            return self._list(article.id or None, found, chosen, passages, selection, view)
+
+            def fill_in(places: Rows) -> None:
+                shown = found[places]
+                self.texts.explain(article, chunks, terms, shown, compared.of(places), view)
+                found[places] = shown
+
+            itself = Card(-1, article.id, article.title, article.url, article.published, article.section)
+            listing = self._listing(view)
+            items, reason = listing.read(itself, article.text, found, selection, limit, explain=explain, fill_in=fill_in)
+            return RelatedList(article.id or None, self.release.name, self.release.manifest.model.label, items, reason)
 
     def similarity(self, a: str, b: str) -> float:
         """Semantic similarity of two texts, with the index's model; see `recommender.similarity`."""
@@ -211,14 +258,21 @@ class Recommender:
         """All that candidates of the release are found in, loaded on first use; lists by id do without."""
         return self.texts.archive
 
-    @cached_property
-    def version(self) -> str:
-        """What all answers depend on: the release and the weights in force."""
-        return f"{self.release.name} {hashlib.sha256(self.ranker.to_json().encode()).hexdigest()}"
+    def edition(self) -> Edition:
+        """What all answers depend on now."""
+        with self.live.reading() as view:
+            if view is not self._edition[0]:
+                ends = [*self._overrides(view).ends, *(of.card.published for of in view.articles.values() if of.card.published)]
+                self._edition = view, Edition(f"{self._fixed} {view.sequence}", max([self._last_embargo, *ends]))
+            return self._edition[1]
 
     @cached_property
-    def last_embargo(self) -> datetime:
-        """When the last article of the index is or was published; until then lists change by themselves."""
+    def _fixed(self) -> str:
+        said = repr(self._file_overrides)
+        return f"{self.release.name} {hashlib.sha256((self.ranker.to_json() + said).encode()).hexdigest()}"
+
+    @cached_property
+    def _last_embargo(self) -> datetime:
         return self.catalogue.last_published() or datetime.min.replace(tzinfo=UTC)
 
     @property
@@ -232,14 +286,13 @@ class Recommender:
         means: NDArray[np.float16] = np.load(self.release.folder / MEANS, mmap_mode="r", allow_pickle=False)
         return means
 
-    def _select(self, found: Candidates, published: int, wanted: Selection, limit: int, view: View) -> selection.Selected:
-        among = None
-        if wanted.sections or wanted.langs or wanted.exclude:
-            rows = self.catalogue.rows_among(found["article"].tolist(), wanted.sections, wanted.langs, wanted.exclude)
-            if view:
-                rows |= view.rows_among(wanted.sections, wanted.langs, wanted.exclude)
-            among = np.isin(found["article"], list(rows))
-        return selection.select(found, published, self.ranker, wanted, limit, self._mean_vectors, among)
+    def _listing(self, view: View) -> Listing:
+        return Listing(self.catalogue, self.live, view, self._overrides(view), self.ranker, self._mean_vectors)
+
+    def _overrides(self, view: View) -> Overrides:
+        if not self._file_overrides:
+            return view.overrides
+        return self._file_overrides | view.overrides if view.overrides else self._file_overrides
 
     def _mean_vectors(self, rows: Rows) -> Vectors:
         stored = rows < LIVE
@@ -248,53 +301,9 @@ class Recommender:
             vectors[place] = self.live.mean(int(rows[place]), vectors.shape[1])
         return vectors
 
-    def _check_limit(self, limit: int) -> None:
+    def _check_limit(self, limit: int, wanted: Selection) -> None:
         most = self.release.manifest.n_candidates
         if not 1 <= limit <= most:
             raise OutOfRange(f"limit is {limit}, it must be 1 to {most}")
-
-    def _list(
-        self,
-        article_id: str | None,
-        found: Candidates,
-        chosen: selection.Selected,
-        query_passages: list[str],
-        wanted: Selection,
-        view: View,
-    ) -> RelatedList:
-        """The chosen candidates with all that a page needs of them."""
-        lines = zip(found[chosen.places], chosen.scores.tolist(), query_passages, strict=True)
-        items = tuple(
-            self._line(rank, candidate, score, passage, wanted, view) for rank, (candidate, score, passage) in enumerate(lines, 1)
-        )
-        model = self.release.manifest.model.label
-        return RelatedList(article_id, self.release.name, model, items, chosen.reason)
-
-    def _line(self, rank: int, candidate: np.void, score: float, query_passage: str, wanted: Selection, view: View) -> Related:
-        row, span = int(candidate["article"]), candidate["target_passage"].tolist()
-        if row < LIVE:
-            card, passage, copies = self.catalogue.line(row, *span)
-        else:
-            card, passage, copies = view.articles[row].card, self.live.passage(row, *span), []
-        if view:
-            copies = view.copies_of(row, copies)
-        return Related(
-            id=card.id,
-            rank=rank,
-            score=score,
-            title=card.title,
-            url=card.url,
-            published=card.published,
-            section=card.section,
-            relation=selection.relation(candidate["features"]),
-            passages=PassagePair(query_passage, passage or card.title),
-            terms=tuple([self._term(key - 1) for key in candidate["terms"].tolist() if key]),
-            also=tuple(_duplicate(other) for other in copies if selection.may_show(other.published, wanted)),
-        )
-
-    def _term(self, key: int) -> str:
-        return " ".join(map(self.catalogue.word, words_of_key(key)))
-
-
-def _duplicate(card: Card) -> Duplicate:
-    return Duplicate(card.id, card.title, card.url, card.published)
+        if wanted.offset < 0 or wanted.offset + limit > most:
+            raise OutOfRange(f"offset is {wanted.offset}, it must be 0 to {most - limit} with a limit of {limit}")

@@ -17,6 +17,7 @@ CREATE TABLE article (
 );
 CREATE INDEX article_url ON article (url_key) WHERE url_key IS NOT NULL;
 CREATE INDEX article_canonical ON article (canonical) WHERE canonical IS NOT NULL;
+CREATE INDEX article_published ON article (published);
 CREATE TABLE chunk (
     row INTEGER PRIMARY KEY,
     article INTEGER NOT NULL,

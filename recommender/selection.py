@@ -46,6 +46,8 @@ class Selection:
         as_of: The list as it would have been at that moment, of the candidates that the build stored; None: now. Aware.
         diversity: 0 (none) to 1: how much a line is held back for being like those above it.
         max_per_section: So many lines of one section at most; None: any number.
+        offset: Lines of the list that are left out at its head.
+        fallback: Fill a list that is too short with the newest articles, of the same section first.
         min_score: Only lines with at least this score, 0 to 1. At 0.5 an editor would link about half of them.
 
     Raises:
@@ -64,6 +66,8 @@ class Selection:
     diversity: float = 0.0
     max_per_section: int | None = None
     min_score: float = 0.0
+    offset: int = 0
+    fallback: bool = False
 
     @property
     def counts_age(self) -> bool:

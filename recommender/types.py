@@ -53,6 +53,24 @@ Relation = Literal["background", "follow_up", "same_story"]
 """How a target stands to the article being read: older, newer, or another report of the same event in the same days."""
 
 
+Source = Literal["model", "pinned", "fallback"]
+"""What put a line into a list: the ranking, an editor, or the date."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One thing that speaks for a line or against it.
+
+    Attributes:
+        name: See `recommender.candidate.FEATURES`.
+        adds: Its value times its weight.
+    """
+
+    name: str
+    value: float
+    adds: float
+
+
 @dataclass(frozen=True, slots=True)
 class PassagePair:
     """The two sentences, one of each article, that match best.
@@ -87,10 +105,11 @@ class Related:
         rank: 1 for the first.
         score: In [0, 1], higher is closer: how likely an editor would link it, less what age takes if that was asked for.
         relation: How it stands to the article being read.
-        passages: The best-matching pair of sentences.
+        passages: The best-matching pair of sentences; None where an editor or the date chose the line.
         terms: The rarest words, and pairs of words, that both articles use.
         also: Its near-duplicates.
-        source: Where the line comes from; always "model" so far.
+        source: What put it here.
+        features: What speaks for it and against it, if that was asked for.
     """
 
     id: str
@@ -101,10 +120,11 @@ class Related:
     published: datetime | None
     section: str | None
     relation: Relation
-    passages: PassagePair
+    passages: PassagePair | None
     terms: tuple[str, ...] = ()
     also: tuple[Duplicate, ...] = ()
-    source: str = "model"
+    source: Source = "model"
+    features: tuple[Feature, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The line as the HTTP answer has it."""
@@ -118,9 +138,15 @@ class Related:
             "section": self.section,
             "source": self.source,
             "relation": self.relation,
-            "reason": {"passage": {"query": self.passages.query, "target": self.passages.target}, "terms": list(self.terms)},
+            **({"reason": self._reason(self.passages)} if self.passages is not None else {}),
             **({"also": [duplicate.as_dict() for duplicate in self.also]} if self.also else {}),
         }
+
+    def _reason(self, passages: PassagePair) -> dict[str, Any]:
+        reason: dict[str, Any] = {"passage": {"query": passages.query, "target": passages.target}, "terms": list(self.terms)}
+        if self.features:
+            reason["features"] = [{"name": feature.name, "value": feature.value, "adds": feature.adds} for feature in self.features]
+        return reason
 
 
 @dataclass(frozen=True, slots=True)

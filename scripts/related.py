@@ -52,7 +52,8 @@ def _shown(found: RelatedList) -> str:
         day = f", {item.published:%-d %B %Y}" if item.published else ""
         lines.append(f"{item.rank:>2}. {item.title or item.id}   {item.score:.2f}  [{item.id}{day}]")
         lines.append(f"      {item.relation.replace('_', ' ')}; both say: {', '.join(item.terms) or 'nothing rare'}")
-        lines.append(f"      {_first_words(item.passages.target)}")
+        if item.passages:
+            lines.append(f"      {_first_words(item.passages.target)}")
         lines.extend(f"      also: {duplicate.title or duplicate.id}  [{duplicate.id}]" for duplicate in item.also)
     return "\n".join(lines) or EMPTY[str(found.reason)]
 

@@ -40,16 +40,17 @@ def not_modified(request: Request, given: dict[str, str]) -> Response | None:
 
 
 def _etag(request: Request, recommender: Recommender, wanted: Selection) -> str:
-    parts = [recommender.version, request.url.path, *(f"{name}={value}" for name, value in sorted(request.query_params.multi_items()))]
+    edition = recommender.edition()
+    parts = [edition.name, request.url.path, *(f"{name}={value}" for name, value in sorted(request.query_params.multi_items()))]
     now = datetime.now(UTC)
-    if wanted.counts_age or recommender.last_embargo > now:  # the same list may be another a minute later
+    if wanted.counts_age or edition.changes_until > now:  # the same list may be another a minute later
         parts.append(str(int(now.timestamp()) // MINUTE_S))
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     return f'"{digest[:32]}"'
 
 
 def _max_age(recommender: Recommender, row: int) -> int:
-    published = recommender.catalogue.card(row).published
+    published = recommender.card(row).published
     if published is None:
         return WEEK_S
     age = datetime.now(UTC) - published

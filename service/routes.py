@@ -171,7 +171,7 @@ def _row(recommender: Recommender, article_id: str) -> int:
 
 def _shown(recommender: Recommender, row: int | None, asked: str) -> int:
     """The row, if there is one and its article may be shown: under embargo it is as if it were not there."""
-    if row is None or recommender.catalogue.card(row).under_embargo:
+    if row is None or recommender.card(row).under_embargo:
         raise ArticleNotFound(f"no article {asked[:100]!r} in index {recommender.release.name} - check it, or build the index again")
     return row
 

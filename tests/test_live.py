@@ -131,7 +131,9 @@ def test_a_correction_is_shown_where_the_old_text_was(index: Path, opened: Recom
         found = {item.id: item for item in opened.related(record["id"])}
         if before[record["id"]] and target in found:
             assert found[target].title == corrected.title
-            assert found[target].passages.target in corrected.text
+            passages = found[target].passages
+            assert passages
+            assert passages.target in corrected.text
     assert sum(target in opened.related(record["id"]).ids for record in ALL[:HELD_BACK]) >= 0.6 * sum(before.values())
     assert target not in opened.related(target).ids
 

@@ -93,8 +93,9 @@ def test_a_draft_knows_all_lists_and_an_undated_article_none() -> None:
     from recommender.retrieval import Query
 
     assert NEVER == UNDATED
-    moments = [Query(None, None, published, -1, 1.0, row).moment for published, row in ((5, 3), (5, None), (UNDATED, None), (UNDATED, 3))]  # type: ignore[arg-type]
-    assert moments == [5, 5, EVER, NEVER]
+    asked = ((5, 3, False), (5, None, True), (UNDATED, None, True), (UNDATED, None, False), (UNDATED, 3, False))
+    moments = [Query(None, None, published, -1, 1.0, row, draft).moment for published, row, draft in asked]  # type: ignore[arg-type]
+    assert moments == [5, 5, EVER, NEVER, NEVER]
     assert column("linked") < column("linked_nearby")
 
 

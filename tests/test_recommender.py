@@ -95,6 +95,7 @@ def test_a_line_carries_the_targets_card_and_passages_of_both(recommender: Recom
             target = by_id[item.id]
             assert (item.title, item.url, item.section) == (target["title"], target["url"], target["section"])
             assert item.published == (datetime.fromisoformat(target["published"]) if target["published"] else None)
+            assert item.passages
             assert item.passages.query in by_id[query]["text"]
             assert item.passages.target in target["text"]
             assert item.passages.target.strip()
@@ -107,6 +108,7 @@ def test_the_passages_are_sentences_of_the_closest_chunks(recommender: Recommend
         (query_chunks, a), (target_chunks, b) = embed_articles([query, target], embedder)
         cosines = a @ b.T
         best_query, best_target = divmod(int(cosines.argmax()), cosines.shape[1])
+        assert item.passages
         assert item.passages.query in query_chunks[best_query].text
         assert item.passages.target in target_chunks[best_target].text
 

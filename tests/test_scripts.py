@@ -119,7 +119,7 @@ def test_errors_have_one_line_and_their_own_code(tmp_path: Path, index_dir: Path
     assert_error(run("build_index", empty, "--out", "/proc/nowhere"), 5, "/proc/nowhere cannot be written")
     assert_error(run("related", "--index", tmp_path, "a"), 7, "no index in .* - build one")
     assert_error(run("serve", "--index", tmp_path), 7, "no index in")
-    assert_error(run("related", "--index", demo_index, "nothing"), 3, "no article with id 'nothing'")
+    assert_error(run("related", "--index", demo_index, "nothing"), 3, "no article 'nothing'")
     assert_error(run("related", "--index", demo_index, "for", "--limit", 0), 2, "limit is 0, it must be 1 to 64")
     assert_error(run("related", "--index", demo_index, "--text", tmp_path / "gone.txt"), 3, "gone.txt cannot be read")
     assert_error(run("related", "--index", demo_index, "--text", "-", stdin=" "), 3, "the page has no words")

@@ -379,6 +379,7 @@ def test_the_page_shows_our_list_beside_the_hand_made_one(client: TestClient, re
     for item in ours:
         assert item.title in page
         assert f"{item.score:.2f}" in page
+        assert item.passages
         assert item.passages.target[:40] in page
     hand_column = page[page.index("Made by hand") :]
     assert len(by_hand) == 2
