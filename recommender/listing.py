@@ -51,6 +51,7 @@ class Listing:
         *,
         explain: bool = False,
         fill_in: Callable[[Rows], None] | None = None,
+        confidence: NDArray[np.float64] | None = None,
     ) -> tuple[tuple[Related, ...], str | None]:
         """The list of an article, and why it is empty, if it is.
 
@@ -58,13 +59,14 @@ class Listing:
             card: Its row is -1 for a text that is in no index.
             found: Its candidates, best first.
             fill_in: Called with the places of those that were chosen, where `found` has no passages and terms yet.
+            confidence: Of each candidate, of several articles at once: then lines have neither passages nor terms.
         """
         lines = self._lines(card.id, text, card.published, wanted, explain)
         pinned = self._pinned(card, lines)
-        chosen = self._select(found, seconds(card.published), lines, wanted.offset + limit + len(pinned))
+        chosen = self._select(found, seconds(card.published), lines, wanted.offset + limit + len(pinned), confidence)
         if fill_in is not None:
             fill_in(chosen.places)
-        return self._arranged(card, found, chosen, pinned, limit, lines)
+        return self._arranged(card, found, chosen, pinned, limit, lines, plain=confidence is not None)
 
     def _lines(self, article_id: str, text: str, published: datetime | None, wanted: Selection, explain: bool) -> Lines:
         hidden: set[int] = set()
@@ -100,7 +102,9 @@ class Listing:
             row = None if row is None else self.view.replaced.get(row, row)
         return row
 
-    def _select(self, found: Candidates, published: int, lines: Lines, limit: int) -> selection.Selected:
+    def _select(
+        self, found: Candidates, published: int, lines: Lines, limit: int, confidence: NDArray[np.float64] | None
+    ) -> selection.Selected:
         """The candidates that are wanted and not hidden, in the order of the list."""
         among, wanted, rows = None, lines.wanted, found["article"]
         if wanted.sections or wanted.langs or wanted.exclude:
@@ -110,20 +114,20 @@ class Listing:
         if lines.hidden_sections:
             of_sections = self._rows_among(rows, list(lines.hidden_sections), (), ())
             among = ~np.isin(rows, of_sections) & (True if among is None else among)
-        return selection.select(found, published, self.ranker, wanted, limit, self.mean_vectors, among)
+        return selection.select(found, published, self.ranker, wanted, limit, self.mean_vectors, among, confidence)
 
     def _rows_among(self, rows: NDArray[np.int32], sections: Sequence[str], langs: Sequence[str], exclude: Sequence[str]) -> list[int]:
         found = self.catalogue.rows_among(rows.tolist(), sections, langs, exclude)
         return [*found, *self.view.rows_among(sections, langs, exclude)] if self.view else [*found]
 
     def _arranged(
-        self, card: Card, found: Candidates, chosen: selection.Selected, pinned: list[Pinned], limit: int, lines: Lines
+        self, card: Card, found: Candidates, chosen: selection.Selected, pinned: list[Pinned], limit: int, lines: Lines, *, plain: bool
     ) -> tuple[tuple[Related, ...], str | None]:
         """Pins in their slots, the ranking around them, and what fills the rest."""
         last = lines.wanted.offset + limit
         taken = {line.row for _, line in pinned}
         ranked = [
-            Chosen(row, score, "model", found[place])
+            Chosen(row, score, "model", None if plain else found[place])
             for place, row, score in zip(chosen.places, found["article"][chosen.places].tolist(), chosen.scores.tolist(), strict=True)
             if row not in taken
         ]

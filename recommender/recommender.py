@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.candidate import Candidates
 from recommender.catalogue import Card, Catalogue
 from recommender.cleaning import clean_line
 from recommender.embedding import (
@@ -27,6 +29,7 @@ from recommender.manifest import CATALOGUE, MEANS, Release, holding, open_releas
 from recommender.overrides import Overrides, read_overrides
 from recommender.ranker import Ranker
 from recommender.retrieval import Archive
+from recommender.seeds import combined
 from recommender.selection import Selection
 from recommender.texts import Texts
 from recommender.types import Article, RelatedList, Vectors
@@ -201,6 +204,12 @@ class Recommender:
 
     def _related(self, row: int, limit: int, wanted: Selection, view: View, explain: bool) -> RelatedList:
         self._check_limit(limit, wanted)
+        card, text, found = self._stored(row, view)
+        items, reason = self._listing(view).read(card, text, found, wanted, limit, explain=explain)
+        return RelatedList(card.id, self.release.name, self.release.manifest.model.label, items, reason)
+
+    def _stored(self, row: int, view: View) -> tuple[Card, str, Candidates]:
+        """Card, text and candidates of an article, as they are now."""
         if row < LIVE:
             card, text, found = self.catalogue.stored_list(row)
         else:
@@ -208,8 +217,7 @@ class Recommender:
             text, found = self.live.stored_list(row)
         if view:
             found = laid_over(found, self.live.places(row), view, self.catalogue)
-        items, reason = self._listing(view).read(card, text, found, wanted, limit, explain=explain)
-        return RelatedList(card.id, self.release.name, self.release.manifest.model.label, items, reason)
+        return card, text, found
 
     def related_to(self, article: Article, limit: int = 5, selection: Selection = EVERYTHING, *, explain: bool = False) -> RelatedList:
         """The related list of a text that is not in the index: a draft, a page of another site.
@@ -239,6 +247,27 @@ class Recommender:
             listing = self._listing(view)
             items, reason = listing.read(itself, article.text, found, selection, limit, explain=explain, fill_in=fill_in)
             return RelatedList(article.id or None, self.release.name, self.release.manifest.model.label, items, reason)
+
+    def related_to_seeds(
+        self, positive: Sequence[str], negative: Sequence[str] = (), limit: int = 5, selection: Selection = EVERYTHING
+    ) -> RelatedList:
+        """What is close to some articles of the index and not to others; see `recommender.seeds`.
+
+        Raises:
+            ArticleNotFound: One of the ids names no article.
+            OutOfRange: `limit` is out of range.
+        """
+        self._check_limit(limit, selection)
+        with self.live.reading() as view:
+            seeds = {article_id: self._row(article_id, view) for article_id in (*positive, *negative)}
+            stored = {article_id: self._stored(row, view) for article_id, row in seeds.items()}
+            of_positive, of_negative = ([stored[article_id][2] for article_id in ids] for ids in (positive, negative))
+            found, confidence = combined(of_positive, of_negative, list(seeds.values()), self.ranker)
+            dates = [stored[article_id][0].published for article_id in positive]
+            newest = max((date for date in dates if date is not None), default=None)
+            itself = Card(-1, "", "", None, newest, None)
+            items, reason = self._listing(view).read(itself, "", found, selection, limit, confidence=confidence)
+            return RelatedList(None, self.release.name, self.release.manifest.model.label, items, reason)
 
     def similarity(self, a: str, b: str) -> float:
         """Semantic similarity of two texts, with the index's model; see `recommender.similarity`."""

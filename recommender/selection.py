@@ -125,6 +125,7 @@ def select(
     limit: int,
     vectors: Callable[[Rows], Vectors],
     among: NDArray[np.bool_] | None = None,
+    confidence: NDArray[np.float64] | None = None,
 ) -> Selected:
     """Choose the lines of a list.
 
@@ -132,6 +133,7 @@ def select(
         published: Of the query article, in seconds since 1970; UNDATED if unknown.
         vectors: Rows of articles -> their mean vectors; called only for diversity.
         among: bool (n_candidates,), those that may be chosen by what is not in a candidate: section, language, id; None allows all.
+        confidence: float64 (n_candidates,), in [0, 1]; None: by the ranker.
     """
     now = datetime.now(UTC)
     as_of = int(min(wanted.as_of or now, now).timestamp())
@@ -139,7 +141,8 @@ def select(
     places = np.flatnonzero(allowed if among is None else allowed & among)
     if not len(places):
         return _none("no_candidates" if not len(found) else "filtered_out")
-    confidence = np.round(ranker.confidence(ranker.scores(found["features"][places])), DECIMALS)
+    confidence = ranker.confidence(ranker.scores(found["features"][places])) if confidence is None else confidence[places]
+    confidence = np.round(confidence, DECIMALS)
     if wanted.min_score:
         confident = confidence >= wanted.min_score
         places, confidence = places[confident], confidence[confident]

@@ -1,45 +1,63 @@
 #!/usr/bin/env python3
-"""Serve an index over HTTP."""
+"""Serve an index over HTTP.
+
+Every setting is a flag, an environment variable READMORE_NAME, or a line of a TOML file; of several, the first in this order counts.
+"""
 
 import argparse
-import socket
+import os
 from pathlib import Path
 
-import uvicorn
-
-from recommender.errors import InputError
+from recommender.errors import OutOfRange
 from scripts import command
-from service.app import create_app
+from service import logs
+from service.settings import Settings, hashed, new_key, read_settings
 
 EXAMPLES = """\
   serve.py --index var/demo
-  serve.py --index var/demo --host 0.0.0.0 --port 80
+  serve.py --config /etc/readmore.toml --workers 4
+  serve.py config show --config /etc/readmore.toml     every setting, and where it comes from
+  serve.py key new                                     a key, and its hash for --admin-keys or --read-keys
 """
+ACTIONS = {(): "serve", ("config", "show"): "show", ("key", "new"): "key"}
 
 
 def main(arguments: argparse.Namespace) -> None:
-    app = create_app(arguments.index)
-    listening = _listen(arguments.host, arguments.port)  # before it is announced
-    host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
+    action = ACTIONS.get(tuple(arguments.action))
+    if action is None:
+        raise OutOfRange(f"{' '.join(arguments.action)[:50]!r} is unknown - it takes 'config show', 'key new', or nothing to serve")
+    if action == "key":
+        key = new_key()
+        print(f"key:  {key}\nhash: {hashed(key)}\n\nThe hash goes into the settings; the key to whoever asks, and nowhere else.")
+        return
+    flags = {name: getattr(arguments, name) for name in Settings.model_fields}
+    settings, origins = read_settings(flags, arguments.config)
+    if action == "show":
+        for name, value in settings:
+            shown = ", ".join(map(str, value)) if isinstance(value, tuple) else "" if value is None else value
+            print(f"{name:<16} {shown!s:<40} {origins[name]}")
+        return
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // settings.workers)))
+    logs.configure(settings.log_level)
+    from service import server
+    from service.app import create_app
+
+    app = create_app(settings)
+    listening = server.listen(settings.host, settings.port)  # before it is announced
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{host}:{listening.getsockname()[1]}"
-    print(f"\n  Readmore serves {arguments.index} on {address}")
+    print(f"\n  Readmore serves {settings.index} on {address}")
     print(f"  curl '{address}/v1/articles/{app.state.example_id}/related?limit=3'\n", flush=True)
-    uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False)).run(sockets=[listening])
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise InputError(f"cannot listen on {host}, port {port} ({error.strerror}) - choose another --host or --port") from error
-    # asyncio does this only for sockets it has made itself; without it every answer but a connection's first waits 40 ms.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listening
+    server.serve(settings, app, listening)
 
 
 if __name__ == "__main__":
-    parser = command.parser(__doc__, EXAMPLES)
-    parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="folder of the index")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes a free one (default: %(default)s)")
+    parser = command.parser(str(__doc__), EXAMPLES)
+    parser.add_argument("action", nargs="*", help="'config show', 'key new', or nothing to serve")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="a TOML file of settings")
+    told = {name: line.strip() for line in str(Settings.__doc__).splitlines() for name in line.partition(":")[0].strip().split(", ")}
+    for name, field in Settings.model_fields.items():
+        default = "" if field.is_required() or not field.default else f" (default: {field.default})"
+        help_text = told.get(name, "").partition(": ")[2].rstrip(".") or name.replace("_", " ")
+        parser.add_argument(f"--{name.replace('_', '-')}", metavar="...", help=f"{help_text}{default}")
     command.run(main, parser.parse_args())

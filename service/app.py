@@ -4,44 +4,53 @@ import asyncio
 import signal
 import threading
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
 from recommender import Embedder
-from service import pages, problems, routes
+from service import articles, lists, operations, pages, problems
+from service.gate import Gate
+from service.kept import KeptAnswers
+from service.lanes import Lane
 from service.middleware import BodyLimit, RequestName
 from service.serving import Serving
+from service.settings import Settings
+
+WAITING_WRITES = 100
+PREFLIGHT_S = 3600
 
 
-def create_app(index_dir: Path, embedder: Embedder | None = None) -> FastAPI:
+def create_app(settings: Settings, embedder: Embedder | None = None) -> FastAPI:
     """Open an index and make the app that serves it.
 
     Args:
-        index_dir: The folder that `scripts/build_index.py` wrote.
         embedder: The model the index was built with, where it is not the bundled one. Loaded with the first text.
 
     Raises:
         IndexUnusable: There is no sound index in the folder.
+        InvalidOverride: The file of overrides cannot be used.
     """
-    serving = Serving(index_dir, embedder)
-    text_lane = ThreadPoolExecutor(max_workers=1, thread_name_prefix="text")
+    serving = Serving(settings.index, embedder, settings.overrides)
+    text_lane, write_lane = Lane("text", settings.text_queue), Lane("write", WAITING_WRITES)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
         watching = asyncio.create_task(serving.watch())
         on_signal = threading.current_thread() is threading.main_thread()  # elsewhere nobody gets signals
         if on_signal:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: text_lane.submit(serving.reload))
+            loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, serving.reload))
         yield
         watching.cancel()
         if on_signal:
-            asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
-        text_lane.shutdown()
+            loop.remove_signal_handler(signal.SIGHUP)
+        text_lane.close()
+        write_lane.close()
         serving.close()
 
     app = FastAPI(
@@ -55,12 +64,24 @@ def create_app(index_dir: Path, embedder: Embedder | None = None) -> FastAPI:
     )
     app.state.serving = serving
     app.state.text_lane = text_lane
+    app.state.write_lane = write_lane
     with serving.held() as recommender:
         app.state.example_id = quote(recommender.catalogue.card(0).id)
-    app.include_router(routes.router)
-    app.include_router(pages.router)
+    for part in (lists, articles, operations, pages):
+        app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     problems.install(app)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(KeptAnswers, serving=serving)  # the innermost; the last that is added is the first that is asked
+    app.add_middleware(BodyLimit, timeout_s=settings.body_timeout_s)
+    app.add_middleware(Gate, settings=settings)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "HEAD", "POST"],
+            allow_headers=["Authorization", "Content-Type", "If-None-Match", "X-API-Key"],
+            expose_headers=["ETag", "Retry-After", "X-Request-ID"],
+            max_age=PREFLIGHT_S,
+        )
     app.add_middleware(RequestName)
     return app

@@ -1,16 +1,17 @@
-"""How long an answer by id may be kept, and how a cache asks whether it still holds.
+"""How long an answer by id may be kept, and what names it.
 
-The ETag is made of what the answer is made of: release, weights, path and parameters. It is known before the list is: a 304 costs none.
+The ETag is made of what the answer is made of: release, weights, overrides, live articles, path and parameters.
 """
 
 import hashlib
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
-from starlette.responses import Response
 
-from recommender import Recommender
+from recommender.recommender import Edition
 from recommender.selection import Selection
+from service.kept import Answer
 
 MAX_AGES = (
     (timedelta(hours=6), 15 * 60),
@@ -23,35 +24,37 @@ WEEK_S = 7 * 24 * 60 * 60
 STALE = "stale-while-revalidate=600, stale-if-error=86400"
 
 MINUTE_S = 60
+KEPT_S = 15 * 60
 
 
-def headers(request: Request, recommender: Recommender, row: int, wanted: Selection) -> dict[str, str]:
-    """Headers of an article's list."""
-    return {"ETag": _etag(request, recommender, wanted), "Cache-Control": f"public, max-age={_max_age(recommender, row)}, {STALE}"}
+def answer(request: Request, edition: Edition, published: datetime | None, wanted: Selection, body: bytes, content_type: str) -> Answer:
+    """The list of an article as it goes over the wire.
 
-
-def not_modified(request: Request, given: dict[str, str]) -> Response | None:
-    """304, if the client's copy is the one that would be sent; else None."""
-    known = request.headers.get("if-none-match")
-    if known is None:
-        return None
-    tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
-    return Response(status_code=304, headers=given) if given["ETag"] in tags or "*" in tags else None
-
-
-def _etag(request: Request, recommender: Recommender, wanted: Selection) -> str:
-    edition = recommender.edition()
-    parts = [edition.name, request.url.path, *(f"{name}={value}" for name, value in sorted(request.query_params.multi_items()))]
+    Args:
+        edition: Read before the list was.
+        body: If it is JSON, its last field is `request_id`, empty.
+    """
     now = datetime.now(UTC)
-    if wanted.counts_age or edition.changes_until > now:  # the same list may be another a minute later
-        parts.append(str(int(now.timestamp()) // MINUTE_S))
-    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-    return f'"{digest[:32]}"'
+    by_the_minute = wanted.counts_age or edition.changes_until > now  # the same list may be another a minute later
+    etag = _etag(request, edition.name, int(now.timestamp()) // MINUTE_S if by_the_minute else None)
+    until = (int(now.timestamp()) // MINUTE_S + 1) * MINUTE_S if by_the_minute else now.timestamp() + KEPT_S
+    headers = (
+        (b"content-type", content_type.encode()),
+        (b"etag", etag.encode()),
+        (b"cache-control", f"public, max-age={_max_age(published, now)}, {STALE}".encode()),
+    )
+    named = content_type == "application/json"
+    route: str = request.scope["route"].path
+    return Answer(edition.name, until, route, etag, headers, body[:-2] if named else body, body[-2:] if named else None)
 
 
-def _max_age(recommender: Recommender, row: int) -> int:
-    published = recommender.card(row).published
+def _etag(request: Request, edition: str, minute: int | None) -> str:
+    pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    parts = [edition, request.url.path, *(f"{name}={value}" for name, value in sorted(pairs)), str(minute)]
+    return f'"{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:32]}"'
+
+
+def _max_age(published: datetime | None, now: datetime) -> int:
     if published is None:
         return WEEK_S
-    age = datetime.now(UTC) - published
-    return next((seconds for limit, seconds in MAX_AGES if age < limit), WEEK_S)
+    return next((seconds for limit, seconds in MAX_AGES if now - published < limit), WEEK_S)

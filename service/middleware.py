@@ -1,31 +1,43 @@
-"""What happens to every request before the app sees it: a name for it, and a limit to its size."""
+"""What happens to every request before the app sees it: a name, a line in the log, the security headers, a limit to its body."""
 
-import logging
+import asyncio
 import secrets
+import time
 
-from starlette.datastructures import Headers, MutableHeaders
+import structlog
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.metrics import LATENCY, REQUESTS
 from service.problems import bug, problem
 
 MAX_BODY = 1 << 20
 TOO_LARGE = f"the body is larger than {MAX_BODY} bytes - send less text"
 
-SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-}
+POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"cross-origin"),
+    (b"content-security-policy", POLICY.encode()),
+]
 
-log = logging.getLogger(__name__)
+SLOW_S = 1.0
+"""A request that took longer is told, though nothing was wrong with it."""
+
+UNROUTED = "none"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
+
+log = structlog.get_logger()
 
 
 class RequestName:
-    """Gives every request an id, which the answer and the log carry; sets the security headers.
+    """Gives every request an id, which the answer and the log carry; sets the security headers, counts, and measures.
 
-    It stands outermost, so an error that nobody foresaw is answered here, with the same headers.
+    It stands outermost, so an error that nobody foresaw is answered here, with the same headers. What was asked for is never
+    logged: of a text, or of a key, not a character. Answers to readers that went well are logged at the level debug.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -35,55 +47,78 @@ class RequestName:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        scope["request_id"] = secrets.token_hex(8)
-        started = False
+        request_id = scope["request_id"] = secrets.token_hex(8)
+        began = time.perf_counter()
+        status = 0
 
         async def named(message: Message) -> None:
-            nonlocal started
+            nonlocal status
             if message["type"] == "http.response.start":
-                started = True
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = scope["request_id"]
-                for name, text in SECURITY_HEADERS.items():
-                    headers.setdefault(name, text)
+                status = message["status"]
+                headers = message["headers"] = list(message["headers"])
+                headers.append((b"x-request-id", request_id.encode()))
+                given = {name for name, _ in headers}
+                headers.extend(header for header in SECURITY_HEADERS if header[0] not in given)
             await send(message)
 
         try:
             await self.app(scope, receive, named)
         except ClientDisconnect:  # while it was still sending: nobody is left to answer
-            log.info("request %s was given up by the client", scope["request_id"])
+            log.info("given_up", request_id=request_id)
         except Exception:  # of any kind: it is logged here, and the answer tells nothing of it
-            log.exception("request %s failed", scope["request_id"])
-            if started:
+            log.exception("failed", request_id=request_id)
+            if status:
                 raise
             await bug(Request(scope))(scope, receive, named)
+        finally:
+            self._note(scope, status, time.perf_counter() - began)
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        route = scope.get("template") or getattr(scope.get("route"), "path", UNROUTED)
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        REQUESTS.labels(route, method, str(status)).inc()
+        LATENCY.labels(route).observe(seconds)
+        told = status >= 400 or seconds >= SLOW_S or method not in ("GET", "HEAD")
+        tell = log.error if status >= 500 else log.info if told else log.debug
+        asked = {"request_id": scope["request_id"], "method": method, "route": route, "key": scope.get("key")}
+        tell("answered", **asked, status=status, ms=round(seconds * 1e3, 1))
 
 
 class BodyLimit:
-    """Refuses bodies over `MAX_BODY`, whether or not they say how long they are.
+    """Refuses bodies over `MAX_BODY`, whether or not they say how long they are, and those that are not there in time.
 
     Starlette's own limit answers in plain text; this one answers as every other error.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, timeout_s: float) -> None:
         self.app = app
+        self._timeout_s = timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
             await self.app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "")
         if announced.isdecimal() and (len(announced) > 20 or int(announced) > MAX_BODY):
-            await problem(Request(scope), 413, "content_too_large", TOO_LARGE)(scope, receive, send)
+            await problem(Request(scope), 413, "content_too_large", TOO_LARGE, headers={"Connection": "close"})(scope, receive, send)
             return
         received = 0
+        complete = False
+        deadline = time.monotonic() + self._timeout_s
 
         async def limited() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, complete
+            if complete:
+                return await receive()  # the end of the connection
+            try:
+                message = await asyncio.wait_for(receive(), max(deadline - time.monotonic(), 0.001))
+            except TimeoutError:
+                late = f"the body was not there after {self._timeout_s:g} s - send it again"
+                raise HTTPException(408, late, {"Connection": "close"}) from None
             received += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
             if received > MAX_BODY:
-                raise HTTPException(413, TOO_LARGE)
+                raise HTTPException(413, TOO_LARGE, {"Connection": "close"})
             return message
 
         await self.app(scope, limited, send)

@@ -1,24 +1,40 @@
 """Every error in one shape: `application/problem+json` (RFC 9457), one table from errors to statuses."""
 
-import logging
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
 import orjson
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from recommender.errors import ArticleNotFound, IndexUnusable, InvalidArticle, ModelError, OutOfRange, ReadmoreError
+from recommender.errors import (
+    ArticleNotFound,
+    ArticleWithdrawn,
+    IndexUnusable,
+    InvalidArticle,
+    InvalidOverride,
+    ModelError,
+    OutOfRange,
+    ReadmoreError,
+    StorageError,
+)
+from service.lanes import LaneFull
+from service.metrics import REJECTED
+from service.schemas import Problem
 
 STATUSES: tuple[tuple[type[ReadmoreError], int], ...] = (
+    (ArticleWithdrawn, 410),
     (ArticleNotFound, 404),
     (InvalidArticle, 422),
+    (InvalidOverride, 422),
     (OutOfRange, 422),
     (ModelError, 503),
     (IndexUnusable, 503),
+    (StorageError, 503),
 )
 """The first that fits; any other error of ours is a bug."""
 
@@ -27,7 +43,7 @@ CURES = {
     405: "this route does not take that method - see the Allow header",
     500: "something went wrong here, not with the request - try again, and report the request id",
 }
-TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
+TITLES = {414: "URI Too Long", 413: "Content Too Large", 422: "Unprocessable Content"}
 """Names that RFC 9110 gave after Python 3.11 was made."""
 
 MOST_ERRORS = 20
@@ -36,7 +52,11 @@ MOST_ERRORS = 20
 SHOWN = 100
 """Characters of what was sent that may be sent back."""
 
-log = logging.getLogger(__name__)
+NOT_NOW = "the index or its model cannot serve - see /readyz and the log"
+
+PROBLEM: dict[str, Any] = {"model": Problem, "content": {"application/problem+json": {}}}
+
+log = structlog.get_logger()
 
 
 def problem(
@@ -68,11 +88,23 @@ def problem(
     return Response(orjson.dumps(body), status, headers, "application/problem+json")
 
 
+def described(error: ReadmoreError) -> dict[str, Any]:
+    """An error that stands among answers."""
+    status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
+    return {"status": status, "code": error.code, "detail": str(error) if status < 500 else NOT_NOW}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The errors of a route, for the schema; those of keys and rates are every route's."""
+    return dict.fromkeys([*statuses, 401, 403, 414, 431], PROBLEM)
+
+
 def install(app: FastAPI) -> None:
     """Have the app answer every error as a problem."""
     app.add_exception_handler(ReadmoreError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(LaneFull, _busy)
 
 
 async def _ours(request: Request, error: Exception) -> Response:
@@ -81,11 +113,14 @@ async def _ours(request: Request, error: Exception) -> Response:
     if status is None:
         raise error
     if status == 503:  # the message names folders and hashes: for the log, not for the world
-        log.error("%s", error)
-        return problem(
-            request, status, error.code, "the index or its model cannot serve - see /readyz and the log", headers={"Retry-After": "30"}
-        )
+        log.error("cannot_serve", detail=str(error), request_id=request.scope.get("request_id"))
+        return problem(request, status, error.code, NOT_NOW, headers={"Retry-After": "30"})
     return problem(request, status, error.code, str(error))
+
+
+async def _busy(request: Request, error: Exception) -> Response:
+    REJECTED.labels("busy").inc()
+    return problem(request, 503, "busy", "as many texts wait as may - try again in a second", headers={"Retry-After": "1"})
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

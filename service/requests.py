@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Query, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, StringConstraints, ValidationError
+from pydantic import BeforeValidator, StringConstraints, TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 
 from recommender import Article
@@ -15,7 +15,7 @@ from recommender.cleaning import clean_line, clean_text
 from recommender.errors import InvalidArticle
 from recommender.page import parse_page
 from recommender.selection import Mode, Selection
-from service.schemas import Draft
+from service.schemas import Draft, DraftOrSeeds, Item, Seeds
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 
@@ -23,7 +23,17 @@ MOST_NAMES = 100
 
 REPEATABLE = ("section", "lang", "exclude")
 
-Parsed = TypeVar("Parsed", bound=BaseModel)
+Parsed = TypeVar("Parsed")
+
+
+def plain_number(given: object) -> object:
+    """Refuse what Python would take for a number and a reader would not: `1_0`, `5.0`, ` 5`."""
+    if isinstance(given, str) and not (given.removeprefix("-").isdecimal() and given.isascii()):
+        raise ValueError("a whole number is expected")
+    return given
+
+
+Whole = Annotated[int, BeforeValidator(plain_number)]
 
 
 async def known_parameters(request: Request) -> None:
@@ -35,9 +45,9 @@ async def known_parameters(request: Request) -> None:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"this route has {', '.join(known) or 'none'}"
-            raise _fault(("query", name), f"unknown parameter - {hint}")
+            raise fault(("query", name), f"unknown parameter - {hint}")
         if name in seen and name not in REPEATABLE:
-            raise _fault(("query", name), "given more than once")
+            raise fault(("query", name), "given more than once")
         seen.add(name)
 
 
@@ -52,6 +62,8 @@ async def selection(
     published_before: Annotated[datetime | None, Query(description="only articles from before that moment")] = None,
     diversity: Annotated[float, Query(ge=0, le=1, description="hold back what is like the lines above it")] = 0.0,
     min_score: Annotated[float, Query(ge=0, le=1, description="only lines with that score; of 0.5, editors would link half")] = 0.0,
+    offset: Annotated[Whole, Query(ge=0, le=63, description="leave out so many lines at the head")] = 0,
+    fallback: Annotated[bool, Query(description="fill a list that is too short with the newest articles")] = False,
 ) -> Selection:
     """What the list should be like, from the query parameters."""
     return Selection(
@@ -65,18 +77,28 @@ async def selection(
         published_before=published_before,
         diversity=diversity,
         min_score=min_score,
+        offset=offset,
+        fallback=fallback,
     )
 
 
-def plain_number(given: object) -> object:
-    """Refuse what Python would take for a number and a reader would not: `1_0`, `5.0`, ` 5`."""
-    if isinstance(given, str) and not (given.removeprefix("-").isdecimal() and given.isascii()):
-        raise ValueError("a whole number is expected")
-    return given
+def item_fields(given: str | None) -> tuple[str, ...]:
+    """The fields of an item that are wanted; none names all.
+
+    Raises:
+        RequestValidationError: There is no such field.
+    """
+    known = list(Item.model_fields)
+    wanted = tuple(given.split(",")) if given else ()
+    for name in wanted:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise fault(("query", "fields"), f"unknown field - did you mean {near[0]!r}?" if near else f"items have {', '.join(known)}")
+    return wanted
 
 
-async def read_draft(request: Request) -> str | Draft:
-    """What is in the body: a JSON `Draft`, or a page as pasted, as `text/plain`.
+async def read_draft(request: Request) -> str | Draft | Seeds:
+    """What is in the body: a JSON `Draft` or `Seeds`, or a page as pasted, as `text/plain`.
 
     Raises:
         InvalidArticle: It cannot be decoded.
@@ -84,7 +106,8 @@ async def read_draft(request: Request) -> str | Draft:
         RequestValidationError: JSON of another shape.
     """
     if _content_type(request) != "text/plain":
-        return await read_json(request, Draft)
+        sent = await read_json(request, DraftOrSeeds)
+        return sent.root
     try:
         page = (await request.body()).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -112,8 +135,18 @@ async def read_json(request: Request, model: type[Parsed]) -> Parsed:
     kind = _content_type(request)
     if kind != "application/json":
         raise HTTPException(415, f"content type {kind[:100]!r} is not taken here - send application/json")
+    return json_of(await request.body(), model)
+
+
+def json_of(text: bytes, model: type[Parsed]) -> Parsed:
+    """JSON of some shape.
+
+    Raises:
+        HTTPException: 400, it is not JSON.
+        RequestValidationError: JSON of another shape.
+    """
     try:
-        return model.model_validate_json(await request.body())
+        parsed: Parsed = TypeAdapter(model).validate_json(text)
     except ValidationError as error:
         faults: list[Any] = error.errors(include_url=False, include_context=False, include_input=False)
         if faults[0]["type"] != "json_invalid":
@@ -121,11 +154,12 @@ async def read_json(request: Request, model: type[Parsed]) -> Parsed:
         if any(sign in faults[0]["msg"] for sign in ("surrogate", "hex escape")):
             raise InvalidArticle("bad_encoding", "a string holds half of a surrogate pair - send whole characters") from None
         raise HTTPException(400, "the body is not JSON - check it with a JSON linter") from None
+    return parsed
 
 
 def _content_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _fault(loc: tuple[str, ...], message: str) -> RequestValidationError:
+def fault(loc: tuple[str, ...], message: str) -> RequestValidationError:
     return RequestValidationError([{"type": "parameter", "loc": loc, "msg": message}])

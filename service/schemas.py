@@ -1,9 +1,9 @@
 """What goes over the wire, for validation of requests and for the OpenAPI schema."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag, model_validator
 
 from recommender.chunking import MAX_TEXT
 
@@ -20,6 +20,129 @@ class Draft(BaseModel):
     published: AwareDatetime | None = None
     section: Annotated[str, Field(max_length=512)] | None = None
     lang: Annotated[str, Field(max_length=35)] | None = None
+
+
+Id = Annotated[str, Field(min_length=1, max_length=512)]
+
+
+class Seeds(BaseModel):
+    """Articles of the index: the list is of what is close to those of `positive` and not to those of `negative`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    positive: Annotated[list[Id], Field(min_length=1, max_length=20)]
+    negative: Annotated[list[Id], Field(max_length=20)] = []
+
+
+def _which(given: Any) -> str:
+    return "seeds" if isinstance(given, dict) and ("positive" in given or "negative" in given) else "draft"
+
+
+class DraftOrSeeds(RootModel[Annotated[Annotated[Draft, Tag("draft")] | Annotated[Seeds, Tag("seeds")], Discriminator(_which)]]):
+    """What `POST /v1/related` takes as JSON."""
+
+
+class Batch(BaseModel):
+    """Ids of articles, a list each."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ids: Annotated[list[Id], Field(min_length=1, max_length=100)]
+
+
+class ArticleBody(BaseModel):
+    """An article as it is put. What the build would drop of a record (a date or URL that is none) is refused here."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: Id | None = None
+    title: Annotated[str, Field(max_length=1_000)] = ""
+    text: Text
+    url: Annotated[str, Field(max_length=8192)] | None = None
+    published: Annotated[str, Field(max_length=64, description="RFC 3339, such as 2018-09-11T10:41:00Z")] | None = None
+    section: Annotated[str, Field(max_length=512)] | None = None
+    lang: Annotated[str, Field(max_length=35)] | None = None
+    read_more: Annotated[list[Annotated[str, Field(max_length=8192)]], Field(max_length=100)] = []
+
+
+class ArticleAnswer(BaseModel):
+    """What is stored of an article."""
+
+    id: str
+    title: str
+    text: str
+    url: str | None
+    published: datetime | None
+    section: str | None
+    lang: str | None
+    read_more: list[str]
+    index_version: str
+    request_id: str
+
+
+class PutAnswer(BaseModel):
+    id: str
+    status: Literal["created", "updated"]
+    request_id: str
+
+
+class LineReport(BaseModel):
+    """What became of one line of a batch; `code` and `detail` as in a problem."""
+
+    line: int
+    id: str | None
+    status: Literal["created", "updated", "withdrawn", "error"]
+    code: str | None = None
+    detail: str | None = None
+
+
+class BatchReport(BaseModel):
+    results: list[LineReport]
+    request_id: str
+
+
+class PinBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    article_id: Id
+    slot: Annotated[int, Field(ge=1, le=50, strict=True)]
+    until: AwareDatetime | None = None
+
+
+class BlockBody(BaseModel):
+    """An article, or a section, that a list does not show."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    article_id: Id | None = None
+    section: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    until: AwareDatetime | None = None
+
+
+class OverrideBody(BaseModel):
+    """All that editors say of an article; what was said before is replaced."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pins: Annotated[list[PinBody], Field(max_length=50)] = []
+    blocks: Annotated[list[BlockBody], Field(max_length=200)] = []
+    everywhere: Annotated[bool, Field(description="no list shows this article")] = False
+    reason: Annotated[str, Field(max_length=1_000)] = ""
+    owner: Annotated[str, Field(max_length=200)] = ""
+
+
+class Said(OverrideBody):
+    """An entry of the audit trail."""
+
+    at: datetime
+    action: Literal["put", "delete"]
+    key: str | None
+
+
+class OverrideAnswer(OverrideBody):
+    article_id: str
+    history: list[Said]
+    request_id: str
 
 
 class Texts(BaseModel):
@@ -43,11 +166,20 @@ class PassagePair(BaseModel):
     target: str
 
 
+class Feature(BaseModel):
+    """What one thing adds to the score, before it becomes a probability; told with `explain=true`."""
+
+    name: str
+    value: float
+    adds: float
+
+
 class Reason(BaseModel):
     """The best-matching pair of sentences, and the rarest words that both articles use."""
 
     passage: PassagePair
     terms: list[str]
+    features: list[Feature] = []
 
 
 class Duplicate(BaseModel):
@@ -67,9 +199,9 @@ class Item(BaseModel):
     url: str | None
     published: datetime | None
     section: str | None
-    source: Literal["model"]
+    source: Literal["model", "pinned", "fallback"]
     relation: Literal["background", "follow_up", "same_story"]
-    reason: Reason
+    reason: Reason | None = None
     also: list[Duplicate] = []
 
 
@@ -81,7 +213,25 @@ class RelatedAnswer(BaseModel):
     model: str
     request_id: str
     items: list[Item]
-    reason: Literal["no_candidates", "filtered_out", "below_threshold"] | None = None
+    reason: Literal["no_candidates", "filtered_out", "below_threshold", "no_more"] | None = None
+
+
+class ListOrProblem(BaseModel):
+    """What was found for one id: a list, or what is wrong with the id."""
+
+    article_id: str
+    status: int
+    items: list[Item] | None = None
+    reason: str | None = None
+    code: str | None = None
+    detail: str | None = None
+
+
+class BatchAnswer(BaseModel):
+    index_version: str
+    model: str
+    results: list[ListOrProblem]
+    request_id: str
 
 
 class SimilarityAnswer(BaseModel):
@@ -108,6 +258,8 @@ class IndexAnswer(BaseModel):
     model: Model
     n_articles: int
     n_chunks: int
+    n_live: int
+    n_withdrawn: int
     degraded: str | None
 
 

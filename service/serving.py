@@ -5,21 +5,23 @@ the last such request has ended. A release that is damaged is refused: the one t
 """
 
 import asyncio
-import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import structlog
+
+from index import live
 from recommender import Embedder, Recommender
-from recommender.errors import IndexUnusable
+from recommender.errors import IndexUnusable, InvalidOverride, ModelError, StorageError
 from recommender.manifest import CURRENT, current_folder, verify
 from recommender.ranker import RANKER
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 LOOKED_AT_S = 1.0
-"""Seconds between two looks at CURRENT and the fitted weights."""
+"""Seconds between two looks at CURRENT, the fitted weights and the file of overrides."""
 
 Seen = tuple[tuple[int, int] | None, ...]
 
@@ -28,18 +30,24 @@ class Serving:
     """Safe to share between threads.
 
     Attributes:
-        fault: Why the release that CURRENT names does not serve; None if it does.
+        index_dir: The folder of the index.
+        refused: Why the release that CURRENT names, or the file of overrides, is not in force; None if both are.
     """
 
-    def __init__(self, index_dir: Path, embedder: Embedder | None = None) -> None:
-        self._index_dir = index_dir
+    def __init__(self, index_dir: Path, embedder: Embedder | None = None, overrides: Path | None = None) -> None:
+        self.index_dir = index_dir
+        self._overrides = overrides
         self._embedder = embedder
         self._lock = threading.Lock()
         self._reloading = threading.Lock()
         self._seen = self._look()
-        self._recommender = Recommender.open(index_dir, embedder)
+        self._recommender = Recommender.open(index_dir, embedder, overrides)
+        try:
+            live.create(index_dir)
+        except StorageError as error:
+            log.warning("read_only", detail=str(error))
         self._held: dict[Recommender, int] = {self._recommender: 1}  # 1: by us, as long as it serves
-        self.fault = self._recommender.degraded
+        self.refused: str | None = None
 
     @contextmanager
     def held(self) -> Iterator[Recommender]:
@@ -61,25 +69,47 @@ class Serving:
         with self._reloading:
             before = self._recommender
             seen = self._look()
-            if seen == self._seen and self.fault is None:
+            if seen == self._seen and self.fault is None:  # a fault may have been mended without a new release
                 return before.release.name
             self._seen = seen
             try:
-                after = Recommender(verify(current_folder(self._index_dir)), self._embedder or before.loaded_embedder)
-            except IndexUnusable as error:
-                self.fault = str(error)
-                log.error("%s; %s serves on", error, before.release.name)
+                release = verify(current_folder(self.index_dir))
+                after = Recommender(release, self._embedder or before.loaded_embedder, self._overrides)
+            except (IndexUnusable, InvalidOverride) as error:
+                self.refused = str(error)
+                log.error("refused", detail=str(error), serves=before.release.name)
                 return before.release.name
+            self._prepare(after)
             with self._lock:
                 self._recommender = after
                 self._held[after] = 1
-            self.fault = after.degraded
-            log.info("%s serves in place of %s", after.release.name, before.release.name)
+            self.refused = None
+            log.info("swapped", serves=after.release.name, before=before.release.name)
             self._let_go(before)
             return after.release.name
 
+    @property
+    def fault(self) -> str | None:
+        """Why what serves is not all that should; None if it is."""
+        return self.refused or self._recommender.degraded or self._recommender.live.fault
+
+    def _prepare(self, recommender: Recommender) -> None:
+        """Compute the lists of live articles that this release was built without; until then they stand in no list."""
+        try:
+            done = live.prepare(self.index_dir, recommender)
+        except (StorageError, ModelError) as error:
+            log.error("not_prepared", detail=str(error))
+        else:
+            if done:
+                log.info("prepared", articles=done, release=recommender.release.name)
+
+    def _prepare_this(self) -> None:
+        with self.held() as recommender:
+            self._prepare(recommender)
+
     async def watch(self) -> None:
         """Reload whenever CURRENT or the fitted weights change; ends when it is cancelled."""
+        await asyncio.to_thread(self._prepare_this)
         while True:
             await asyncio.sleep(LOOKED_AT_S)
             if self._look() != self._seen:
@@ -98,7 +128,8 @@ class Serving:
         recommender.close()
 
     def _look(self) -> Seen:
-        return tuple(_stamp(self._index_dir / name) for name in (CURRENT, RANKER))
+        paths = [self.index_dir / CURRENT, self.index_dir / RANKER, *([self._overrides] if self._overrides else [])]
+        return tuple(map(_stamp, paths))
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

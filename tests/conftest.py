@@ -10,6 +10,7 @@ from index.build import build_index
 from recommender import Recommender, SentenceTransformerEmbedder
 from recommender.embedding import bundled_embedder
 from service.app import create_app
+from service.settings import Settings
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 
@@ -40,7 +41,7 @@ def recommender(index_dir: Path) -> Iterator[Recommender]:
 
 @pytest.fixture
 def client(index_dir: Path) -> Iterator[TestClient]:
-    with TestClient(create_app(index_dir, HashEmbedder()), raise_server_exceptions=False) as opened:
+    with TestClient(create_app(Settings(index=index_dir), HashEmbedder()), raise_server_exceptions=False) as opened:
         yield opened
 
 

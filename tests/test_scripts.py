@@ -19,8 +19,9 @@ from recommender import Recommender, errors
 from recommender.evaluation import METRICS, evaluate
 from recommender.manifest import current_folder
 from scripts.command import EXIT_CODES
-from scripts.serve import _listen
 from service.app import create_app
+from service.server import listen
+from service.settings import Settings
 from tests.archive import records, write_jsonl
 from tests.conftest import shared
 
@@ -62,7 +63,7 @@ def test_help_has_examples(script: str) -> None:
 
 def test_related_prints_what_the_service_answers(demo_index: Path) -> None:
     printed = json.loads(run("related", "--index", demo_index, "for", "--limit", 7, "--json").stdout)
-    with TestClient(create_app(demo_index)) as client:
+    with TestClient(create_app(Settings(index=demo_index))) as client:
         answer = client.get("/v1/articles/for/related?limit=7").json()
     answer.pop("request_id")
     assert printed == answer
@@ -219,7 +220,7 @@ def test_serve_answers_from_a_process_of_its_own(demo_index: Path) -> None:
 
 def test_answers_on_an_open_connection_are_sent_at_once() -> None:
     """Head and body go out in two packets; held back for an acknowledgement, each answer would take 40 ms more."""
-    with _listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+    with listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
         accepted, _ = listening.accept()
         with accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

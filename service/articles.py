@@ -1,0 +1,207 @@
+"""Routes of single articles: what is stored of one, putting and withdrawing, and the editors' word.
+
+What was put is on the disk when it is answered. Putting needs the model, so it has a lane of its own; reading does not.
+"""
+
+import asyncio
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Depends, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from index import live, overrides
+from index.corpus.record import Record
+from index.corpus.validation import to_article
+from recommender import Article
+from recommender.cleaning import clean_line
+from recommender.errors import ArticleNotFound, InvalidArticle, ReadmoreError
+from recommender.overrides import Override
+from recommender.types import rfc3339
+from service.lanes import LaneFull
+from service.lists import NO_STORE, Id, may_be_read, serving_of
+from service.metrics import EMBEDDED, REJECTED
+from service.problems import described, problems
+from service.requests import fault, json_of, known_parameters, read_json
+from service.schemas import ArticleAnswer, ArticleBody, BatchReport, OverrideAnswer, OverrideBody, PutAnswer
+
+MOST_LINES = 100
+NDJSON = "application/x-ndjson"
+BATCH = 'in each line an article, or {"id": "...", "withdrawn": true}'
+
+router = APIRouter(dependencies=[Depends(known_parameters)])
+
+
+@router.post(
+    "/v1/articles/batch",
+    response_model=BatchReport,
+    responses=problems(400, 408, 413, 415, 422, 429),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {NDJSON: {"schema": {"type": "string", "description": BATCH}}},
+        }
+    },
+)
+async def batch(request: Request) -> Response:
+    """Put and withdraw up to 100 articles, one by one; a report for each line."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != NDJSON:
+        raise HTTPException(415, f"content type {kind[:100]!r} is not taken here - send {NDJSON}")
+    lines = [(number, line) for number, line in enumerate((await request.body()).split(b"\n"), start=1) if line.strip()]
+    if not 1 <= len(lines) <= MOST_LINES:
+        raise fault(("body",), f"{len(lines)} lines - send 1 to {MOST_LINES}")
+    reports = [{"line": number, **await _line(request, line)} for number, line in lines]
+    return _json(request, {"results": reports})
+
+
+@router.put(
+    "/v1/articles/{article_id:path}/overrides",
+    response_model=OverrideAnswer,
+    responses=problems(400, 404, 408, 410, 413, 415, 422, 429, 503),
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": OverrideBody.model_json_schema()}}}},
+)
+async def put_overrides(request: Request, article_id: Id) -> Response:
+    """Say what the list of an article must show and what no list may, in place of what was said before."""
+    body = await read_json(request, OverrideBody)
+    said = Override.from_dict(body.model_dump())
+    serving = serving_of(request)
+    with serving.held() as recommender:
+        recommender.row(article_id)
+        for place, pin in enumerate(said.pins):
+            try:
+                recommender.row(pin.article_id)
+            except ArticleNotFound as error:
+                raise fault(("body", "pins", str(place), "article_id"), str(error)) from None
+    cleaned = clean_line(article_id)
+    await asyncio.to_thread(overrides.put, serving.index_dir, cleaned, said, request.scope.get("key"))
+    return await _said(request, cleaned)
+
+
+@router.get("/v1/articles/{article_id:path}/overrides", response_model=OverrideAnswer, responses=problems(404, 410, 422, 429))
+async def get_overrides(request: Request, article_id: Id) -> Response:
+    """What was said of an article through the service, and by whom; the last first."""
+    with serving_of(request).held() as recommender:
+        recommender.row(article_id)
+    return await _said(request, clean_line(article_id))
+
+
+@router.delete("/v1/articles/{article_id:path}/overrides", status_code=204, responses=problems(422, 429, 503))
+async def delete_overrides(request: Request, article_id: Id) -> Response:
+    """Take back what was said; done twice, it is done once."""
+    await asyncio.to_thread(overrides.delete, serving_of(request).index_dir, clean_line(article_id), request.scope.get("key"))
+    return Response(status_code=204)
+
+
+@router.put(
+    "/v1/articles/{article_id:path}",
+    response_model=PutAnswer,
+    responses={201: {"model": PutAnswer}, **problems(400, 408, 413, 415, 422, 429, 503)},
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": ArticleBody.model_json_schema()}}}},
+)
+async def put(request: Request, article_id: Id) -> Response:
+    """Add an article, or put it in place of the one with its id. It is on the disk, and in all lists, when this is answered."""
+    body = await read_json(request, ArticleBody)
+    if body.id is not None and clean_line(body.id) != clean_line(article_id):
+        raise fault(("body", "id"), "it is not the id in the path - leave it out")
+    created, stored = await _put(request, {**body.model_dump(), "id": article_id})
+    return _json(request, {"id": stored, "status": "created" if created else "updated"}, 201 if created else 200)
+
+
+@router.get("/v1/articles/{article_id:path}", response_model=ArticleAnswer, responses=problems(404, 410, 422, 429))
+async def get(request: Request, article_id: Id) -> Response:
+    """What is stored of an article."""
+    with serving_of(request).held() as recommender:
+        may_be_read(recommender, recommender.row(article_id), article_id)
+        article = recommender.article(article_id)
+        version = recommender.release.name
+    card = {name: getattr(article, name) for name in ("id", "title", "text", "url", "section", "lang")}
+    answer = {**card, "published": rfc3339(article.published), "read_more": list(article.read_more), "index_version": version}
+    return _json(request, answer)
+
+
+@router.delete("/v1/articles/{article_id:path}", status_code=204, responses=problems(404, 422, 429, 503))
+async def withdraw(request: Request, article_id: Id) -> Response:
+    """Take an article out of all lists, at once and for good; done twice, it is done once."""
+    await _withdraw(request, article_id)
+    return Response(status_code=204)
+
+
+async def _put(request: Request, fields: dict[str, Any]) -> tuple[bool, str]:
+    """Whether the id was new, and the id as it is stored."""
+    serving = serving_of(request)
+    article = await asyncio.to_thread(_article, fields)
+    EMBEDDED.inc()
+
+    def write() -> bool:
+        with serving.held() as recommender:
+            return live.put(serving.index_dir, recommender, article)
+
+    return await request.app.state.write_lane.run(write), article.id
+
+
+async def _withdraw(request: Request, article_id: str) -> None:
+    serving = serving_of(request)
+
+    def write() -> None:
+        with serving.held() as recommender:
+            live.withdraw(serving.index_dir, recommender, clean_line(article_id))
+
+    await asyncio.to_thread(write)  # not behind texts that wait: what must go must go now
+
+
+async def _line(request: Request, line: bytes) -> dict[str, Any]:
+    """The report of one line of a batch."""
+    article_id: str | None = None
+    try:
+        fields = json_of(line, dict[str, Any])
+        article_id = fields.get("id") if isinstance(fields.get("id"), str) else None
+        if fields.get("withdrawn") is True:
+            if article_id is None or fields.keys() != {"id", "withdrawn"}:
+                raise InvalidArticle("invalid_request", 'a withdrawal is {"id": "...", "withdrawn": true} and no more')
+            await _withdraw(request, article_id)
+            return {"id": article_id, "status": "withdrawn"}
+        body = json_of(line, ArticleBody)
+        if body.id is None:
+            raise InvalidArticle("missing_id", "the line has no id - give it")
+        created, stored = await _put(request, body.model_dump())
+        return {"id": stored, "status": "created" if created else "updated"}
+    except RequestValidationError as error:
+        first = error.errors()[0]
+        told = {"code": "invalid_request", "detail": f"/{'/'.join(map(str, first['loc'][1:]))[:100]}: {first['msg']}"[:300]}
+    except HTTPException as error:
+        told = {"code": "bad_request", "detail": error.detail}
+    except LaneFull:
+        told = {"code": "busy", "detail": "as many texts wait as may - send this line again in a second"}
+    except ReadmoreError as error:
+        problem = described(error)
+        told = {"code": problem["code"], "detail": problem["detail"]}
+    REJECTED.labels(told["code"]).inc()
+    return {"id": None if article_id is None else article_id[:512], "status": "error", **told}
+
+
+def _article(fields: dict[str, Any]) -> Article:
+    """Checked and cleaned as the build does; what it would drop with a note is an error here, where somebody reads it."""
+    try:
+        article, dropped = to_article(Record("the request", 1, fields))
+    except InvalidArticle as error:
+        REJECTED.labels(error.code).inc()
+        raise
+    if dropped:
+        REJECTED.labels(dropped[0].code).inc()
+        raise InvalidArticle(dropped[0].code, dropped[0].reason)
+    return article
+
+
+async def _said(request: Request, article_id: str) -> Response:
+    told = await asyncio.to_thread(overrides.history, serving_of(request).index_dir, article_id)
+    last = told[0] if told else {"at": None, "action": "delete", "key": None, **Override().as_dict()}
+    now = {name: last[name] for name in Override().as_dict()}
+    return _json(request, {"article_id": article_id, **now, "history": told})
+
+
+def _json(request: Request, answer: dict[str, Any], status: int = 200) -> Response:
+    body = orjson.dumps({**answer, "request_id": request.scope["request_id"]})
+    return Response(body, status, NO_STORE, "application/json")

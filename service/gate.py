@@ -1,0 +1,124 @@
+"""Who may ask, how often and how much, decided before a body is read.
+
+FastAPI alone reads and parses a body before it looks at a key; this stands in front of it.
+"""
+
+import hashlib
+import re
+import time
+from collections.abc import Sequence
+from hmac import compare_digest
+from typing import Literal
+
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.metrics import REJECTED
+from service.problems import problem
+from service.settings import Settings
+
+Role = Literal["nobody", "read", "admin"]
+
+MAX_URL = 8192
+MAX_HEADERS = 16_384
+
+OPEN = frozenset({"/livez", "/readyz"})
+ADMIN = (
+    (frozenset({"PUT", "DELETE", "PATCH"}), re.compile(r"/")),
+    (frozenset({"POST"}), re.compile(r"/v1/(articles|index)/")),
+    (frozenset({"GET", "HEAD"}), re.compile(r"/v1/articles/.*/overrides$")),
+)
+"""Methods and paths that need an admin key; everything else needs a read key, if there are any."""
+
+TEXT = re.compile(r"/v1/(related|similarity)$")
+
+
+class Keys:
+    """Hashes of the keys that count; several of a kind, so that one can be changed for another without a pause."""
+
+    def __init__(self, read: Sequence[str], admin: Sequence[str]) -> None:
+        self.read_is_open = not read
+        self._hashes: list[tuple[Role, bytes]] = [("admin", _digest_of(key)) for key in admin] + [("read", _digest_of(key)) for key in read]
+
+    def role(self, given: bytes | None) -> tuple[Role, str | None]:
+        """What a key may do, and the first digits of its hash: its name in logs."""
+        if given is None:
+            return "nobody", None
+        digest = hashlib.sha256(given).digest()
+        found: Role = "nobody"
+        for role, known in self._hashes:  # all of them: how long it takes tells nothing
+            if compare_digest(digest, known) and found != "admin":
+                found = role
+        return found, None if found == "nobody" else digest.hex()[:8]
+
+
+class Gate:
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self.keys = Keys(settings.read_keys, settings.admin_keys)
+        self._rate, self._text_rate = (parse(rate) if rate else None for rate in (settings.rate, settings.text_rate))
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in OPEN:
+            await self.app(scope, receive, send)
+            return
+        refused = self._refused(scope)
+        if refused is None:
+            await self.app(scope, receive, send)
+            return
+        status, code, detail, headers = refused
+        REJECTED.labels(code).inc()
+        if scope["method"] not in ("GET", "HEAD"):
+            headers = {**headers, "Connection": "close"}  # the body is not read, so the connection cannot be used again
+        await problem(Request(scope), status, code, detail, headers=headers)(scope, receive, send)
+
+    def _refused(self, scope: Scope) -> tuple[int, str, str, dict[str, str]] | None:
+        url = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+        if url > MAX_URL:
+            return 414, "uri_too_long", f"the URL has {url} bytes, at most {MAX_URL} are read - send less in it", {}
+        size = sum(len(name) + len(value) for name, value in scope["headers"])
+        if size > MAX_HEADERS:
+            return 431, "request_header_fields_too_large", f"the headers have {size} bytes, at most {MAX_HEADERS} are read", {}
+        given = _key(scope)
+        role, name = self.keys.role(given)
+        scope["key"] = name
+        needs = self._needs(scope)
+        if needs is not None and role not in (needs, "admin"):
+            if role == "nobody":
+                return 401, "key_needed", "send a key that is valid: Authorization: Bearer KEY", {"WWW-Authenticate": "Bearer"}
+            return 403, "admin_key_needed", "this key may read, and no more - send an admin key", {}
+        return self._too_often(scope, name)
+
+    def _needs(self, scope: Scope) -> Role | None:
+        method, path = scope["method"], scope["path"]
+        if any(method in methods and pattern.match(path) for methods, pattern in ADMIN):
+            return "admin"
+        return None if self.keys.read_is_open else "read"
+
+    def _too_often(self, scope: Scope, name: str | None) -> tuple[int, str, str, dict[str, str]] | None:
+        whose = name or (scope.get("client") or ("unknown",))[0]
+        limits: list[tuple[RateLimitItem | None, str]] = [(self._rate, "all")]
+        if scope["method"] == "POST" and TEXT.match(scope["path"]):
+            limits.append((self._text_rate, "text"))
+        for limit, kind in limits:
+            if limit is not None and not self._limiter.hit(limit, kind, whose):
+                wait = max(1, round(self._limiter.get_window_stats(limit, kind, whose).reset_time - time.time()))
+                return 429, "too_many_requests", f"more than {limit} - wait {wait} s", {"Retry-After": str(wait)}
+        return None
+
+
+def _key(scope: Scope) -> bytes | None:
+    for name, value in scope["headers"]:
+        if name == b"authorization" and value[:7].lower() == b"bearer ":
+            return bytes(value[7:].strip())
+        if name == b"x-api-key":
+            return bytes(value)
+    return None
+
+
+def _digest_of(key_hash: str) -> bytes:
+    return bytes.fromhex(key_hash.removeprefix("sha256:"))

@@ -1,0 +1,118 @@
+"""Answers by id as they were sent, for the next reader of the same page.
+
+An answer is kept for one edition: release, weights, overrides and the last change of live articles (`Recommender.edition`). The edition
+is read anew for every request, so a change counts with the next answer.
+"""
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.metrics import KEPT
+from service.serving import Serving
+
+MOST_BYTES = 96 << 20
+"""The lists of about 20,000 articles."""
+
+OVERHEAD = 1_000
+"""Bytes that an answer takes beside its body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A list as it goes over the wire.
+
+    Attributes:
+        edition: Name of the edition it is of.
+        until: Seconds since 1970; from then on, time alone may have changed the answer.
+        route: Template of the path, for the metrics.
+        head: The body up to the request's id, or all of it.
+        tail: What stands behind the id; None: the body holds none.
+    """
+
+    edition: str
+    until: float
+    route: str
+    etag: str
+    headers: tuple[tuple[bytes, bytes], ...]
+    head: bytes
+    tail: bytes | None
+
+    async def send(self, scope: Scope, send: Send) -> None:
+        """As 200, or as 304 to who has it."""
+        scope["template"] = self.route
+        if not_modified(scope, self.etag):
+            await send({"type": "http.response.start", "status": 304, "headers": list(self.headers)})
+            await send({"type": "http.response.body"})
+            return
+        body = self.head if self.tail is None else self.head + scope["request_id"].encode() + self.tail
+        headers = [*self.headers, (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+class Fresh(Response):
+    """An answer on its way out of a route, to be kept."""
+
+    def __init__(self, request: Request, answer: Answer) -> None:
+        super().__init__()
+        self._answer = answer
+        request.scope["keep"] = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._answer.send(scope, send)
+
+
+class KeptAnswers:
+    """Sends the kept answer where there is one, before anything is routed or parsed; used on the event loop alone."""
+
+    def __init__(self, app: ASGIApp, serving: Serving) -> None:
+        self.app = app
+        self._serving = serving
+        self._bytes = 0
+        self._kept: OrderedDict[bytes, Answer] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+            await self.app(scope, receive, send)
+            return
+        key = bytes((scope.get("raw_path") or scope["path"].encode()) + b"?" + scope["query_string"])
+        answer = self._kept.get(key)
+        if answer is not None:
+            with self._serving.held() as recommender:
+                edition = recommender.edition().name
+            if answer.edition == edition and time.time() < answer.until:
+                self._kept.move_to_end(key)
+                KEPT.inc()
+                await answer.send(scope, send)
+                return
+            self._drop(key)
+        scope["keep"] = None
+        await self.app(scope, receive, send)
+        answer = scope["keep"]
+        if answer is not None:
+            self._keep(key, answer)
+
+    def _keep(self, key: bytes, answer: Answer) -> None:
+        if key in self._kept:
+            self._drop(key)
+        self._kept[key] = answer
+        self._bytes += len(answer.head) + OVERHEAD
+        while self._bytes > MOST_BYTES:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: bytes) -> None:
+        self._bytes -= len(self._kept.pop(key).head) + OVERHEAD
+
+
+def not_modified(scope: Scope, etag: str) -> bool:
+    """Whether the client has the answer already."""
+    for name, value in scope["headers"]:
+        if name == b"if-none-match":
+            tags = {tag.strip().removeprefix("W/") for tag in value.decode("latin-1").split(",")}
+            return etag in tags or "*" in tags
+    return False

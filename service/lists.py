@@ -1,0 +1,182 @@
+"""Routes that answer with a list.
+
+Lists by id are read from the release in microseconds, so those routes are `async` and answer at once. Texts need the
+model: they wait for it in a lane of their own, and never hold up a list by id.
+"""
+
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Path, Query, Request
+from starlette.responses import Response
+
+from recommender import Recommender, RelatedList
+from recommender.embedding import similarity_matrix
+from recommender.errors import ArticleNotFound
+from recommender.ranker import DECIMALS
+from recommender.selection import Selection
+from service import caching, shown
+from service.kept import Fresh
+from service.metrics import EMBEDDED, EMPTY
+from service.problems import described, problems
+from service.requests import Whole, fault, item_fields, known_parameters, read_draft, read_json, selection, to_article
+from service.schemas import Batch, BatchAnswer, Draft, RelatedAnswer, Seeds, SimilarityAnswer, Texts
+from service.serving import Serving
+
+Limit = Annotated[Whole, Query(ge=1, le=50, description="length of the list")]
+Id = Annotated[str, Path(min_length=1, max_length=512, description="the publisher's id; slashes may stay as they are")]
+Wanted = Annotated[Selection, Depends(selection)]
+Fields = Annotated[str | None, Query(max_length=200, description="fields of the items, separated by commas; id is always there")]
+Explain = Annotated[bool, Query(description="tell what each feature adds to the score")]
+Format = Annotated[shown.Format, Query(description="JSON-LD for search engines, or an HTML fragment")]
+
+NO_STORE = {"Cache-Control": "no-store"}
+CACHED: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/json": {}, "application/ld+json": {}, "text/html": {}}},
+    304: {"description": "the copy that the client has still holds"},
+    **problems(404, 410, 422),
+}
+
+router = APIRouter(dependencies=[Depends(known_parameters)])
+
+
+def serving_of(request: Request) -> Serving:
+    serving: Serving = request.app.state.serving
+    return serving
+
+
+@router.head("/v1/articles/{article_id:path}/related", include_in_schema=False)
+@router.get("/v1/articles/{article_id:path}/related", response_model=RelatedAnswer, responses=CACHED)
+async def related(
+    request: Request,
+    article_id: Id,
+    wanted: Wanted,
+    limit: Limit = 5,
+    fields: Fields = None,
+    explain: Explain = False,
+    format: Format = "json",  # noqa: A002 - the parameter's public name
+) -> Response:
+    """The related list of an article."""
+    with serving_of(request).held() as recommender:
+        return _stored_list(request, recommender, recommender.row(article_id), article_id, (limit, wanted, fields, explain, format))
+
+
+@router.head("/v1/related", include_in_schema=False)
+@router.get("/v1/related", response_model=RelatedAnswer, responses=CACHED)
+async def related_by_url(
+    request: Request,
+    wanted: Wanted,
+    url: Annotated[str | None, Query(min_length=1, max_length=8192)] = None,
+    id: Annotated[str | None, Query(min_length=1, max_length=512)] = None,  # noqa: A002
+    limit: Limit = 5,
+    fields: Fields = None,
+    explain: Explain = False,
+    format: Format = "json",  # noqa: A002
+) -> Response:
+    """The same, for pages that know only their URL; `id` in place of `url` takes any id."""
+    if (url is None) == (id is None):
+        raise fault(("query", "url"), "give either url or id")
+    with serving_of(request).held() as recommender:
+        row = recommender.row(str(id)) if url is None else recommender.row_of_url(url)
+        return _stored_list(request, recommender, row, url or str(id), (limit, wanted, fields, explain, format))
+
+
+@router.post(
+    "/v1/related",
+    response_model=RelatedAnswer,
+    responses=problems(400, 404, 408, 410, 413, 415, 422, 429, 503),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": {"anyOf": [Draft.model_json_schema(), Seeds.model_json_schema()]}},
+                "text/plain": {"schema": {"type": "string", "description": "a page as pasted from a site"}},
+            },
+        }
+    },
+)
+async def related_to_text(request: Request, wanted: Wanted, limit: Limit = 5, fields: Fields = None, explain: Explain = False) -> Response:
+    """The related list of a text that is not in the index, which is stored and logged nowhere; or of several articles that are."""
+    names = item_fields(fields)
+    sent = await read_draft(request)
+    with serving_of(request).held() as recommender:
+        if isinstance(sent, Seeds):
+            found = recommender.related_to_seeds(sent.positive, sent.negative, limit, wanted)
+        else:
+            EMBEDDED.inc()
+            lane = request.app.state.text_lane
+            found = await lane.run(lambda: recommender.related_to(to_article(sent), limit, wanted, explain=explain))
+    _count(found)
+    body = shown.as_json(found, names, request.scope["request_id"])
+    return Response(body, 200, NO_STORE, "application/json")
+
+
+@router.post(
+    "/v1/related/batch",
+    response_model=BatchAnswer,
+    responses=problems(400, 408, 413, 415, 422, 429),
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": Batch.model_json_schema()}}}},
+)
+async def related_batch(request: Request, wanted: Wanted, limit: Limit = 5, fields: Fields = None) -> Response:
+    """The lists of up to 100 articles, in order; an id that is none has an error in its place."""
+    names, sent = item_fields(fields), await read_json(request, Batch)
+    results = []
+    with serving_of(request).held() as recommender:
+        for article_id in sent.ids:
+            try:
+                row = may_be_read(recommender, recommender.row(article_id), article_id)
+                found = recommender.related_to_row(row, limit, wanted)
+                answer = orjson.loads(shown.as_json(found, names, ""))
+                told = {name: answer[name] for name in ("items", "reason") if name in answer}
+                results.append({"article_id": article_id, "status": 200, **told})
+            except ArticleNotFound as error:
+                results.append({"article_id": article_id, **described(error)})
+        manifest = recommender.release.manifest
+    answer = {"index_version": manifest.release, "model": manifest.model.label, "results": results}
+    return Response(orjson.dumps({**answer, "request_id": request.scope["request_id"]}), 200, NO_STORE, "application/json")
+
+
+@router.post(
+    "/v1/similarity",
+    response_model=SimilarityAnswer,
+    response_model_exclude_none=True,
+    responses=problems(400, 408, 413, 415, 422, 429, 503),
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": Texts.model_json_schema()}}}},
+)
+async def similarity(request: Request) -> Response:
+    """Semantic similarity of texts, in [0, 1]; higher is closer."""
+    sent = await read_json(request, Texts)
+    texts = sent.texts if sent.texts is not None else [str(sent.a), str(sent.b)]
+    EMBEDDED.inc(len(texts))
+    with serving_of(request).held() as recommender:
+        matrix = await request.app.state.text_lane.run(lambda: similarity_matrix(texts, recommender.embedder))
+        model = recommender.release.manifest.model.label
+    scores = [[round(float(score), DECIMALS) for score in row] for row in matrix]
+    answer = {"scores": scores} if sent.texts is not None else {"score": scores[0][1]}
+    return Response(orjson.dumps({"model": model, **answer, "request_id": request.scope["request_id"]}), 200, NO_STORE, "application/json")
+
+
+def may_be_read(recommender: Recommender, row: int, asked: str) -> int:
+    """The row, if its article may be shown: under embargo it is as if it were not there."""
+    if recommender.card(row).under_embargo:
+        raise recommender.not_found(asked)
+    return row
+
+
+def _stored_list(
+    request: Request, recommender: Recommender, row: int, asked: str, how: tuple[int, Selection, str | None, bool, shown.Format]
+) -> Fresh:
+    limit, wanted, fields, explain, form = how
+    names = item_fields(fields)
+    edition = recommender.edition()  # before the list: what changes meanwhile makes the kept answer an old one, not a wrong one
+    may_be_read(recommender, row, asked)
+    found = recommender.related_to_row(row, limit, wanted, explain=explain)
+    _count(found)
+    body = shown.as_json(found, names, "") if form == "json" else shown.as_jsonld(found) if form == "jsonld" else shown.as_html(found)
+    answer = caching.answer(request, edition, recommender.card(row).published, wanted, body, shown.CONTENT_TYPES[form])
+    return Fresh(request, answer)
+
+
+def _count(found: RelatedList) -> None:
+    if found.reason:
+        EMPTY.labels(found.reason).inc()

@@ -1,0 +1,86 @@
+"""Routes for whoever runs the service: which release serves, the swap to the next one, health and metrics."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Depends, Request
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import Response
+
+from service import metrics
+from service.lists import serving_of
+from service.problems import problems
+from service.requests import known_parameters
+from service.schemas import Health, IndexAnswer, Model, Reloaded
+
+router = APIRouter(dependencies=[Depends(known_parameters)])
+
+
+@router.head("/v1/index", include_in_schema=False)
+@router.get("/v1/index", response_model=IndexAnswer, responses=problems(422, 429))
+async def index(request: Request) -> IndexAnswer:
+    """The release that serves."""
+    serving = serving_of(request)
+    with serving.held() as recommender:
+        manifest = recommender.release.manifest
+        with recommender.live.reading() as view:
+            n_live, n_withdrawn = len(view.articles), len(view.withdrawn)
+    return IndexAnswer(
+        index_version=manifest.release,
+        created=datetime.fromisoformat(manifest.created),
+        age_s=_age(manifest.created),
+        model=Model(name=manifest.model.label, sha256=manifest.model.sha256, dim=manifest.model.dim),
+        n_articles=manifest.n_articles,
+        n_chunks=manifest.n_chunks,
+        n_live=n_live,
+        n_withdrawn=n_withdrawn,
+        degraded=serving.fault,
+    )
+
+
+@router.post("/v1/index/reload", status_code=202, response_model=Reloaded, responses=problems(422, 429))
+async def reload(request: Request) -> Reloaded:
+    """Serve the release that CURRENT names; requests under way finish on the old one. A damaged release is refused, and the old stays.
+
+    Other workers see it within a second.
+    """
+    serving = serving_of(request)
+    name = await asyncio.to_thread(serving.reload)
+    return Reloaded(index_version=name, degraded=serving.fault)
+
+
+@router.head("/livez", include_in_schema=False)
+@router.get("/livez", response_model=Health, response_model_exclude_none=True, responses=problems(422))
+async def livez() -> Health:
+    """The process answers; nothing else is touched."""
+    return Health(status="alive")
+
+
+@router.head("/readyz", include_in_schema=False)
+@router.get("/readyz", response_model=Health, response_model_exclude_none=True, responses=problems(422))
+async def readyz(request: Request) -> Health:
+    """A verified release serves; a degraded one says why it is not the newest, or not all of it."""
+    serving = serving_of(request)
+    degraded = serving.fault
+    with serving.held() as recommender:
+        return Health(status="degraded" if degraded else "ready", index_version=recommender.release.name, detail=degraded)
+
+
+@router.get("/metrics", include_in_schema=False)
+async def prometheus(request: Request) -> Response:
+    """Of all workers."""
+    serving = serving_of(request)
+    with serving.held() as recommender:
+        manifest = recommender.release.manifest
+        with recommender.live.reading() as view:
+            metrics.ARTICLES.labels("live").set(len(view.articles))
+            metrics.ARTICLES.labels("withdrawn").set(len(view.withdrawn))
+    metrics.ARTICLES.labels("release").set(manifest.n_articles)
+    metrics.AGE.set(_age(manifest.created))
+    metrics.RELEASE.labels(manifest.release).set(1)
+    metrics.DEGRADED.set(serving.fault is not None)
+    return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _age(created: str) -> int:
+    return int((datetime.now(UTC) - datetime.fromisoformat(created)).total_seconds())
