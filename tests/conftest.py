@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from index.build import build_index
-from recommender import Recommender, SentenceTransformerEmbedder
+from recommender import Embedder, Recommender, SentenceTransformerEmbedder
 from recommender.embedding import bundled_embedder
 from service.app import create_app
-from service.settings import Settings
+from service.settings import Settings, hashed
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 
@@ -23,6 +24,15 @@ def shared(name: str) -> Path:
     if not path.exists():
         pytest.skip(f"evaluation data is not here: {name}")
     return path
+
+
+ADMIN_KEY = "an admin's key"
+
+
+def client_of(index_dir: Path, embedder: Embedder | None = None, **settings: Any) -> TestClient:
+    """A client, with an admin key, of a service of its own."""
+    app = create_app(Settings(index=index_dir, admin_keys=(hashed(ADMIN_KEY),), **settings), embedder)
+    return TestClient(app, raise_server_exceptions=False, headers={"Authorization": f"Bearer {ADMIN_KEY}"})
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +51,7 @@ def recommender(index_dir: Path) -> Iterator[Recommender]:
 
 @pytest.fixture
 def client(index_dir: Path) -> Iterator[TestClient]:
-    with TestClient(create_app(Settings(index=index_dir), HashEmbedder()), raise_server_exceptions=False) as opened:
+    with client_of(index_dir, HashEmbedder()) as opened:
         yield opened
 
 

@@ -13,17 +13,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from fastapi.testclient import TestClient
 
 from recommender import Recommender, errors
 from recommender.evaluation import METRICS, evaluate
 from recommender.manifest import current_folder
 from scripts.command import EXIT_CODES
-from service.app import create_app
 from service.server import listen
-from service.settings import Settings
 from tests.archive import records, write_jsonl
-from tests.conftest import shared
+from tests.conftest import client_of, shared
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = (
@@ -63,7 +60,7 @@ def test_help_has_examples(script: str) -> None:
 
 def test_related_prints_what_the_service_answers(demo_index: Path) -> None:
     printed = json.loads(run("related", "--index", demo_index, "for", "--limit", 7, "--json").stdout)
-    with TestClient(create_app(Settings(index=demo_index))) as client:
+    with client_of(demo_index) as client:
         answer = client.get("/v1/articles/for/related?limit=7").json()
     answer.pop("request_id")
     assert printed == answer

@@ -5,9 +5,11 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -23,13 +25,13 @@ from recommender.manifest import current_folder
 from recommender.ranker import RANKER, Ranker
 from recommender.selection import Selection
 from recommender.types import Vectors
-from service import caching
+from service import caching, kept
 from service.app import create_app
 from service.middleware import MAX_BODY
 from service.schemas import Problem, RelatedAnswer, SimilarityAnswer
 from service.settings import Settings
 from tests.archive import records, write_jsonl
-from tests.conftest import shared
+from tests.conftest import client_of, shared
 from tests.hash_embedder import HashEmbedder
 
 
@@ -77,7 +79,7 @@ def test_the_service_outlives_the_release_it_serves(tmp_path: Path) -> None:
         build_index([str(write_jsonl(tmp_path / "a.jsonl", records(n)))], tmp_path / "index", HashEmbedder())
 
     build(10)
-    with TestClient(create_app(Settings(index=tmp_path / "index"), HashEmbedder())) as client:
+    with client_of(tmp_path / "index", HashEmbedder()) as client:
         for n in range(11, 16):
             build(n)
         assert client.get("/v1/articles/harbour-0/related").status_code == 200
@@ -101,7 +103,7 @@ def test_what_is_under_embargo_is_nowhere(tmp_path: Path) -> None:
     lines = [{**record, "read_more": ["secret"]} for record in records(8)]
     build_index([str(write_jsonl(tmp_path / "a.jsonl", [*lines, secret]))], tmp_path / "index", HashEmbedder())
     queries: list[dict[str, str]] = [{}, {"q": "secret"}, {"id": "harbour-0"}, {"id": "secret"}]
-    with TestClient(create_app(Settings(index=tmp_path / "index"), HashEmbedder())) as client:
+    with client_of(tmp_path / "index", HashEmbedder()) as client:
         for query in queries:
             assert "Harbour secret" not in client.get("/", params=query).text
         assert client.get("/", params={"id": "secret"}).status_code == 404
@@ -132,7 +134,7 @@ def test_a_draft_as_a_pasted_page(client: TestClient) -> None:
 
 def test_the_customers_sample_page_over_http(demo_index: Path) -> None:
     page = shared("sample-page.txt").read_bytes()
-    with TestClient(create_app(Settings(index=demo_index))) as client:
+    with client_of(demo_index) as client:
         answer = client.post("/v1/related", content=page, headers={"content-type": "text/plain"})
     assert answer.status_code == 200
     RelatedAnswer.model_validate(answer.json())
@@ -164,7 +166,7 @@ def test_a_degraded_index_says_why(tmp_path: Path) -> None:
     for number in (10, 20):
         build_index([str(write_jsonl(tmp_path / "a.jsonl", records(number)))], tmp_path / "index", HashEmbedder())
     (current_folder(tmp_path / "index") / "catalogue.db").write_bytes(b"broken")
-    with TestClient(create_app(Settings(index=tmp_path / "index"), HashEmbedder())) as client:
+    with client_of(tmp_path / "index", HashEmbedder()) as client:
         body = client.get("/readyz").json()
         assert body["status"] == "degraded"
         assert "catalogue.db" in body["detail"]
@@ -222,7 +224,7 @@ def test_a_huge_id_is_refused_and_not_sent_back(client: TestClient) -> None:
 def test_two_spellings_of_an_id_are_one(tmp_path: Path) -> None:
     lines = [*records(5), {"id": "a/caf\u00e9", "title": "Café", "text": "Ship pier crane."}]
     build_index([str(write_jsonl(tmp_path / "a.jsonl", lines))], tmp_path / "index", HashEmbedder())
-    with TestClient(create_app(Settings(index=tmp_path / "index"), HashEmbedder())) as client:
+    with client_of(tmp_path / "index", HashEmbedder()) as client:
         for id_ in ("a/caf\u00e9", "a/cafe\u0301"):
             for answer in (client.get(f"/v1/articles/{quote(id_)}/related"), client.get("/v1/related", params={"id": id_})):
                 assert answer.status_code == 200
@@ -347,7 +349,7 @@ def test_a_model_that_is_not_the_indexs_is_503_and_lists_by_id_go_on(index_dir: 
     class Other(HashEmbedder):
         sha256 = "e" * 64
 
-    with TestClient(create_app(Settings(index=index_dir), Other())) as client:
+    with client_of(index_dir, Other()) as client:
         refused = client.post("/v1/related", json={"text": "ship"})
         body = assert_problem(refused, 503, "model_error")
         assert str(index_dir) not in str(body)
@@ -404,7 +406,7 @@ def test_nothing_in_an_archive_can_run_in_the_page(tmp_path: Path) -> None:
         {"id": attack, "title": attack, "text": f"{attack} ship pier", "section": attack, "url": "https://example.org/\"onclick='x'"},
     ]
     build_index([str(write_jsonl(tmp_path / "a.jsonl", lines))], tmp_path / "index", HashEmbedder())
-    with TestClient(create_app(Settings(index=tmp_path / "index"), HashEmbedder())) as client:
+    with client_of(tmp_path / "index", HashEmbedder()) as client:
         for page in (client.get("/", params={"id": attack}).text, client.get("/", params={"q": attack}).text):
             assert "<img" not in page
             assert "&lt;img" in page
@@ -413,7 +415,11 @@ def test_nothing_in_an_archive_can_run_in_the_page(tmp_path: Path) -> None:
 def test_the_schema_names_every_route(client: TestClient) -> None:
     schema = client.get("/openapi.json").json()
     assert set(schema["paths"]) == {
+        "/v1/articles/{article_id}",
+        "/v1/articles/{article_id}/overrides",
         "/v1/articles/{article_id}/related",
+        "/v1/articles/batch",
+        "/v1/related/batch",
         "/v1/related",
         "/v1/similarity",
         "/v1/index",
@@ -429,11 +435,14 @@ def test_lists_by_id_need_neither_model_nor_faiss(demo_index: Path) -> None:
     script = f"""
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from fastapi.testclient import TestClient
 from recommender.types import Vectors
 from service.app import create_app
+from service import logs
 from service.settings import Settings
-with TestClient(create_app(Path({str(demo_index)!r}))) as client:
+logs.configure("info")
+with TestClient(create_app(Settings(index={str(demo_index)!r}))) as client:
     assert client.get("/v1/articles/for/related").json()["items"]
     assert client.get("/?id=for").status_code == 200
     assert client.get("/readyz").status_code == 200
@@ -456,7 +465,7 @@ def test_texts_do_not_hold_up_lists_by_id(index_dir: Path) -> None:
             assert done.wait(30)
             return super().embed(texts)
 
-    with TestClient(create_app(Settings(index=index_dir), Slow())) as client:
+    with client_of(index_dir, Slow()) as client:
         draft = threading.Thread(target=client.post, args=("/v1/related",), kwargs={"json": {"text": "ship"}})
         draft.start()
         assert working.wait(30)
@@ -470,11 +479,15 @@ def test_requests_do_not_write_to_the_index(index_dir: Path, tmp_path: Path) -> 
     shutil.copytree(index_dir, tmp_path / "index")
     for path in [*(tmp_path / "index").rglob("*"), tmp_path / "index"]:
         path.chmod(0o555 if path.is_dir() else 0o444)
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "index").rglob("*")}
-    with TestClient(create_app(Settings(index=tmp_path / "index"), HashEmbedder())) as client:
+
+    def seen() -> dict[Path, int]:  # of what is put since, SQLite keeps files of its own
+        return {path: path.stat().st_mtime_ns for path in (tmp_path / "index").rglob("*") if not path.name.startswith("live.db")}
+
+    before = seen()
+    with client_of(tmp_path / "index", HashEmbedder()) as client:
         assert client.get("/v1/articles/harbour-0/related").status_code == 200
         assert client.post("/v1/related", json={"text": "ship"}).status_code == 200
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "index").rglob("*")} == before
+    assert seen() == before
     for path in [tmp_path / "index", *(tmp_path / "index").rglob("*")]:
         path.chmod(0o755)
 
@@ -547,7 +560,7 @@ def test_new_weights_make_a_new_tag(index_dir: Path, tmp_path: Path) -> None:
     tags = []
     for weights in ({"words": 1.0}, {"words": 2.0}):
         (tmp_path / "index" / RANKER).write_text(Ranker(weights, 1.0, 0.0).to_json())
-        with TestClient(create_app(Settings(index=tmp_path / "index"), HashEmbedder())) as fresh:
+        with client_of(tmp_path / "index", HashEmbedder()) as fresh:
             tags.append(fresh.get(url).headers["etag"])
     assert tags[0] != tags[1]
 
@@ -560,7 +573,7 @@ def test_lists_of_new_articles_are_kept_for_a_shorter_time(tmp_path: Path, age: 
     published = None if age is None else (datetime.now(UTC) - age).isoformat()
     lines = [*records(5), {"id": "new", "title": "New", "text": "A ferry.", "published": published}]
     build_index([str(write_jsonl(tmp_path / "a.jsonl", lines))], tmp_path / "index", HashEmbedder())
-    with TestClient(create_app(Settings(index=tmp_path / "index"), HashEmbedder())) as fresh:
+    with client_of(tmp_path / "index", HashEmbedder()) as fresh:
         kept = fresh.get("/v1/articles/new/related").headers["cache-control"]
     assert kept == f"public, max-age={seconds}, stale-while-revalidate=600, stale-if-error=86400"
 
@@ -573,10 +586,11 @@ def test_a_list_that_changes_by_itself_has_another_tag_a_minute_later(tmp_path: 
 
     def tags(lines: list[dict[str, Any]], query: str) -> set[str]:
         build_index([str(write_jsonl(tmp_path / "a.jsonl", lines))], tmp_path / "index", HashEmbedder(), delete_missing=True)
-        with TestClient(create_app(Settings(index=tmp_path / "index"), HashEmbedder())) as fresh:
+        with client_of(tmp_path / "index", HashEmbedder()) as fresh:
             found = {fresh.get(f"/v1/articles/harbour-4/related{query}").headers["etag"]}
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(caching, "datetime", Later)
+                patch.setattr(kept, "time", SimpleNamespace(time=lambda: time.time() + 120))
                 return found | {fresh.get(f"/v1/articles/harbour-4/related{query}").headers["etag"]}
 
     embargoed = {"id": "soon", "title": "Soon", "text": "A ferry.", "published": (datetime.now(UTC) + timedelta(days=1)).isoformat()}
@@ -590,7 +604,7 @@ def test_filters_by_section_language_and_what_is_on_the_page(tmp_path: Path) -> 
     lines = [{**record, "lang": langs[number % 5], "text": "Ship pier."} for number, record in enumerate(records(40))]
     by_id = {line["id"]: line for line in lines}
     build_index([str(write_jsonl(tmp_path / "a.jsonl", lines))], tmp_path / "index", HashEmbedder())
-    with TestClient(create_app(Settings(index=tmp_path / "index"), HashEmbedder())) as client:
+    with client_of(tmp_path / "index", HashEmbedder()) as client:
 
         def ids(query: str) -> list[str]:
             answer = client.get(f"/v1/articles/harbour-0/related?limit=50&{query}")

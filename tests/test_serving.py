@@ -13,7 +13,6 @@ from typing import Any
 
 import orjson
 import pytest
-from fastapi.testclient import TestClient
 
 from index.build import build_index
 from index.publish import set_current
@@ -21,10 +20,9 @@ from recommender import Recommender
 from recommender.errors import IndexNotFound
 from recommender.manifest import CATALOGUE, CURRENT, current_folder
 from recommender.ranker import RANKER, SHIPPED, Ranker
-from service.app import create_app
 from service.serving import Serving
-from service.settings import Settings
 from tests.archive import records, write_jsonl
+from tests.conftest import client_of
 from tests.hash_embedder import HashEmbedder
 
 ASKED = records(12)[0]["id"]
@@ -60,7 +58,7 @@ def test_100_swaps_under_requests_mix_nothing_and_fail_nothing(index: Path) -> N
     lists = releases(index)
     answers: list[tuple[int, Any]] = []
     stop = threading.Event()
-    with TestClient(create_app(Settings(index=index), HashEmbedder())) as client:
+    with client_of(index, HashEmbedder()) as client:
 
         def ask() -> None:
             while not stop.is_set():
@@ -86,13 +84,13 @@ def test_100_swaps_under_requests_mix_nothing_and_fail_nothing(index: Path) -> N
 
 
 def test_a_change_of_current_is_seen_by_itself(index: Path) -> None:
-    with TestClient(create_app(Settings(index=index), HashEmbedder())) as client:
+    with client_of(index, HashEmbedder()) as client:
         report = build_index([str(write_jsonl(index.parent / "b.jsonl", records(9)))], index, HashEmbedder())
         wait_until(lambda: client.get("/v1/index").json()["index_version"] == report.release)
 
 
 def test_fitted_weights_are_taken_up(index: Path) -> None:
-    with TestClient(create_app(Settings(index=index), HashEmbedder())) as client:
+    with client_of(index, HashEmbedder()) as client:
         before = client.get(f"/v1/articles/{ASKED}/related").json()["items"]
         (index / RANKER).write_text(Ranker({"words": -1.0}, 1.0, 0.0).to_json())
         wait_until(lambda: client.get(f"/v1/articles/{ASKED}/related").json()["items"] != before)
@@ -101,7 +99,7 @@ def test_fitted_weights_are_taken_up(index: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["catalogue", "pointer"])
 def test_a_damaged_release_is_refused_and_the_old_one_serves_on(index: Path, damage: str) -> None:
-    with TestClient(create_app(Settings(index=index), HashEmbedder())) as client:
+    with client_of(index, HashEmbedder()) as client:
         before = client.get(f"/v1/articles/{ASKED}/related").json()
         report = build_index([str(write_jsonl(index.parent / "b.jsonl", records(9)))], index, HashEmbedder())
         wait_until(lambda: client.get("/v1/index").json()["index_version"] == report.release)
