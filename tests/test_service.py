@@ -1,6 +1,7 @@
 """The HTTP service, through the real app factory: answers, refusals, and what must not happen."""
 
 import asyncio
+import json
 import shutil
 import subprocess
 import sys
@@ -410,6 +411,12 @@ def test_nothing_in_an_archive_can_run_in_the_page(tmp_path: Path) -> None:
         for page in (client.get("/", params={"id": attack}).text, client.get("/", params={"q": attack}).text):
             assert "<img" not in page
             assert "&lt;img" in page
+
+
+def test_the_schema_is_the_one_that_was_agreed(client: TestClient) -> None:
+    """After a change that is meant, `curl .../openapi.json | python -m json.tool > docs/openapi.json` writes it anew."""
+    agreed = json.loads((Path(__file__).parents[1] / "docs" / "openapi.json").read_bytes())
+    assert client.get("/openapi.json").json() == agreed
 
 
 def test_the_schema_names_every_route(client: TestClient) -> None:
