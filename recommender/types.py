@@ -157,7 +157,8 @@ class RelatedList(Sequence[Related]):
         article_id: The query article; None for a draft.
         index_version: The release that answered.
         model: Name of the embedding model.
-        reason: Why the list is empty: "no_candidates", "filtered_out" or "below_threshold"; None when it is not.
+        reason: Why the list is empty: "no_candidates", "filtered_out", "below_threshold", or "no_more" where `offset` is past its end;
+            None when it is not.
     """
 
     article_id: str | None

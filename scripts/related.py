@@ -25,6 +25,7 @@ EMPTY = {
     "no_candidates": "nothing in the index is related",
     "filtered_out": "nothing that is related passes the filters",
     "below_threshold": "nothing reaches the least score",
+    "no_more": "the list ends before that",
 }
 
 
@@ -91,6 +92,8 @@ if __name__ == "__main__":
     parser.add_argument("--published-after", type=_moment, metavar="DATE", help="only articles of that moment or later")
     parser.add_argument("--published-before", type=_moment, metavar="DATE", help="only articles from before that moment")
     parser.add_argument("--as-of", type=_moment, metavar="DATE", help="the list as it would have been then")
+    parser.add_argument("--offset", type=int, default=0, metavar="N", help="leave out so many lines at the head")
+    parser.add_argument("--fallback", action="store_true", help="fill a list that is too short with the newest articles")
     parser.add_argument("--diversity", type=float, default=0.0, metavar="0-1", help="hold back what is like the lines above it")
     parser.add_argument("--max-per-section", type=int, metavar="N", help="so many lines of one section at most")
     parser.add_argument("--min-score", type=float, default=0.0, metavar="0-1", help="only lines with that score; 0.5: editors link half")

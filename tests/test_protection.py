@@ -5,7 +5,6 @@ import contextlib
 import re
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -116,24 +115,26 @@ def test_a_lane_refuses_at_once_when_it_is_full() -> None:
 
 
 def test_texts_that_must_not_wait_are_told_to_come_again(index_dir: Path) -> None:
-    free = threading.Event()
+    runs, free = threading.Event(), threading.Event()
 
     class Slow(HashEmbedder):
         def embed(self, texts: Any) -> Any:
-            if self.n_embedded > 20:
+            if any("slowly" in text for text in texts):
+                runs.set()
                 free.wait(20)
             return super().embed(texts)
 
     with client_of(index_dir, Slow(), text_queue=0) as client:
-        while not free.is_set():
-            threading.Thread(target=client.post, args=("/v1/related",), kwargs={"json": {"text": "ship " * 50}}, daemon=True).start()
-            time.sleep(0.05)
-            refused = client.post("/v1/related", json={"text": "ship"})
-            if refused.status_code == 503:
-                assert_problem(refused, 503, "busy")
-                assert refused.headers["retry-after"] == "1"
-                assert client.get("/v1/articles/harbour-0/related").status_code == 200, "lists by id do not wait"
-                free.set()
+        slow = threading.Thread(target=client.post, args=("/v1/related",), kwargs={"json": {"text": "ship slowly"}})
+        slow.start()
+        assert runs.wait(20)
+        refused = client.post("/v1/related", json={"text": "ship"})
+        assert_problem(refused, 503, "busy")
+        assert refused.headers["retry-after"] == "1"
+        assert client.get("/v1/articles/harbour-0/related").status_code == 200, "lists by id do not wait"
+        free.set()
+        slow.join(20)
+        assert client.post("/v1/related", json={"text": "ship"}).status_code == 200
 
 
 @pytest.fixture

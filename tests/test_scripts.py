@@ -29,6 +29,7 @@ SCRIPTS = (
     "serve",
     "evaluate",
     "benchmark",
+    "benchmark_service",
     "fit_ranker",
     "doctor",
     "verify_index",
