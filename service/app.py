@@ -71,7 +71,9 @@ def create_app(settings: Settings, embedder: Embedder | None = None) -> FastAPI:
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     problems.install(app)
-    app.add_middleware(KeptAnswers, serving=serving)  # the innermost; the last that is added is the first that is asked
+    app.add_middleware(
+        KeptAnswers, serving=serving, make=lists.without_parameters
+    )  # the innermost; the last that is added is the first that is asked
     app.add_middleware(BodyLimit, timeout_s=settings.body_timeout_s)
     app.add_middleware(Gate, settings=settings)
     if settings.cors_origins:

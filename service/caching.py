@@ -7,7 +7,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl
 
-from starlette.requests import Request
+from starlette.types import Scope
 
 from recommender.recommender import Edition
 from recommender.selection import Selection
@@ -27,16 +27,19 @@ MINUTE_S = 60
 KEPT_S = 15 * 60
 
 
-def answer(request: Request, edition: Edition, published: datetime | None, wanted: Selection, body: bytes, content_type: str) -> Answer:
+def answer(
+    scope: Scope, route: str, edition: Edition, published: datetime | None, wanted: Selection, body: bytes, content_type: str
+) -> Answer:
     """The list of an article as it goes over the wire.
 
     Args:
+        route: Template of the path.
         edition: Read before the list was.
         body: If it is JSON, its last field is `request_id`, empty.
     """
     now = datetime.now(UTC)
     by_the_minute = wanted.counts_age or edition.changes_until > now  # the same list may be another a minute later
-    etag = _etag(request, edition.name, int(now.timestamp()) // MINUTE_S if by_the_minute else None)
+    etag = _etag(scope, edition.name, int(now.timestamp()) // MINUTE_S if by_the_minute else None)
     until = (int(now.timestamp()) // MINUTE_S + 1) * MINUTE_S if by_the_minute else now.timestamp() + KEPT_S
     headers = (
         (b"content-type", content_type.encode()),
@@ -44,13 +47,12 @@ def answer(request: Request, edition: Edition, published: datetime | None, wante
         (b"cache-control", f"public, max-age={_max_age(published, now)}, {STALE}".encode()),
     )
     named = content_type == "application/json"
-    route: str = request.scope["route"].path
     return Answer(edition.name, until, route, etag, headers, body[:-2] if named else body, body[-2:] if named else None)
 
 
-def _etag(request: Request, edition: str, minute: int | None) -> str:
-    pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    parts = [edition, request.url.path, *(f"{name}={value}" for name, value in sorted(pairs)), str(minute)]
+def _etag(scope: Scope, edition: str, minute: int | None) -> str:
+    pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    parts = [edition, scope["path"], *(f"{name}={value}" for name, value in sorted(pairs)), str(minute)]
     return f'"{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:32]}"'
 
 

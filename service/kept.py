@@ -6,9 +6,9 @@ is read anew for every request, so a change counts with the next answer.
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -58,21 +58,26 @@ class Answer:
 class Fresh(Response):
     """An answer on its way out of a route, to be kept."""
 
-    def __init__(self, request: Request, answer: Answer) -> None:
+    def __init__(self, scope: Scope, answer: Answer) -> None:
         super().__init__()
         self._answer = answer
-        request.scope["keep"] = answer
+        scope["keep"] = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._answer.send(scope, send)
 
 
 class KeptAnswers:
-    """Sends the kept answer where there is one, before anything is routed or parsed; used on the event loop alone."""
+    """Sends the kept answer where there is one, before anything is routed or parsed; used on the event loop alone.
 
-    def __init__(self, app: ASGIApp, serving: Serving) -> None:
+    Args:
+        make: Makes the answers that need neither; None: it is for the app.
+    """
+
+    def __init__(self, app: ASGIApp, serving: Serving, make: Callable[[Scope, Serving], Answer | None]) -> None:
         self.app = app
         self._serving = serving
+        self._make = make
         self._bytes = 0
         self._kept: OrderedDict[bytes, Answer] = OrderedDict()
 
@@ -91,9 +96,13 @@ class KeptAnswers:
                 await answer.send(scope, send)
                 return
             self._drop(key)
-        scope["keep"] = None
-        await self.app(scope, receive, send)
-        answer = scope["keep"]
+        answer = self._make(scope, self._serving)
+        if answer is not None:
+            await answer.send(scope, send)
+        else:
+            scope["keep"] = None
+            await self.app(scope, receive, send)
+            answer = scope["keep"]
         if answer is not None:
             self._keep(key, answer)
 

@@ -9,14 +9,16 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from recommender import Recommender, RelatedList
 from recommender.embedding import similarity_matrix
-from recommender.errors import ArticleNotFound
+from recommender.errors import ArticleNotFound, ReadmoreError
 from recommender.ranker import DECIMALS
+from recommender.recommender import EVERYTHING
 from recommender.selection import Selection
 from service import caching, shown
-from service.kept import Fresh
+from service.kept import Answer, Fresh
 from service.metrics import EMBEDDED, EMPTY
 from service.problems import described, problems
 from service.requests import Whole, fault, item_fields, known_parameters, read_draft, read_json, selection, to_article
@@ -29,6 +31,10 @@ Wanted = Annotated[Selection, Depends(selection)]
 Fields = Annotated[str | None, Query(max_length=200, description="fields of the items, separated by commas; id is always there")]
 Explain = Annotated[bool, Query(description="tell what each feature adds to the score")]
 Format = Annotated[shown.Format, Query(description="JSON-LD for search engines, or an HTML fragment")]
+
+ROUTE = "/v1/articles/{article_id:path}/related"
+BEFORE_ID, AFTER_ID = ROUTE.split("{article_id:path}")
+MAX_ID = 512
 
 NO_STORE = {"Cache-Control": "no-store"}
 CACHED: dict[int | str, dict[str, Any]] = {
@@ -45,8 +51,8 @@ def serving_of(request: Request) -> Serving:
     return serving
 
 
-@router.head("/v1/articles/{article_id:path}/related", include_in_schema=False)
-@router.get("/v1/articles/{article_id:path}/related", response_model=RelatedAnswer, responses=CACHED)
+@router.head(ROUTE, include_in_schema=False)
+@router.get(ROUTE, response_model=RelatedAnswer, responses=CACHED)
 async def related(
     request: Request,
     article_id: Id,
@@ -58,7 +64,9 @@ async def related(
 ) -> Response:
     """The related list of an article."""
     with serving_of(request).held() as recommender:
-        return _stored_list(request, recommender, recommender.row(article_id), article_id, (limit, wanted, fields, explain, format))
+        row = recommender.row(article_id)
+        answer = _stored_list(request.scope, recommender, row, article_id, (limit, wanted, fields, explain, format))
+    return Fresh(request.scope, answer)
 
 
 @router.head("/v1/related", include_in_schema=False)
@@ -78,7 +86,8 @@ async def related_by_url(
         raise fault(("query", "url"), "give either url or id")
     with serving_of(request).held() as recommender:
         row = recommender.row(str(id)) if url is None else recommender.row_of_url(url)
-        return _stored_list(request, recommender, row, url or str(id), (limit, wanted, fields, explain, format))
+        answer = _stored_list(request.scope, recommender, row, url or str(id), (limit, wanted, fields, explain, format))
+    return Fresh(request.scope, answer)
 
 
 @router.post(
@@ -156,6 +165,25 @@ async def similarity(request: Request) -> Response:
     return Response(orjson.dumps({"model": model, **answer, "request_id": request.scope["request_id"]}), 200, NO_STORE, "application/json")
 
 
+def without_parameters(scope: Scope, serving: Serving) -> Answer | None:
+    """The list of an article where nothing but its id is given, which is most of what is asked; None: it is for the routes.
+
+    FastAPI reads fourteen parameters that are not there in the time that the list takes.
+    """
+    path = scope["path"]
+    if scope["query_string"] or not (path.startswith(BEFORE_ID) and path.endswith(AFTER_ID)):
+        return None
+    article_id = path[len(BEFORE_ID) : -len(AFTER_ID)]
+    if not 1 <= len(article_id) <= MAX_ID:
+        return None
+    scope["template"] = ROUTE
+    try:
+        with serving.held() as recommender:
+            return _stored_list(scope, recommender, recommender.row(article_id), article_id, (5, EVERYTHING, None, False, "json"))
+    except ReadmoreError:
+        return None  # the route will say the same, and problems answers it
+
+
 def may_be_read(recommender: Recommender, row: int, asked: str) -> int:
     """The row, if its article may be shown: under embargo it is as if it were not there."""
     if recommender.card(row).under_embargo:
@@ -164,8 +192,8 @@ def may_be_read(recommender: Recommender, row: int, asked: str) -> int:
 
 
 def _stored_list(
-    request: Request, recommender: Recommender, row: int, asked: str, how: tuple[int, Selection, str | None, bool, shown.Format]
-) -> Fresh:
+    scope: Scope, recommender: Recommender, row: int, asked: str, how: tuple[int, Selection, str | None, bool, shown.Format]
+) -> Answer:
     limit, wanted, fields, explain, form = how
     names = item_fields(fields)
     edition = recommender.edition()  # before the list: what changes meanwhile makes the kept answer an old one, not a wrong one
@@ -173,8 +201,8 @@ def _stored_list(
     found = recommender.related_to_row(row, limit, wanted, explain=explain)
     _count(found)
     body = shown.as_json(found, names, "") if form == "json" else shown.as_jsonld(found) if form == "jsonld" else shown.as_html(found)
-    answer = caching.answer(request, edition, recommender.card(row).published, wanted, body, shown.CONTENT_TYPES[form])
-    return Fresh(request, answer)
+    route = scope.get("template") or scope["route"].path
+    return caching.answer(scope, route, edition, recommender.card(row).published, wanted, body, shown.CONTENT_TYPES[form])
 
 
 def _count(found: RelatedList) -> None:

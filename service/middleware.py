@@ -1,6 +1,7 @@
 """What happens to every request before the app sees it: a name, a line in the log, the security headers, a limit to its body."""
 
 import asyncio
+import logging
 import secrets
 import time
 
@@ -79,6 +80,8 @@ class RequestName:
         REQUESTS.labels(route, method, str(status)).inc()
         LATENCY.labels(route).observe(seconds)
         told = status >= 400 or seconds >= SLOW_S or method not in ("GET", "HEAD")
+        if not told and not logging.getLogger().isEnabledFor(logging.DEBUG):
+            return
         tell = log.error if status >= 500 else log.info if told else log.debug
         asked = {"request_id": scope["request_id"], "method": method, "route": route, "key": scope.get("key")}
         tell("answered", **asked, status=status, ms=round(seconds * 1e3, 1))
