@@ -187,6 +187,7 @@ class LiveArticles:
         self._release = release
         self._catalogue = catalogue
         self._lock = threading.Lock()
+        self._here = threading.local()
         self._view = View()
         self.fault: str | None = None
         self._uri = f"file:{quote(str(self._path.resolve()))}?mode=ro"
@@ -198,16 +199,20 @@ class LiveArticles:
 
     @contextmanager
     def reading(self) -> Iterator[View]:
-        """The live articles of now; what is read inside the context is of the same moment."""
-        found = self._begin()
-        if found is None:
-            yield View()
+        """The live articles of now; what this thread reads inside the context is of the same moment."""
+        view: View | None = getattr(self._here, "view", None)
+        if view is not None:  # inside another
+            yield view
             return
-        connection, view = found
+        found = self._begin()
+        connection, view = found or (None, View())
+        self._here.view = view
         try:
             yield view
         finally:
-            connection.execute("COMMIT")
+            self._here.view = None
+            if connection is not None:
+                connection.execute("COMMIT")
 
     def stored_list(self, row: int) -> tuple[str, Candidates]:
         """Text and candidates of a live article; none, if they are not computed yet."""

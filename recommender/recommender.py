@@ -2,8 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -119,6 +119,12 @@ class Recommender:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    @contextmanager
+    def moment(self) -> Iterator[Edition]:
+        """All that this thread asks inside the context is answered of one moment, of one edition."""
+        with self.live.reading():
+            yield self.edition()
 
     def row(self, article_id: str) -> int:
         """Row of an article, of the release or put since.

@@ -21,7 +21,7 @@ from recommender.errors import ArticleNotFound, InvalidArticle, ReadmoreError
 from recommender.overrides import Override
 from recommender.types import rfc3339
 from service.lanes import LaneFull
-from service.lists import NO_STORE, Id, may_be_read, serving_of
+from service.lists import NO_STORE, Id, card_to_read, serving_of
 from service.metrics import EMBEDDED, REJECTED
 from service.problems import described, problems
 from service.requests import fault, json_of, known_parameters, read_json
@@ -113,8 +113,8 @@ async def put(request: Request, article_id: Id) -> Response:
 @router.get("/v1/articles/{article_id:path}", response_model=ArticleAnswer, responses=problems(404, 410, 422, 429))
 async def get(request: Request, article_id: Id) -> Response:
     """What is stored of an article."""
-    with serving_of(request).held() as recommender:
-        may_be_read(recommender, recommender.row(article_id), article_id)
+    with serving_of(request).held() as recommender, recommender.moment():
+        card_to_read(recommender, article_id)
         article = recommender.article(article_id)
         version = recommender.release.name
     card = {name: getattr(article, name) for name in ("id", "title", "text", "url", "section", "lang")}

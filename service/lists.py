@@ -12,10 +12,11 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from recommender import Recommender, RelatedList
+from recommender.catalogue import Card
 from recommender.embedding import similarity_matrix
 from recommender.errors import ArticleNotFound, ReadmoreError
 from recommender.ranker import DECIMALS
-from recommender.recommender import EVERYTHING
+from recommender.recommender import EVERYTHING, Edition
 from recommender.selection import Selection
 from service import caching, shown
 from service.kept import Answer, Fresh
@@ -63,9 +64,9 @@ async def related(
     format: Format = "json",  # noqa: A002 - the parameter's public name
 ) -> Response:
     """The related list of an article."""
-    with serving_of(request).held() as recommender:
-        row = recommender.row(article_id)
-        answer = _stored_list(request.scope, recommender, row, article_id, (limit, wanted, fields, explain, format))
+    with serving_of(request).held() as recommender, recommender.moment() as edition:
+        card = card_to_read(recommender, article_id)
+        answer = _stored_list(request.scope, recommender, card, edition, (limit, wanted, fields, explain, format))
     return Fresh(request.scope, answer)
 
 
@@ -84,9 +85,9 @@ async def related_by_url(
     """The same, for pages that know only their URL; `id` in place of `url` takes any id."""
     if (url is None) == (id is None):
         raise fault(("query", "url"), "give either url or id")
-    with serving_of(request).held() as recommender:
-        row = recommender.row(str(id)) if url is None else recommender.row_of_url(url)
-        answer = _stored_list(request.scope, recommender, row, url or str(id), (limit, wanted, fields, explain, format))
+    with serving_of(request).held() as recommender, recommender.moment() as edition:
+        card = card_to_read(recommender, str(id)) if url is None else _published(recommender, recommender.row_of_url(url), url)
+        answer = _stored_list(request.scope, recommender, card, edition, (limit, wanted, fields, explain, format))
     return Fresh(request.scope, answer)
 
 
@@ -133,8 +134,8 @@ async def related_batch(request: Request, wanted: Wanted, limit: Limit = 5, fiel
     with serving_of(request).held() as recommender:
         for article_id in sent.ids:
             try:
-                row = may_be_read(recommender, recommender.row(article_id), article_id)
-                found = recommender.related_to_row(row, limit, wanted)
+                with recommender.moment():
+                    found = recommender.related_to_row(card_to_read(recommender, article_id).row, limit, wanted)
                 answer = orjson.loads(shown.as_json(found, names, ""))
                 told = {name: answer[name] for name in ("items", "reason") if name in answer}
                 results.append({"article_id": article_id, "status": 200, **told})
@@ -178,31 +179,39 @@ def without_parameters(scope: Scope, serving: Serving) -> Answer | None:
         return None
     scope["template"] = ROUTE
     try:
-        with serving.held() as recommender:
-            return _stored_list(scope, recommender, recommender.row(article_id), article_id, (5, EVERYTHING, None, False, "json"))
+        with serving.held() as recommender, recommender.moment() as edition:
+            card = card_to_read(recommender, article_id)
+            return _stored_list(scope, recommender, card, edition, (5, EVERYTHING, None, False, "json"))
     except ReadmoreError:
         return None  # the route will say the same, and problems answers it
 
 
-def may_be_read(recommender: Recommender, row: int, asked: str) -> int:
-    """The row, if its article may be shown: under embargo it is as if it were not there."""
-    if recommender.card(row).under_embargo:
+def card_to_read(recommender: Recommender, article_id: str) -> Card:
+    """The card of an article that may be shown: under embargo it is as if it were not there.
+
+    Raises:
+        ArticleNotFound: There is none; `ArticleWithdrawn` if there was.
+    """
+    return _published(recommender, recommender.row(article_id), article_id)
+
+
+def _published(recommender: Recommender, row: int, asked: str) -> Card:
+    card = recommender.card(row)
+    if card.under_embargo:
         raise recommender.not_found(asked)
-    return row
+    return card
 
 
 def _stored_list(
-    scope: Scope, recommender: Recommender, row: int, asked: str, how: tuple[int, Selection, str | None, bool, shown.Format]
+    scope: Scope, recommender: Recommender, card: Card, edition: Edition, how: tuple[int, Selection, str | None, bool, shown.Format]
 ) -> Answer:
     limit, wanted, fields, explain, form = how
     names = item_fields(fields)
-    edition = recommender.edition()  # before the list: what changes meanwhile makes the kept answer an old one, not a wrong one
-    may_be_read(recommender, row, asked)
-    found = recommender.related_to_row(row, limit, wanted, explain=explain)
+    found = recommender.related_to_row(card.row, limit, wanted, explain=explain)
     _count(found)
     body = shown.as_json(found, names, "") if form == "json" else shown.as_jsonld(found) if form == "jsonld" else shown.as_html(found)
     route = scope.get("template") or scope["route"].path
-    return caching.answer(scope, route, edition, recommender.card(row).published, wanted, body, shown.CONTENT_TYPES[form])
+    return caching.answer(scope, route, edition, card.published, wanted, body, shown.CONTENT_TYPES[form])
 
 
 def _count(found: RelatedList) -> None:

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.metrics import LATENCY, REQUESTS
+from service.metrics import counted, timed
 from service.problems import bug, problem
 
 MAX_BODY = 1 << 20
@@ -77,8 +77,8 @@ class RequestName:
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("template") or getattr(scope.get("route"), "path", UNROUTED)
         method = scope["method"] if scope["method"] in METHODS else "other"
-        REQUESTS.labels(route, method, str(status)).inc()
-        LATENCY.labels(route).observe(seconds)
+        counted(route, method, status).inc()
+        timed(route).observe(seconds)
         told = status >= 400 or seconds >= SLOW_S or method not in ("GET", "HEAD")
         if not told and not logging.getLogger().isEnabledFor(logging.DEBUG):
             return
