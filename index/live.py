@@ -42,7 +42,7 @@ def create(index_dir: Path) -> None:
     """Make `live.db`, if it is not there.
 
     Raises:
-        StorageError: The folder cannot be written.
+        StorageError: The folder cannot be written, or the file is damaged.
     """
     with writing(index_dir):
         pass
@@ -191,6 +191,12 @@ def writing(index_dir: Path) -> Iterator[sqlite3.Connection]:
     except sqlite3.OperationalError as error:
         raise StorageError(
             f"{index_dir / LIVE_DB} cannot be written ({error}) - free space, or have the service's user own it; nothing was changed"
+        ) from error
+    except sqlite3.DatabaseError as error:
+        if type(error) is not sqlite3.DatabaseError:  # a constraint: a bug of ours
+            raise
+        raise StorageError(
+            f"{index_dir / LIVE_DB} is damaged ({error}) - move it away, and put what it held since the last build again"
         ) from error
 
 

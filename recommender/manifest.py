@@ -122,9 +122,12 @@ class Manifest:
             raise FormatUnsupported(
                 f"{path} has format {version}, this version of Readmore reads format {FORMAT} - build the index again with this version"
             )
-        model = ModelCard(**fields.pop("model"))
-        files = {name: FileEntry(**entry) for name, entry in fields.pop("files").items()}
-        return cls(**fields, model=model, files=files)
+        try:
+            model = ModelCard(**fields.pop("model"))
+            files = {name: FileEntry(**entry) for name, entry in fields.pop("files").items()}
+            return cls(**fields, model=model, files=files)
+        except (KeyError, TypeError) as error:  # whole, and still not ours: written between two versions
+            raise FormatUnsupported(f"{path} has other fields than this version of Readmore writes - build the index again") from error
 
 
 CURE = "build again with scripts/build_index.py, or restore the file"

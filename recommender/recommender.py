@@ -194,6 +194,13 @@ class Recommender:
             row = self._row(article_id, view)
             return self.texts.article(row)
 
+    def find(self, words: str, limit: int) -> list[Card]:
+        """Published articles with `words` in the title: what was put since the build first, then as `Catalogue.find`."""
+        with self.live.reading() as view:
+            put = [of.card for of in view.articles.values() if words.lower() in of.card.title.lower() and not of.card.under_embargo]
+            stored = [card for card in self.catalogue.find(words, limit + len(view.replaced)) if card.row not in view.replaced]
+            return [*reversed(put), *stored][:limit]
+
     def not_found(self, asked: str) -> ArticleNotFound:
         """The error for an id or a URL that names no article."""
         return ArticleNotFound(f"no article {asked[:100]!r} in index {self.release.name} - check it, or build the index again")

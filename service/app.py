@@ -70,6 +70,7 @@ def create_app(settings: Settings, embedder: Embedder | None = None) -> FastAPI:
         app.state.example_id = quote(recommender.catalogue.card(0).id)
     for part in (lists, articles, operations, pages):
         app.include_router(part.router)
+    app.mount("/docs/static", StaticFiles(packages=[("fastapi_offline", "static")]))
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     problems.install(app)
     app.add_middleware(

@@ -24,7 +24,7 @@ from service.lanes import LaneFull
 from service.lists import NO_STORE, Id, card_to_read, serving_of
 from service.metrics import EMBEDDED, REJECTED
 from service.problems import described, problems
-from service.requests import fault, json_of, known_parameters, read_json
+from service.requests import body_of, fault, json_of, known_parameters, read_json
 from service.schemas import ArticleAnswer, ArticleBody, BatchReport, OverrideAnswer, OverrideBody, PutAnswer
 
 MOST_LINES = 100
@@ -61,7 +61,7 @@ async def batch(request: Request) -> Response:
     "/v1/articles/{article_id:path}/overrides",
     response_model=OverrideAnswer,
     responses=problems(400, 404, 408, 410, 413, 415, 422, 429, 503),
-    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": OverrideBody.model_json_schema()}}}},
+    openapi_extra=body_of(OverrideBody),
 )
 async def put_overrides(request: Request, article_id: Id) -> Response:
     """Say what the list of an article must show and what no list may, in place of what was said before."""
@@ -99,7 +99,7 @@ async def delete_overrides(request: Request, article_id: Id) -> Response:
     "/v1/articles/{article_id:path}",
     response_model=PutAnswer,
     responses={201: {"model": PutAnswer}, **problems(400, 408, 413, 415, 422, 429, 503)},
-    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": ArticleBody.model_json_schema()}}}},
+    openapi_extra=body_of(ArticleBody),
 )
 async def put(request: Request, article_id: Id) -> Response:
     """Add an article, or put it in place of the one with its id. It is on the disk, and in all lists, when this is answered."""

@@ -22,7 +22,7 @@ from service import caching, shown
 from service.kept import Answer, Fresh
 from service.metrics import EMBEDDED, EMPTY
 from service.problems import described, problems
-from service.requests import Whole, fault, item_fields, known_parameters, read_draft, read_json, selection, to_article
+from service.requests import Whole, body_of, fault, item_fields, known_parameters, read_draft, read_json, selection, to_article
 from service.schemas import Batch, BatchAnswer, Draft, RelatedAnswer, Seeds, SimilarityAnswer, Texts
 from service.serving import Serving
 
@@ -95,15 +95,7 @@ async def related_by_url(
     "/v1/related",
     response_model=RelatedAnswer,
     responses=problems(400, 404, 408, 410, 413, 415, 422, 429, 503),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {"schema": {"anyOf": [Draft.model_json_schema(), Seeds.model_json_schema()]}},
-                "text/plain": {"schema": {"type": "string", "description": "a page as pasted from a site"}},
-            },
-        }
-    },
+    openapi_extra=body_of(Draft, Seeds, more={"text/plain": {"schema": {"type": "string", "description": "a page as pasted from a site"}}}),
 )
 async def related_to_text(request: Request, wanted: Wanted, limit: Limit = 5, fields: Fields = None, explain: Explain = False) -> Response:
     """The related list of a text that is not in the index, which is stored and logged nowhere; or of several articles that are."""
@@ -125,7 +117,7 @@ async def related_to_text(request: Request, wanted: Wanted, limit: Limit = 5, fi
     "/v1/related/batch",
     response_model=BatchAnswer,
     responses=problems(400, 408, 413, 415, 422, 429),
-    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": Batch.model_json_schema()}}}},
+    openapi_extra=body_of(Batch),
 )
 async def related_batch(request: Request, wanted: Wanted, limit: Limit = 5, fields: Fields = None) -> Response:
     """The lists of up to 100 articles, in order; an id that is none has an error in its place."""
@@ -151,7 +143,7 @@ async def related_batch(request: Request, wanted: Wanted, limit: Limit = 5, fiel
     response_model=SimilarityAnswer,
     response_model_exclude_none=True,
     responses=problems(400, 408, 413, 415, 422, 429, 503),
-    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": Texts.model_json_schema()}}}},
+    openapi_extra=body_of(Texts),
 )
 async def similarity(request: Request) -> Response:
     """Semantic similarity of texts, in [0, 1]; higher is closer."""

@@ -18,6 +18,8 @@ ARTICLES = Gauge("readmore_articles", "Articles of the release that serves, and 
 RELEASE = Gauge("readmore_release", "1 for the release that serves", ["release"], multiprocess_mode="mostrecent")
 DEGRADED = Gauge("readmore_degraded", "1 if /readyz says degraded", multiprocess_mode="max")
 
+_SERVED: set[str] = set()
+
 
 @cache
 def counted(route: str, method: str, status: int) -> Counter:
@@ -29,6 +31,13 @@ def counted(route: str, method: str, status: int) -> Counter:
 def timed(route: str) -> Histogram:
     """The histogram of a route."""
     return LATENCY.labels(route)
+
+
+def serves(release: str) -> None:
+    """Say which release serves now; one that served before has 0."""
+    _SERVED.add(release)
+    for name in _SERVED:
+        RELEASE.labels(name).set(name == release)
 
 
 def text() -> bytes:

@@ -77,7 +77,7 @@ async def prometheus(request: Request) -> Response:
             metrics.ARTICLES.labels("withdrawn").set(len(view.withdrawn))
     metrics.ARTICLES.labels("release").set(manifest.n_articles)
     metrics.AGE.set(_age(manifest.created))
-    metrics.RELEASE.labels(manifest.release).set(1)
+    metrics.serves(manifest.release)
     metrics.DEGRADED.set(serving.fault is not None)
     return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 

@@ -1,4 +1,4 @@
-"""The first page: pick an article, see its list, and beside it the list that was made by hand."""
+"""The first page: pick an article, see its list, and beside it the list that was made by hand. And the page of the API."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,8 +8,17 @@ from starlette.responses import Response
 from starlette.templating import Jinja2Templates
 
 from recommender import Recommender
+from recommender.catalogue import Card
+from recommender.errors import ArticleNotFound
+from service.lists import card_to_read
 from service.requests import known_parameters
 from service.serving import Serving
+
+DOCS_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""The page sets styles of its own."""
 
 FOUND = 30
 """Articles listed for a search."""
@@ -31,24 +40,34 @@ def home(
         return _home(request, recommender, serving.fault, q, id)
 
 
+@router.head("/docs")
+@router.get("/docs")
+def api(request: Request) -> Response:
+    """Every route, to read and to try; nothing in it comes from another host."""
+    return templates.TemplateResponse(request, "docs.html", {}, headers={"Content-Security-Policy": DOCS_POLICY})
+
+
 def _home(request: Request, recommender: Recommender, degraded: str | None, q: str, id: str) -> Response:  # noqa: A002
-    catalogue = recommender.catalogue
-    found = catalogue.find(" ".join(q.split()), FOUND)
-    row = catalogue.find_row(id) if id else (found[0].row if found else None)
-    if row is not None and catalogue.card(row).under_embargo:
-        row = None
-    return templates.TemplateResponse(
-        request,
-        "home.html",
-        {
+    with recommender.moment():
+        found = recommender.find(" ".join(q.split()), FOUND)
+        card = _card(recommender, id) if id else (found[0] if found else None)
+        article = None if card is None else recommender.article(card.id)
+        shown = {
             "q": q,
             "found": found,
             "manifest": recommender.release.manifest,
             "degraded": degraded,
-            "missing": id if id and row is None else None,
-            "article": None if row is None else catalogue.article(row),
-            "ours": None if row is None else recommender.related_to_row(row, 10),
-            "by_hand": [] if row is None else [card for card in catalogue.read_more(row) if not card.under_embargo],
-        },
-        status_code=404 if id and row is None else 200,
-    )
+            "missing": id if id and card is None else None,
+            "article": article,
+            "ours": None if card is None else recommender.related_to_row(card.row, 10),
+            "by_hand": [of for name in (article.read_more if article else ()) if (of := _card(recommender, name))],
+        }
+    return templates.TemplateResponse(request, "home.html", shown, status_code=404 if shown["missing"] else 200)
+
+
+def _card(recommender: Recommender, article_id: str) -> Card | None:
+    """Of an article that may be shown; None if there is none."""
+    try:
+        return card_to_read(recommender, article_id)
+    except ArticleNotFound:
+        return None

@@ -74,18 +74,27 @@ def problem(
         detail: What is wrong and what to do, for people.
         errors: For each fault of the input a `pointer` and a `message`.
     """
-    body: dict[str, Any] = {
-        "type": f"urn:readmore:{code}",
-        "title": _title(status),
-        "status": status,
-        "detail": detail,
-        "instance": request.url.path[:SHOWN],
-        "code": code,
-        "request_id": request.scope.get("request_id"),
-    }
+    body = _body(status, code, detail, request.url.path[:SHOWN], request.scope.get("request_id"))
     if errors:
         body["errors"] = list(errors)
     return Response(orjson.dumps(body), status, headers, "application/problem+json")
+
+
+def before_request(status: int, code: str, detail: str) -> bytes:
+    """The same for what never became a request, as it goes over the wire; the connection ends with it."""
+    body = orjson.dumps(_body(status, code, detail, "", None))
+    head = [
+        f"HTTP/1.1 {status} {_title(status)}",
+        "content-type: application/problem+json",
+        f"content-length: {len(body)}",
+        "connection: close",
+    ]
+    return "\r\n".join([*head, "", ""]).encode() + body
+
+
+def _body(status: int, code: str, detail: str, instance: str, request_id: str | None) -> dict[str, Any]:
+    named = {"type": f"urn:readmore:{code}", "title": _title(status), "status": status, "detail": detail}
+    return {**named, "instance": instance, "code": code, "request_id": request_id}
 
 
 def described(error: ReadmoreError) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Query, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BeforeValidator, StringConstraints, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, StringConstraints, TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 
 from recommender import Article
@@ -80,6 +80,32 @@ async def selection(
         offset=offset,
         fallback=fallback,
     )
+
+
+def body_of(*models: type[BaseModel], more: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What the schema says of a JSON body that `read_json` reads: one of some models.
+
+    Args:
+        more: Other content types, and their schemas.
+    """
+    schemas = [_inlined(model.model_json_schema()) for model in models]
+    content = {"application/json": {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}, **(more or {})}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema without references: those of pydantic lead nowhere in a larger document."""
+    parts = schema.pop("$defs", {})
+
+    def whole(part: Any) -> Any:
+        if isinstance(part, list):
+            return [whole(of) for of in part]
+        if not isinstance(part, dict):
+            return part
+        return whole(parts[part["$ref"].rpartition("/")[2]]) if "$ref" in part else {name: whole(of) for name, of in part.items()}
+
+    found: dict[str, Any] = whole(schema)
+    return found
 
 
 def item_fields(given: str | None) -> tuple[str, ...]:

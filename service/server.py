@@ -14,10 +14,14 @@ from uvicorn.supervisors import Multiprocess
 
 from recommender.errors import InputError
 from service.gate import MAX_HEADERS, MAX_URL
+from service.problems import before_request
 from service.settings import PREFIX, Settings
 
 HEADERS_S = 10.0
 """The headers of a connection's first request have to be there by then."""
+
+RECEIVED = 65_536
+"""Bytes that the system takes for us before we read."""
 
 SETTINGS = f"_{PREFIX}SETTINGS"
 """The settings on their way to a worker."""
@@ -42,7 +46,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._before_headers += len(data)
         super().data_received(data)
         if self._before_headers > 2 * MAX_HEADERS + MAX_URL and not self.transport.is_closing():
-            self.send_400_response("The request's headers are too large.")
+            self._refuse(431, "request_header_fields_too_large", "the URL and the headers are too long - send less in them")
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, "bad_request", "this is not HTTP that can be read - check what sends it, and what stands between")
+
+    def _refuse(self, status: int, code: str, detail: str) -> None:
+        self.transport.write(before_request(status, code, detail))
+        self.transport.close()
 
     def on_headers_complete(self) -> None:
         self._slow.cancel()
@@ -113,6 +124,8 @@ def listen(host: str, port: int) -> socket.socket:
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048)
     except OSError as error:
         raise InputError(f"cannot listen on {host}, port {port} ({error.strerror}) - choose another --host or --port") from error
+    # What is read at once, before anybody knows whether it is wanted, is no more than this.
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED // 2)  # Linux doubles it
     # asyncio does this only for sockets it has made itself; without it every answer but a connection's first waits 40 ms.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening

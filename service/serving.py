@@ -45,7 +45,7 @@ class Serving:
         try:
             live.create(index_dir)
         except StorageError as error:
-            log.warning("read_only", detail=str(error))
+            log.warning("not_writable", detail=str(error))
         self._held: dict[Recommender, int] = {self._recommender: 1}  # 1: by us, as long as it serves
         self.refused: str | None = None
 

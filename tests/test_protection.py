@@ -33,7 +33,15 @@ def with_keys(index_dir: Path, **settings: Any) -> TestClient:
 def routes(client: TestClient) -> list[tuple[str, str]]:
     app: Any = client.app
     found = [(method.upper(), path) for path, methods in app.openapi()["paths"].items() for method in methods]
-    return [*found, ("GET", "/"), ("GET", "/metrics"), ("GET", "/openapi.json"), ("GET", "/static/page.css")]
+    return [
+        *found,
+        ("GET", "/"),
+        ("GET", "/metrics"),
+        ("GET", "/openapi.json"),
+        ("GET", "/static/page.css"),
+        ("GET", "/docs"),
+        ("GET", "/docs/static/swagger-ui.css"),
+    ]
 
 
 def test_no_route_but_health_answers_without_a_key(index_dir: Path) -> None:
@@ -158,7 +166,23 @@ def answer_to(sent: socket.socket) -> bytes:
     return answer
 
 
-def test_fifty_megabytes_without_a_key_are_not_read(address: tuple[str, int]) -> None:
+def test_fifty_megabytes_without_a_key_are_not_read(address: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    received = server.BoundedProtocol.data_received
+
+    def counted(self: server.BoundedProtocol, data: bytes) -> None:
+        read.append(len(data))
+        received(self, data)
+
+    monkeypatch.setattr(server.BoundedProtocol, "data_received", counted)
+    head = b"POST /v1/related HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50000000\r\n\r\n"
+    with socket.create_connection(address, timeout=10) as sent:
+        sent.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
+        with contextlib.suppress(OSError):  # it is hung up on
+            sent.sendall(head)
+            for _ in range(50):
+                sent.sendall(b"x" * 1_000_000)
+    assert 0 < sum(read) <= 65_536
     with socket.create_connection(address, timeout=10) as sent:
         sent.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
         sent.sendall(b"POST /v1/related HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50000000\r\n\r\n")

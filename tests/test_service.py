@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -411,6 +412,46 @@ def test_nothing_in_an_archive_can_run_in_the_page(tmp_path: Path) -> None:
         for page in (client.get("/", params={"id": attack}).text, client.get("/", params={"q": attack}).text):
             assert "<img" not in page
             assert "&lt;img" in page
+
+
+def test_the_page_knows_what_was_put_and_withdrawn_since_the_build(index_dir: Path, tmp_path: Path) -> None:
+    shutil.copytree(index_dir, tmp_path / "index", ignore=shutil.ignore_patterns("live.db*"))
+    with client_of(tmp_path / "index", HashEmbedder()) as client:
+        client.put("/v1/articles/new", json={"title": "Ferry garden news", "text": "ship pier crane cargo tide captain dock ferry"})
+        assert client.delete("/v1/articles/garden-2").status_code == 204
+        found = client.get("/", params={"q": "garden"}).text
+        assert "Ferry garden news" in found
+        assert 'id=garden-2"' not in found
+        assert client.get("/", params={"id": "garden-2"}).status_code == 404
+        assert client.get("/", params={"id": "new"}).status_code == 200
+        pin = {"pins": [{"article_id": "new", "slot": 1}], "reason": "r", "owner": "o"}
+        assert client.put("/v1/articles/harbour-0/overrides", json=pin).status_code == 200
+        assert "Ferry garden news" in client.get("/", params={"id": "harbour-0"}).text, "a line without passages"
+
+
+def test_the_page_of_the_api_needs_no_other_host(client: TestClient) -> None:
+    page = client.get("/docs")
+    assert page.status_code == 200
+    sources = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(sources) == 3
+    assert "<script>" not in page.text, "its policy allows no script in the page"
+    for source in sources:
+        assert source.startswith("/")
+        assert client.get(source).status_code == 200
+    assert "script-src 'self';" in page.headers["content-security-policy"]
+
+
+def test_the_metrics_name_the_release_that_serves_and_no_other(index_dir: Path, tmp_path: Path) -> None:
+    index = tmp_path / "index"
+    shutil.copytree(index_dir, index)
+    with client_of(index, HashEmbedder()) as client:
+        before = client.get("/v1/index").json()["index_version"]
+        client.get("/metrics")
+        after = build_index([str(write_jsonl(tmp_path / "b.jsonl", records(9)))], index, HashEmbedder()).release
+        client.post("/v1/index/reload")
+        told = client.get("/metrics").text
+        assert f'readmore_release{{release="{before}"}} 0.0' in told
+        assert f'readmore_release{{release="{after}"}} 1.0' in told
 
 
 def test_the_schema_is_the_one_that_was_agreed(client: TestClient) -> None:
