@@ -20,6 +20,9 @@ from service.settings import PREFIX, Settings
 HEADERS_S = 10.0
 """The headers of a connection's first request have to be there by then."""
 
+LINGER_S = 0.3
+"""So long an idle connection stays open when we stop: a request may be on its way."""
+
 RECEIVED = 65_536
 """Bytes that the system takes for us before we read."""
 
@@ -28,7 +31,7 @@ SETTINGS = f"_{PREFIX}SETTINGS"
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Gives up a connection whose headers have no end, or do not come.
+    """Gives up a connection whose headers have no end, or do not come; and hangs up on none that has just asked.
 
     The parser under it would take any number of bytes before the app sees the first.
     """
@@ -36,6 +39,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._before_headers = 0
+        self._stopping = False
         self._slow = self.loop.call_later(HEADERS_S, transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -59,6 +63,21 @@ class BoundedProtocol(HttpToolsProtocol):
         self._slow.cancel()
         self._before_headers = -(1 << 62)  # what follows is a body, which the app limits
         super().on_headers_complete()
+        if self._stopping and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """Answer what is under way, and what was sent before its sender could know that we stop."""
+        self._stopping = True
+        if self.cycle is None or self.cycle.response_complete:
+            self._slow.cancel()
+            self._slow = self.loop.call_later(LINGER_S, self._close_if_idle)
+        else:
+            self.cycle.keep_alive = False
+
+    def _close_if_idle(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
 
     def on_message_complete(self) -> None:
         self._before_headers = 0
