@@ -229,7 +229,7 @@ def test_what_was_acknowledged_outlives_a_kill(index: Path, kills: int, puts: in
             def put(service: Served = service, done: list[int] = done, turn: int = turn) -> None:
                 with service.client() as client:
                     for number in range(puts):
-                        id_ = f"put-{number % 500}"
+                        id_ = f"put-{number % 40}"
                         text = f"{FERRY['text']} ship {turn} tide {number}"
                         try:
                             answer = client.put(f"/v1/articles/{id_}", json={**FERRY, "text": text, "url": f"https://example.org/{id_}"})
