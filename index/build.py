@@ -18,6 +18,7 @@ import numpy as np
 
 from index.cache import EmbeddingCache
 from index.catalogue_writer import CatalogueWriter
+from index.compile import prune_encoders
 from index.corpus import PYDOC_TOPICS
 from index.duplicates import collapse
 from index.incoming import Changes, Incoming
@@ -151,7 +152,9 @@ def build_index(
         with report.timed("publish"):
             manifest = _manifest(staged, embedder, canaries, ranker, live.sequence, report)
             publish(staged, manifest, index_dir)
-            purge(index_dir, kept_manifests(index_dir))
+            kept = kept_manifests(index_dir)
+            purge(index_dir, kept)
+            prune_encoders(index_dir, kept)
         report.release = manifest.release
         report.bytes = sum(entry.bytes for entry in manifest.files.values())
     return report

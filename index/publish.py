@@ -53,14 +53,14 @@ def publish(staged: Path, manifest: Manifest, index_dir: Path) -> Path:
         The release's folder.
     """
     for path in staged.rglob("*"):
-        _flush(path)
+        sync(path)
     (staged / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
-    _flush(staged / MANIFEST)
-    _flush(staged)
+    sync(staged / MANIFEST)
+    sync(staged)
     stay = _serving(index_dir)
     release = index_dir / RELEASES / release_name(staged)
     staged.rename(release)
-    _flush(release.parent)
+    sync(release.parent)
     set_current(release, index_dir)
     _prune(index_dir, [release, *stay])
     return release
@@ -103,12 +103,12 @@ def replace_file(path: Path, text: str) -> None:
     """Write a file in one step: whoever reads it, at any moment, finds the old text or the new one, whole."""
     draft = path.with_name(f".{path.name}")
     draft.write_text(text, encoding="utf-8")
-    _flush(draft)
+    sync(draft)
     draft.replace(path)
-    _flush(path.parent)
+    sync(path.parent)
 
 
-def _flush(path: Path) -> None:
+def sync(path: Path) -> None:
     """Have the system write a file, or a folder's entries, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

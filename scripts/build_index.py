@@ -13,12 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from index.build import LINKS, build_index
+from index.compile import fastest_embedder
 from index.corpus import FORMATS
 from index.reading import OnDuplicate
 from index.rejects import REJECTS
 from index.report import Report
 from index.unfinished import read_unfinished
-from recommender import SentenceTransformerEmbedder
 from recommender.duplicates import Canonical
 from recommender.embedding import BUNDLED_MODEL
 from scripts import command
@@ -57,7 +57,7 @@ def main(arguments: argparse.Namespace) -> None:
             bars.update(tasks[stage], completed=done, rate=rate)
 
         request = read_unfinished(arguments.out) if arguments.resume else _request(arguments)
-        embedder = SentenceTransformerEmbedder(request.pop("model"))
+        embedder = fastest_embedder(arguments.out, request.pop("model"))
         report = build_index(request.pop("sources"), arguments.out, embedder, **request, progress=progress)
     figures = _figures(report)
     if arguments.json:

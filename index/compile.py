@@ -1,0 +1,127 @@
+"""From a sentence-transformers model to a graph that runs without torch, kept only if it gives the model's own vectors."""
+
+import hashlib
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from index.publish import sync
+from recommender.compiled import ENCODER, ENCODERS, FILES, GRAPH, TOKENIZER, CompiledEmbedder, EncoderCard, encoder_folder
+from recommender.embedding import BUNDLED_MODEL, Embedder, SentenceTransformerEmbedder, weights_sha256
+from recommender.errors import ModelError
+from recommender.manifest import CANARIES, Manifest
+
+PARITY = 0.999
+"""Least cosine of a text's vector with the reference's."""
+
+LONG_TEXT = " ".join(CANARIES) * 20
+TEXTS = (*CANARIES, LONG_TEXT, LONG_TEXT[: len(LONG_TEXT) // 24], " x ", "\u5317\u4eac\u5e02\u306e\u65b0\u805e\u3068 \u2014 \U0001f6a2")
+"""What is compared: short texts, one beyond the window, and characters the tokenizer does not know."""
+
+log = logging.getLogger(__name__)
+
+
+def fastest_embedder(index_dir: Path, model: str = BUNDLED_MODEL) -> Embedder:
+    """A model's compiled graph, made on first use and kept in the index's folder; sentence-transformers itself where that cannot be.
+
+    Raises:
+        ModelError: The model cannot be loaded.
+    """
+    folder = encoder_folder(index_dir, weights_sha256(model))
+    if (folder / ENCODER).exists():
+        try:
+            return CompiledEmbedder(folder)
+        except ModelError as error:
+            log.warning("%s; it is compiled anew", error)
+    reference = SentenceTransformerEmbedder(model)
+    try:
+        return compile_model(reference, folder)
+    except ModelError as error:
+        log.warning("%s; sentence-transformers embeds instead", error)
+        return reference
+
+
+def compile_model(reference: SentenceTransformerEmbedder, folder: Path) -> CompiledEmbedder:
+    """Export a model, compare, and put it in place in one step.
+
+    Raises:
+        ModelError: OpenVINO is not installed, cannot take the model, or its vectors are others.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as new:
+        made = Path(new) / "encoder"
+        made.mkdir()
+        _export(reference, made)
+        card = EncoderCard(
+            name=reference.name,
+            sha256=reference.sha256,
+            dim=reference.dim,
+            max_tokens=reference.max_tokens,
+            window=reference.window,
+            parity=0.0,
+            files={name: hashlib.sha256((made / name).read_bytes()).hexdigest() for name in FILES},
+        )
+        (made / ENCODER).write_text(card.to_json(), encoding="utf-8")
+        least = _parity(reference, CompiledEmbedder(made), TEXTS)
+        if not least >= PARITY:
+            raise ModelError(f"compiled, {reference.name} gives other vectors (cosine {least:.4f})")
+        (made / ENCODER).write_text(_with_parity(card, least).to_json(), encoding="utf-8")
+        for name in (*FILES, ENCODER):
+            sync(made / name)
+        shutil.rmtree(folder, ignore_errors=True)
+        made.rename(folder)
+        sync(folder.parent)
+    return CompiledEmbedder(folder)
+
+
+def prune_encoders(index_dir: Path, kept: Sequence[Manifest]) -> None:
+    """Remove the graphs of models that no kept release was built with."""
+    needed = {encoder_folder(index_dir, manifest.model.sha256) for manifest in kept}
+    for folder in (index_dir / ENCODERS).glob("*"):
+        if folder not in needed:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _export(reference: SentenceTransformerEmbedder, folder: Path) -> None:
+    try:
+        import openvino
+        import torch
+    except ModuleNotFoundError as error:
+        raise ModelError(f"{error.name} is not installed - pip install 'readmore[build]'") from None
+
+    class Whole(torch.nn.Module):
+        """All modules of the model, as one function of arrays."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = reference.model
+
+        def forward(self, input_ids: Any, attention_mask: Any) -> Any:
+            found = self.model({"input_ids": input_ids, "attention_mask": attention_mask})
+            return torch.nn.functional.normalize(found["sentence_embedding"], p=2, dim=1)
+
+    example = torch.ones((2, 16), dtype=torch.int64)
+    shape = openvino.PartialShape([-1, -1])
+    inputs = [(name, shape, openvino.Type.i64) for name in ("input_ids", "attention_mask")]
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # tracing tells of every branch it follows; the comparison tells whether it was right
+            graph = openvino.convert_model(Whole().eval(), example_input={"input_ids": example, "attention_mask": example}, input=inputs)
+    except Exception as error:
+        raise ModelError(f"{reference.name} cannot be compiled ({type(error).__name__})") from error
+    openvino.save_model(graph, folder / GRAPH, compress_to_fp16=False)
+    reference.tokenizer.save(str(folder / TOKENIZER))
+
+
+def _parity(reference: Embedder, compiled: Embedder, texts: Sequence[str]) -> float:
+    return float(np.einsum("ij,ij->i", reference.embed(texts), compiled.embed(texts)).min())
+
+
+def _with_parity(card: EncoderCard, least: float) -> EncoderCard:
+    return EncoderCard(card.name, card.sha256, card.dim, card.max_tokens, card.window, round(least, 6), card.files)

@@ -1,0 +1,159 @@
+"""The model as a compiled graph, run by OpenVINO: the vectors of sentence-transformers, two to three times as fast, without torch.
+
+`index.compile` exports it into the index's folder, once for a model:
+
+    encoders/<first 16 digits of the weights' sha256>/
+        encoder.json      what it is, and the sha256 of the other files
+        graph.xml, graph.bin
+        tokenizer.json
+"""
+
+import hashlib
+import json
+import logging
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recommender.chunking import TokenSpans
+from recommender.embedding import BUNDLED_MODEL, Embedder, SentenceTransformerEmbedder, bundled_embedder
+from recommender.errors import ModelError
+from recommender.manifest import ModelCard
+from recommender.types import Vectors
+
+if TYPE_CHECKING:
+    from openvino import AsyncInferQueue
+
+ENCODERS = "encoders"
+ENCODER = "encoder.json"
+GRAPH, WEIGHTS, TOKENIZER = FILES = ("graph.xml", "graph.bin", "tokenizer.json")
+
+CURE = "remove the folder, and build again"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderCard:
+    """What `encoder.json` says.
+
+    Attributes:
+        name, sha256, dim, max_tokens: Those of the model it was compiled from.
+        window: Tokens that go into the graph, special ones among them.
+        parity: Least cosine of its vectors with the model's own, of the texts that were compared.
+        files: Name -> sha256.
+    """
+
+    name: str
+    sha256: str
+    dim: int
+    max_tokens: int
+    window: int
+    parity: float
+    files: dict[str, str]
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+
+class CompiledEmbedder:
+    """An `Embedder` whose vectors do not depend on what else is embedded with a text; safe to share between threads.
+
+    Every text goes through the graph by itself, so nothing is padded, and one by one on each processor, which is faster here than
+    several on all (docs/benchmarks.md).
+
+    Args:
+        folder: What `index.compile` wrote.
+
+    Raises:
+        ModelError: OpenVINO is not installed, or a file is missing or changed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            import openvino
+            from tokenizers import Tokenizer
+        except ModuleNotFoundError as error:
+            raise ModelError(f"{error.name} is not installed - pip install 'readmore[serve]'") from None
+        card = _checked(folder)
+        self.name, self.sha256, self.dim, self.max_tokens = card.name, card.sha256, card.dim, card.max_tokens
+        self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))  # neither truncates nor pads
+        self._window = card.window
+        self._lock = threading.Lock()
+        threads = int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+        self._streams = threads
+        hints = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": threads, "INFERENCE_NUM_THREADS": threads}
+        self._graph = openvino.Core().compile_model(folder / GRAPH, "CPU", hints)
+
+    def token_spans(self, text: str) -> TokenSpans:
+        """Start and end character of every token of the text, none dropped."""
+        offsets = self._tokenizer.encode(text, add_special_tokens=False).offsets
+        return np.array(offsets, dtype=np.int64).reshape(-1, 2)
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """See `Embedder.embed`."""
+        vectors = np.empty((len(texts), self.dim), dtype=np.float32)
+        tokens = [self._ids(text) for text in texts]
+        with self._lock:
+            for row in sorted(range(len(tokens)), key=lambda row: -len(tokens[row])):  # the longest first: all end together
+                ids = tokens[row][None]
+                self._queue.start_async([ids, np.ones_like(ids)], (vectors, row))
+            self._queue.wait_all()
+        return vectors
+
+    def _ids(self, text: str) -> Any:
+        ids = self._tokenizer.encode(text.strip()).ids
+        if len(ids) > self._window:
+            ids = [*ids[: self._window - 1], ids[-1]]
+        return np.array(ids, dtype=np.int64)
+
+    @cached_property
+    def _queue(self) -> "AsyncInferQueue":
+        from openvino import AsyncInferQueue
+
+        queue = AsyncInferQueue(self._graph, 2 * self._streams)
+
+        def keep(request: Any, place: tuple[Vectors, int]) -> None:
+            vectors, row = place
+            vectors[row] = request.get_output_tensor(0).data[0]
+
+        queue.set_callback(keep)
+        return queue
+
+
+def encoder_folder(index_dir: Path, sha256: str) -> Path:
+    """Where the compiled graph of a model lies."""
+    return index_dir / ENCODERS / sha256[:16]
+
+
+def embedder_of(index_dir: Path, model: ModelCard) -> Embedder:
+    """The model of an index: compiled, if it is; else by sentence-transformers. Never goes to the network.
+
+    Raises:
+        ModelError: It is not on this machine.
+    """
+    folder = encoder_folder(index_dir, model.sha256)
+    if (folder / ENCODER).exists():
+        try:
+            return CompiledEmbedder(folder)
+        except ModelError as error:
+            log.warning("%s; sentence-transformers is used instead", error)
+    return bundled_embedder() if model.name == BUNDLED_MODEL else SentenceTransformerEmbedder(model.name, download=False)
+
+
+def _checked(folder: Path) -> EncoderCard:
+    try:
+        card = EncoderCard(**json.loads((folder / ENCODER).read_text(encoding="utf-8")))
+        for name in FILES:
+            with (folder / name).open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != card.files[name]:
+                    raise ModelError(f"{folder / name} was changed - {CURE}")
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"{folder} holds no encoder ({error}) - {CURE}") from error
+    return card
