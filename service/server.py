@@ -20,7 +20,7 @@ from service.settings import PREFIX, Settings
 HEADERS_S = 10.0
 """The headers of a connection's first request have to be there by then."""
 
-LINGER_S = 0.3
+LINGER_S = 1.0
 """So long an idle connection stays open when we stop: a request may be on its way."""
 
 RECEIVED = 65_536
