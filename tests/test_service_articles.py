@@ -164,6 +164,12 @@ def test_overrides_count_with_the_next_answer(client: TestClient) -> None:
     assert_problem(client.put("/v1/articles/nobody/overrides", json={}), 404, "article_not_found")
 
 
+@pytest.mark.parametrize("kind", ["article_id", "section"])
+def test_a_block_of_nothing_that_can_be_seen_is_refused(client: TestClient, kind: str) -> None:
+    refused = client.put("/v1/articles/harbour-0/overrides", json={"blocks": [{kind: "\u001c\u0003"}]})
+    assert_problem(refused, 422, "invalid_request")
+
+
 def test_several_seeds(client: TestClient, recommender: Recommender) -> None:
     one = client.post("/v1/related?limit=20", json={"positive": ["harbour-0"]}).json()
     RelatedAnswer.model_validate(one)
