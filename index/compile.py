@@ -5,7 +5,8 @@ import logging
 import shutil
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -110,13 +111,24 @@ def _export(reference: SentenceTransformerEmbedder, folder: Path) -> None:
     shape = openvino.PartialShape([-1, -1])
     inputs = [(name, shape, openvino.Type.i64) for name in ("input_ids", "attention_mask")]
     try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # tracing tells of every branch it follows; the comparison tells whether it was right
+        with warnings.catch_warnings(), torch.no_grad(), _quiet():
+            warnings.simplefilter("ignore")
             graph = openvino.convert_model(Whole().eval(), example_input={"input_ids": example, "attention_mask": example}, input=inputs)
     except Exception as error:
         raise ModelError(f"{reference.name} cannot be compiled ({type(error).__name__})") from error
     openvino.save_model(graph, folder / GRAPH, compress_to_fp16=False)
     reference.tokenizer.save(str(folder / TOKENIZER))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Tracing tells of every branch it follows; the comparison tells whether it was right."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _parity(reference: Embedder, compiled: Embedder, texts: Sequence[str]) -> float:
