@@ -1,4 +1,4 @@
-"""The model as a compiled graph, run by OpenVINO: the vectors of sentence-transformers, two to three times as fast, without torch.
+"""The model as a compiled graph, run by OpenVINO: the vectors of sentence-transformers, twice as fast, without torch.
 
 `index.compile` exports it into the index's folder, once for a model:
 

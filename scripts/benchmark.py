@@ -11,10 +11,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from index.build import build_index
+from index.compile import fastest_embedder
 from index.report import Report
-from recommender import Article, Recommender
-from recommender.embedding import bundled_embedder
+from recommender import Article, Embedder, Recommender, SentenceTransformerEmbedder
 from scripts import command
 
 EXAMPLES = """\
@@ -23,13 +25,17 @@ EXAMPLES = """\
 """
 LISTS = 2_000
 DRAFTS = 20
+CHUNKS = 200
+BATCH_SIZES = (4, 8, 16, 32)
+ROUNDS = 3
 
 
 def main(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        first = build_index(arguments.inputs, Path(folder), bundled_embedder())
+        embedder = fastest_embedder(Path(folder))
+        first = build_index(arguments.inputs, Path(folder), embedder)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        again = build_index(arguments.inputs, Path(folder), bundled_embedder())
+        again = build_index(arguments.inputs, Path(folder), embedder)
         start = time.perf_counter()
         with Recommender.open(folder) as recommender:
             opened = time.perf_counter() - start
@@ -39,11 +45,34 @@ def main(arguments: argparse.Namespace) -> None:
                 "second build, nothing changed, s": round(sum(again.seconds.values()), 2),
                 "open and verify, ms": round(1000 * opened, 1),
                 **_answer_figures(recommender),
+                **_embedding_figures(recommender, embedder),
             }
     if arguments.json:
         print(json.dumps(figures))
     else:
         print("\n".join(f"| {name} | {figure:,} |" for name, figure in figures.items()))
+
+
+def _embedding_figures(recommender: Recommender, embedder: Embedder) -> dict[str, float]:
+    """The compiled model beside sentence-transformers at its best batch size, turn by turn."""
+    n_chunks = recommender.release.manifest.n_chunks
+    texts = [recommender.catalogue.chunk(row)[1] for row in range(0, n_chunks, max(1, n_chunks // CHUNKS))][:CHUNKS]
+    references = [SentenceTransformerEmbedder(batch_size=size) for size in BATCH_SIZES]
+    rounds = [(max(_rate(of, texts) for of in references), _rate(embedder, texts)) for _ in range(ROUNDS)]
+    torch, compiled = rounds[-1]
+    cosines = np.einsum("ij,ij->i", references[0].embed(texts), embedder.embed(texts))
+    return {
+        "sentence-transformers, best batch, chunks/s": round(torch, 1),
+        "compiled, chunks/s": round(compiled, 1),
+        "compiled to sentence-transformers, median": round(statistics.median(new / old for old, new in rounds), 2),
+        "compiled, least cosine": round(float(cosines.min()), 5),
+    }
+
+
+def _rate(embedder: Embedder, texts: Sequence[str]) -> float:
+    began = time.perf_counter()
+    embedder.embed(texts)
+    return len(texts) / (time.perf_counter() - began)
 
 
 def _build_figures(report: Report) -> dict[str, float]:
