@@ -18,9 +18,10 @@ from index.live_lists import LiveLists, live_lists
 from recommender import Article, Chunk, Recommender
 from recommender.embedding import embed_articles
 from recommender.errors import ArticleNotFound, StorageError
-from recommender.live import ARTICLE, LIVE, LIVE_DB, SCHEMA, SEQUENCE, View, read_article
+from recommender.live import ARTICLE, LIVE_DB, SCHEMA, SEQUENCE, read_article
 from recommender.manifest import Manifest
 from recommender.types import Vectors, rfc3339
+from recommender.view import LIVE, View
 
 WAIT_S = 10.0
 """Seconds to wait for another process that writes."""

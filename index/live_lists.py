@@ -16,13 +16,13 @@ from recommender.candidate import FEATURES, Candidates, Features, column
 from recommender.chunking import MAX_TEXT
 from recommender.duplicates import fingerprint, is_duplicate
 from recommender.lexical import words
-from recommender.live import LIVE, View
 from recommender.live_archive import pack_terms
 from recommender.maxsim import Comparison
 from recommender.ranker import SHIPPED
 from recommender.retrieval import N_CANDIDATES, Neighbours, Query, described
 from recommender.texts import Texts
 from recommender.types import Article, Chunk, Vectors
+from recommender.view import LIVE, View
 
 REACH = 256
 """Articles, near in meaning and near in words, whose lists may change: most of those that a build would change."""

@@ -8,10 +8,11 @@ import numpy as np
 from recommender.candidate import FEATURES, column
 from recommender.catalogue import Card, Catalogue
 from recommender.lexical import words_of_key
-from recommender.live import LIVE, LiveArticles, View
+from recommender.live import LiveArticles
 from recommender.ranker import DECIMALS, Ranker
 from recommender.selection import Selection, may_show, relation
 from recommender.types import Duplicate, Feature, PassagePair, Related, Relation, Source
+from recommender.view import LIVE, View
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,13 @@ from recommender import selection
 from recommender.candidate import Candidates, seconds
 from recommender.catalogue import Card, Catalogue
 from recommender.lines import Chosen, Lines
-from recommender.live import LIVE, LiveArticles, View
+from recommender.live import LiveArticles
 from recommender.overrides import Block, Overrides, place_pins
 from recommender.ranker import Ranker
 from recommender.selection import Selection, may_show
 from recommender.types import Related, Vectors
 from recommender.vector_index import Rows
+from recommender.view import LIVE, View
 
 FALLBACK_REACH = 64
 """Newest articles looked at beyond those that are wanted: so many may be hidden or on the list already."""

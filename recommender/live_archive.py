@@ -14,11 +14,12 @@ from recommender.candidate import Candidates, column, seconds
 from recommender.embedding import mean_vector
 from recommender.facts import Facts, Layout
 from recommender.lexical import LexicalIndex, Terms
-from recommender.live import LIVE, LiveArticles
+from recommender.live import LiveArticles
 from recommender.precedents import Precedents
 from recommender.retrieval import N_CANDIDATES, Archive, Neighbours, Query, described
 from recommender.types import Article, Vectors
 from recommender.vector_index import FlatIndex, Rows
+from recommender.view import LIVE
 
 
 @dataclass(frozen=True, slots=True)

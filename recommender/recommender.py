@@ -24,7 +24,7 @@ from recommender.embedding import (
 )
 from recommender.errors import ArticleNotFound, ArticleWithdrawn, IndexDamaged, OutOfRange
 from recommender.listing import Listing
-from recommender.live import LIVE, LiveArticles, View, laid_over
+from recommender.live import LiveArticles
 from recommender.manifest import CATALOGUE, MEANS, Release, holding, open_release
 from recommender.overrides import Overrides, read_overrides
 from recommender.ranker import Ranker
@@ -35,6 +35,7 @@ from recommender.texts import Texts
 from recommender.types import Article, RelatedList, Vectors
 from recommender.urls import url_key
 from recommender.vector_index import Rows
+from recommender.view import LIVE, View, laid_over
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from recommender.compiled import embedder_of
 from recommender.embedding import Embedder, check_model
 from recommender.errors import IndexDamaged
 from recommender.lexical import FOLDER, LexicalIndex, Terms, count_terms, pair_keys, words
-from recommender.live import LIVE, LiveArticles, View
+from recommender.live import LiveArticles
 from recommender.live_archive import LiveArchive, LiveText, read_live_text
 from recommender.manifest import HUBNESS, MEANS, VECTORS, Release
 from recommender.maxsim import Comparison
@@ -27,6 +27,7 @@ from recommender.passages import Sentences, best_pairs, read_sentences
 from recommender.retrieval import Archive, Neighbours, Query
 from recommender.types import Article, Chunk, Vectors
 from recommender.vector_index import FlatIndex
+from recommender.view import LIVE, View
 
 STRANGE = 1 << 31
 """Numbers from here on are of words that are not in the archive."""

@@ -14,7 +14,8 @@ from index.releases import roll_back
 from recommender import Article, Recommender
 from recommender.catalogue import parse_time
 from recommender.errors import ArticleNotFound, ArticleWithdrawn
-from recommender.live import LIVE, LIVE_DB
+from recommender.live import LIVE_DB
+from recommender.view import LIVE
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 

@@ -1,0 +1,123 @@
+"""The live articles at one moment, and how they change what a release says."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from recommender.candidate import Candidates, seconds
+from recommender.catalogue import Card, Catalogue
+from recommender.cleaning import clean_line
+from recommender.overrides import Overrides
+
+LIVE = 1 << 30
+"""Rows of live articles begin here."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCard:
+    """A live article as lists need it.
+
+    Attributes:
+        sequence: Of its last change.
+        prepared: Whether its lists are computed for this release; shortly after a swap they may not be yet.
+        canonical: Row of the article that stands for it in lists; None if it stands for itself.
+    """
+
+    card: Card
+    sequence: int
+    lang: str | None
+    prepared: bool
+    canonical: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The live articles at one moment.
+
+    Attributes:
+        sequence: The last change that it knows.
+        articles: Row -> live article.
+        rows: Id -> row of the live article.
+        urls: Key of its URL -> row.
+        withdrawn: Ids.
+        replaced: Row of the release -> row of the live article with its id; None: it was withdrawn.
+        copies: Row of any article -> rows of the live near-duplicates that it stands for.
+        overrides: What editors said through the service.
+    """
+
+    sequence: int = 0
+    articles: Mapping[int, LiveCard] = field(default_factory=dict)
+    rows: Mapping[str, int] = field(default_factory=dict)
+    urls: Mapping[str, int] = field(default_factory=dict)
+    withdrawn: frozenset[str] = frozenset()
+    replaced: Mapping[int, int | None] = field(default_factory=dict)
+    copies: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    overrides: Overrides = field(default_factory=Overrides)
+
+    def __bool__(self) -> bool:
+        return bool(self.articles or self.replaced)
+
+    @property
+    def unprepared(self) -> list[int]:
+        """Rows of live articles whose lists are not computed for this release yet."""
+        return [row for row, live in self.articles.items() if not live.prepared]
+
+    def copies_of(self, row: int, stored: Sequence[Card]) -> list[Card]:
+        """The near-duplicates that an article stands for: those that the release knows, and live ones."""
+        now = [card if card.row not in self.replaced else self._card(self.replaced[card.row]) for card in stored]
+        return [card for card in now if card is not None] + [self.articles[copy].card for copy in self.copies.get(row, ())]
+
+    def _card(self, row: int | None) -> Card | None:
+        return None if row is None else self.articles[row].card
+
+    def rows_among(self, sections: Collection[str], langs: Collection[str], exclude: Collection[str]) -> set[int]:
+        """Rows of live articles of some sections and languages, where any are named, and of none of some ids."""
+        names = {clean_line(name) for name in sections}
+        regions = [clean_line(lang).lower() for lang in langs]
+        out = {clean_line(article_id) for article_id in exclude}
+        return {
+            row
+            for row, live in self.articles.items()
+            if (not names or live.card.section in names)
+            and (not regions or any(f"{live.lang or ''}-".lower().startswith(f"{region}-") for region in regions))
+            and live.card.id not in out
+            and not any(self.articles[copy].card.id in out for copy in self.copies.get(row, ()))
+        }
+
+
+def laid_over(found: Candidates, places: Candidates, view: View, catalogue: Catalogue) -> Candidates:
+    """The candidates of an article, as they are now: stored ones that are still there, and live ones.
+
+    An article that was put anew keeps the place that its older text had, where its new one was not near enough to get a place of its own.
+    Of near-duplicates whose article was withdrawn, the first that is left stands for the others.
+
+    Args:
+        places: The live candidates.
+    """
+    rows = found["article"].tolist()
+    if not len(places) and view.replaced.keys().isdisjoint(rows) and (not rows or max(rows) < LIVE):
+        return found
+    places = places[[row in view.articles and view.articles[row].canonical is None for row in places["article"].tolist()]]
+    taken = set(places["article"].tolist())
+    now = found.copy()
+    dropped = []
+    for place, row in enumerate(rows):
+        if row < LIVE and row not in view.replaced:
+            continue
+        card = _stands_for(row, view, catalogue)
+        if card is None or card.row in taken:
+            dropped.append(place)
+        elif card.row != row:
+            now["article"][place], now["published"][place], now["target_passage"][place] = card.row, seconds(card.published), 0
+    return np.concatenate([places, np.delete(now, dropped)])
+
+
+def _stands_for(row: int, view: View, catalogue: Catalogue) -> Card | None:
+    """What is shown now where a list was to show an article that changed; None: nothing."""
+    after = row if row >= LIVE else view.replaced[row]
+    if after is not None:
+        live = view.articles.get(after)
+        return live.card if live is not None and live.canonical is None else None
+    copies = view.copies_of(row, catalogue.duplicates(row))
+    return copies[0] if copies else None
