@@ -170,6 +170,23 @@ def test_a_block_of_nothing_that_can_be_seen_is_refused(client: TestClient, kind
     assert_problem(refused, 422, "invalid_request")
 
 
+@pytest.mark.parametrize("depth", [33, 150, 100_000])
+def test_deeply_nested_json_is_refused(client: TestClient, depth: int) -> None:
+    """No body that is taken is deeper than four levels, and the parser gives up at two hundred."""
+    nested = '{"text": ' + "[" * depth + "]" * depth + "}"
+    headers = {"content-type": "application/json"}
+    for method, path in (
+        ("POST", "/v1/related"),
+        ("POST", "/v1/similarity"),
+        ("PUT", "/v1/articles/x"),
+        ("PUT", "/v1/articles/harbour-0/overrides"),
+    ):
+        assert client.request(method, path, content=nested, headers=headers).status_code in (400, 422)
+    line = '{"id": "x", "text": ' + "[" * depth + "]" * depth + "}"
+    told = client.post("/v1/articles/batch", content=line, headers={"content-type": "application/x-ndjson"}).json()["results"]
+    assert [of["status"] for of in told] == ["error"]
+
+
 def test_several_seeds(client: TestClient, recommender: Recommender) -> None:
     one = client.post("/v1/related?limit=20", json={"positive": ["harbour-0"]}).json()
     RelatedAnswer.model_validate(one)
