@@ -43,6 +43,8 @@ def fastest_embedder(index_dir: Path, model: str = BUNDLED_MODEL) -> Embedder:
     reference = SentenceTransformerEmbedder(model)
     try:
         return compile_model(reference, folder)
+    except OSError:  # the build that follows says what is wrong with the folder
+        return reference
     except ModelError as error:
         log.warning("%s; sentence-transformers embeds instead", error)
         return reference
@@ -53,7 +55,16 @@ def compile_model(reference: SentenceTransformerEmbedder, folder: Path) -> Compi
 
     Raises:
         ModelError: OpenVINO is not installed, cannot take the model, or its vectors are others.
+        OSError: The folder cannot be written.
     """
+    try:
+        _make(reference, folder)
+    except RuntimeError as error:  # so OpenVINO tells of a full disk
+        raise OSError(f"{folder} cannot be written") from error
+    return CompiledEmbedder(folder)
+
+
+def _make(reference: SentenceTransformerEmbedder, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as new:
         made = Path(new) / "encoder"
@@ -78,7 +89,6 @@ def compile_model(reference: SentenceTransformerEmbedder, folder: Path) -> Compi
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)
         sync(folder.parent)
-    return CompiledEmbedder(folder)
 
 
 def prune_encoders(index_dir: Path, kept: Sequence[Manifest]) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-import recommender
 from recommender import Recommender
 from recommender.manifest import CURRENT, current_folder
 from tests.archive import records, write_jsonl
@@ -26,7 +25,7 @@ Command = Callable[..., tuple[int, str]]
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Run `build_index.py` with a fast model; its exit code and what it says of an error."""
-    monkeypatch.setattr(recommender, "SentenceTransformerEmbedder", lambda name: HashEmbedder())
+    monkeypatch.setattr("index.compile.fastest_embedder", lambda index_dir, model: HashEmbedder())
 
     def run(*arguments: object) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", [str(SCRIPT), *map(str, arguments)])
