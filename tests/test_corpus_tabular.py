@@ -111,8 +111,10 @@ def test_a_zstd_bomb_is_passed_over_without_copying_it_again_and_again(tmp_path:
         assert fields(path) == [(1, "too_large", False), {"id": "b"}]
         return process_time() - started
 
-    seconds(70)
-    assert seconds(140) < 3 * seconds(70), "twice the bomb, about twice the time"
+    def least(n_mb: int) -> float:  # what else the machine does only adds to it
+        return min(seconds(n_mb) for _ in range(3))
+
+    assert least(140) < 3 * least(70), "twice the bomb, about twice the time"
 
 
 def test_a_line_too_long_is_left_out_and_not_held_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -406,7 +408,7 @@ def test_a_large_group_of_rows_is_not_held_in_memory(tmp_path: Path) -> None:
 
 def test_a_parquet_file_with_damage_inside_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
-    pq.write_table(pa.table({"id": [os.urandom(20).hex() for _ in range(2000)]}), path, compression="zstd")
+    pq.write_table(pa.table({"id": [os.urandom(20).hex() for _ in range(2000)]}), path, write_page_checksum=True)
     raw = path.read_bytes()
     path.write_bytes(raw[:20_000] + os.urandom(400) + raw[20_400:])
     with pytest.raises(InputError, match=r"a\.parquet cannot be read as Parquet .* - export it again"):

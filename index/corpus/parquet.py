@@ -29,7 +29,7 @@ def read(path: Path) -> Iterator[Record | Reject]:
         raise InputError(f"{path} needs pyarrow - pip install 'readmore[parquet]'") from error
     row = 0
     try:
-        with pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER) as table:
+        with pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER, page_checksum_verification=True) as table:
             for batch in table.iter_batches(batch_size=ROWS):
                 columns = [_in_utc(column) for column in batch.columns]
                 for cells in zip(*columns, strict=True):
