@@ -27,16 +27,18 @@ from index.lists import all_neighbours, hubness, mean_vectors, related_lists
 from index.live import LiveChanges, changes_since, purge
 from index.lock import build_lock
 from index.publish import file_entries, kept_manifests, publish, release_name, staging_folder
+from index.quantize import integers_if_worth_it
 from index.reading import OnDuplicate, check_rejects, read_articles, read_sources
 from index.rejects import Rejects
 from index.report import Report
 from index.unfinished import unfinished
+from recommender.compiled import CompiledEmbedder
 from recommender.duplicates import Canonical, Fingerprint, fingerprint
 from recommender.embedding import Embedder
 from recommender.errors import IndexNotFound, IndexUnusable, InputError, StorageError
 from recommender.lexical import LexicalIndex, Terms
 from recommender.live import LIVE_DB
-from recommender.manifest import CANARIES, CATALOGUE, FORMAT, HUBNESS, MEANS, VECTORS, Manifest, ModelCard, holding, open_release
+from recommender.manifest import CANARIES, CATALOGUE, FLOAT, FORMAT, HUBNESS, MEANS, VECTORS, Manifest, ModelCard, holding, open_release
 from recommender.passages import Sentences, read_sentences
 from recommender.ranker import Ranker
 from recommender.retrieval import N_CANDIDATES, Archive, Neighbours
@@ -107,7 +109,6 @@ def build_index(
         staged = stack.enter_context(staging_folder(index_dir))
         writer = stack.enter_context(closing(CatalogueWriter(staged / CATALOGUE)))
         lexical_writer, fingerprints = LexicalWriter(), list[Fingerprint]()
-        canaries = embedder.embed(CANARIES)
         rejects = stack.enter_context(Rejects(index_dir, report))
         with Incoming(staged / "incoming.db") as incoming:
             with report.timed("read"):
@@ -127,6 +128,9 @@ def build_index(
                     raise InputError("no article would be left - to remove an archive, remove its folder; the index is as it was")
         with report.timed("links"):
             report.n_links, report.n_links_unknown, report.n_links_guessed = _resolve_links(writer, index_dir)
+        with report.timed("quantize"):
+            embedder = integers_if_worth_it(embedder, index_dir, writer)
+        canaries = embedder.embed(CANARIES)
         with report.timed("embed"), closing(EmbeddingCache(index_dir / "cache", embedder, canaries)) as cache:
             index = FlatIndex.build(_embed(writer, cache, embedder, progress))
             index.save(staged / VECTORS)
@@ -234,6 +238,7 @@ def _manifest(staged: Path, embedder: Embedder, canaries: Vectors, ranker: Ranke
             sha256=embedder.sha256,
             dim=embedder.dim,
             max_tokens=embedder.max_tokens,
+            precision=embedder.precision if isinstance(embedder, CompiledEmbedder) else FLOAT,
             canaries=np.round(canaries, 6).astype(float).tolist(),
         ),
         n_articles=report.n_articles,

@@ -47,6 +47,10 @@ class EmbeddingCache:
         except sqlite3.DatabaseError as error:
             self._begin_anew(error)
 
+    def __len__(self) -> int:
+        """How many texts are known."""
+        return int(self._mended(lambda: self._connection.execute("SELECT count(*) FROM embedding").fetchone()[0]))
+
     def close(self) -> None:
         self._connection.close()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from index.links import Link, resolve
 from recommender.candidate import Candidates
-from recommender.catalogue import CHUNK
+from recommender.catalogue import CHUNK, parse_time
 from recommender.chunking import Tokenizer, embedding_text
 from recommender.duplicates import Canonical
 from recommender.facts import Facts, Layout, read_facts, read_layout
@@ -83,6 +83,12 @@ class CatalogueWriter:
         ):
             yield embedding_text(title, passage, tokenizer)
 
+    def sample(self, n_runs: int, length: int) -> list[tuple[Article, list[Chunk]]]:
+        """Articles and their chunks, in runs of neighbouring rows that are spread evenly; hand-made lists are left out."""
+        starts = (place * max(0, self.n_articles - length) // max(1, n_runs - 1) for place in range(n_runs))
+        rows = sorted({row for start in starts for row in range(start, min(start + length, self.n_articles))})
+        return [(article := self._article(row), self._chunks(article, row)) for row in rows]
+
     def layout(self) -> Layout:
         return read_layout(self._connection)
 
@@ -96,6 +102,21 @@ class CatalogueWriter:
         """Where a chunk begins in its article's text, and what it says."""
         found: tuple[int, str] = self._connection.execute(CHUNK, (chunk_row,)).fetchone()
         return found
+
+    def _article(self, row: int) -> Article:
+        columns = "id, title, text, url, published, section, lang"
+        id_, title, text, url, published, section, lang = self._connection.execute(
+            f"SELECT {columns} FROM article WHERE row = ?", (row,)
+        ).fetchone()
+        return Article(id_, title, text, url, parse_time(published), section, lang)
+
+    def _chunks(self, article: Article, row: int) -> list[Chunk]:
+        place = self._connection.execute("SELECT first_chunk, n_chunks FROM article WHERE row = ?", (row,)).fetchone()
+        spans = self._connection.execute(
+            "SELECT start, stop FROM chunk WHERE row >= :first AND row < :first + :n ORDER BY row",
+            dict(zip(("first", "n"), place, strict=True)),
+        )
+        return [Chunk(article.id, position, start, stop, article.text[start:stop]) for position, (start, stop) in enumerate(spans)]
 
     def _id(self, row: int) -> str:
         return str(self._connection.execute("SELECT id FROM article WHERE row = ?", (row,)).fetchone()[0])

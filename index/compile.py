@@ -13,10 +13,20 @@ from typing import Any
 import numpy as np
 
 from index.publish import sync
-from recommender.compiled import ENCODER, ENCODERS, FILES, GRAPH, TOKENIZER, CompiledEmbedder, EncoderCard, encoder_folder
-from recommender.embedding import BUNDLED_MODEL, Embedder, SentenceTransformerEmbedder, weights_sha256
+from recommender.compiled import (
+    ENCODER,
+    ENCODERS,
+    FILES,
+    GRAPH,
+    TOKENIZER,
+    CompiledEmbedder,
+    EncoderCard,
+    compiled_embedder,
+    encoder_folder,
+)
+from recommender.embedding import BUNDLED_MODEL, Embedder, SentenceTransformerEmbedder, has_gpu, weights_sha256
 from recommender.errors import ModelError
-from recommender.manifest import CANARIES, Manifest
+from recommender.manifest import CANARIES, FLOAT, INT8, Manifest, Precision
 
 PARITY = 0.999
 """Least cosine of a text's vector with the reference's."""
@@ -29,20 +39,21 @@ log = logging.getLogger(__name__)
 
 
 def fastest_embedder(index_dir: Path, model: str = BUNDLED_MODEL) -> Embedder:
-    """A model's compiled graph, made on first use and kept in the index's folder; sentence-transformers itself where that cannot be.
+    """A model's compiled graph, made on first use and kept in the index's folder: in integers, if a build found that worth it
+    (see `index.quantize`); sentence-transformers itself where that cannot be, and on a GPU.
 
     Raises:
         ModelError: The model cannot be loaded.
     """
-    folder = encoder_folder(index_dir, weights_sha256(model))
-    if (folder / ENCODER).exists():
-        try:
-            return CompiledEmbedder(folder)
-        except ModelError as error:
-            log.warning("%s; it is compiled anew", error)
+    sha256 = weights_sha256(model)
+    compiled = None if has_gpu() else compiled_embedder(index_dir, sha256, (INT8, FLOAT))
+    if compiled is not None:
+        return compiled
     reference = SentenceTransformerEmbedder(model)
+    if reference.on_gpu:
+        return reference
     try:
-        return compile_model(reference, folder)
+        return compile_model(reference, encoder_folder(index_dir, sha256, FLOAT))
     except OSError:  # the build that follows says what is wrong with the folder
         return reference
     except ModelError as error:
@@ -57,43 +68,56 @@ def compile_model(reference: SentenceTransformerEmbedder, folder: Path) -> Compi
         ModelError: OpenVINO is not installed, cannot take the model, or its vectors are others.
         OSError: The folder cannot be written.
     """
-    try:
-        _make(reference, folder)
-    except RuntimeError as error:  # so OpenVINO tells of a full disk
-        raise OSError(f"{folder} cannot be written") from error
+    with new_encoder(folder) as made:
+        _export(reference, made)
+        least = parity(reference, CompiledEmbedder(write_card(made, reference, FLOAT, 0.0)), TEXTS)
+        if not least >= PARITY:
+            raise ModelError(f"compiled, {reference.name} gives other vectors (cosine {least:.4f})")
+        write_card(made, reference, FLOAT, least)
     return CompiledEmbedder(folder)
 
 
-def _make(reference: SentenceTransformerEmbedder, folder: Path) -> None:
+@contextmanager
+def new_encoder(folder: Path) -> Iterator[Path]:
+    """A folder to write an encoder into, which takes its place in one step, and only if nothing is raised.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as new:
         made = Path(new) / "encoder"
         made.mkdir()
-        _export(reference, made)
-        card = EncoderCard(
-            name=reference.name,
-            sha256=reference.sha256,
-            dim=reference.dim,
-            max_tokens=reference.max_tokens,
-            window=reference.window,
-            parity=0.0,
-            files={name: hashlib.sha256((made / name).read_bytes()).hexdigest() for name in FILES},
-        )
-        (made / ENCODER).write_text(card.to_json(), encoding="utf-8")
-        least = _parity(reference, CompiledEmbedder(made), TEXTS)
-        if not least >= PARITY:
-            raise ModelError(f"compiled, {reference.name} gives other vectors (cosine {least:.4f})")
-        (made / ENCODER).write_text(_with_parity(card, least).to_json(), encoding="utf-8")
-        for name in (*FILES, ENCODER):
-            sync(made / name)
+        try:
+            yield made
+        except RuntimeError as error:  # so OpenVINO tells of a full disk
+            raise OSError(f"{folder} cannot be written") from error
+        for path in made.iterdir():
+            sync(path)
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)
         sync(folder.parent)
 
 
+def write_card(made: Path, model: SentenceTransformerEmbedder | CompiledEmbedder, precision: Precision, cosine: float) -> Path:
+    """Say what an encoder is; its other files are written."""
+    card = EncoderCard(
+        name=model.name,
+        sha256=model.sha256,
+        dim=model.dim,
+        max_tokens=model.max_tokens,
+        window=model.window,
+        precision=precision,
+        parity=round(cosine, 6),
+        files={name: hashlib.sha256((made / name).read_bytes()).hexdigest() for name in FILES},
+    )
+    (made / ENCODER).write_text(card.to_json(), encoding="utf-8")
+    return made
+
+
 def prune_encoders(index_dir: Path, kept: Sequence[Manifest]) -> None:
     """Remove the graphs of models that no kept release was built with."""
-    needed = {encoder_folder(index_dir, manifest.model.sha256) for manifest in kept}
+    needed = {encoder_folder(index_dir, manifest.model.sha256, manifest.model.precision) for manifest in kept}
     for folder in (index_dir / ENCODERS).glob("*"):
         if folder not in needed:
             shutil.rmtree(folder, ignore_errors=True)
@@ -121,7 +145,7 @@ def _export(reference: SentenceTransformerEmbedder, folder: Path) -> None:
     shape = openvino.PartialShape([-1, -1])
     inputs = [(name, shape, openvino.Type.i64) for name in ("input_ids", "attention_mask")]
     try:
-        with warnings.catch_warnings(), torch.no_grad(), _quiet():
+        with warnings.catch_warnings(), torch.no_grad(), quiet():
             warnings.simplefilter("ignore")
             graph = openvino.convert_model(Whole().eval(), example_input={"input_ids": example, "attention_mask": example}, input=inputs)
     except Exception as error:
@@ -131,7 +155,7 @@ def _export(reference: SentenceTransformerEmbedder, folder: Path) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Tracing tells of every branch it follows; the comparison tells whether it was right."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
@@ -141,9 +165,6 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def _parity(reference: Embedder, compiled: Embedder, texts: Sequence[str]) -> float:
+def parity(reference: Embedder, compiled: Embedder, texts: Sequence[str]) -> float:
+    """Least cosine of a text's two vectors."""
     return float(np.einsum("ij,ij->i", reference.embed(texts), compiled.embed(texts)).min())
-
-
-def _with_parity(card: EncoderCard, least: float) -> EncoderCard:
-    return EncoderCard(card.name, card.sha256, card.dim, card.max_tokens, card.window, round(least, 6), card.files)

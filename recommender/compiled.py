@@ -2,7 +2,7 @@
 
 `index.compile` exports it into the index's folder, once for a model:
 
-    encoders/<first 16 digits of the weights' sha256>/
+    encoders/<first 16 digits of the weights' sha256>-<float or int8>/
         encoder.json      what it is, and the sha256 of the other files
         graph.xml, graph.bin
         tokenizer.json
@@ -20,15 +20,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recommender.chunking import TokenSpans
 from recommender.embedding import BUNDLED_MODEL, Embedder, SentenceTransformerEmbedder, bundled_embedder
 from recommender.errors import ModelError
-from recommender.manifest import ModelCard
+from recommender.manifest import FLOAT, ModelCard, Precision
 from recommender.types import Vectors
 
 if TYPE_CHECKING:
     from openvino import AsyncInferQueue
+
+Tokens = NDArray[np.int64]
 
 ENCODERS = "encoders"
 ENCODER = "encoder.json"
@@ -46,6 +49,7 @@ class EncoderCard:
     Attributes:
         name, sha256, dim, max_tokens: Those of the model it was compiled from.
         window: Tokens that go into the graph, special ones among them.
+        precision: What it computes in.
         parity: Least cosine of its vectors with the model's own, of the texts that were compared.
         files: Name -> sha256.
     """
@@ -55,6 +59,7 @@ class EncoderCard:
     dim: int
     max_tokens: int
     window: int
+    precision: Precision
     parity: float
     files: dict[str, str]
 
@@ -82,9 +87,9 @@ class CompiledEmbedder:
         except ModuleNotFoundError as error:
             raise ModelError(f"{error.name} is not installed - pip install 'readmore[serve]'") from None
         card = _checked(folder)
+        self.folder, self.precision, self.window = folder, card.precision, card.window
         self.name, self.sha256, self.dim, self.max_tokens = card.name, card.sha256, card.dim, card.max_tokens
         self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))  # neither truncates nor pads
-        self._window = card.window
         self._lock = threading.Lock()
         threads = int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
         self._streams = threads
@@ -99,19 +104,19 @@ class CompiledEmbedder:
     def embed(self, texts: Sequence[str]) -> Vectors:
         """See `Embedder.embed`."""
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
-        tokens = [self._ids(text) for text in texts]
+        inputs = [self.inputs(text) for text in texts]
         with self._lock:
-            for row in sorted(range(len(tokens)), key=lambda row: -len(tokens[row])):  # the longest first: all end together
-                ids = tokens[row][None]
-                self._queue.start_async([ids, np.ones_like(ids)], (vectors, row))
+            for row in sorted(range(len(inputs)), key=lambda row: -inputs[row][0].size):  # the longest first: all end together
+                self._queue.start_async(inputs[row], (vectors, row))
             self._queue.wait_all()
         return vectors
 
-    def _ids(self, text: str) -> Any:
+    def inputs(self, text: str) -> list[Tokens]:
+        """What the graph takes of a text: ids of its tokens and their mask, each int64 (1, n_tokens)."""
         ids = self._tokenizer.encode(text.strip()).ids
-        if len(ids) > self._window:
-            ids = [*ids[: self._window - 1], ids[-1]]
-        return np.array(ids, dtype=np.int64)
+        if len(ids) > self.window:
+            ids = [*ids[: self.window - 1], ids[-1]]
+        return [np.array([ids], dtype=np.int64), np.ones((1, len(ids)), dtype=np.int64)]
 
     @cached_property
     def _queue(self) -> "AsyncInferQueue":
@@ -127,9 +132,20 @@ class CompiledEmbedder:
         return queue
 
 
-def encoder_folder(index_dir: Path, sha256: str) -> Path:
+def encoder_folder(index_dir: Path, sha256: str, precision: Precision) -> Path:
     """Where the compiled graph of a model lies."""
-    return index_dir / ENCODERS / sha256[:16]
+    return index_dir / ENCODERS / f"{sha256[:16]}-{precision}"
+
+
+def compiled_embedder(index_dir: Path, sha256: str, wanted: Sequence[Precision]) -> CompiledEmbedder | None:
+    """The first compiled graph of a model that is there and sound; None if there is none."""
+    for folder in (encoder_folder(index_dir, sha256, precision) for precision in wanted):
+        if (folder / ENCODER).exists():
+            try:
+                return CompiledEmbedder(folder)
+            except ModelError as error:
+                log.warning("%s; it is not used", error)
+    return None
 
 
 def embedder_of(index_dir: Path, model: ModelCard) -> Embedder:
@@ -138,12 +154,9 @@ def embedder_of(index_dir: Path, model: ModelCard) -> Embedder:
     Raises:
         ModelError: It is not on this machine.
     """
-    folder = encoder_folder(index_dir, model.sha256)
-    if (folder / ENCODER).exists():
-        try:
-            return CompiledEmbedder(folder)
-        except ModelError as error:
-            log.warning("%s; sentence-transformers is used instead", error)
+    compiled = compiled_embedder(index_dir, model.sha256, (model.precision, FLOAT))
+    if compiled is not None:
+        return compiled
     return bundled_embedder() if model.name == BUNDLED_MODEL else SentenceTransformerEmbedder(model.name, download=False)
 
 

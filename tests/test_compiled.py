@@ -4,18 +4,20 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copyfile
 
 import numpy as np
 import pytest
 
 from index import compile as compiling
+from index import quantize as quantizing
 from index.build import build_index
 from index.compile import compile_model, fastest_embedder, prune_encoders
 from recommender import Article, Recommender, SentenceTransformerEmbedder
-from recommender.compiled import ENCODER, GRAPH, TOKENIZER, CompiledEmbedder, encoder_folder
+from recommender.compiled import ENCODER, FILES, GRAPH, TOKENIZER, CompiledEmbedder, encoder_folder
 from recommender.embedding import BUNDLED_SHA256
 from recommender.errors import ModelError
-from recommender.manifest import CANARIES
+from recommender.manifest import CANARIES, FLOAT
 from tests.archive import records
 from tests.served import ROOT
 
@@ -26,20 +28,20 @@ TEXTS = [*CANARIES, *(f"{record['title']}\n\n{record['text']}" for record in rec
 def index(tmp_path_factory: pytest.TempPathFactory, model: SentenceTransformerEmbedder) -> Path:
     """An index whose encoder is compiled, as `scripts/build_index.py` makes it."""
     folder = tmp_path_factory.mktemp("compiled")
-    compile_model(model, encoder_folder(folder, model.sha256))
+    compile_model(model, encoder_folder(folder, model.sha256, FLOAT))
     build_index(["pydoc-topics"], folder, fastest_embedder(folder))
     return folder
 
 
 @pytest.fixture
 def encoder(index: Path) -> Path:
-    return encoder_folder(index, BUNDLED_SHA256)
+    return encoder_folder(index, BUNDLED_SHA256, FLOAT)
 
 
 @pytest.fixture
 def copy(encoder: Path, tmp_path: Path) -> Path:
     """An encoder whose files may be changed."""
-    folder = encoder_folder(tmp_path, BUNDLED_SHA256)
+    folder = encoder_folder(tmp_path, BUNDLED_SHA256, FLOAT)
     folder.mkdir(parents=True)
     for path in encoder.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
@@ -100,7 +102,7 @@ def test_a_damaged_encoder_is_refused_and_made_anew(copy: Path, damage: Callable
 
 
 def test_a_graph_with_other_vectors_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(compiling, "_parity", lambda *_: 0.99)
+    monkeypatch.setattr(compiling, "parity", lambda *_: 0.99)
     assert isinstance(fastest_embedder(tmp_path), SentenceTransformerEmbedder)
     assert "gives other vectors (cosine 0.9900)" in caplog.text
     assert not list((tmp_path / "encoders").iterdir())
@@ -109,3 +111,45 @@ def test_a_graph_with_other_vectors_is_not_kept(tmp_path: Path, monkeypatch: pyt
 def test_encoders_of_models_that_no_release_needs_are_removed(copy: Path) -> None:
     prune_encoders(copy.parents[1], [])
     assert not copy.exists()
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So few chunks are worth it, and few are looked at."""
+    for name, value in {"LEAST_CHUNKS": 10, "CALIBRATION": 80, "RUNS": 2, "RUN": 12}.items():
+        monkeypatch.setattr(quantizing, name, value)
+
+
+def test_a_large_archive_is_embedded_in_integers(few: None, copy: Path, model: SentenceTransformerEmbedder) -> None:
+    folder = copy.parents[1]
+    report = build_index(["pydoc-topics"], folder, fastest_embedder(folder))
+    assert not copy.exists(), "no release needs the floats any more"
+    embedder = fastest_embedder(folder)
+    assert isinstance(embedder, CompiledEmbedder)
+    assert embedder.precision == "int8"
+    cosines = np.einsum("ij,ij->i", embedder.embed(TEXTS[:12]), model.embed(TEXTS[:12]))
+    assert 0.98 < cosines.min() < 0.9999
+    again = build_index(["pydoc-topics"], folder, embedder)
+    assert (again.n_embedded, again.n_reused) == (0, report.n_embedded + report.n_reused)
+    with Recommender.open(folder) as opened:
+        assert opened.release.manifest.model.precision == "int8"
+        assert opened.embedder.precision == "int8"  # type: ignore[attr-defined]
+        by_integers = opened.related_to(Article("", "loops", "for and while loops")).ids
+    with Recommender.open(folder, model) as opened:
+        assert set(by_integers) & set(opened.related_to(Article("", "loops", "for and while loops")).ids)
+
+
+def test_integers_that_change_the_lists_are_not_kept(
+    few: None, copy: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(quantizing, "_overlap", lambda *_: 0.94)
+    monkeypatch.setattr(quantizing, "_quantize", lambda model, texts, made: [copyfile(model.folder / name, made / name) for name in FILES])
+    folder = copy.parents[1]
+    build_index(["pydoc-topics"], folder, fastest_embedder(folder))
+    assert "all-MiniLM-L6-v2 gives other lists (canary cosine 1.0" in caplog.text
+    assert "lists' overlap 0.940); it embeds in floats" in caplog.text
+    assert [path.name for path in (folder / "encoders").iterdir()] == [copy.name]
+
+
+def test_overlap_of_lists() -> None:
+    assert quantizing._overlap([{1, 2, 3, 4, 5}, {7}, set()], [{1, 2, 3, 4, 9}, {7}, set()]) == pytest.approx((0.8 + 1 + 1) / 3)
