@@ -6,6 +6,7 @@ read -> lay over the serving release, live articles over both -> chunk -> links 
 
 import errno
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -22,8 +23,8 @@ from index.compile import prune_encoders
 from index.corpus import PYDOC_TOPICS
 from index.duplicates import collapse
 from index.incoming import Changes, Incoming
-from index.lexical_writer import LexicalWriter
-from index.lists import all_neighbours, hubness, mean_vectors, related_lists
+from index.lexical_writer import STAGED_TERMS, LexicalWriter
+from index.lists import Staged, all_neighbours, hubness, mean_vectors, related_lists
 from index.live import LiveChanges, changes_since, purge
 from index.lock import build_lock
 from index.publish import file_entries, kept_manifests, publish, release_name, staging_folder
@@ -36,12 +37,10 @@ from recommender.compiled import CompiledEmbedder
 from recommender.duplicates import Canonical, Fingerprint, fingerprint
 from recommender.embedding import Embedder
 from recommender.errors import IndexNotFound, IndexUnusable, InputError, StorageError
-from recommender.lexical import LexicalIndex, Terms
 from recommender.live import LIVE_DB
 from recommender.manifest import CANARIES, CATALOGUE, FLOAT, FORMAT, HUBNESS, MEANS, VECTORS, Manifest, ModelCard, holding, open_release
-from recommender.passages import Sentences, read_sentences
 from recommender.ranker import Ranker
-from recommender.retrieval import N_CANDIDATES, Archive, Neighbours
+from recommender.retrieval import N_CANDIDATES
 from recommender.types import Vectors, rfc3339
 from recommender.vector_index import FlatIndex
 
@@ -136,23 +135,26 @@ def build_index(
             index.save(staged / VECTORS)
             report.n_embedded, report.n_reused, report.n_truncated = cache.n_embedded, cache.n_reused, cache.n_truncated
         with report.timed("terms"):
-            lexical, terms = lexical_writer.write(staged)
+            lexical_writer.write(staged)
             writer.add_words(lexical_writer.numbers)
+            writer.commit()
+        for_lists = Staged(staged, writer.n_articles)
         with report.timed("neighbours"):
-            near = _neighbours(writer, index, lexical, terms, progress)
+            near = []
+            for found in all_neighbours(for_lists):
+                near.append(found)
+                progress("neighbours", len(near), writer.n_articles)
         with report.timed("duplicates"):
             report.n_duplicates = collapse(fingerprints, near, writer.facts(), writer, canonical)
+            writer.commit()
         with report.timed("lists"):
-            archive = _archive(staged, writer, index, lexical, near)
-
-            def sentences_of(chunk_row: int) -> Sentences:
-                start, text = writer.chunk(chunk_row)
-                return read_sentences(text, start, lexical_writer.numbers_of, lexical.idf_of)
-
-            for row, candidates in related_lists(archive, terms, near, sentences_of):
+            np.save(staged / MEANS, mean_vectors(index, writer.layout()).astype(np.float16), allow_pickle=False)
+            np.save(staged / HUBNESS, hubness(near), allow_pickle=False)
+            for row, candidates in related_lists(for_lists, near):
                 writer.add_related(row, candidates)
                 progress("lists", row + 1, writer.n_articles)
             writer.finish()
+            shutil.rmtree(staged / STAGED_TERMS)
         with report.timed("publish"):
             manifest = _manifest(staged, embedder, canaries, ranker, live.sequence, report)
             publish(staged, manifest, index_dir)
@@ -207,25 +209,6 @@ def _embed(writer: CatalogueWriter, cache: EmbeddingCache, embedder: Embedder, p
         done += len(texts)
         progress("embed", done, writer.n_chunks)
     return vectors
-
-
-def _neighbours(
-    writer: CatalogueWriter, index: FlatIndex, lexical: LexicalIndex, terms: Sequence[Terms], progress: Progress
-) -> list[Neighbours]:
-    near: list[Neighbours] = []
-    for found in all_neighbours(index, writer.layout(), lexical, terms, writer.facts()):
-        near.append(found)
-        progress("neighbours", len(near), writer.n_articles)
-    return near
-
-
-def _archive(staged: Path, writer: CatalogueWriter, index: FlatIndex, lexical: LexicalIndex, near: Sequence[Neighbours]) -> Archive:
-    """All that candidates are described by, the files that hold it written."""
-    layout, facts = writer.layout(), writer.facts()
-    means = mean_vectors(index, layout).astype(np.float16)
-    np.save(staged / MEANS, means, allow_pickle=False)
-    np.save(staged / HUBNESS, hubness(near), allow_pickle=False)
-    return Archive(index, layout, lexical, facts, writer.precedents(facts), means, hubness(near))
 
 
 def _manifest(staged: Path, embedder: Embedder, canaries: Vectors, ranker: Ranker, live_sequence: int, report: Report) -> Manifest:

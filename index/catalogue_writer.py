@@ -138,6 +138,11 @@ class CatalogueWriter:
     def add_related(self, row: int, candidates: Candidates) -> None:
         self._connection.execute("INSERT INTO related VALUES (?, ?)", (row, candidates.tobytes()))
 
+    def commit(self) -> None:
+        """Let others read what was written so far."""
+        self._connection.execute("COMMIT")
+        self._connection.execute("BEGIN")
+
     def finish(self) -> None:
         self._connection.execute("COMMIT")
 

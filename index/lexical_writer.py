@@ -1,6 +1,5 @@
 """Write the lexical index of a release; `recommender.lexical` reads it and says what the files hold."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,9 @@ from numpy.typing import NDArray
 from recommender.chunking import MAX_TEXT
 from recommender.lexical import FOLDER, MENTIONS, PAIRS, POSTINGS, LexicalIndex, TermCounts, Terms, count_terms, words
 from recommender.types import Article
+
+STAGED_TERMS = "terms"
+"""A folder that a release has only while it is built: all keys of every article."""
 
 
 class LexicalWriter:
@@ -32,16 +34,8 @@ class LexicalWriter:
         numbers = self.numbers
         return [numbers.setdefault(word, len(numbers)) for word in of]
 
-    def numbers_of(self, words: Iterable[str]) -> dict[str, int]:
-        """The numbers of words that were counted."""
-        return {word: self.numbers[word] for word in words}
-
-    def write(self, staged: Path) -> tuple[LexicalIndex, list[Terms]]:
-        """Weigh all terms and write the files.
-
-        Returns:
-            The index, and every article's terms.
-        """
+    def write(self, staged: Path) -> LexicalIndex:
+        """Weigh all terms and write the files; also, until the release is published, what `StagedTerms` reads."""
         n_articles = len(self.counted)
         keys, df = np.unique(np.concatenate([article.keys for article in self.counted]), return_counts=True)
         vocabulary = {"keys": keys[df > 1], "idf": np.log((n_articles + 1) / (df[df > 1] + 1)).astype(np.float32)}
@@ -54,7 +48,41 @@ class LexicalWriter:
         folder.mkdir()
         for name, array in arrays.items():
             np.save(folder / name, array, allow_pickle=False)
-        return LexicalIndex(arrays, n_articles), weighed
+        folder = staged / STAGED_TERMS
+        folder.mkdir()
+        np.save(folder / "offsets", np.cumsum([0, *(len(article.keys) for article in self.counted)]), allow_pickle=False)
+        np.save(folder / "keys", np.concatenate([article.keys for article in self.counted]), allow_pickle=False)
+        return LexicalIndex(arrays, n_articles)
+
+
+class StagedTerms:
+    """The terms of every article of a release that is being built, by row.
+
+    Args:
+        staged: The folder of the release.
+    """
+
+    def __init__(self, staged: Path) -> None:
+        self._of = {
+            (folder, name): np.load(staged / folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            for folder, names in (
+                (FOLDER, ("offsets", "terms", "weights", "title_offsets", "title_keys")),
+                (STAGED_TERMS, ("offsets", "keys")),
+            )
+            for name in names
+        }
+
+    def __getitem__(self, row: int) -> Terms:
+        return Terms(
+            terms=self._part(FOLDER, "offsets", "terms", row).astype(np.int64),
+            weights=self._part(FOLDER, "offsets", "weights", row).astype(np.float32),
+            keys=self._part(STAGED_TERMS, "offsets", "keys", row),
+            title_keys=self._part(FOLDER, "title_offsets", "title_keys", row),
+        )
+
+    def _part(self, folder: str, offsets: str, name: str, row: int) -> NDArray[Any]:
+        begin, end = self._of[folder, offsets][row : row + 2]
+        return np.asarray(self._of[folder, name][begin:end])
 
 
 Arrays = dict[str, NDArray[Any]]

@@ -22,13 +22,12 @@ from index.cache import EmbeddingCache
 from index.catalogue_writer import CatalogueWriter
 from index.compile import new_encoder, parity, quiet, write_card
 from index.lexical_writer import LexicalWriter
-from index.lists import all_neighbours, hubness, mean_vectors, queries
+from index.lists import Staged, all_neighbours, hubness, mean_vectors, related_lists
 from recommender.chunking import embedding_text
 from recommender.compiled import GRAPH, TOKENIZER, CompiledEmbedder, encoder_folder
 from recommender.embedding import Embedder
 from recommender.errors import ModelError
-from recommender.manifest import CANARIES, CATALOGUE, FLOAT, INT8
-from recommender.retrieval import Archive, candidates
+from recommender.manifest import CANARIES, CATALOGUE, FLOAT, HUBNESS, INT8, MEANS, VECTORS
 from recommender.types import Article, Chunk, Vectors
 from recommender.vector_index import FlatIndex
 
@@ -125,14 +124,15 @@ def _lists(sample: Sequence[tuple[Article, list[Chunk]]], vectors: Vectors) -> l
         for article, chunks in sample:
             writer.add(replace(article, read_more=()), chunks)
             lexical_writer.add(article)
-        lexical, terms = lexical_writer.write(Path(folder))
-        index, layout, facts = FlatIndex.build(vectors), writer.layout(), writer.facts()
-        near = list(all_neighbours(index, layout, lexical, terms, facts))
-        archive = Archive(
-            index, layout, lexical, facts, writer.precedents(facts), mean_vectors(index, layout).astype(np.float16), hubness(near)
-        )
-        of_all = queries(range(len(sample)), index, layout, terms, facts)
-        return [set(candidates(query, found, archive)[0]["article"][:LINES].tolist()) for query, found in zip(of_all, near, strict=True)]
+        lexical_writer.write(Path(folder))
+        writer.add_words(lexical_writer.numbers)
+        writer.commit()
+        index, staged = FlatIndex.build(vectors), Staged(Path(folder), len(sample))
+        index.save(staged.folder / VECTORS)
+        near = list(all_neighbours(staged))
+        np.save(staged.folder / MEANS, mean_vectors(index, writer.layout()).astype(np.float16), allow_pickle=False)
+        np.save(staged.folder / HUBNESS, hubness(near), allow_pickle=False)
+        return [set(found["article"][:LINES].tolist()) for _, found in related_lists(staged, near)]
 
 
 def _overlap(before: Sequence[set[int]], after: Sequence[set[int]]) -> float:

@@ -88,7 +88,7 @@ class FlatIndex:
         # A damaged header can ask for any amount of memory; no vector of a sound file is larger than the file.
         faiss.set_deserialization_vector_byte_limit(max(path.stat().st_size, 1))
         try:
-            index = faiss.read_index(str(path))
+            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)  # processes share its pages
         except RuntimeError as error:
             raise IndexDamaged(f"{path} is not a FAISS index - build again, or restore an older release") from error
         if not isinstance(index, faiss.IndexFlatIP):

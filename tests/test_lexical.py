@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index import lexical_writer
-from index.lexical_writer import LexicalWriter
+from index.lexical_writer import LexicalWriter, StagedTerms
 from recommender import lexical
 from recommender.lexical import FOLDER, LEAD, LONGEST_WORD, LexicalIndex, Terms, Weights, count_terms, words, words_of_key
 from recommender.types import Article
@@ -108,7 +108,9 @@ def build(texts: Texts, folder: Path | None = None) -> Archive:
     for number, (title, text) in enumerate(texts):
         writer.add(Article(id=str(number), title=title, text=text))
     with tempfile.TemporaryDirectory() as scratch:
-        index, terms = writer.write(folder or Path(scratch))
+        index = writer.write(folder or Path(scratch))
+        staged = StagedTerms(folder or Path(scratch))
+        terms = [staged[row] for row in range(len(texts))]
     return Archive(texts, index, terms, writer.numbers)
 
 

@@ -1,0 +1,83 @@
+"""Lists that several processes compute are those that one computes; and no process outlives the build."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from index import lists
+from index.build import build_index
+from recommender.manifest import CATALOGUE, current_folder
+from tests.archive import records, write_jsonl
+from tests.hash_embedder import HashEmbedder
+from tests.served import ROOT
+
+SLOW = """
+import os, sys, time
+from pathlib import Path
+from index import lists
+from index.build import build_index
+from tests.hash_embedder import HashEmbedder
+
+def slowly(staged, rows):
+    (Path(sys.argv[2]) / f"process-{os.getpid()}").touch()
+    time.sleep(600)
+
+if __name__ == "__main__":
+    lists.ENOUGH, lists.BLOCK, lists._neighbours = 0, 8, slowly
+    build_index([sys.argv[1]], Path(sys.argv[2]), HashEmbedder())
+"""
+
+
+def related(index_dir: Path) -> list[tuple[int, bytes]]:
+    catalogue = sqlite3.connect(current_folder(index_dir) / CATALOGUE)
+    try:
+        return catalogue.execute("SELECT * FROM related ORDER BY article").fetchall()
+    finally:
+        catalogue.close()
+
+
+def test_several_processes_find_what_one_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write_jsonl(tmp_path / "a.jsonl", records(60))
+    build_index([str(source)], tmp_path / "one", HashEmbedder())
+    monkeypatch.setattr(lists, "ENOUGH", 0)
+    monkeypatch.setattr(lists, "BLOCK", 7)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    build_index([str(source)], tmp_path / "three", HashEmbedder())
+    assert related(tmp_path / "three") == related(tmp_path / "one")
+    assert len(related(tmp_path / "one")) == 60
+    assert os.environ["OMP_NUM_THREADS"] == "3"
+    assert not list(current_folder(tmp_path / "three").glob("terms"))
+
+
+def test_processes_end_with_the_build(tmp_path: Path) -> None:
+    source = write_jsonl(tmp_path / "a.jsonl", records(60))
+    (tmp_path / "slow.py").write_text(SLOW)
+    folder = tmp_path / "index"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2"}
+    build = subprocess.Popen([sys.executable, tmp_path / "slow.py", source, folder], env=environment, cwd=ROOT)
+    try:
+        wait_for(lambda: len(at_work(folder)) == 2)
+    finally:
+        build.send_signal(signal.SIGKILL)
+        build.wait()
+    wait_for(lambda: not at_work(folder))
+
+
+def at_work(folder: Path) -> list[Path]:
+    """Processes of the build that are there, by what they left in the folder."""
+    return [left for left in folder.glob("process-*") if Path("/proc", left.name.removeprefix("process-")).exists()]
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.1)
+    pytest.fail("it does not come true")
