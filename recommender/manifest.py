@@ -4,17 +4,19 @@
       CURRENT                     one line: the name of the release that serves
       releases/<name>/            manifest.json (written last), chunks.faiss, catalogue.db, means.npy, hubness.npy, lexical/
 
-`open_release` goes CURRENT -> manifest -> format -> sizes and hashes. When CURRENT or the release it names is
-damaged, the newest sound release serves in its place, and `Release.degraded` says why.
+`open_release` goes CURRENT -> manifest -> format -> sizes and hashes; the hashes of a large release may wait (`quick`).
+When CURRENT or the release it names is damaged, the newest sound release serves in its place, and `Release.degraded` says why.
 """
 
 import fcntl
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,6 +48,9 @@ CANARIES = (
 Precision = Literal["float", "int8"]
 FLOAT: Precision = "float"
 INT8: Precision = "int8"
+
+AT_ONCE = 1 << 28
+"""Bytes of a release that are always read before it serves: a fraction of a second."""
 
 log = logging.getLogger(__name__)
 
@@ -145,19 +150,24 @@ class Release:
 
     Attributes:
         degraded: Why this is not the release that CURRENT names; None when it is.
+        unread: Whether only the sizes of its files were compared, not yet their hashes.
     """
 
     folder: Path
     manifest: Manifest
     degraded: str | None = None
+    unread: bool = False
 
     @property
     def name(self) -> str:
         return self.folder.name
 
 
-def open_release(index_dir: Path) -> Release:
+def open_release(index_dir: Path, *, quick: bool = False) -> Release:
     """Find and verify the release that serves.
+
+    Args:
+        quick: Of more than `AT_ONCE` bytes compare the sizes only; who asks for that calls `verify` later.
 
     Raises:
         IndexNotFound: There is no release in the folder.
@@ -168,16 +178,16 @@ def open_release(index_dir: Path) -> Release:
         raise IndexNotFound(f"no index in {index_dir} - build one: scripts/build_index.py ARTICLES --out {index_dir}")
     fault: IndexUnusable
     try:
-        return verify(current_folder(index_dir))
+        return verify(current_folder(index_dir), quick=quick)
     except IndexUnusable as error:
         fault = error
     for folder in folders:
         try:
-            release = verify(folder)
+            release = verify(folder, quick=quick)
         except IndexUnusable:
             continue
         log.warning("%s; release %s serves instead", fault, folder.name)
-        return Release(release.folder, release.manifest, degraded=str(fault))
+        return replace(release, degraded=str(fault))
     raise fault
 
 
@@ -221,8 +231,11 @@ def current_folder(index_dir: Path) -> Path:
     return folder
 
 
-def verify(folder: Path) -> Release:
-    """Check every byte of a release.
+def verify(folder: Path, *, quick: bool = False) -> Release:
+    """Check every byte of a release, the largest files side by side.
+
+    Args:
+        quick: See `open_release`.
 
     Raises:
         IndexDamaged: A file is missing, of another size, or of another hash; the message names it.
@@ -235,13 +248,26 @@ def verify(folder: Path) -> Release:
         raise IndexDamaged(f"{path} cannot be read ({type(error).__name__}) - {CURE}") from error
     for name, entry in manifest.files.items():
         try:
-            found = file_entry(folder / name)
+            found = (folder / name).stat().st_size
         except OSError as error:
             raise IndexDamaged(f"{folder / name} cannot be read ({type(error).__name__}) - {CURE}") from error
-        if found != entry:
-            what = f"has {found.bytes} bytes, not {entry.bytes}" if found.bytes != entry.bytes else "has another sha256"
-            raise IndexDamaged(f"{folder / name} {what} than its manifest says - {CURE}")
+        if found != entry.bytes:
+            raise IndexDamaged(f"{folder / name} has {found} bytes, not {entry.bytes} as its manifest says - {CURE}")
+    if quick and sum(entry.bytes for entry in manifest.files.values()) > AT_ONCE:
+        return Release(folder, manifest, unread=True)
+    largest_first = sorted(manifest.files, key=lambda name: -manifest.files[name].bytes)
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:  # hashing lets the interpreter go
+        for name, found_entry in zip(largest_first, threads.map(lambda name: _entry(folder / name), largest_first), strict=True):
+            if found_entry != manifest.files[name]:
+                raise IndexDamaged(f"{folder / name} has another sha256 than its manifest says - {CURE}")
     return Release(folder, manifest)
+
+
+def _entry(path: Path) -> FileEntry:
+    try:
+        return file_entry(path)
+    except OSError as error:
+        raise IndexDamaged(f"{path} cannot be read ({type(error).__name__}) - {CURE}") from error
 
 
 def file_entry(path: Path) -> FileEntry:

@@ -2,6 +2,8 @@
 
 import hashlib
 import logging
+import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -25,7 +27,7 @@ from recommender.embedding import (
 from recommender.errors import ArticleNotFound, ArticleWithdrawn, IndexDamaged, OutOfRange
 from recommender.listing import Listing
 from recommender.live import LiveArticles
-from recommender.manifest import CATALOGUE, MEANS, Release, holding, open_release
+from recommender.manifest import CATALOGUE, MANIFEST, MEANS, Release, holding, open_release, verify
 from recommender.overrides import Overrides, read_overrides
 from recommender.ranker import Ranker
 from recommender.retrieval import Archive
@@ -82,7 +84,11 @@ class Recommender:
         self.live = LiveArticles(index_dir, release, self.catalogue)
         self.texts = Texts(release, self.catalogue, self.live, embedder)
         manifest = release.manifest
-        if self.catalogue.counts() != (manifest.n_articles, manifest.n_chunks, manifest.n_articles):
+        try:
+            counts = self.catalogue.counts()
+        except sqlite3.DatabaseError:
+            counts = None
+        if counts != (manifest.n_articles, manifest.n_chunks, manifest.n_articles):
             self.close()
             raise IndexDamaged(f"{release.folder}: the catalogue's counts are not the manifest's - build the index again")
         self.degraded = release.degraded
@@ -93,9 +99,24 @@ class Recommender:
             self.ranker = Ranker.from_fields(manifest.ranker, release.folder)
             self.degraded = self.degraded or str(fault)
 
+        self.damage: str | None = None
+        if release.unread:
+            threading.Thread(target=self._read_all, name="verify", daemon=True).start()
+
+    def _read_all(self) -> None:
+        """Check what was not checked when the release was opened."""
+        try:
+            verify(self.release.folder)
+        except IndexDamaged as fault:
+            if (self.release.folder / MANIFEST).exists():  # else it was closed and removed meanwhile
+                self.damage = self.degraded = str(fault)
+                log.error("%s", fault)
+
     @classmethod
     def open(cls, index_dir: str | Path, embedder: Embedder | None = None, overrides: str | Path | None = None) -> Self:
         """Open the index that `scripts/build_index.py` wrote, after checking every byte of it.
+
+        Of a large one (`manifest.AT_ONCE`) a thread checks the hashes meanwhile; `damage` says what it finds.
 
         Args:
             index_dir: The folder given to the build as `--out`.
@@ -107,7 +128,14 @@ class Recommender:
             IndexNotFound: There is no index in the folder.
             IndexUnusable: None of its releases is sound.
         """
-        return cls(open_release(Path(index_dir)), embedder, None if overrides is None else Path(overrides))
+        index_dir, overrides = Path(index_dir), None if overrides is None else Path(overrides)
+        release = open_release(index_dir, quick=True)
+        try:
+            return cls(release, embedder, overrides)
+        except IndexDamaged:
+            if not release.unread:
+                raise
+            return cls(open_release(index_dir), embedder, overrides)
 
     def close(self) -> None:
         """Let the release go: a build may remove it from now on."""

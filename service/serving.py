@@ -15,7 +15,7 @@ import structlog
 from index import live
 from recommender import Embedder, Recommender
 from recommender.errors import IndexUnusable, InvalidOverride, ModelError, StorageError
-from recommender.manifest import CURRENT, current_folder, verify
+from recommender.manifest import CURRENT, current_folder, open_release, verify
 from recommender.ranker import RANKER
 
 log = structlog.get_logger()
@@ -73,7 +73,7 @@ class Serving:
                 return before.release.name
             self._seen = seen
             try:
-                release = verify(current_folder(self.index_dir))
+                release = verify(current_folder(self.index_dir)) if before.damage is None else open_release(self.index_dir)
                 after = Recommender(release, self._embedder or before.loaded_embedder, self._overrides)
             except (IndexUnusable, InvalidOverride) as error:
                 self.refused = str(error)
@@ -112,7 +112,7 @@ class Serving:
         await asyncio.to_thread(self._prepare_this)
         while True:
             await asyncio.sleep(LOOKED_AT_S)
-            if self._look() != self._seen:
+            if self._look() != self._seen or (self._recommender.damage and not self.refused):
                 await asyncio.to_thread(self.reload)
 
     def close(self) -> None:

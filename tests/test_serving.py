@@ -16,9 +16,9 @@ import pytest
 
 from index.build import build_index
 from index.publish import set_current
-from recommender import Recommender
+from recommender import Recommender, manifest
 from recommender.errors import IndexNotFound
-from recommender.manifest import CATALOGUE, CURRENT, current_folder
+from recommender.manifest import CATALOGUE, CURRENT, VECTORS, current_folder
 from recommender.ranker import RANKER, SHIPPED, Ranker
 from service.serving import Serving
 from tests.archive import records, write_jsonl
@@ -52,6 +52,57 @@ def wait_until(true: Any) -> None:
     while not true():
         assert time.monotonic() < end, "it never came"
         time.sleep(0.02)
+
+
+def damage_one_byte(index: Path, name: str) -> None:
+    """As a failing disk does it: no size and no error tells."""
+    path = current_folder(index) / name
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", [CATALOGUE, VECTORS, "lexical/terms.npy"])
+def test_damage_in_a_large_release_is_found_while_it_serves(index: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifest, "AT_ONCE", 0)
+    older, newer = sorted(folder.name for folder in (index / "releases").iterdir())
+    damage_one_byte(index, name)
+    serving = Serving(index, HashEmbedder())
+    try:
+        with serving.held() as opened:
+            wait_until(lambda: opened.damage)
+            assert opened.release.name == newer
+            assert f"{name} has another sha256" in str(serving.fault)
+        assert serving.reload() == older
+        assert f"{name} has another sha256" in str(serving.fault)
+        with serving.held() as opened:
+            assert opened.damage is None
+            assert len(opened.related(ASKED, 5)) == 5
+    finally:
+        serving.close()
+
+
+def test_a_large_release_without_damage_serves_at_once(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifest, "AT_ONCE", 0)
+    may_read = threading.Event()
+    read = manifest.file_entry
+    monkeypatch.setattr(manifest, "file_entry", lambda path: [may_read.wait(30), read(path)][1])
+    with Recommender.open(index, HashEmbedder()) as opened:
+        assert len(opened.related(ASKED, 5)) == 5, "nothing but sizes was read so far"
+        may_read.set()
+        [verifying] = [thread for thread in threading.enumerate() if thread.name == "verify"]
+        verifying.join()
+        assert (opened.damage, opened.degraded) == (None, None)
+
+
+def test_a_large_release_that_cannot_even_be_opened_gives_way_at_once(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifest, "AT_ONCE", 0)
+    path = current_folder(index) / CATALOGUE
+    older = min(folder.name for folder in (index / "releases").iterdir())
+    path.write_bytes(b"\0" * path.stat().st_size)
+    with Recommender.open(index, HashEmbedder()) as opened:
+        assert opened.release.name == older
+        assert f"{CATALOGUE} has another sha256" in str(opened.degraded)
 
 
 def test_100_swaps_under_requests_mix_nothing_and_fail_nothing(index: Path) -> None:
