@@ -24,7 +24,7 @@ from index.corpus import PYDOC_TOPICS
 from index.duplicates import collapse
 from index.incoming import Changes, Incoming
 from index.lexical_writer import STAGED_TERMS, LexicalWriter
-from index.lists import Staged, all_neighbours, hubness, mean_vectors, related_lists
+from index.lists import Staged, all_neighbours, hubness, related_lists
 from index.live import LiveChanges, changes_since, purge
 from index.lock import build_lock
 from index.publish import file_entries, kept_manifests, publish, release_name, staging_folder
@@ -33,16 +33,16 @@ from index.reading import OnDuplicate, check_rejects, read_articles, read_source
 from index.rejects import Rejects
 from index.report import Report
 from index.unfinished import unfinished
+from index.vectors import write_chunks, write_means
 from recommender.compiled import CompiledEmbedder
 from recommender.duplicates import Canonical, Fingerprint, fingerprint
 from recommender.embedding import Embedder
 from recommender.errors import IndexNotFound, IndexUnusable, InputError, StorageError
 from recommender.live import LIVE_DB
-from recommender.manifest import CANARIES, CATALOGUE, FLOAT, FORMAT, HUBNESS, MEANS, VECTORS, Manifest, ModelCard, holding, open_release
+from recommender.manifest import CANARIES, CATALOGUE, FLOAT, FORMAT, HUBNESS, Manifest, ModelCard, holding, open_release
 from recommender.ranker import Ranker
 from recommender.retrieval import N_CANDIDATES
 from recommender.types import Vectors, rfc3339
-from recommender.vector_index import FlatIndex
 
 LINKS = "links.jsonl"
 """In the index's folder: entries of hand-made lists that name nothing in the archive, or that were guessed."""
@@ -131,8 +131,7 @@ def build_index(
             embedder = integers_if_worth_it(embedder, index_dir, writer)
         canaries = embedder.embed(CANARIES)
         with report.timed("embed"), closing(EmbeddingCache(index_dir / "cache", embedder, canaries)) as cache:
-            index = FlatIndex.build(_embed(writer, cache, embedder, progress))
-            index.save(staged / VECTORS)
+            write_chunks(_embed(writer, cache, embedder, progress), writer.n_chunks, embedder.dim, staged)
             report.n_embedded, report.n_reused, report.n_truncated = cache.n_embedded, cache.n_reused, cache.n_truncated
         with report.timed("terms"):
             lexical_writer.write(staged)
@@ -140,6 +139,7 @@ def build_index(
             writer.commit()
         for_lists = Staged(staged, writer.n_articles)
         with report.timed("neighbours"):
+            write_means(for_lists.layout, staged)
             near = []
             for found in all_neighbours(for_lists):
                 near.append(found)
@@ -148,7 +148,6 @@ def build_index(
             report.n_duplicates = collapse(fingerprints, near, writer.facts(), writer, canonical)
             writer.commit()
         with report.timed("lists"):
-            np.save(staged / MEANS, mean_vectors(index, writer.layout()).astype(np.float16), allow_pickle=False)
             np.save(staged / HUBNESS, hubness(near), allow_pickle=False)
             for row, candidates in related_lists(for_lists, near):
                 writer.add_related(row, candidates)
@@ -200,15 +199,13 @@ def _resolve_links(writer: CatalogueWriter, index_dir: Path) -> tuple[int, int, 
     return writer.n_links, n_unknown, len(doubtful) - n_unknown
 
 
-def _embed(writer: CatalogueWriter, cache: EmbeddingCache, embedder: Embedder, progress: Progress) -> Vectors:
-    """Vectors of all chunks, in order of rows: float32 (n_chunks, dim), unit norm."""
-    vectors = np.empty((writer.n_chunks, embedder.dim), dtype=np.float32)
+def _embed(writer: CatalogueWriter, cache: EmbeddingCache, embedder: Embedder, progress: Progress) -> Iterator[Vectors]:
+    """Vectors of all chunks, in order of rows, in blocks: float32 (n, dim), unit norm."""
     rest, done = writer.texts(embedder), 0
     while texts := list(islice(rest, BLOCK)):
-        vectors[done : done + len(texts)] = cache.embed(texts)
+        yield cache.embed(texts)
         done += len(texts)
         progress("embed", done, writer.n_chunks)
-    return vectors
 
 
 def _manifest(staged: Path, embedder: Embedder, canaries: Vectors, ranker: Ranker, live_sequence: int, report: Report) -> Manifest:

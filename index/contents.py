@@ -11,7 +11,8 @@ from recommender.candidate import CANDIDATE
 from recommender.catalogue import immutable_uri
 from recommender.errors import IndexDamaged
 from recommender.manifest import CATALOGUE, HUBNESS, MEANS, VECTORS, Manifest
-from recommender.vector_index import FlatIndex
+from recommender.tiered_index import ARTICLES, CHUNKS, TieredIndex, open_vectors
+from recommender.vector_index import VectorIndex
 
 BLOCK = 16_384
 """Vectors looked at together."""
@@ -59,14 +60,15 @@ def content_faults(folder: Path, manifest: Manifest, sound: Set[str]) -> Iterato
                     yield CATALOGUE, found
         except (sqlite3.Error, UnicodeDecodeError) as error:
             yield CATALOGUE, f"cannot be read ({error})"
-    if VECTORS in sound:
+    name = CHUNKS if CHUNKS in manifest.files else VECTORS
+    if name in sound and (name == VECTORS or ARTICLES in sound):
         try:
-            index = FlatIndex.open(folder / VECTORS)
+            index = open_vectors(folder)
         except IndexDamaged as error:
-            yield VECTORS, f"cannot be read ({str(error).partition(' - ')[0]})"
+            yield name, f"cannot be read ({str(error).partition(' - ')[0]})"
         else:
             for found in _vector_faults(index, manifest):
-                yield VECTORS, found
+                yield name, found
     for name, shape in ((MEANS, (manifest.n_articles, manifest.model.dim)), (HUBNESS, (manifest.n_articles, 2))):
         if name in sound:
             for found in _array_faults(folder / name, shape):
@@ -114,9 +116,11 @@ def _candidate_faults(connection: sqlite3.Connection, manifest: Manifest) -> Ite
         yield f"has {len(rows)} {what}, the first of article row {rows[0]}"
 
 
-def _vector_faults(index: FlatIndex, manifest: Manifest) -> Iterator[str]:
+def _vector_faults(index: VectorIndex, manifest: Manifest) -> Iterator[str]:
     if (len(index), index.dim) != (manifest.n_chunks, manifest.model.dim):
         yield f"holds {len(index)} vectors of {index.dim} numbers, its manifest says {manifest.n_chunks} of {manifest.model.dim}"
+    if isinstance(index, TieredIndex) and index.n_articles != manifest.n_articles:
+        yield f"finds {index.n_articles} articles, its manifest says {manifest.n_articles}"
     wrong: list[int] = []
     for begin in range(0, len(index), BLOCK):
         vectors = index.vectors(np.arange(begin, min(begin + BLOCK, len(index))))

@@ -24,11 +24,12 @@ from recommender.candidate import N_TERMS, Candidates
 from recommender.catalogue import Catalogue
 from recommender.facts import Facts, Layout
 from recommender.lexical import FOLDER, LexicalIndex
-from recommender.manifest import CATALOGUE, HUBNESS, MEANS, VECTORS
+from recommender.manifest import CATALOGUE, HUBNESS, MEANS
 from recommender.passages import Sentences, best_pairs, read_sentences
 from recommender.retrieval import Archive, Neighbours, Query, candidates, neighbours
-from recommender.types import Matrix, Vectors
-from recommender.vector_index import FlatIndex, VectorIndex
+from recommender.tiered_index import open_vectors
+from recommender.types import Matrix
+from recommender.vector_index import VectorIndex
 
 BLOCK = 256
 """Articles searched together: enough to keep the processor busy, few enough to keep memory small."""
@@ -63,7 +64,7 @@ class Staged:
 
     @cached_property
     def index(self) -> VectorIndex:
-        return FlatIndex.open(self.folder / VECTORS)
+        return open_vectors(self.folder)
 
     @cached_property
     def layout(self) -> Layout:
@@ -128,13 +129,6 @@ def related_lists(staged: Staged, near: Sequence[Neighbours]) -> Iterator[tuple[
 def hubness(near: Iterable[Neighbours]) -> Matrix:
     """Hubness of every article: float32 (n_articles, 2)."""
     return np.array([found.hubness for found in near], dtype=np.float32).reshape(-1, 2)
-
-
-def mean_vectors(index: VectorIndex, layout: Layout) -> Vectors:
-    """Mean chunk vectors of all articles: float32 (n_articles, dim), unit norm."""
-    means = np.add.reduceat(index.vectors(np.arange(len(index))), layout.offsets[:-1], axis=0)
-    means /= np.linalg.norm(means, axis=1, keepdims=True)
-    return means
 
 
 def _neighbours(staged: Staged, rows: Rows) -> list[Neighbours]:

@@ -22,14 +22,14 @@ from index.cache import EmbeddingCache
 from index.catalogue_writer import CatalogueWriter
 from index.compile import new_encoder, parity, quiet, write_card
 from index.lexical_writer import LexicalWriter
-from index.lists import Staged, all_neighbours, hubness, mean_vectors, related_lists
+from index.lists import Staged, all_neighbours, hubness, related_lists
+from index.vectors import write_chunks, write_means
 from recommender.chunking import embedding_text
 from recommender.compiled import GRAPH, TOKENIZER, CompiledEmbedder, encoder_folder
 from recommender.embedding import Embedder
 from recommender.errors import ModelError
-from recommender.manifest import CANARIES, CATALOGUE, FLOAT, HUBNESS, INT8, MEANS, VECTORS
+from recommender.manifest import CANARIES, CATALOGUE, FLOAT, HUBNESS, INT8
 from recommender.types import Article, Chunk, Vectors
-from recommender.vector_index import FlatIndex
 
 LEAST_CHUNKS = 10_000
 """New chunks from which on it pays: calibration and comparison take about as long as it saves on so many."""
@@ -127,10 +127,10 @@ def _lists(sample: Sequence[tuple[Article, list[Chunk]]], vectors: Vectors) -> l
         lexical_writer.write(Path(folder))
         writer.add_words(lexical_writer.numbers)
         writer.commit()
-        index, staged = FlatIndex.build(vectors), Staged(Path(folder), len(sample))
-        index.save(staged.folder / VECTORS)
+        write_chunks([vectors], len(vectors), vectors.shape[1], Path(folder))
+        staged = Staged(Path(folder), len(sample))
+        write_means(staged.layout, staged.folder)
         near = list(all_neighbours(staged))
-        np.save(staged.folder / MEANS, mean_vectors(index, writer.layout()).astype(np.float16), allow_pickle=False)
         np.save(staged.folder / HUBNESS, hubness(near), allow_pickle=False)
         return [set(found["article"][:LINES].tolist()) for _, found in related_lists(staged, near)]
 

@@ -6,13 +6,13 @@
 That is MaxSim (Khattab and Zaharia, ColBERT, 2020) over passages instead of tokens, taken both ways: each part of one
 article has to be close to some part of the other, so neither a long target nor a long query is favoured.
 
-The search is exact although only the closest chunks of each query chunk are fetched. Of what was not fetched it is
+In a small archive the search is exact although only the closest chunks of each query chunk are fetched. Of what was not fetched it is
 known that no cosine is above the lowest one fetched, and that bounds the score of every article, fetched or not:
 
     score(query, target) <= 1/2 (mean + maximum over query chunks of an upper bound of the cosine to any target chunk)
 
 Articles are scored from the highest bound down, until no other can get into the list; as long as one of which nothing
-was fetched could, more is fetched (the threshold algorithm: Fagin, Lotem and Naor, 2003).
+was fetched could, more is fetched (the threshold algorithm: Fagin, Lotem and Naor, 2003). In a large one articles are found by their means.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.embedding import mean_vector
 from recommender.facts import Layout
 from recommender.ranker import DECIMALS
 from recommender.stretches import stretches
+from recommender.tiered_index import FOUND, TieredIndex
 from recommender.types import Vectors
-from recommender.vector_index import Rows, Scores, VectorIndex
+from recommender.vector_index import FlatIndex, Rows, Scores, VectorIndex
 
 FIRST_FETCH = 4
 """Chunks fetched first, for each query chunk and wanted article; four times as many each time that is not enough."""
@@ -73,6 +75,10 @@ def nearest(
     Returns:
         For each query rows and scores, closest first; equal scores by date, newest first, then by id.
     """
+    if isinstance(index, TieredIndex):
+        return _nearest_of_found(queries, index, layout, limit, own_rows)
+    if not isinstance(index, FlatIndex):
+        raise TypeError(f"{type(index).__name__} cannot be searched")
     nothing = (np.empty(0, dtype=np.int64), np.empty(0))
     results: list[tuple[Rows, NDArray[np.float64]]] = [nothing] * len(queries)
     waiting = list(range(len(queries)))
@@ -90,6 +96,20 @@ def nearest(
             else:
                 results[place] = closest, closest_scores
         waiting, k = still_waiting, k * 4
+    return results
+
+
+def _nearest_of_found(
+    queries: Sequence[Vectors], index: TieredIndex, layout: Layout, limit: int, own_rows: Sequence[int | None]
+) -> list[tuple[Rows, NDArray[np.float64]]]:
+    """The same, of those articles whose means are closest."""
+    results = []
+    found = index.near(np.stack([mean_vector(query) for query in queries]), max(FOUND, 2 * limit) + 1)
+    for query, rows, own_row in zip(queries, found, own_rows, strict=True):
+        others = np.sort(rows[rows != own_row] if own_row is not None else rows)
+        scores = _scores(query, others, index, layout)
+        closest = np.lexsort((layout.tie_order[others], -scores))[:limit]
+        results.append((others[closest], scores[closest]))
     return results
 
 

@@ -21,12 +21,12 @@ from recommender.errors import IndexDamaged
 from recommender.lexical import FOLDER, LexicalIndex, Terms, count_terms, pair_keys, words
 from recommender.live import LiveArticles
 from recommender.live_archive import LiveArchive, LiveText, read_live_text
-from recommender.manifest import HUBNESS, MEANS, VECTORS, Release
+from recommender.manifest import HUBNESS, MEANS, Release
 from recommender.maxsim import Comparison
 from recommender.passages import Sentences, best_pairs, read_sentences
 from recommender.retrieval import Archive, Neighbours, Query
+from recommender.tiered_index import open_vectors
 from recommender.types import Article, Chunk, Vectors
-from recommender.vector_index import FlatIndex
 from recommender.view import LIVE, View
 
 STRANGE = 1 << 31
@@ -64,9 +64,9 @@ class Texts:
     def archive(self) -> Archive:
         """All that candidates are found in."""
         folder, manifest = self.release.folder, self.release.manifest
-        index = FlatIndex.open(folder / VECTORS)
+        index = open_vectors(folder)
         if (len(index), index.dim) != (manifest.n_chunks, manifest.model.dim):
-            raise IndexDamaged(f"{folder / VECTORS} holds {len(index)} vectors, the manifest says {manifest.n_chunks}")
+            raise IndexDamaged(f"{folder} holds {len(index)} vectors, the manifest says {manifest.n_chunks}")
         means = np.load(folder / MEANS, mmap_mode="r", allow_pickle=False)
         hubness = np.load(folder / HUBNESS, mmap_mode="r", allow_pickle=False)
         lexical = LexicalIndex.open(folder / FOLDER, manifest.n_articles)

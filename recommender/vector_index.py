@@ -21,7 +21,7 @@ Rows = NDArray[np.int64]
 
 
 class VectorIndex(Protocol):
-    """Vectors by row, searchable by inner product.
+    """Vectors of chunks, by row.
 
     Attributes:
         dim: Length of a vector.
@@ -31,18 +31,6 @@ class VectorIndex(Protocol):
     def dim(self) -> int: ...
 
     def __len__(self) -> int: ...
-
-    def search(self, queries: Vectors, k: int) -> tuple[Scores, Rows]:
-        """The k closest rows of every query, closest first.
-
-        Args:
-            queries: float32 (n, dim), unit norm.
-            k: At most `len(self)` are returned.
-
-        Returns:
-            Scores and rows, each (n, min(k, len(self))).
-        """
-        ...
 
     def vectors(self, rows: Rows) -> Vectors:
         """The stored vectors of some rows: float32 (len(rows), dim)."""
@@ -85,26 +73,13 @@ class FlatIndex:
         """
         import faiss
 
-        # A damaged header can ask for any amount of memory; no vector of a sound file is larger than the file.
-        faiss.set_deserialization_vector_byte_limit(max(path.stat().st_size, 1))
-        try:
-            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)  # processes share its pages
-        except RuntimeError as error:
-            raise IndexDamaged(f"{path} is not a FAISS index - build again, or restore an older release") from error
+        index = open_faiss(path)
         if not isinstance(index, faiss.IndexFlatIP):
             raise IndexDamaged(f"{path} holds a {type(index).__name__}, an IndexFlatIP was expected - build again")
         return cls(index)
 
     def save(self, path: Path) -> None:
-        import faiss
-
-        try:
-            faiss.write_index(self._index, str(path))
-        except RuntimeError as error:
-            reason = str(error).strip().rpartition("(")[2].rstrip(")")  # the rest of what FAISS says is of its own code
-            raise StorageError(
-                f"{path} cannot be written ({reason}) - free space or give another folder; the index is as it was"
-            ) from error
+        save_faiss(self._index, path)
 
     @property
     def dim(self) -> int:
@@ -114,7 +89,15 @@ class FlatIndex:
         return int(self._index.ntotal)
 
     def search(self, queries: Vectors, k: int) -> tuple[Scores, Rows]:
-        """See `VectorIndex.search`."""
+        """The k closest rows of every query, closest first.
+
+        Args:
+            queries: float32 (n, dim), unit norm.
+            k: At most `len(self)` are returned.
+
+        Returns:
+            Scores and rows, each (n, min(k, len(self))).
+        """
         check_unit(queries)
         if queries.shape[1] != self.dim:
             raise ValueError(f"queries have {queries.shape[1]} dimensions, the index has {self.dim}")
@@ -126,6 +109,37 @@ class FlatIndex:
     def vectors(self, rows: Rows) -> Vectors:
         """See `VectorIndex.vectors`."""
         return self._stored[rows]
+
+
+def open_faiss(path: Path) -> "faiss.Index":
+    """Map an index file into memory.
+
+    Raises:
+        IndexDamaged: FAISS cannot read the file.
+    """
+    import faiss
+
+    # A damaged header can ask for any amount of memory; no vector of a sound file is larger than the file.
+    faiss.set_deserialization_vector_byte_limit(max(path.stat().st_size, 1))
+    try:
+        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)  # processes share its pages
+    except RuntimeError as error:
+        raise IndexDamaged(f"{path} is not a FAISS index - build again, or restore an older release") from error
+
+
+def save_faiss(index: "faiss.Index", path: Path) -> None:
+    """Write an index file.
+
+    Raises:
+        StorageError: The disk is full, or the folder cannot be written.
+    """
+    import faiss
+
+    try:
+        faiss.write_index(index, str(path))
+    except RuntimeError as error:
+        reason = str(error).strip().rpartition("(")[2].rstrip(")")  # the rest of what FAISS says is of its own code
+        raise StorageError(f"{path} cannot be written ({reason}) - free space or give another folder; the index is as it was") from error
 
 
 def check_unit(vectors: Vectors) -> None:

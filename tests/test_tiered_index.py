@@ -1,0 +1,110 @@
+"""Large archives: vectors in two tiers, against brute force over the floats they were made of."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from index import vectors as writing
+from index.build import build_index
+from index.contents import content_faults
+from index.vectors import write_chunks, write_means
+from recommender import Article, Recommender, maxsim
+from recommender.errors import IndexDamaged
+from recommender.facts import Layout
+from recommender.manifest import VECTORS, current_folder, verify
+from recommender.tiered_index import ARTICLES, CHUNKS, TieredIndex, from_integers, open_vectors, to_integers
+from recommender.types import Vectors
+from recommender.vector_index import FlatIndex
+from tests.archive import records, write_jsonl
+from tests.hash_embedder import HashEmbedder
+
+DIM = 48
+N = 3_000
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So few chunks count as many."""
+    monkeypatch.setattr(writing, "EXACT", 20)
+
+
+@pytest.fixture(scope="module")
+def archive() -> tuple[Vectors, Layout]:
+    """Articles of one to six chunks, in stories of about six articles."""
+    chance = np.random.default_rng(3)
+    sizes = chance.integers(1, 7, N)
+    stories = chance.standard_normal((N // 6, DIM))
+    centers = stories[chance.integers(0, len(stories), N)] + 0.5 * chance.standard_normal((N, DIM))
+    chunks = np.repeat(centers, sizes, axis=0) + 0.6 * chance.standard_normal((sizes.sum(), DIM))
+    chunks /= np.linalg.norm(chunks, axis=1, keepdims=True)
+    return chunks.astype(np.float32), Layout(np.concatenate([[0], np.cumsum(sizes)]), chance.permutation(N))
+
+
+def written(folder: Path, chunks: Vectors, layout: Layout) -> TieredIndex:
+    write_chunks(np.array_split(chunks, 7), len(chunks), DIM, folder)
+    write_means(layout, folder)
+    index = open_vectors(folder)
+    assert isinstance(index, TieredIndex)
+    return index
+
+
+def test_nine_of_ten_and_more_of_the_closest_are_found(few: None, tmp_path: Path, archive: tuple[Vectors, Layout]) -> None:
+    chunks, layout = archive
+    index, exact = written(tmp_path, chunks, layout), FlatIndex.build(chunks)
+    asked = list(range(0, N, 60))
+    queries = [chunks[layout.offsets[row] : layout.offsets[row + 1]] for row in asked]
+    true = maxsim.nearest(queries, exact, layout, 10, asked)
+    found = maxsim.nearest(queries, index, layout, 10, asked)
+    recall = [len(np.intersect1d(a, b)) / 10 for (a, _), (b, _) in zip(true, found, strict=True)]
+    assert np.mean(recall) >= 0.97
+    for row, (_, best), (rows, scores) in zip(asked, true, found, strict=True):
+        assert row not in rows
+        assert (np.diff(scores) <= 0).all()
+        assert scores[0] == pytest.approx(best[0], abs=0.01)
+    own_row = maxsim.nearest(queries[:1], index, layout, 10, [None])[0][0][0]
+    assert own_row == asked[0], "a draft that is an article of the archive finds it first"
+
+
+@settings(deadline=None)
+@given(st.integers(1, 20), st.integers(2, 60), st.integers(0, 2**32))
+def test_integers_keep_the_direction(n: int, dim: int, seed: int) -> None:
+    vectors = np.random.default_rng(seed).standard_normal((n, dim)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    again = from_integers(to_integers(vectors))
+    assert np.linalg.norm(again, axis=1) == pytest.approx(1, abs=1e-5)
+    assert np.einsum("ij,ij->i", again, vectors).min() > 0.9999
+    assert (to_integers(again) == to_integers(vectors)).all()
+
+
+def test_lists_of_both_kinds_of_index_are_nearly_the_same(few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = str(write_jsonl(tmp_path / "a.jsonl", records(90)))
+    build_index([source], tmp_path / "tiered", HashEmbedder())
+    monkeypatch.undo()
+    build_index([source], tmp_path / "exact", HashEmbedder())
+    folders = [current_folder(tmp_path / name) for name in ("tiered", "exact")]
+    names = [[name for name in (CHUNKS, ARTICLES, VECTORS) if (folder / name).exists()] for folder in folders]
+    assert names == [[CHUNKS, ARTICLES], [VECTORS]]
+    draft = Article("", "A ferry", "The ferry left the harbour. The captain saw the storm. " * 5)
+    with Recommender.open(tmp_path / "tiered", HashEmbedder()) as tiered, Recommender.open(tmp_path / "exact", HashEmbedder()) as exact:
+        same = [len(set(tiered.related_to_row(row).ids) & set(exact.related_to_row(row).ids)) / 5 for row in range(90)]
+        assert np.mean(same) > 0.95
+        assert len(set(tiered.related_to(draft).ids) & set(exact.related_to(draft).ids)) >= 4
+    assert not list(content_faults(folders[0], verify(folders[0]).manifest, set(verify(folders[0]).manifest.files)))
+
+
+@pytest.mark.parametrize("name", [CHUNKS, ARTICLES])
+def test_a_file_that_is_none_is_named(few: None, tmp_path: Path, archive: tuple[Vectors, Layout], name: str) -> None:
+    written(tmp_path, *archive)
+    (tmp_path / name).write_bytes(b"nothing of ours")
+    with pytest.raises(IndexDamaged, match=name):
+        open_vectors(tmp_path)
+
+
+def test_an_array_of_something_else_is_named(few: None, tmp_path: Path, archive: tuple[Vectors, Layout]) -> None:
+    written(tmp_path, *archive)
+    np.save(tmp_path / CHUNKS, np.zeros((3, 4), dtype=np.float32))
+    with pytest.raises(IndexDamaged, match=r"chunks\.npy is an array of float32 \(3, 4\)"):
+        open_vectors(tmp_path)
