@@ -47,8 +47,8 @@ from recommender.types import Vectors, rfc3339
 LINKS = "links.jsonl"
 """In the index's folder: entries of hand-made lists that name nothing in the archive, or that were guessed."""
 
-BLOCK = 128
-"""Chunks embedded and stored in the cache at a time: what a killed build does again."""
+BLOCK = 512
+"""Chunks embedded and stored in the cache at a time: what a killed build does again; with 128 of them it is an eighth slower."""
 
 DISK_FAULTS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 

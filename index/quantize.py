@@ -34,7 +34,7 @@ from recommender.types import Article, Chunk, Vectors
 LEAST_CHUNKS = 10_000
 """New chunks from which on it pays: calibration and comparison take about as long as it saves on so many."""
 
-CALIBRATION, SHORT = 150, (60, 120, 200)
+CALIBRATION, SHORT = 100, (60, 120, 200)
 """Chunks that the ranges of the integers are taken from, and how many characters are left of those that are cut short."""
 
 SMOOTHING = 0.85

@@ -104,7 +104,7 @@ class CompiledEmbedder:
     def embed(self, texts: Sequence[str]) -> Vectors:
         """See `Embedder.embed`."""
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
-        inputs = [self.inputs(text) for text in texts]
+        inputs = self._inputs(texts)
         with self._lock:
             for row in sorted(range(len(inputs)), key=lambda row: -inputs[row][0].size):  # the longest first: all end together
                 self._queue.start_async(inputs[row], (vectors, row))
@@ -113,10 +113,14 @@ class CompiledEmbedder:
 
     def inputs(self, text: str) -> list[Tokens]:
         """What the graph takes of a text: ids of its tokens and their mask, each int64 (1, n_tokens)."""
-        ids = self._tokenizer.encode(text.strip()).ids
-        if len(ids) > self.window:
-            ids = [*ids[: self.window - 1], ids[-1]]
-        return [np.array([ids], dtype=np.int64), np.ones((1, len(ids)), dtype=np.int64)]
+        return self._inputs([text])[0]
+
+    def _inputs(self, texts: Sequence[str]) -> list[list[Tokens]]:
+        made = []
+        for encoding in self._tokenizer.encode_batch([text.strip() for text in texts]):  # on all processors
+            ids = encoding.ids if len(encoding.ids) <= self.window else [*encoding.ids[: self.window - 1], encoding.ids[-1]]
+            made.append([np.array([ids], dtype=np.int64), np.ones((1, len(ids)), dtype=np.int64)])
+        return made
 
     @cached_property
     def _queue(self) -> "AsyncInferQueue":
