@@ -22,8 +22,9 @@ from index.catalogue_writer import CatalogueWriter
 from index.compile import prune_encoders
 from index.corpus import PYDOC_TOPICS
 from index.duplicates import collapse
+from index.fingerprints import STAGED_FINGERPRINTS, FingerprintWriter
 from index.incoming import Changes, Incoming
-from index.lexical_writer import STAGED_TERMS, LexicalWriter
+from index.lexical_writer import MEMORY, STAGED_TERMS, LexicalWriter
 from index.lists import Staged, all_neighbours, hubness, related_lists
 from index.live import LiveChanges, changes_since, purge
 from index.lock import build_lock
@@ -35,7 +36,7 @@ from index.report import Report
 from index.unfinished import unfinished
 from index.vectors import write_chunks, write_means
 from recommender.compiled import CompiledEmbedder
-from recommender.duplicates import Canonical, Fingerprint, fingerprint
+from recommender.duplicates import Canonical, fingerprint
 from recommender.embedding import Embedder
 from recommender.errors import IndexNotFound, IndexUnusable, InputError, StorageError
 from recommender.live import LIVE_DB
@@ -68,6 +69,7 @@ def build_index(
     strict: bool = False,
     max_rejects: float = 0.05,
     canonical: Canonical = "earliest",
+    memory: int = MEMORY,
     progress: Progress = lambda stage, done, total: None,
 ) -> Report:
     """Bring an archive up to date: read articles, build a release and publish it; until the last step the old release serves.
@@ -81,6 +83,7 @@ def build_index(
         strict: Publish nothing if a single article is rejected.
         max_rejects: Publish nothing if a larger share of the articles is rejected.
         canonical: Which of several near-duplicates stands for all of them in lists.
+        memory: Bytes that the arrays of terms may take while they are counted and weighed.
 
     Raises:
         InputError: A source cannot be read, or holds no article.
@@ -107,7 +110,8 @@ def build_index(
         ranker = Ranker.of_index(index_dir)
         staged = stack.enter_context(staging_folder(index_dir))
         writer = stack.enter_context(closing(CatalogueWriter(staged / CATALOGUE)))
-        lexical_writer, fingerprints = LexicalWriter(), list[Fingerprint]()
+        lexical_writer = stack.enter_context(closing(LexicalWriter(staged, memory)))
+        fingerprint_writer = stack.enter_context(closing(FingerprintWriter(staged, memory)))
         rejects = stack.enter_context(Rejects(index_dir, report))
         with Incoming(staged / "incoming.db") as incoming:
             with report.timed("read"):
@@ -120,7 +124,7 @@ def build_index(
                 for article, chunks in read_articles(incoming, embedder, rejects, report):
                     writer.add(article, chunks)
                     lexical_writer.add(article)
-                    fingerprints.append(fingerprint(article))
+                    fingerprint_writer.add(fingerprint(article))
                     progress("chunk", report.n_articles, None)
                 check_rejects(report, strict, max_rejects, sources, rejects)
                 if not report.n_articles:
@@ -134,7 +138,7 @@ def build_index(
             write_chunks(_embed(writer, cache, embedder, progress), writer.n_chunks, embedder.dim, staged)
             report.n_embedded, report.n_reused, report.n_truncated = cache.n_embedded, cache.n_reused, cache.n_truncated
         with report.timed("terms"):
-            lexical_writer.write(staged)
+            lexical_writer.write()
             writer.add_words(lexical_writer.numbers)
             writer.commit()
         for_lists = Staged(staged, writer.n_articles)
@@ -145,7 +149,7 @@ def build_index(
                 near.append(found)
                 progress("neighbours", len(near), writer.n_articles)
         with report.timed("duplicates"):
-            report.n_duplicates = collapse(fingerprints, near, writer.facts(), writer, canonical)
+            report.n_duplicates = collapse(fingerprint_writer.read(), near, writer.facts(), writer, canonical)
             writer.commit()
         with report.timed("lists"):
             np.save(staged / HUBNESS, hubness(near), allow_pickle=False)
@@ -153,7 +157,8 @@ def build_index(
                 writer.add_related(row, candidates)
                 progress("lists", row + 1, writer.n_articles)
             writer.finish()
-            shutil.rmtree(staged / STAGED_TERMS)
+            for folder in (STAGED_TERMS, STAGED_FINGERPRINTS):
+                shutil.rmtree(staged / folder)
         with report.timed("publish"):
             manifest = _manifest(staged, embedder, canaries, ranker, live.sequence, report)
             publish(staged, manifest, index_dir)

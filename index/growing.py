@@ -1,0 +1,68 @@
+"""Arrays that grow on disk: `.npy` files written piece by piece, so that only the pieces are ever in memory."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+BUFFER = 1 << 16
+"""Bytes written at a time."""
+
+
+class GrowingArray:
+    """One array of one dimension. Usable as a context manager; complete when closed.
+
+    Attributes:
+        n: How many values it has so far.
+    """
+
+    def __init__(self, path: Path, dtype: DTypeLike) -> None:
+        self._dtype = np.dtype(dtype)
+        self._file = path.open("wb", buffering=BUFFER)
+        self.n = 0
+        self._write_header()
+
+    def append(self, values: NDArray[Any]) -> None:
+        self._file.write(values.astype(self._dtype, copy=False).tobytes())
+        self.n += len(values)
+
+    def close(self) -> None:
+        if not self._file.closed:
+            self._file.seek(0)
+            self._write_header()
+            self._file.close()
+
+    def _write_header(self) -> None:
+        """As long at the end as in the beginning: numpy leaves room for an array to grow."""
+        header = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False, "shape": (self.n,)}
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+    def __enter__(self) -> "GrowingArray":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class GrowingStretches:
+    """An array in which every article has a stretch of its own, and where each begins: see `recommender.stretches`."""
+
+    def __init__(self, values: Path, offsets: Path, dtype: DTypeLike) -> None:
+        self._values, self._offsets = GrowingArray(values, dtype), GrowingArray(offsets, np.int64)
+        self._offsets.append(np.zeros(1))
+
+    def append(self, values: NDArray[Any]) -> None:
+        """The stretch of the next article."""
+        self._values.append(values)
+        self._offsets.append(np.array([self._values.n]))
+
+    def extend(self, values: NDArray[Any], lengths: NDArray[np.int64]) -> None:
+        """The stretches of the next articles, one after the other."""
+        self._offsets.append(self._values.n + np.cumsum(lengths))
+        self._values.append(values)
+
+    def close(self) -> None:
+        self._values.close()
+        self._offsets.close()
