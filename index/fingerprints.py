@@ -32,7 +32,7 @@ class FingerprintWriter:
 
     def __init__(self, staged: Path, memory: int) -> None:
         self._folder = staged / STAGED_FINGERPRINTS
-        self._runs: Runs[np.uint32] = Runs(self._folder / "runs", memory)
+        self._runs = Runs(self._folder / "runs", memory, np.uint32)
         self._sets = {name: GrowingStretches(self._folder / f"{name}.npy", self._folder / f"{name}-offsets.npy", np.uint32) for name in SETS}
         self._reach = GrowingArray(self._folder / "reach.npy", np.uint32)
 
@@ -45,11 +45,15 @@ class FingerprintWriter:
 
     def read(self) -> "Fingerprints":
         """All fingerprints, once all are there."""
-        self.close()
+        self._close_files()
         common = [shingles[counts > COMMON] for shingles, counts in self._runs.counted()]
         return Fingerprints(self._folder, np.concatenate([np.empty(0, dtype=np.uint32), *common]))
 
     def close(self) -> None:
+        self._close_files()
+        self._runs.close()
+
+    def _close_files(self) -> None:
         for growing in (*self._sets.values(), self._reach):
             growing.close()
 

@@ -1,11 +1,10 @@
 """Write the lexical index of a release; `recommender.lexical` reads it and says what the files hold.
 
 Nothing here grows with the archive but the dictionary of words and what titles hold: terms go to plain files as articles come, are counted
-in sorted runs (`index.runs`), weighed in blocks of articles, and turned into postings in ranges of terms (`index.postings`).
+and numbered in sorted runs (`index.runs`), weighed run by run, and turned into postings in ranges of terms (`index.postings`).
 """
 
-from collections.abc import Iterator
-from itertools import pairwise
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from index.growing import GrowingArray, GrowingStretches
 from index.postings import PostingsWriter
-from index.runs import Runs
+from index.runs import NONE, Runs
 from recommender.chunking import MAX_TEXT
 from recommender.key_table import PAIRS, SortedKeys
 from recommender.lexical import FOLDER, MENTIONS, LexicalIndex, Terms, count_terms, words
@@ -26,10 +25,6 @@ STAGED_TERMS = "terms"
 """A folder that a release has only while it is built: all keys of every article, and how often each stands in it."""
 
 MEMORY = 1 << 30
-
-BYTES = 128
-"""Of memory for each key of a block that is weighed."""
-
 
 class LexicalWriter:
     """Counts the terms of articles in order of rows; when all are there, weighs them.
@@ -49,7 +44,7 @@ class LexicalWriter:
         self._memory = memory
         self._lexical, self._terms = staged / FOLDER, staged / STAGED_TERMS
         self._lexical.mkdir()
-        self._runs: Runs[np.uint64] = Runs(self._terms / "runs", memory)
+        self._runs = Runs(self._terms / "runs", memory, np.uint64)
         self._keys = GrowingStretches(self._terms / "keys.npy", self._terms / "offsets.npy", np.uint64)
         self._counts = GrowingArray(self._terms / "counts.npy", np.uint32)
         self._titles = GrowingStretches(self._lexical / "title_keys.npy", self._lexical / "title_offsets.npy", np.uint64)
@@ -70,7 +65,7 @@ class LexicalWriter:
 
     def write(self) -> None:
         """Once: weigh all terms and write the files; also, until the release is published, what `StagedTerms` reads."""
-        self.close()
+        self._close_files()
         df = self._write_vocabulary()
         arrays = {name: mapped(self._lexical / f"{name}.npy") for name in ("keys", "idf", "title_offsets", "title_keys")}
         vocabulary = Vocabulary(SortedKeys(arrays["keys"]), arrays["idf"], self.n_articles)
@@ -79,49 +74,45 @@ class LexicalWriter:
             np.save(self._lexical / name, array, allow_pickle=False)
 
     def close(self) -> None:
+        self._close_files()
+        self._runs.close()
+
+    def _close_files(self) -> None:
         for growing in (self._keys, self._counts, self._titles):
             growing.close()
 
-    def _write_vocabulary(self) -> NDArray[np.int64]:
+    def _write_vocabulary(self) -> NDArray[np.uint32]:
         """Terms of at least two articles, and their idf.
 
         Returns:
             In how many articles each is.
         """
-        found = []
-        with (
-            GrowingArray(self._lexical / "keys.npy", np.uint64) as keys,
-            GrowingArray(self._lexical / "idf.npy", np.float32) as idf,
-        ):
-            for distinct, df in self._runs.counted():
-                keys.append(distinct[df > 1])
-                idf.append(np.log((self.n_articles + 1) / (df[df > 1] + 1)))
-                found.append(df[df > 1].astype(np.uint32))
-        return np.concatenate(found) if found else np.empty(0, dtype=np.uint32)
+        found = [np.empty(0, dtype=np.uint32)]
+        with GrowingArray(self._lexical / "keys.npy", np.uint64) as keys, GrowingArray(self._lexical / "idf.npy", np.float32) as idf:
+            for distinct, df in self._runs.numbered():
+                keys.append(distinct)
+                idf.append(np.log((self.n_articles + 1) / (df + 1)))
+                found.append(df.astype(np.uint32))
+        return np.concatenate(found)
 
-    def _write_weights(self, vocabulary: Vocabulary, df: NDArray[np.int64]) -> None:
+    def _write_weights(self, vocabulary: Vocabulary, df: NDArray[np.uint32]) -> None:
         """Every article's best terms; every term's articles."""
-        offsets, keys, counts = (mapped(self._terms / f"{name}.npy") for name in ("offsets", "keys", "counts"))
-        terms = GrowingStretches(self._lexical / "terms.npy", self._lexical / "offsets.npy", np.uint32)
-        weights = GrowingArray(self._lexical / "weights.npy", np.float16)
+        offsets, counts = (mapped(self._terms / f"{name}.npy") for name in ("offsets", "counts"))
         postings = PostingsWriter(self._terms / "postings", df, self._memory)
-        for first, last in pairwise(self._blocks(offsets)):
-            own = slice(offsets[first], offsets[last])
-            of_block, their_weights, begins = vocabulary.weigh(keys[own], counts[own], offsets[first : last + 1] - offsets[first])
-            terms.extend(of_block, np.diff(begins))
-            weights.append(their_weights)
-            postings.add(of_block, np.repeat(np.arange(first, last), np.diff(begins)), their_weights)
-        terms.close()
-        weights.close()
+        terms = GrowingStretches(self._lexical / "terms.npy", self._lexical / "offsets.npy", np.uint32)
+        with closing(terms), GrowingArray(self._lexical / "weights.npy", np.float16) as weights:
+            first = 0
+            for places in self._runs.numbers():
+                last = int(np.searchsorted(offsets, offsets[first] + len(places)))
+                last += int(np.searchsorted(offsets, offsets[last], side="right")) - 1 - last  # articles without a word, too
+                their_counts = counts[offsets[first] : offsets[last]]
+                kept, their_weights, begins = vocabulary.best(places, their_counts, places != NONE, offsets[first : last + 1] - offsets[first])
+                n_kept = np.diff(begins)
+                terms.extend(kept, n_kept)
+                weights.append(their_weights)
+                postings.add(kept, np.repeat(np.arange(first, last), n_kept), their_weights)
+                first = last
         postings.write(self._lexical)
-
-    def _blocks(self, offsets: NDArray[np.int64]) -> Iterator[int]:
-        """Bounds of blocks of articles whose terms fit memory; an article is never cut."""
-        row = 0
-        while row < self.n_articles:
-            yield row
-            row = max(row + 1, int(np.searchsorted(offsets, offsets[row] + self._memory // BYTES, side="right")) - 1)
-        yield self.n_articles
 
 
 class StagedTerms:

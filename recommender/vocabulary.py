@@ -62,26 +62,37 @@ class Vocabulary:
             Places in the vocabulary, ascending in each text; weights, of length 1 in each text, as float16 would hold them, so that a
             draft of a stored text is equal; and where each text begins among these.
         """
-        order = np.argsort(keys)  # neighbours are found together, which spares most of the way
-        found, known_in_order = self.table.find(keys[order])
-        known = np.zeros(len(keys), dtype=np.bool_)
-        known[order] = known_in_order
+        places, known = self.table.find(keys)
         terms = np.zeros(len(keys), dtype=np.int64)
-        terms[order[known_in_order]] = found
+        terms[known] = places
+        return self.best(terms, counts, known, begins)
+
+    def best(
+        self, terms: Rows | NDArray[np.uint32], counts: NDArray[np.number], known: NDArray[np.bool_], begins: Rows
+    ) -> tuple[Rows, Weights, Rows]:
+        """As `weigh`, for terms whose places were found.
+
+        Args:
+            terms: Place of every key in the vocabulary.
+            known: Which keys have one.
+        """
         terms, begins = terms[known], _begins(known, begins)
         weights = np.sqrt(counts[known], dtype=np.float32) * self.idf_at(terms)
-        best = np.ones(len(terms), dtype=np.bool_)
-        for text in np.flatnonzero(np.diff(begins) > BEST):
-            own = slice(begins[text], begins[text + 1])
-            best[own][np.argsort(-weights[own], kind="stable")[BEST:]] = False
-        terms, weights, begins = terms[best], weights[best], _begins(best, begins)
+        if (np.diff(begins) > BEST).any():
+            best = np.ones(len(terms), dtype=np.bool_)
+            for text in np.flatnonzero(np.diff(begins) > BEST):
+                own = slice(begins[text], begins[text + 1])
+                best[own][np.argsort(-weights[own], kind="stable")[BEST:]] = False
+            terms, weights, begins = terms[best], weights[best], _begins(best, begins)
         lengths = np.diff(begins)
-        norms = np.ones(len(lengths))
+        norms = np.ones(len(lengths), dtype=np.float32)
         if len(terms):
-            norms[lengths > 0] = np.sqrt(np.add.reduceat(weights.astype(np.float64) ** 2, begins[:-1][lengths > 0]))
+            norms[lengths > 0] = np.sqrt(np.add.reduceat(weights * weights, begins[:-1][lengths > 0]))
         stored = (weights / np.repeat(np.maximum(norms, 1e-30), lengths)).astype(np.float16)
         heard = stored > 0  # terms of all articles say nothing
-        return terms[heard], stored[heard].astype(np.float32), _begins(heard, begins)
+        if not heard.all():
+            terms, stored, begins = terms[heard], stored[heard], _begins(heard, begins)
+        return terms.astype(np.int64), stored.astype(np.float32), begins
 
 
 def _begins(kept: NDArray[np.bool_], begins: Rows) -> Rows:
