@@ -146,7 +146,7 @@ def groups(pairs: Iterable[tuple[int, int]], order: Sequence[int]) -> list[list[
 
 
 def _hashes(words: Sequence[str]) -> Hashes:
-    return np.fromiter((zlib.crc32(word.encode()) for word in words), dtype=np.uint32, count=len(words))
+    return np.fromiter(map(zlib.crc32, map(str.encode, words)), dtype=np.uint32, count=len(words))
 
 
 def _shingles(words: Hashes) -> Hashes:
