@@ -28,13 +28,14 @@ from index.lexical_writer import MEMORY, STAGED_TERMS, LexicalWriter
 from index.lists import Staged, all_neighbours, hubness, related_lists
 from index.live import LiveChanges, changes_since, purge
 from index.lock import build_lock
+from index.pruned_terms import prune_terms
 from index.publish import file_entries, kept_manifests, publish, release_name, staging_folder
 from index.quantize import integers_if_worth_it
 from index.reading import OnDuplicate, check_rejects, read_articles, read_sources
 from index.rejects import Rejects
 from index.report import Report
 from index.unfinished import unfinished
-from index.vectors import write_chunks, write_means
+from index.vectors import EXACT, write_chunks, write_means
 from recommender.compiled import CompiledEmbedder
 from recommender.duplicates import Canonical, fingerprint
 from recommender.embedding import Embedder
@@ -157,6 +158,8 @@ def build_index(
                 writer.add_related(row, candidates)
                 progress("lists", row + 1, writer.n_articles)
             writer.finish()
+            if writer.n_chunks > EXACT:
+                prune_terms(staged, writer.n_articles, memory)
             for folder in (STAGED_TERMS, STAGED_FINGERPRINTS):
                 shutil.rmtree(staged / folder)
         with report.timed("publish"):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from index.growing import GrowingArray, GrowingStretches
 from index.postings import PostingsWriter
-from recommender.key_table import halved
+from recommender.key_table import PAIRS, halved
 from recommender.lexical import FOLDER, LexicalIndex
 from recommender.pruned_terms import FOUND_BY, KEPT, one_byte, title_names
 from recommender.stretches import mapped
@@ -31,9 +31,12 @@ def prune_terms(staged: Path, n_articles: int, memory: int) -> None:
     folder.rename(whole)
     folder.mkdir()
     index = LexicalIndex.open(whole, n_articles)
-    n_held = _keep_best(index, whole, memory)
-    _write_vocabulary(index, n_held > 0, folder)
-    _write_terms(whole, folder, n_held, memory)
+    n_articles_of = _keep_best(index, whole, memory)
+    named = index.arrays["keys"] < PAIRS  # how rare words are, and pairs in titles, is asked of texts that do not keep them
+    named[index.vocabulary.table.find(index.arrays["mention_keys"])[0]] = True
+    named |= n_articles_of > 0
+    _write_vocabulary(index, named, folder)
+    _write_terms(whole, folder, named, n_articles_of, memory)
     _write_titles(index, folder)
     shutil.rmtree(whole)
 
@@ -44,7 +47,7 @@ def _keep_best(index: LexicalIndex, whole: Path, memory: int) -> NDArray[np.uint
     Returns:
         In how many articles each term is kept.
     """
-    n_held = np.zeros(len(index.vocabulary), dtype=np.uint32)
+    n_articles_of = np.zeros(len(index.vocabulary), dtype=np.uint32)
     offsets = index.arrays["offsets"]
     kept_terms = GrowingStretches(whole / "kept-terms.npy", whole / "kept-offsets.npy", np.uint32)
     with closing(kept_terms), GrowingArray(whole / "kept-weights.npy", np.float16) as kept_weights:
@@ -57,25 +60,34 @@ def _keep_best(index: LexicalIndex, whole: Path, memory: int) -> NDArray[np.uint
             packed = owners << 32 | (0xFFFF - np.ascontiguousarray(weights).view(np.uint16).astype(np.int64)) << 16 | places
             packed.sort()  # as one number, which is many times faster than by three
             best = (packed & 0xFFFF)[places < KEPT] + np.repeat(begins, np.minimum(lengths, KEPT))
-            terms = index.arrays["terms"][own][best]
-            np.add.at(n_held, terms, np.uint32(1))
-            kept_terms.extend(terms, np.minimum(lengths, KEPT))
-            kept_weights.append(weights[best])
-    return n_held
+            terms, n_kept = index.arrays["terms"][own][best], np.minimum(lengths, KEPT)
+            np.add.at(n_articles_of, terms, np.uint32(1))
+            kept_terms.extend(terms, n_kept)
+            kept_weights.append(_of_length_1(weights[best].astype(np.float32), n_kept))
+    return n_articles_of
 
 
-def _write_vocabulary(index: LexicalIndex, held: NDArray[np.bool_], folder: Path) -> None:
-    begins, lower = halved(index.arrays["keys"][held])
+def _of_length_1(weights: NDArray[np.float32], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The weights of each article's kept terms make up for those of the rest: without, all cosines would be too small."""
+    begins = np.cumsum(lengths) - lengths
+    norms = np.ones(len(lengths), dtype=np.float32)
+    if len(weights):
+        norms[lengths > 0] = np.sqrt(np.add.reduceat(weights * weights, begins[lengths > 0]))
+    return weights / np.repeat(norms, lengths)
+
+
+def _write_vocabulary(index: LexicalIndex, named: NDArray[np.bool_], folder: Path) -> None:
+    begins, lower = halved(index.arrays["keys"][named])
     np.save(folder / "begins", begins, allow_pickle=False)
     np.save(folder / "lower", lower, allow_pickle=False)
-    np.save(folder / "idf", index.vocabulary.in_steps(index.arrays["idf"][held]), allow_pickle=False)
+    np.save(folder / "idf", index.vocabulary.in_steps(index.arrays["idf"][named]), allow_pickle=False)
 
 
-def _write_terms(whole: Path, folder: Path, n_held: NDArray[np.uint32], memory: int) -> None:
+def _write_terms(whole: Path, folder: Path, named: NDArray[np.bool_], n_articles_of: NDArray[np.uint32], memory: int) -> None:
     """Every article's terms and every term's articles, by the places that terms now have."""
-    place = (np.cumsum(n_held > 0) - 1).astype(np.uint32)
+    place = (np.cumsum(named) - 1).astype(np.uint32)
     offsets, kept_terms, kept_weights = (mapped(whole / f"kept-{name}.npy") for name in ("offsets", "terms", "weights"))
-    postings = PostingsWriter(whole / "postings", n_held[n_held > 0], memory)
+    postings = PostingsWriter(whole / "postings", n_articles_of[named], memory)
     with GrowingArray(folder / "terms.npy", np.uint32) as all_terms:
         for first, last in _blocks(offsets, memory // BYTES):
             own = slice(offsets[first], offsets[last])

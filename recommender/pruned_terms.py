@@ -2,8 +2,9 @@
 
 The fewer terms an article keeps, the less are its weaker ones missed; what was measured stands in docs/ranking.md.
 
-    lexical/begins.npy  lower.npy  idf.npy        the vocabulary, its keys in half, idf in steps: terms that some article keeps
-            offsets.npy  terms.npy  weights.npy   each article's `KEPT` best terms, strongest first
+    lexical/begins.npy  lower.npy  idf.npy        the vocabulary, its keys in half, idf in steps: terms that some article keeps,
+                                                  words, and pairs in titles
+            offsets.npy  terms.npy  weights.npy   each article's `KEPT` best terms, strongest first; of length 1
             starts.npy  rows.npy  impacts.npy     each term's articles of which it is among the best `FOUND_BY`
             title_offsets.npy  title_names.npy  title_idf.npy  title_masses.npy   each title's terms
             mention_begins.npy  mention_lower.npy  mention_starts.npy  mention_rows.npy   pairs of words -> the titles they stand in
@@ -23,8 +24,8 @@ from recommender.stretches import between, mapped
 from recommender.vector_index import Rows
 from recommender.vocabulary import Vocabulary, Weights
 
-KEPT = 64
-FOUND_BY = 32
+KEPT = 40
+FOUND_BY = 24
 
 SQUARES: Weights = (np.arange(256, dtype=np.float32) / 255) ** 2
 

@@ -18,12 +18,13 @@ from recommender.chunking import MAX_TEXT
 from recommender.compiled import embedder_of
 from recommender.embedding import Embedder, check_model
 from recommender.errors import IndexDamaged
-from recommender.lexical import FOLDER, LexicalIndex, Terms, count_terms, pair_keys, words
+from recommender.lexical import FOLDER, Terms, count_terms, pair_keys, words
 from recommender.live import LiveArticles
 from recommender.live_archive import LiveArchive, LiveText, read_live_text
 from recommender.manifest import HUBNESS, MEANS, Release
 from recommender.maxsim import Comparison
 from recommender.passages import Sentences, best_pairs, read_sentences
+from recommender.pruned_terms import open_terms
 from recommender.retrieval import Archive, Neighbours, Query
 from recommender.tiered_index import open_vectors
 from recommender.types import Article, Chunk, Vectors
@@ -69,7 +70,7 @@ class Texts:
             raise IndexDamaged(f"{folder} holds {len(index)} vectors, the manifest says {manifest.n_chunks}")
         means = np.load(folder / MEANS, mmap_mode="r", allow_pickle=False)
         hubness = np.load(folder / HUBNESS, mmap_mode="r", allow_pickle=False)
-        lexical = LexicalIndex.open(folder / FOLDER, manifest.n_articles)
+        lexical = open_terms(folder / FOLDER, manifest.n_articles)
         facts = self._catalogue.facts()
         return Archive(index, self._catalogue.layout(), lexical, facts, self._catalogue.precedents(facts), means, hubness)
 
