@@ -33,7 +33,9 @@ class FingerprintWriter:
     def __init__(self, staged: Path, memory: int) -> None:
         self._folder = staged / STAGED_FINGERPRINTS
         self._runs = Runs(self._folder / "runs", memory, np.uint32)
-        self._sets = {name: GrowingStretches(self._folder / f"{name}.npy", self._folder / f"{name}-offsets.npy", np.uint32) for name in SETS}
+        self._sets = {
+            name: GrowingStretches(self._folder / f"{name}.npy", self._folder / f"{name}-offsets.npy", np.uint32) for name in SETS
+        }
         self._reach = GrowingArray(self._folder / "reach.npy", np.uint32)
 
     def add(self, fingerprint: Fingerprint) -> None:
@@ -54,8 +56,9 @@ class FingerprintWriter:
         self._runs.close()
 
     def _close_files(self) -> None:
-        for growing in (*self._sets.values(), self._reach):
+        for growing in self._sets.values():
             growing.close()
+        self._reach.close()
 
 
 class Fingerprints:
@@ -108,4 +111,4 @@ class Fingerprints:
 
 
 def _n_bits(sketches: NDArray[np.uint64]) -> NDArray[np.int64]:
-    return np.bitwise_count(sketches).sum(axis=1, dtype=np.int64)
+    return np.asarray(np.bitwise_count(sketches).sum(axis=1, dtype=np.int64))

@@ -16,7 +16,7 @@ from index.postings import PostingsWriter
 from index.runs import NONE, Runs
 from recommender.chunking import MAX_TEXT
 from recommender.key_table import PAIRS, SortedKeys
-from recommender.lexical import FOLDER, MENTIONS, LexicalIndex, Terms, count_terms, words
+from recommender.lexical import FOLDER, MENTIONS, Terms, count_terms, words
 from recommender.stretches import mapped
 from recommender.types import Article
 from recommender.vocabulary import Vocabulary
@@ -25,6 +25,7 @@ STAGED_TERMS = "terms"
 """A folder that a release has only while it is built: all keys of every article, and how often each stands in it."""
 
 MEMORY = 1 << 30
+
 
 class LexicalWriter:
     """Counts the terms of articles in order of rows; when all are there, weighs them.
@@ -103,10 +104,9 @@ class LexicalWriter:
         with closing(terms), GrowingArray(self._lexical / "weights.npy", np.float16) as weights:
             first = 0
             for places in self._runs.numbers():
-                last = int(np.searchsorted(offsets, offsets[first] + len(places)))
-                last += int(np.searchsorted(offsets, offsets[last], side="right")) - 1 - last  # articles without a word, too
-                their_counts = counts[offsets[first] : offsets[last]]
-                kept, their_weights, begins = vocabulary.best(places, their_counts, places != NONE, offsets[first : last + 1] - offsets[first])
+                last = int(np.searchsorted(offsets, offsets[first] + len(places), side="right")) - 1
+                their_counts, begins = counts[offsets[first] : offsets[last]], offsets[first : last + 1] - offsets[first]
+                kept, their_weights, begins = vocabulary.best(places, their_counts, places != NONE, begins)
                 n_kept = np.diff(begins)
                 terms.extend(kept, n_kept)
                 weights.append(their_weights)

@@ -3,6 +3,7 @@
 import shutil
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +74,7 @@ def _of_length_1(weights: NDArray[np.float32], lengths: NDArray[np.int64]) -> ND
     norms = np.ones(len(lengths), dtype=np.float32)
     if len(weights):
         norms[lengths > 0] = np.sqrt(np.add.reduceat(weights * weights, begins[lengths > 0]))
-    return weights / np.repeat(norms, lengths)
+    return np.divide(weights, np.repeat(norms, lengths), dtype=np.float32)
 
 
 def _write_vocabulary(index: LexicalIndex, named: NDArray[np.bool_], folder: Path) -> None:
@@ -108,7 +109,7 @@ def _write_titles(index: LexicalIndex, folder: Path) -> None:
     arrays = index.arrays
     keys = arrays["title_keys"]
     begins, lower = halved(arrays["mention_keys"])
-    for name, array in {
+    written: dict[str, NDArray[Any]] = {
         "title_offsets": arrays["title_offsets"].astype(np.uint32),
         "title_names": title_names(keys),
         "title_idf": index.vocabulary.in_steps(index.idf_of(keys)),
@@ -117,7 +118,8 @@ def _write_titles(index: LexicalIndex, folder: Path) -> None:
         "mention_lower": lower,
         "mention_starts": arrays["mention_starts"].astype(np.uint32),
         "mention_rows": arrays["mention_rows"],
-    }.items():
+    }
+    for name, array in written.items():
         np.save(folder / name, array, allow_pickle=False)
 
 

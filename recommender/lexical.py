@@ -52,7 +52,6 @@ CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 WORD = re.compile(rf"[{CJK}]|[^\W_{CJK}]+(?:['’][^\W_{CJK}]+)?")
 
 
-
 def words(text: str) -> list[str]:
     """The words of a text, in lower case.
 

@@ -27,7 +27,7 @@ from recommender.vocabulary import Vocabulary, Weights
 KEPT = 40
 FOUND_BY = 24
 
-SQUARES: Weights = (np.arange(256, dtype=np.float32) / 255) ** 2
+SQUARES: Weights = np.square(np.arange(256, dtype=np.float32) / np.float32(255))
 
 LOWER = "lower.npy"
 """A file that only a pruned index has."""
@@ -48,7 +48,7 @@ class PrunedIndex(LexicalIndex):
 
     def decoded(self, weights: NDArray[Any]) -> Weights:
         """See `LexicalIndex`."""
-        return SQUARES[weights]
+        return np.asarray(SQUARES[weights])
 
     def titles(self, rows: Rows) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_], Rows]:
         """See `LexicalIndex`."""
@@ -70,4 +70,4 @@ def title_names(keys: Keys) -> NDArray[np.uint32]:
 
 def one_byte(weights: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     """Weights from 0 to 1 as they are stored."""
-    return np.rint(np.sqrt(weights, dtype=np.float32) * 255).astype(np.uint8)
+    return np.asarray(np.rint(np.sqrt(weights, dtype=np.float32) * 255).astype(np.uint8))

@@ -31,7 +31,7 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.table)
 
-    def idf_at(self, places: Rows) -> Weights:
+    def idf_at(self, places: Rows | NDArray[np.uint32]) -> Weights:
         """Idf of the terms at some places."""
         return self.decoded(self._idf[places])
 

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from index import lexical_writer, postings
 from index.lexical_writer import MEMORY, LexicalWriter, StagedTerms
 from recommender import lexical, vocabulary
-from recommender.lexical import FOLDER, LEAD, LONGEST_WORD, LexicalIndex, Terms, Weights, count_terms, words, words_of_key
+from recommender.lexical import FOLDER, LEAD, LONGEST_WORD, LexicalIndex, Terms, count_terms, words, words_of_key
 from recommender.types import Article
 from recommender.vector_index import Rows
+from recommender.vocabulary import Weights
 
 Term = tuple[str, ...]
 Texts = list[tuple[str, str]]
