@@ -2,19 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from index.catalogue_writer import CatalogueWriter
+from index.loops import FREE
+from index.staged import BLOCK, Near
 from recommender.candidate import UNDATED
 from recommender.duplicates import Canonical, Fingerprint, groups, is_duplicate, without_boilerplate
 from recommender.facts import Facts
-from recommender.retrieval import DAY, Neighbours
+from recommender.retrieval import DAY
 
 LEAST_CLOSENESS = 0.5
 """MaxSim, or closeness in words, below which two articles are never one piece of writing."""
 
 
-def collapse(
-    fingerprints: Sequence[Fingerprint], near: Sequence[Neighbours], facts: Facts, writer: CatalogueWriter, rule: Canonical
-) -> int:
+def collapse(fingerprints: Sequence[Fingerprint], near: Near, facts: Facts, writer: CatalogueWriter, rule: Canonical) -> int:
     """Find the near-duplicates and note in the catalogue what stands for them.
 
     Returns:
@@ -31,15 +33,17 @@ def collapse(
     return sum(map(len, found)) - len(found)
 
 
-def _close_pairs(near: Sequence[Neighbours]) -> Iterator[tuple[int, int]]:
-    """Pairs of articles near enough to be compared, each once."""
-    pairs = {
-        (min(row, int(other)), max(row, int(other)))
-        for row, found in enumerate(near)
-        for others, closeness in ((found.in_meaning, found.maxsim), (found.in_words, found.words))
-        for other in others[closeness >= LEAST_CLOSENESS]
-    }
-    return iter(sorted(pairs))
+def _close_pairs(near: Near) -> Iterator[tuple[int, int]]:
+    """Pairs of articles near enough to be compared, each once, in order."""
+    found = []
+    for rows, closeness in ((near.in_meaning, near.maxsim), (near.in_words, near.words)):
+        for first in range(0, len(rows), BLOCK):
+            part = rows[first : first + BLOCK]
+            places, columns = np.nonzero((closeness[first : first + BLOCK] >= LEAST_CLOSENESS) & (part != FREE))
+            own, others = first + places, part[places, columns]
+            found.append(np.minimum(own, others) << 32 | np.maximum(own, others))
+    for pair in np.unique(np.concatenate(found)).tolist():
+        yield pair >> 32, pair & 0xFFFFFFFF
 
 
 def _days(a: int, b: int) -> float | None:
