@@ -25,15 +25,18 @@ from index.duplicates import collapse
 from index.fingerprints import STAGED_FINGERPRINTS, FingerprintWriter
 from index.incoming import Changes, Incoming
 from index.lexical_writer import MEMORY, STAGED_TERMS, LexicalWriter
-from index.lists import Staged, all_neighbours, hubness, related_lists
+from index.lists import related_lists
 from index.live import LiveChanges, changes_since, purge
 from index.lock import build_lock
+from index.neighbours import find_neighbours
 from index.pruned_terms import prune_terms
 from index.publish import file_entries, kept_manifests, publish, release_name, staging_folder
 from index.quantize import integers_if_worth_it
 from index.reading import OnDuplicate, check_rejects, read_articles, read_sources
 from index.rejects import Rejects
 from index.report import Report
+from index.sentences import SENTENCES, SentenceWriter
+from index.staged import LISTS, Staged, prepare
 from index.unfinished import unfinished
 from index.vectors import EXACT, write_chunks, write_means
 from recommender.compiled import CompiledEmbedder
@@ -121,10 +124,11 @@ def build_index(
                 check_rejects(report, strict, max_rejects, sources, rejects)
                 report.changes, live = _lay_over_serving(index_dir, incoming, keep=not delete_missing)
                 report.n_live = len(live.articles)
-            with report.timed("chunk"):
+            with report.timed("chunk"), SentenceWriter(staged) as sentence_writer:
                 for article, chunks in read_articles(incoming, embedder, rejects, report):
                     writer.add(article, chunks)
                     lexical_writer.add(article)
+                    sentence_writer.add(chunks, lexical_writer.numbers)
                     fingerprint_writer.add(fingerprint(article))
                     progress("chunk", report.n_articles, None)
                 check_rejects(report, strict, max_rejects, sources, rejects)
@@ -142,25 +146,24 @@ def build_index(
             lexical_writer.write()
             writer.add_words(lexical_writer.numbers)
             writer.commit()
-        for_lists = Staged(staged, writer.n_articles)
         with report.timed("neighbours"):
+            for_lists = Staged(staged, writer.n_articles)
             write_means(for_lists.layout, staged)
-            near = []
-            for found in all_neighbours(for_lists):
-                near.append(found)
-                progress("neighbours", len(near), writer.n_articles)
+            prepare(for_lists, len(lexical_writer.numbers))
+            for done in find_neighbours(for_lists):
+                progress("neighbours", done, writer.n_articles)
+            np.save(staged / HUBNESS, for_lists.near.hubness(), allow_pickle=False)
         with report.timed("duplicates"):
-            report.n_duplicates = collapse(fingerprint_writer.read(), near, writer.facts(), writer, canonical)
+            report.n_duplicates = collapse(fingerprint_writer.read(), for_lists.near, writer.facts(), writer, canonical)
             writer.commit()
         with report.timed("lists"):
-            np.save(staged / HUBNESS, hubness(near), allow_pickle=False)
-            for row, candidates in related_lists(for_lists, near):
+            for done, (row, candidates) in enumerate(related_lists(Staged(staged, writer.n_articles)), 1):
                 writer.add_related(row, candidates)
-                progress("lists", row + 1, writer.n_articles)
+                progress("lists", done, writer.n_articles)
             writer.finish()
             if writer.n_chunks > EXACT:
                 prune_terms(staged, writer.n_articles, memory)
-            for folder in (STAGED_TERMS, STAGED_FINGERPRINTS):
+            for folder in (STAGED_TERMS, STAGED_FINGERPRINTS, SENTENCES, LISTS):
                 shutil.rmtree(staged / folder)
         with report.timed("publish"):
             manifest = _manifest(staged, embedder, canaries, ranker, live.sequence, report)

@@ -1,207 +1,139 @@
 """The related list of every article, computed once, in the build, so that a reader never waits for it.
 
-Two passes over the archive: the first finds every article's nearest, from which hubness and near-duplicates follow; the
-second describes and explains its candidates. Each goes through the archive in blocks that know nothing of each other, in a process
-for every processor if there are enough articles to repay that; what they need they read from the staged files.
+Two passes over the archive: the first (`index.neighbours`) finds every article's nearest, from which hubness and near-duplicates follow;
+the second, here, describes and explains its candidates. Each goes through the archive in blocks that know nothing of each other, in a
+process for every processor if there are enough articles to repay that; what they need they read from the staged files.
 """
 
-import multiprocessing
-import os
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from itertools import islice
-from pathlib import Path
-from typing import TypeVar
+from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
-from index.lexical_writer import StagedTerms
-from recommender.candidate import N_TERMS, Candidates
-from recommender.catalogue import Catalogue
-from recommender.facts import Facts, Layout
-from recommender.lexical import FOLDER, LexicalIndex
-from recommender.manifest import CATALOGUE, HUBNESS, MEANS
-from recommender.passages import Sentences, best_pairs, read_sentences
-from recommender.retrieval import Archive, Neighbours, Query, candidates, neighbours
-from recommender.tiered_index import open_vectors
+from index import loops
+from index.neighbours import ENOUGH
+from index.processes import everywhere
+from index.staged import Rows, Staged
+from recommender.candidate import CANDIDATE, FEATURES, N_TERMS, UNDATED, Candidates, column
+from recommender.key_table import PAIRS
+from recommender.lexical import NAMED
+from recommender.precedents import NEVER
+from recommender.ranker import SHIPPED
+from recommender.retrieval import DAY, N_CANDIDATES, N_MENTIONED, OWN_TITLE
+from recommender.stretches import stretches
 from recommender.types import Matrix
-from recommender.vector_index import VectorIndex
 
-BLOCK = 256
-"""Articles searched together: enough to keep the processor busy, few enough to keep memory small."""
-
-CHUNKS_KEPT = 100_000
-"""Chunks whose sentences are kept: neighbours are candidates of each other, so a chunk is asked for again and again."""
-
-ENOUGH = 4_000
-"""Articles from which on several processes are worth their start."""
-
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-Found = TypeVar("Found")
-Rows = range
+Begins = NDArray[np.int64]
 
 
-@dataclass
-class Staged:
-    """What lists are computed from: the files of a release that is being built, up to its terms.
-
-    Attributes:
-        folder: Of the release.
-        n_articles: Of the archive.
-    """
-
-    folder: Path
-    n_articles: int
-
-    @cached_property
-    def catalogue(self) -> Catalogue:
-        return Catalogue(self.folder / CATALOGUE)
-
-    @cached_property
-    def index(self) -> VectorIndex:
-        return open_vectors(self.folder)
-
-    @cached_property
-    def layout(self) -> Layout:
-        return self.catalogue.layout()
-
-    @cached_property
-    def facts(self) -> Facts:
-        return self.catalogue.facts()
-
-    @cached_property
-    def lexical(self) -> LexicalIndex:
-        return LexicalIndex.open(self.folder / FOLDER, self.n_articles)
-
-    @cached_property
-    def terms(self) -> StagedTerms:
-        return StagedTerms(self.folder)
-
-    @cached_property
-    def archive(self) -> Archive:
-        means, hubness = (np.load(self.folder / name, mmap_mode="r", allow_pickle=False) for name in (MEANS, HUBNESS))
-        return Archive(self.index, self.layout, self.lexical, self.facts, self.catalogue.precedents(self.facts), means, hubness)
-
-    def queries(self, rows: Iterable[int]) -> list[Query]:
-        """Some articles of the archive as queries."""
-        return [
-            Query(
-                vectors=self.index.vectors(np.arange(self.layout.offsets[row], self.layout.offsets[row + 1])),
-                terms=self.terms[row],
-                published=int(self.facts.published[row]),
-                section=int(self.facts.section[row]),
-                length=float(self.facts.length[row]),
-                row=row,
-            )
-            for row in rows
-        ]
-
-    @cached_property
-    def sentences(self) -> Callable[[int], Sentences]:
-        """Row of a chunk -> its sentences."""
-
-        @lru_cache(CHUNKS_KEPT)
-        def read(chunk_row: int) -> Sentences:
-            start, text = self.catalogue.chunk(chunk_row)
-            return read_sentences(text, start, self.catalogue.numbers, self.lexical.idf_of)
-
-        return read
-
-
-def all_neighbours(staged: Staged) -> Iterator[Neighbours]:
-    """The nearest of every article, in order of rows."""
-    for found in _everywhere(_neighbours, staged, ((rows,) for rows in _blocks(staged))):
+def related_lists(staged: Staged) -> Iterator[tuple[int, Candidates]]:
+    """Row and candidates of every article, each once, in any order; what is near, hubness and near-duplicates are written."""
+    opened = partial(Staged, staged.folder, staged.n_articles)
+    for found in everywhere(_lists, opened, staged.blocks(), alone=staged.n_articles < ENOUGH):
         yield from found
 
 
-def related_lists(staged: Staged, near: Sequence[Neighbours]) -> Iterator[tuple[int, Candidates]]:
-    """Row and candidates of every article, in order of rows; means and hubness are written."""
-    blocks = ((rows, near[rows.start : rows.stop]) for rows in _blocks(staged))
-    for found in _everywhere(_lists, staged, blocks):
-        yield from found
+def _lists(staged: Staged, rows: Rows) -> list[tuple[int, Candidates]]:
+    targets, begins = _targets(staged, rows)
+    figures, pairs = loops.describe(rows, begins, targets, staged.chunks, staged.words, staged.titles)
+    owners = np.repeat(np.arange(len(rows)), np.diff(begins))
+    found = np.zeros(len(targets), dtype=CANDIDATE)
+    found["article"], found["tie"] = targets, staged.layout.tie_order[targets]
+    found["published"], found["section"] = staged.facts.published[targets], staged.facts.section[targets]
+    found["features"] = _features(staged, rows, owners, targets, figures)
+    itself = staged.facts.headline[targets] & (found["features"][:, column("title_overlap")] >= OWN_TITLE)
+    order = np.lexsort((found["tie"], -SHIPPED.scores(found["features"]), owners))
+    order = order[~itself[order]]
+    place = np.arange(len(order)) - np.searchsorted(owners[order], owners[order])
+    order = order[place < N_CANDIDATES]
+    best, owners = found[order], owners[order]
+    begins = np.searchsorted(owners, np.arange(len(rows) + 1))
+    _explain(staged, rows, begins, owners, best, pairs[order])
+    return [(int(row), best[begins[place] : begins[place + 1]]) for place, row in enumerate(rows)]
 
 
-def hubness(near: Iterable[Neighbours]) -> Matrix:
-    """Hubness of every article: float32 (n_articles, 2)."""
-    return np.array([found.hubness for found in near], dtype=np.float32).reshape(-1, 2)
+def _targets(staged: Staged, rows: Rows) -> tuple[Rows, Begins]:
+    """The candidates of every article of a block: what is near it, or named by it; near-duplicates replaced by what stands for them."""
+    titles, mentions, canonical = staged.titles, staged.mentions, staged.facts.canonical
+    places, begins = stretches(titles.text_offsets, rows)
+    keys = titles.text_keys[places]
+    known = np.searchsorted(mentions.keys, keys)
+    there = np.flatnonzero((keys >= PAIRS) & (known < len(mentions.keys)))
+    there = there[mentions.keys[known[there]] == keys[there]]
+    named = loops.mentioned(rows, known[there], np.searchsorted(there, begins), mentions, titles.masses, NAMED, N_MENTIONED)
+    found = np.concatenate([staged.near.in_meaning[rows], staged.near.in_words[rows], named], axis=1)
+    found = np.where(found == loops.FREE, loops.FREE, canonical[found])
+    found.sort(axis=1)
+    keep = (found != loops.FREE) & (found != canonical[rows, None])
+    keep[:, 1:] &= found[:, 1:] != found[:, :-1]
+    return found[keep].astype(np.int64), np.concatenate([[0], np.cumsum(keep.sum(axis=1))])
 
 
-def _neighbours(staged: Staged, rows: Rows) -> list[Neighbours]:
-    return neighbours(staged.queries(rows), staged.index, staged.layout, staged.lexical)
+def _features(staged: Staged, rows: Rows, owners: Rows, targets: Rows, figures: NDArray[np.float64]) -> Matrix:
+    """The features of all candidates of a block, as `retrieval.features` has them: float32 (n_pairs, len(FEATURES))."""
+    facts, near = staged.facts, staged.near
+    there, back, closest, mean_cosine, words, mention, overlap = figures.T
+    own = rows[owners]
+    dated = (facts.published[targets] != UNDATED) & (facts.published[own] != UNDATED)
+    days = np.where(dated, np.where(dated, facts.published[own], 0) - np.where(dated, facts.published[targets], 0), 0) / DAY
+    apart = np.where(dated, np.log1p(np.abs(days)), 0.0)
+    length = np.log1p(facts.length[targets] / 1000)
+    named = {
+        "maxsim": (there + back) / 2,
+        "maxsim_hubness": staged.hubness[targets, 0],
+        "words": words,
+        "words_hubness": staged.hubness[targets, 1],
+        "mention": mention,
+        "maxsim_there": there,
+        "mean_cosine": mean_cosine,
+        "closest_pair": closest,
+        "title_overlap": overlap,
+        "maxsim_rank": _reciprocal_ranks(near.in_meaning[own], targets),
+        "words_rank": _reciprocal_ranks(near.in_words[own], targets),
+        "older": np.where(dated, np.where(days >= 0, 0.5, -0.5), 0.0),
+        "days_apart": apart,
+        "days_older": np.sign(days) * apart,
+        "within_month": np.where(dated, np.exp(-np.abs(days) / 30), 0.0),
+        "within_year": np.where(dated, np.exp(-np.abs(days) / 365), 0.0),
+        "same_section": (facts.section[targets] == facts.section[own]) & (facts.section[own] >= 0),
+        "length": length,
+        "longer": length - np.log1p(facts.length[own] / 1000),
+        **_linked(staged, rows, owners, targets),
+    }
+    return np.stack([named[name] for name in FEATURES], axis=1).astype(np.float32)
 
 
-def _lists(staged: Staged, rows: Rows, near: Sequence[Neighbours]) -> list[tuple[int, Candidates]]:
-    return [(row, _list(staged, row, found)) for row, found in zip(rows, near, strict=True)]
+def _linked(staged: Staged, rows: Rows, owners: Rows, targets: Rows) -> dict[str, NDArray[np.float64]]:
+    """What editors linked before: of archives with hand-made lists."""
+    found = {"linked": np.zeros(len(targets)), "linked_nearby": np.zeros(len(targets))}
+    if not len(staged.precedents.targets):
+        return found
+    for place, row in enumerate(rows.tolist()):
+        own = np.flatnonzero(owners == place)
+        published = int(staged.facts.published[row])
+        moment = published if published != UNDATED else NEVER
+        near = np.concatenate([staged.near.in_meaning[row], staged.near.in_words[row]])
+        closeness = np.concatenate([staged.near.maxsim[row], staged.near.words[row]]).astype(np.float64)
+        found["linked"][own] = staged.precedents.linked(targets[own], moment)
+        found["linked_nearby"][own] = staged.precedents.linked_nearby(
+            targets[own], near[near != loops.FREE], closeness[near != loops.FREE], moment
+        )
+    return found
 
 
-def _list(staged: Staged, row: int, near: Neighbours) -> Candidates:
-    query = staged.queries([row])[0]
-    best, compared = candidates(query, near, staged.archive)
-    own_chunks = compared.query_chunk + staged.layout.offsets[row]
-    for chunk in np.unique(own_chunks):
-        places = np.flatnonzero(own_chunks == chunk)
-        own, theirs = staged.sentences(int(chunk)), [staged.sentences(int(compared.target_chunk[place])) for place in places]
-        for place, target, (mine, its) in zip(places, theirs, best_pairs(own, theirs), strict=True):
-            best["query_passage"][place], best["target_passage"][place] = own.spans[mine], target.spans[its]
-    best["terms"] = staged.lexical.shared_terms(query.terms, best["article"].astype(np.int64), N_TERMS)
-    return best
+def _reciprocal_ranks(near: NDArray[np.int32], targets: Rows) -> NDArray[np.float64]:
+    """1 / rank of each target among what is near: 0 if it is not."""
+    found = near == targets[:, None]
+    return np.where(found.any(axis=1), 1.0 / (1 + found.argmax(axis=1)), 0.0)
 
 
-def _blocks(staged: Staged) -> Iterator[Rows]:
-    return (range(first, min(first + BLOCK, staged.n_articles)) for first in range(0, staged.n_articles, BLOCK))
-
-
-def _everywhere(work: Callable[..., Found], staged: Staged, blocks: Iterator[tuple[object, ...]]) -> Iterator[Found]:
-    """What some work makes of every block, in order."""
-    n_processes = int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
-    if staged.n_articles < ENOUGH or n_processes < 2:
-        fresh = Staged(staged.folder, staged.n_articles)  # the files may have changed since the last pass
-        yield from (work(fresh, *block) for block in blocks)
-        return
-    context = multiprocessing.get_context("spawn")
-    with _one_thread_each(), ProcessPoolExecutor(n_processes, context, _open, (staged.folder, staged.n_articles)) as processes:
-        waiting = [processes.submit(_at_work, work, *block) for block in islice(blocks, 2 * n_processes)]
-        while waiting:  # some blocks ahead, not all: they hold what the first pass found
-            yield waiting.pop(0).result()
-            waiting += [processes.submit(_at_work, work, *block) for block in islice(blocks, 1)]
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """For processes that are started inside: as many threads as there are processors, in each of them, would stand in each other's way."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-_here: Staged
-
-
-def _open(folder: Path, n_articles: int) -> None:
-    """Begin a process of its own, which ends when its parent ends, however that comes."""
-    global _here
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _here = Staged(folder, n_articles)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _at_work(work: Callable[..., Found], *block: object) -> Found:
-    return work(_here, *block)
+def _explain(staged: Staged, rows: Rows, begins: Begins, owners: Rows, best: Candidates, pairs: NDArray[np.int64]) -> None:
+    """Fill in the best-matching sentences and the shared terms."""
+    targets = best["article"].astype(np.int64)
+    best["terms"] = loops.shared_terms(rows, begins, targets, staged.words, staged.lexical.arrays["keys"], N_TERMS)
+    query_chunks = pairs[:, 0] + staged.layout.offsets[rows[owners]]
+    together = np.argsort(query_chunks, kind="stable")
+    spans = np.empty((len(best), 4), dtype=np.int32)
+    spans[together] = loops.best_sentences(query_chunks[together], pairs[together, 1], staged.sentences)
+    best["query_passage"], best["target_passage"] = spans[:, :2], spans[:, 2:]

@@ -22,7 +22,10 @@ from index.cache import EmbeddingCache
 from index.catalogue_writer import CatalogueWriter
 from index.compile import new_encoder, parity, quiet, write_card
 from index.lexical_writer import LexicalWriter
-from index.lists import Staged, all_neighbours, hubness, related_lists
+from index.lists import related_lists
+from index.neighbours import find_neighbours
+from index.sentences import SentenceWriter
+from index.staged import Staged, prepare
 from index.vectors import write_chunks, write_means
 from recommender.chunking import embedding_text
 from recommender.compiled import GRAPH, TOKENIZER, CompiledEmbedder, encoder_folder
@@ -120,19 +123,23 @@ def _quantize(reference: CompiledEmbedder, texts: Sequence[str], made: Path) -> 
 def _lists(sample: Sequence[tuple[Article, list[Chunk]]], vectors: Vectors) -> list[set[int]]:
     """The first lines of the list of every article of a sample, as if it were the archive."""
     with tempfile.TemporaryDirectory() as folder, closing(CatalogueWriter(Path(folder) / CATALOGUE)) as writer:
-        with closing(LexicalWriter(Path(folder))) as lexical_writer:
+        with closing(LexicalWriter(Path(folder))) as lexical_writer, SentenceWriter(Path(folder)) as sentence_writer:
             for article, chunks in sample:
                 writer.add(replace(article, read_more=()), chunks)
                 lexical_writer.add(article)
+                sentence_writer.add(chunks, lexical_writer.numbers)
             lexical_writer.write()
         writer.add_words(lexical_writer.numbers)
         writer.commit()
         write_chunks([vectors], len(vectors), vectors.shape[1], Path(folder))
         staged = Staged(Path(folder), len(sample))
         write_means(staged.layout, staged.folder)
-        near = list(all_neighbours(staged))
-        np.save(staged.folder / HUBNESS, hubness(near), allow_pickle=False)
-        return [set(found["article"][:LINES].tolist()) for _, found in related_lists(staged, near)]
+        prepare(staged, len(lexical_writer.numbers))
+        for _ in find_neighbours(staged):
+            pass
+        np.save(staged.folder / HUBNESS, staged.near.hubness(), allow_pickle=False)
+        lists = dict(related_lists(Staged(Path(folder), len(sample))))
+        return [set(lists[row]["article"][:LINES].tolist()) for row in range(len(sample))]
 
 
 def _overlap(before: Sequence[set[int]], after: Sequence[set[int]]) -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from index import lists
+from index import lists, neighbours, staged
 from index.build import build_index
 from recommender.manifest import CATALOGUE, current_folder
 from tests.archive import records, write_jsonl
@@ -21,16 +21,16 @@ from tests.served import ROOT
 SLOW = """
 import os, sys, time
 from pathlib import Path
-from index import lists
+from index import neighbours, staged
 from index.build import build_index
 from tests.hash_embedder import HashEmbedder
 
-def slowly(staged, rows):
+def slowly(opened, rows):
     (Path(sys.argv[2]) / f"process-{os.getpid()}").touch()
     time.sleep(600)
 
 if __name__ == "__main__":
-    lists.ENOUGH, lists.BLOCK, lists._neighbours = 0, 8, slowly
+    neighbours.ENOUGH, staged.BLOCK, neighbours._neighbours = 0, 8, slowly
     build_index([sys.argv[1]], Path(sys.argv[2]), HashEmbedder())
 """
 
@@ -46,8 +46,9 @@ def related(index_dir: Path) -> list[tuple[int, bytes]]:
 def test_several_processes_find_what_one_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write_jsonl(tmp_path / "a.jsonl", records(60))
     build_index([str(source)], tmp_path / "one", HashEmbedder())
+    monkeypatch.setattr(neighbours, "ENOUGH", 0)
     monkeypatch.setattr(lists, "ENOUGH", 0)
-    monkeypatch.setattr(lists, "BLOCK", 7)
+    monkeypatch.setattr(staged, "BLOCK", 7)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     build_index([str(source)], tmp_path / "three", HashEmbedder())
     assert related(tmp_path / "three") == related(tmp_path / "one")

@@ -1,0 +1,92 @@
+"""The first pass of the lists: the nearest of every article, in meaning and in words; hubness and near-duplicates follow from them.
+
+In a small archive the search in meaning is exact: all cosines of a block's chunks with all chunks are computed, and MaxSim from
+them. In a large one every article of a cell is compared with the means of the articles in the cells near it, and with the closest of these
+chunk by chunk.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index import loops
+from index.processes import everywhere
+from index.staged import LISTS, NEAR, Near, Rows, Staged
+from recommender.lexical import DEPTH, QUERY_TERMS
+from recommender.retrieval import N_CANDIDATES
+from recommender.tiered_index import FOUND
+from recommender.types import Matrix
+
+ENOUGH = 4_000
+"""Articles from which on several processes are worth their start."""
+
+FEW = 64
+"""Articles that are compared with all others at a time."""
+
+STRETCH = 8_192
+"""Chunks, or means of articles, that a block is compared with at a time."""
+
+Nearest = tuple[NDArray[np.int32], Matrix]
+
+
+def find_neighbours(staged: Staged) -> Iterator[int]:
+    """Write the nearest of every article for `Staged.near`; yield how many articles are done."""
+    files = [_new(staged.folder, name, kind, staged.n_articles) for name, kind in zip(NEAR, (np.int32, np.float32) * 2, strict=True)]
+    done = 0
+    opened = partial(Staged, staged.folder, staged.n_articles)
+    for rows, found in everywhere(_neighbours, opened, staged.blocks(), alone=staged.n_articles < ENOUGH):
+        for file, part in zip(files, (found.in_meaning, found.maxsim, found.in_words, found.words), strict=True):
+            file[rows] = part
+        done += len(rows)
+        yield done
+    for file in files:
+        file.flush()
+
+
+def _new(folder: Path, name: str, kind: type, n_articles: int) -> np.memmap[Any, Any]:
+    return np.lib.format.open_memmap(folder / LISTS / f"{name}.npy", mode="w+", dtype=kind, shape=(n_articles, N_CANDIDATES))
+
+
+def _neighbours(staged: Staged, rows: Rows) -> tuple[Rows, Near]:
+    in_meaning = _by_means(staged, rows) if (staged.folder / LISTS / "near_cells.npy").exists() else _by_all(staged, rows)
+    in_words, cosines = loops.nearest_in_words(rows, staged.words, QUERY_TERMS, DEPTH, N_CANDIDATES)
+    return rows, Near(*in_meaning, in_words, np.sqrt(cosines))
+
+
+def _by_all(staged: Staged, rows: Rows) -> Nearest:
+    """The nearest of neighbouring rows, by all chunks of the archive."""
+    parts = [_by_products(staged, rows[first : first + FEW]) for first in range(0, len(rows), FEW)]
+    return np.concatenate([near for near, _ in parts]), np.concatenate([closeness for _, closeness in parts])
+
+
+def _by_products(staged: Staged, rows: Rows) -> Nearest:
+    chunks, n_articles = staged.chunks, staged.n_articles
+    own = chunks.offsets[rows[0] : rows[-1] + 2]
+    queries = chunks.stored[own[0] : own[-1]]
+    scores = np.empty((len(rows), n_articles))
+    first = 0
+    while first < n_articles:
+        last = max(first + 1, int(np.searchsorted(chunks.offsets, chunks.offsets[first] + STRETCH, side="right")) - 1)
+        stretch = chunks.offsets[first : last + 1]
+        products = queries @ chunks.stored[stretch[0] : stretch[-1]].T
+        loops.scores_of_products(products, own - own[0], stretch - stretch[0], scores[:, first:last])
+        first = last
+    return loops.nearest_by_scores(rows, scores, chunks.tie_order, chunks.by_tie, N_CANDIDATES)
+
+
+def _by_means(staged: Staged, rows: Rows) -> Nearest:
+    """The nearest of articles of one cell, by those whose means are closest."""
+    order, cells = staged.order, staged.cells
+    cell = int(np.searchsorted(cells, np.flatnonzero(order == rows[0])[0], side="right")) - 1
+    near = staged.near_cells[cell]
+    others = np.concatenate([order[cells[of] : cells[of + 1]] for of in near if of >= 0]).astype(np.int32)
+    queries = staged.means[rows].astype(np.float32)
+    kept = np.zeros((len(rows), max(FOUND, 2 * N_CANDIDATES) + 1), dtype=np.int64)
+    for first in range(0, len(others), STRETCH):
+        stretch = others[first : first + STRETCH]
+        loops.keep_highest(queries @ staged.means[stretch].astype(np.float32).T, stretch, kept)
+    return loops.nearest_of(rows, loops.rows_of(kept), staged.chunks, N_CANDIDATES)

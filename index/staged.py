@@ -1,0 +1,223 @@
+"""What lists are computed from: the files of a release that is being built, as the inner loops want them.
+
+What follows from these and is the same for all articles is computed once (`prepare`) and written beside them:
+
+    lists/word_idf.npy title_idf.npy mention_idf.npy   float64, of every word, of every title's terms, of every pair in titles
+          sums.npy                                     float32 (n_articles,), length of the sum of each article's chunk vectors
+          order.npy cells.npy                          rows of articles, cell by cell, and where each cell begins
+          near_cells.npy                               the cells that are searched for the articles of each
+          meaning.npy maxsim.npy words.npy closeness.npy   the nearest of every article (`Near`)
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index import loops
+from index.lexical_writer import STAGED_TERMS
+from index.sentences import staged_sentences
+from recommender.catalogue import Catalogue
+from recommender.facts import Facts, Layout
+from recommender.key_table import PAIRS
+from recommender.lexical import FOLDER, LexicalIndex
+from recommender.manifest import CATALOGUE, HUBNESS, MEANS
+from recommender.precedents import Precedents
+from recommender.retrieval import HUB_NEIGHBOURS
+from recommender.tiered_index import TieredIndex, open_vectors
+from recommender.types import Matrix
+from recommender.vector_index import VectorIndex
+
+LISTS = "lists"
+"""A folder that a release has only while it is built."""
+
+BLOCK = 256
+"""Articles that are worked on together: enough to keep the processor busy, few enough to keep memory small."""
+
+HALVES = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """The nearest of every article, closest first, FREE where there are fewer.
+
+    Attributes:
+        in_meaning, in_words: int32 (n_articles, N_CANDIDATES), rows.
+        maxsim, words: float32, how close each is: MaxSim, and the square root of the TF-IDF cosine.
+    """
+
+    in_meaning: NDArray[np.int32]
+    maxsim: Matrix
+    in_words: NDArray[np.int32]
+    words: Matrix
+
+    def hubness(self) -> Matrix:
+        """Of every article, in meaning and in words: float32 (n_articles, 2)."""
+        pairs = ((self.in_meaning, self.maxsim), (self.in_words, self.words))
+        return np.stack([_hubness(rows[:, :HUB_NEIGHBOURS], closeness[:, :HUB_NEIGHBOURS]) for rows, closeness in pairs], axis=1)
+
+
+def _hubness(rows: NDArray[np.int32], closeness: Matrix) -> Matrix:
+    n_near = np.maximum((rows != loops.FREE).sum(axis=1), 1)
+    return np.asarray(closeness.sum(axis=1, dtype=np.float64) / n_near, dtype=np.float32)
+
+
+@dataclass
+class Staged:
+    """The files of a release that is being built, up to its terms; open it anew when they have changed.
+
+    Attributes:
+        folder: Of the release.
+        n_articles: Of the archive.
+    """
+
+    folder: Path
+    n_articles: int
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        return Catalogue(self.folder / CATALOGUE)
+
+    @cached_property
+    def index(self) -> VectorIndex:
+        return open_vectors(self.folder)
+
+    @cached_property
+    def layout(self) -> Layout:
+        return self.catalogue.layout()
+
+    @cached_property
+    def facts(self) -> Facts:
+        return self.catalogue.facts()
+
+    @cached_property
+    def precedents(self) -> Precedents:
+        return self.catalogue.precedents(self.facts)
+
+    @cached_property
+    def lexical(self) -> LexicalIndex:
+        return LexicalIndex.open(self.folder / FOLDER, self.n_articles)
+
+    @cached_property
+    def means(self) -> NDArray[np.float16]:
+        return np.asarray(np.load(self.folder / MEANS, mmap_mode="r", allow_pickle=False))
+
+    @cached_property
+    def hubness(self) -> Matrix:
+        return np.asarray(np.load(self.folder / HUBNESS, mmap_mode="r", allow_pickle=False))
+
+    @cached_property
+    def chunks(self) -> loops.Chunks:
+        index = self.index
+        if isinstance(index, TieredIndex):
+            stored = np.asarray(index._stored)
+            scales = self.prepared("scales")
+        else:
+            stored = index._stored
+            scales = np.ones(len(stored), dtype=np.float32)
+        return loops.Chunks(
+            stored, scales, self.layout.offsets, self.prepared("sums"), self.layout.tie_order, np.argsort(self.layout.tie_order)
+        )
+
+    @cached_property
+    def words(self) -> loops.Words:
+        of = {name: np.asarray(array) for name, array in self.lexical.arrays.items()}
+        weights, impacts = of["weights"].view(np.uint16), of["impacts"].view(np.uint16)
+        return loops.Words(of["offsets"], of["terms"], weights, of["starts"], of["rows"], impacts, HALVES)
+
+    @cached_property
+    def titles(self) -> loops.Titles:
+        of = {name: np.asarray(array) for name, array in self.lexical.arrays.items()}
+        offsets, keys = (np.asarray(np.load(self.folder / STAGED_TERMS / f"{name}.npy", mmap_mode="r")) for name in ("offsets", "keys"))
+        idf = self.prepared("title_idf")
+        return loops.Titles(of["title_offsets"], of["title_keys"], idf, of["title_masses"], offsets, keys, PAIRS)
+
+    @cached_property
+    def mentions(self) -> loops.Mentions:
+        of = {name: np.asarray(array) for name, array in self.lexical.arrays.items()}
+        return loops.Mentions(of["mention_keys"], self.prepared("mention_idf"), of["mention_starts"], of["mention_rows"])
+
+    @cached_property
+    def sentences(self) -> loops.Sentences:
+        return staged_sentences(self.folder, self.prepared("word_idf"))
+
+    @cached_property
+    def near(self) -> Near:
+        return Near(*(self.prepared(name) for name in NEAR))
+
+    def prepared(self, name: str) -> NDArray[Any]:
+        """What `prepare` or the first pass wrote."""
+        return np.asarray(np.load(self.folder / LISTS / f"{name}.npy", mmap_mode="r", allow_pickle=False))
+
+    @cached_property
+    def order(self) -> Rows:
+        return self.prepared("order")
+
+    @cached_property
+    def cells(self) -> Rows:
+        return self.prepared("cells")
+
+    @cached_property
+    def near_cells(self) -> Rows:
+        return self.prepared("near_cells")
+
+    def blocks(self) -> Iterator[Rows]:
+        """Rows of articles that are worked on together, of one cell where there are cells; each once."""
+        for begin, end in pairwise(self.cells.tolist()):
+            for first in range(begin, end, BLOCK):
+                yield np.array(self.order[first : min(first + BLOCK, end)])
+
+
+NEAR = ("meaning", "maxsim", "words", "closeness")
+
+
+def prepare(staged: Staged, n_words: int) -> None:
+    """Write what `Staged` reads of the folder `lists`, but for what is near.
+
+    Args:
+        n_words: Of the archive's words.
+    """
+    (staged.folder / LISTS).mkdir()
+    of = staged.lexical.arrays
+    _save(staged, "word_idf", staged.lexical.idf_of(np.arange(n_words, dtype=np.uint64)))
+    _save(staged, "title_idf", staged.lexical.idf_of(of["title_keys"]))
+    _save(staged, "mention_idf", staged.lexical.idf_of(of["mention_keys"]))
+    if isinstance(staged.index, TieredIndex):
+        norms = np.concatenate([np.linalg.norm(part.astype(np.float32), axis=1) for part in np.array_split(staged.index._stored, 64)])
+        _save(staged, "scales", (1 / norms).astype(np.float32))
+    _save(staged, "sums", np.concatenate(list(_sums(staged))))
+    order, cells = np.arange(staged.n_articles), np.array([0, staged.n_articles])
+    if isinstance(staged.index, TieredIndex):
+        order, cells = _cells(staged, staged.index)
+    _save(staged, "order", order)
+    _save(staged, "cells", cells)
+
+
+def _sums(staged: Staged) -> Iterator[NDArray[np.float32]]:
+    """Length of the sum of the chunk vectors of every article."""
+    for first in range(0, staged.n_articles, BLOCK):
+        offsets = staged.layout.offsets[first : first + BLOCK + 1]
+        vectors = staged.index.vectors(np.arange(offsets[0], offsets[-1]))
+        yield np.linalg.norm(np.add.reduceat(vectors, offsets[:-1] - offsets[0], axis=0), axis=1)
+
+
+def _cells(staged: Staged, index: TieredIndex) -> tuple[Rows, Rows]:
+    """Rows of articles, cell by cell, and where each cell begins; which cells are near each other is written."""
+    places = index.articles.quantizer.reconstruct_n(0, index.articles.nlist)
+    _, near = index.articles.quantizer.search(places, index.articles.nprobe)
+    _save(staged, "near_cells", near)
+    cell = np.concatenate(
+        [index.articles.quantizer.search(part.astype(np.float32), 1)[1][:, 0] for part in np.array_split(staged.means, 64)]
+    )
+    return np.argsort(cell, kind="stable"), np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=len(places)))])
+
+
+def _save(staged: Staged, name: str, array: NDArray[Any]) -> None:
+    np.save(staged.folder / LISTS / name, array, allow_pickle=False)
