@@ -1,0 +1,155 @@
+"""What is spilled, pruned and halved says what it said in memory."""
+
+import tempfile
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from index.fingerprints import FingerprintWriter
+from index.growing import Growing
+from index.lexical_writer import LexicalWriter
+from index.pruned_terms import prune_terms
+from index.runs import NONE, Runs
+from recommender import pruned_terms
+from recommender.duplicates import fingerprint, is_duplicate
+from recommender.key_table import PAIRS, HalvedKeys, SortedKeys, halved
+from recommender.lexical import FOLDER, LexicalIndex, count_terms, words
+from recommender.pruned_terms import PrunedIndex, open_terms
+from recommender.stretches import mapped
+from recommender.types import Article
+
+LITTLE, PLENTY = 2_000, 1 << 30
+
+batches = st.lists(st.lists(st.integers(0, 40), max_size=12), max_size=12)
+keys = st.sets(st.builds(lambda upper, lower: upper << 32 | lower, st.integers(0, 6), st.integers(0, 9)), max_size=30)
+
+
+@given(batches, st.integers(1, 3_000))
+@settings(deadline=None, max_examples=60)
+def test_runs_count_and_number_what_was_added(added: list[list[int]], memory: int) -> None:
+    everything = [value for batch in added for value in batch]
+    counts = Counter(everything)
+    with tempfile.TemporaryDirectory() as folder:
+        counting, numbering = (Runs(Path(folder) / name, memory, np.uint64) for name in ("counting", "numbering"))
+        for batch in added:
+            counting.add(np.array(batch, dtype=np.uint64))
+            numbering.add(np.array(batch, dtype=np.uint64))
+        counted = [pair for part in counting.counted() for pair in zip(*(of.tolist() for of in part), strict=True)]
+        several = [pair for part in numbering.numbered() for pair in zip(*(of.tolist() for of in part), strict=True)]
+        numbers = [number for part in numbering.numbers() for number in part.tolist()]
+    assert counted == sorted(counts.items())
+    assert several == [pair for pair in sorted(counts.items()) if pair[1] > 1]
+    place = {value: number for number, (value, _) in enumerate(several)}
+    assert numbers == [place.get(value, int(NONE)) for value in everything]
+
+
+@given(keys, keys)
+def test_halved_keys_are_found_as_whole_ones_are(some: set[int], asked: set[int]) -> None:
+    table = np.array(sorted(some), dtype=np.uint64)
+    wanted = np.array([*sorted(asked | some), 1 << 62], dtype=np.uint64)
+    whole, half = SortedKeys(table), HalvedKeys(*halved(table))
+    for expected, found in zip(whole.find(wanted), half.find(wanted), strict=True):
+        assert found.tolist() == expected.tolist()
+    assert half.at(np.arange(len(half))).tolist() == table.tolist()
+
+
+def test_a_growing_array_is_a_file_of_numpy(tmp_path: Path) -> None:
+    with Growing(tmp_path / "a.npy", np.uint32) as growing:
+        growing.add([1, 2])
+        growing.add(np.arange(100_000))
+    assert np.load(tmp_path / "a.npy").tolist() == [1, 2, *range(100_000)]
+    with Growing(tmp_path / "none.npy", np.float16):
+        pass
+    assert mapped(tmp_path / "none.npy").tolist() == []
+
+
+def some_articles(n: int) -> list[Article]:
+    chance = np.random.default_rng(3)
+    pool = np.array([f"word{number}" for number in range(60)])
+    return [Article(f"{number}", " ".join(chance.choice(pool, 4)), " ".join(chance.choice(pool, 40))) for number in range(n)]
+
+
+def write(folder: Path, memory: int, articles: list[Article]) -> LexicalWriter:
+    folder.mkdir()
+    with closing(LexicalWriter(folder, memory)) as writer:
+        for article in articles:
+            writer.add(article)
+        writer.write()
+    return writer
+
+
+def test_with_little_memory_the_same_files_are_written(tmp_path: Path) -> None:
+    articles = some_articles(60)
+    for name, memory in (("little", LITTLE), ("plenty", PLENTY)):
+        write(tmp_path / name, memory, articles)
+    assert len(list((tmp_path / "little/terms/runs").iterdir())) > 10 * len(list((tmp_path / "plenty/terms/runs").iterdir()))
+    written = sorted((tmp_path / "plenty" / FOLDER).iterdir())
+    assert len(written) == 14
+    for path in written:
+        assert path.read_bytes() == (tmp_path / "little" / FOLDER / path.name).read_bytes(), path.name
+    for name, memory in (("little", LITTLE), ("plenty", PLENTY)):
+        prune_terms(tmp_path / name, len(articles), memory)
+    for path in sorted((tmp_path / "plenty" / FOLDER).iterdir()):
+        assert path.read_bytes() == (tmp_path / "little" / FOLDER / path.name).read_bytes(), path.name
+
+
+@pytest.mark.parametrize(("kept", "found_by"), [(512, 512), (12, 6)])
+def test_a_pruned_index_answers_nearly_as_the_whole_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int, found_by: int) -> None:
+    articles = some_articles(60)
+    numbers = write(tmp_path / "whole", PLENTY, articles).numbers
+    write(tmp_path / "pruned", PLENTY, articles)
+    monkeypatch.setattr("index.pruned_terms.KEPT", kept)
+    monkeypatch.setattr("index.pruned_terms.FOUND_BY", found_by)
+    prune_terms(tmp_path / "pruned", len(articles), PLENTY)
+    assert [path.name for path in (tmp_path / "pruned").iterdir() if path.name != "terms"] == [FOLDER]
+    whole, pruned = (open_terms(tmp_path / name / FOLDER, len(articles)) for name in ("whole", "pruned"))
+    assert type(whole) is LexicalIndex
+    assert type(pruned) is PrunedIndex
+    rows, complete = np.arange(len(articles)), kept == 512
+    assert np.diff(pruned.arrays["offsets"]).max() <= kept
+    for row, article in enumerate(articles):
+        counted = count_terms(*([numbers[word] for word in words(text)] for text in (article.title, article.text)))
+        mine, its = whole.weigh(counted), pruned.weigh(counted)
+        cosines, approximate = whole.cosines(mine, rows), pruned.cosines(its, rows)
+        assert approximate == pytest.approx(cosines, abs=0.02 if complete else 0.35)
+        assert pruned.mentioned(its, 5, row).tolist() == whole.mentioned(mine, 5, row).tolist()
+        for expected, found in zip(whole.title_features(mine, rows), pruned.title_features(its, rows), strict=True):
+            assert found == pytest.approx(expected, abs=0.03)
+        assert pruned.search(its, 3, None)[0][0] == row, "a text finds itself"
+        if complete:
+            assert whole.search(mine, 3, row)[0][0] in pruned.search(its, 3, row)[0]
+        shared = pruned.shared_terms(its, rows[:5], 3)
+        assert set(shared.ravel().tolist()) <= {0, *(counted.keys + np.uint64(1)).tolist()}
+        words_of = counted.keys[counted.keys < PAIRS]
+        assert pruned.idf_of(words_of) == pytest.approx(whole.idf_of(words_of), abs=0.01), "of all words, kept or not"
+
+
+def test_weights_of_one_byte_keep_two_digits() -> None:
+    weights = np.linspace(0.02, 1, 500, dtype=np.float32)
+    assert pruned_terms.SQUARES[pruned_terms.one_byte(weights)] == pytest.approx(weights, rel=0.03)
+
+
+def test_sketches_hide_no_duplicate(tmp_path: Path) -> None:
+    """Texts that share from nothing to all of their words with the first, short, long, and longer than what is sampled."""
+    chance = np.random.default_rng(5)
+    texts = []
+    for length in (8, 60, 300, 900, 3_000):
+        first = chance.integers(0, 10**6, length)
+        for share in np.linspace(0, 1, 9):
+            own = np.where(np.arange(length) < share * length, first, chance.integers(0, 10**6, length))
+            texts.append(" ".join(f"w{number}" for number in own))
+    with closing(FingerprintWriter(tmp_path, LITTLE)) as writer:
+        for number, text in enumerate(texts):
+            writer.add(fingerprint(Article(f"{number}", "", text)))
+        known = writer.read()
+    some, others = (of.astype(np.int64) for of in np.triu_indices(len(texts), 1))
+    looked_at = known.may_be_duplicates(some, others)
+    said = np.array([is_duplicate(known[a], known[b], 0.0) for a, b in zip(some.tolist(), others.tolist(), strict=True)])
+    assert said.any()
+    assert looked_at[said].all()
+    assert looked_at.sum() < len(looked_at) / 2
