@@ -143,6 +143,8 @@ def test_sketches_hide_no_duplicate(tmp_path: Path) -> None:
         for share in np.linspace(0, 1, 9):
             own = np.where(np.arange(length) < share * length, first, chance.integers(0, 10**6, length))
             texts.append(" ".join(f"w{number}" for number in own))
+    very_long = " ".join(f"w{number}" for number in chance.integers(0, 10**6, 8_000))
+    texts += [very_long, very_long[: len(very_long) // 20]]  # of which few shingles are compared, and all of these are in both
     with closing(FingerprintWriter(tmp_path, LITTLE)) as writer:
         for number, text in enumerate(texts):
             writer.add(fingerprint(Article(f"{number}", "", text)))
