@@ -33,15 +33,16 @@ from index.reading import OnDuplicate, check_rejects, read_articles, read_source
 from index.rejects import Rejects
 from index.report import Report
 from index.unfinished import unfinished
-from index.vectors import write_chunks, write_means
+from index.vectors import remove_staged, write_chunks, write_tiers
 from recommender.compiled import CompiledEmbedder
 from recommender.duplicates import Canonical, Fingerprint, fingerprint
 from recommender.embedding import Embedder
 from recommender.errors import IndexNotFound, IndexUnusable, InputError, StorageError
 from recommender.live import LIVE_DB
-from recommender.manifest import CANARIES, CATALOGUE, FLOAT, FORMAT, HUBNESS, Manifest, ModelCard, holding, open_release
+from recommender.manifest import CANARIES, CATALOGUE, FLAT, FLOAT, FORMAT, HUBNESS, TIERED, Manifest, ModelCard, holding, open_release
 from recommender.ranker import Ranker
 from recommender.retrieval import N_CANDIDATES
+from recommender.tiered_index import ARTICLES
 from recommender.types import Vectors, rfc3339
 
 LINKS = "links.jsonl"
@@ -139,7 +140,7 @@ def build_index(
             writer.commit()
         for_lists = Staged(staged, writer.n_articles)
         with report.timed("neighbours"):
-            write_means(for_lists.layout, staged)
+            write_tiers(for_lists.layout, staged)
             near = []
             for found in all_neighbours(for_lists):
                 near.append(found)
@@ -154,6 +155,7 @@ def build_index(
                 progress("lists", row + 1, writer.n_articles)
             writer.finish()
             shutil.rmtree(staged / STAGED_TERMS)
+            remove_staged(staged)
         with report.timed("publish"):
             manifest = _manifest(staged, embedder, canaries, ranker, live.sequence, report)
             publish(staged, manifest, index_dir)
@@ -224,6 +226,7 @@ def _manifest(staged: Path, embedder: Embedder, canaries: Vectors, ranker: Ranke
         n_articles=report.n_articles,
         n_chunks=report.n_chunks,
         n_candidates=N_CANDIDATES,
+        vectors=TIERED if (staged / ARTICLES).exists() else FLAT,
         live_sequence=live_sequence,
         ranker=asdict(ranker),
         files=dict(file_entries(staged)),

@@ -20,14 +20,14 @@ from typing import TypeVar
 import numpy as np
 
 from index.lexical_writer import StagedTerms
+from index.vectors import open_staged
 from recommender.candidate import N_TERMS, Candidates
 from recommender.catalogue import Catalogue
 from recommender.facts import Facts, Layout
 from recommender.lexical import FOLDER, LexicalIndex
-from recommender.manifest import CATALOGUE, HUBNESS, MEANS
+from recommender.manifest import CATALOGUE, HUBNESS
 from recommender.passages import Sentences, best_pairs, read_sentences
 from recommender.retrieval import Archive, Neighbours, Query, candidates, neighbours
-from recommender.tiered_index import open_vectors
 from recommender.types import Matrix
 from recommender.vector_index import VectorIndex
 
@@ -64,7 +64,7 @@ class Staged:
 
     @cached_property
     def index(self) -> VectorIndex:
-        return open_vectors(self.folder)
+        return open_staged(self.folder)
 
     @cached_property
     def layout(self) -> Layout:
@@ -84,8 +84,8 @@ class Staged:
 
     @cached_property
     def archive(self) -> Archive:
-        means, hubness = (np.load(self.folder / name, mmap_mode="r", allow_pickle=False) for name in (MEANS, HUBNESS))
-        return Archive(self.index, self.layout, self.lexical, self.facts, self.catalogue.precedents(self.facts), means, hubness)
+        hubness = np.load(self.folder / HUBNESS, mmap_mode="r", allow_pickle=False)
+        return Archive(self.index, self.layout, self.lexical, self.facts, self.catalogue.precedents(self.facts), hubness)
 
     def queries(self, rows: Iterable[int]) -> list[Query]:
         """Some articles of the archive as queries."""
@@ -120,7 +120,7 @@ def all_neighbours(staged: Staged) -> Iterator[Neighbours]:
 
 
 def related_lists(staged: Staged, near: Sequence[Neighbours]) -> Iterator[tuple[int, Candidates]]:
-    """Row and candidates of every article, in order of rows; means and hubness are written."""
+    """Row and candidates of every article, in order of rows; hubness is written."""
     blocks = ((rows, near[rows.start : rows.stop]) for rows in _blocks(staged))
     for found in _everywhere(_lists, staged, blocks):
         yield from found

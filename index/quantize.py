@@ -23,7 +23,7 @@ from index.catalogue_writer import CatalogueWriter
 from index.compile import new_encoder, parity, quiet, write_card
 from index.lexical_writer import LexicalWriter
 from index.lists import Staged, all_neighbours, hubness, related_lists
-from index.vectors import write_chunks, write_means
+from index.vectors import write_chunks, write_tiers
 from recommender.chunking import embedding_text
 from recommender.compiled import GRAPH, TOKENIZER, CompiledEmbedder, encoder_folder
 from recommender.embedding import Embedder
@@ -129,7 +129,7 @@ def _lists(sample: Sequence[tuple[Article, list[Chunk]]], vectors: Vectors) -> l
         writer.commit()
         write_chunks([vectors], len(vectors), vectors.shape[1], Path(folder))
         staged = Staged(Path(folder), len(sample))
-        write_means(staged.layout, staged.folder)
+        write_tiers(staged.layout, staged.folder)
         near = list(all_neighbours(staged))
         np.save(staged.folder / HUBNESS, hubness(near), allow_pickle=False)
         return [set(found["article"][:LINES].tolist()) for _, found in related_lists(staged, near)]
