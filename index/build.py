@@ -22,12 +22,14 @@ from index.catalogue_writer import CatalogueWriter
 from index.compile import prune_encoders
 from index.corpus import PYDOC_TOPICS
 from index.duplicates import collapse
+from index.fingerprints import STAGED_FINGERPRINTS, FingerprintWriter
 from index.incoming import Changes, Incoming
-from index.lexical_writer import STAGED_TERMS, LexicalWriter
+from index.lexical_writer import MEMORY, STAGED_TERMS, LexicalWriter
 from index.lists import related_lists
 from index.live import LiveChanges, changes_since, purge
 from index.lock import build_lock
 from index.neighbours import find_neighbours
+from index.pruned_terms import prune_terms
 from index.publish import file_entries, kept_manifests, publish, release_name, staging_folder
 from index.quantize import integers_if_worth_it
 from index.reading import OnDuplicate, check_rejects, read_articles, read_sources
@@ -36,9 +38,9 @@ from index.report import Report
 from index.sentences import SENTENCES, SentenceWriter
 from index.staged import LISTS, Staged, prepare
 from index.unfinished import unfinished
-from index.vectors import STAGED_VECTORS, write_chunks, write_tiers
+from index.vectors import EXACT, STAGED_VECTORS, write_chunks, write_tiers
 from recommender.compiled import CompiledEmbedder
-from recommender.duplicates import Canonical, Fingerprint, fingerprint
+from recommender.duplicates import Canonical, fingerprint
 from recommender.embedding import Embedder
 from recommender.errors import IndexNotFound, IndexUnusable, InputError, StorageError
 from recommender.live import LIVE_DB
@@ -53,6 +55,9 @@ LINKS = "links.jsonl"
 
 BLOCK = 512
 """Chunks embedded and stored in the cache at a time: what a killed build does again; with 128 of them it is an eighth slower."""
+
+ONLY_STAGED = (STAGED_TERMS, STAGED_FINGERPRINTS, STAGED_VECTORS, SENTENCES, LISTS)
+"""Folders that a release has only while it is built."""
 
 DISK_FAULTS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
@@ -72,6 +77,7 @@ def build_index(
     strict: bool = False,
     max_rejects: float = 0.05,
     canonical: Canonical = "earliest",
+    memory: int = MEMORY,
     progress: Progress = lambda stage, done, total: None,
 ) -> Report:
     """Bring an archive up to date: read articles, build a release and publish it; until the last step the old release serves.
@@ -85,6 +91,7 @@ def build_index(
         strict: Publish nothing if a single article is rejected.
         max_rejects: Publish nothing if a larger share of the articles is rejected.
         canonical: Which of several near-duplicates stands for all of them in lists.
+        memory: Bytes that the arrays of terms may take while they are counted and weighed.
 
     Raises:
         InputError: A source cannot be read, or holds no article.
@@ -111,7 +118,8 @@ def build_index(
         ranker = Ranker.of_index(index_dir)
         staged = stack.enter_context(staging_folder(index_dir))
         writer = stack.enter_context(closing(CatalogueWriter(staged / CATALOGUE)))
-        lexical_writer, fingerprints = LexicalWriter(), list[Fingerprint]()
+        lexical_writer = stack.enter_context(closing(LexicalWriter(staged, memory)))
+        fingerprint_writer = stack.enter_context(closing(FingerprintWriter(staged, memory)))
         rejects = stack.enter_context(Rejects(index_dir, report))
         with Incoming(staged / "incoming.db") as incoming:
             with report.timed("read"):
@@ -125,7 +133,7 @@ def build_index(
                     writer.add(article, chunks)
                     lexical_writer.add(article)
                     sentence_writer.add(chunks, lexical_writer.numbers)
-                    fingerprints.append(fingerprint(article))
+                    fingerprint_writer.add(fingerprint(article))
                     progress("chunk", report.n_articles, None)
                 check_rejects(report, strict, max_rejects, sources, rejects)
                 if not report.n_articles:
@@ -139,7 +147,7 @@ def build_index(
             write_chunks(_embed(writer, cache, embedder, progress), writer.n_chunks, embedder.dim, staged)
             report.n_embedded, report.n_reused, report.n_truncated = cache.n_embedded, cache.n_reused, cache.n_truncated
         with report.timed("terms"):
-            lexical_writer.write(staged)
+            lexical_writer.write()
             writer.add_words(lexical_writer.numbers)
             writer.commit()
         with report.timed("neighbours"):
@@ -150,14 +158,16 @@ def build_index(
                 progress("neighbours", done, writer.n_articles)
             np.save(staged / HUBNESS, for_lists.near.hubness(), allow_pickle=False)
         with report.timed("duplicates"):
-            report.n_duplicates = collapse(fingerprints, for_lists.near, writer.facts(), writer, canonical)
+            report.n_duplicates = collapse(fingerprint_writer.read(), for_lists.near, writer.facts(), writer, canonical)
             writer.commit()
         with report.timed("lists"):
             for done, (row, candidates) in enumerate(related_lists(Staged(staged, writer.n_articles)), 1):
                 writer.add_related(row, candidates)
                 progress("lists", done, writer.n_articles)
             writer.finish()
-            for folder in (STAGED_TERMS, STAGED_VECTORS, SENTENCES, LISTS):
+            if writer.n_chunks > EXACT:
+                prune_terms(staged, writer.n_articles, memory)
+            for folder in ONLY_STAGED:
                 shutil.rmtree(staged / folder, ignore_errors=True)  # a small archive has no vectors of its own for lists
         with report.timed("publish"):
             manifest = _manifest(staged, embedder, canaries, ranker, live.sequence, report)

@@ -1,40 +1,68 @@
-"""An array on disk that grows: numbers too many for memory, written in order and mapped when they are complete."""
+"""Arrays that grow on disk: `.npy` files written piece by piece, so that only the pieces are ever in memory."""
 
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import DTypeLike, NDArray
+
+BUFFER = 1 << 16
+"""Bytes written at a time."""
 
 
-class Growing:
-    """A context; at its end the file is complete.
+class GrowingArray:
+    """One array of one dimension. Usable as a context manager; complete when closed.
 
     Attributes:
-        n: Numbers written so far.
+        n: How many values it has so far.
     """
 
     def __init__(self, path: Path, dtype: DTypeLike) -> None:
-        self.n = 0
         self._dtype = np.dtype(dtype)
-        self._file = path.open("wb", buffering=1 << 20)
+        self._file = path.open("wb", buffering=BUFFER)
+        self.n = 0
+        self._write_header()
 
-    def __enter__(self) -> Self:
+    def append(self, values: NDArray[Any]) -> None:
+        self._file.write(values.astype(self._dtype, copy=False).tobytes())
+        self.n += len(values)
+
+    def close(self) -> None:
+        if not self._file.closed:
+            self._file.seek(0)
+            self._write_header()
+            self._file.close()
+
+    def _write_header(self) -> None:
+        """As long at the end as in the beginning: numpy leaves room for an array to grow."""
+        header = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False, "shape": (self.n,)}
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+    def __enter__(self) -> "GrowingArray":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._file.close()
-
-    def add(self, numbers: ArrayLike) -> None:
-        """Append some numbers."""
-        array = np.asarray(numbers, dtype=self._dtype)
-        self._file.write(array.tobytes())
-        self.n += array.size
+        self.close()
 
 
-def mapped(path: Path, dtype: DTypeLike) -> NDArray[Any]:
-    """What was written, in one dimension, read as it is needed."""
-    if not path.stat().st_size:  # nothing can be mapped of an empty file
-        return np.empty(0, dtype=dtype)
-    return np.asarray(np.memmap(path, dtype=dtype, mode="r"))
+class GrowingStretches:
+    """An array in which every article has a stretch of its own, and where each begins: see `recommender.stretches`."""
+
+    def __init__(self, values: Path, offsets: Path, dtype: DTypeLike) -> None:
+        self._values, self._offsets = GrowingArray(values, dtype), GrowingArray(offsets, np.int64)
+        self._offsets.append(np.zeros(1))
+
+    def append(self, values: NDArray[Any]) -> None:
+        """The stretch of the next article."""
+        self._values.append(values)
+        self._offsets.append(np.array([self._values.n]))
+
+    def extend(self, values: NDArray[Any], lengths: NDArray[np.int64]) -> None:
+        """The stretches of the next articles, one after the other."""
+        self._offsets.append(self._values.n + np.cumsum(lengths))
+        self._values.append(values)
+
+    def close(self) -> None:
+        self._values.close()
+        self._offsets.close()

@@ -1,58 +1,118 @@
-"""Write the lexical index of a release; `recommender.lexical` reads it and says what the files hold."""
+"""Write the lexical index of a release; `recommender.lexical` reads it and says what the files hold.
 
+Nothing here grows with the archive but the dictionary of words and what titles hold: terms go to plain files as articles come, are counted
+and numbered in sorted runs (`index.runs`), weighed run by run, and turned into postings in ranges of terms (`index.postings`).
+"""
+
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from index.growing import GrowingArray, GrowingStretches
+from index.postings import PostingsWriter
+from index.runs import NONE, Runs
 from recommender.chunking import MAX_TEXT
-from recommender.lexical import FOLDER, MENTIONS, PAIRS, POSTINGS, LexicalIndex, TermCounts, Terms, count_terms, words
+from recommender.key_table import PAIRS, SortedKeys
+from recommender.lexical import FOLDER, MENTIONS, Terms, count_terms, words
+from recommender.stretches import mapped
 from recommender.types import Article
+from recommender.vocabulary import Vocabulary
 
 STAGED_TERMS = "terms"
-"""A folder that a release has only while it is built: all keys of every article."""
+"""A folder that a release has only while it is built: all keys of every article, and how often each stands in it."""
+
+MEMORY = 1 << 30
 
 
 class LexicalWriter:
     """Counts the terms of articles in order of rows; when all are there, weighs them.
 
+    Args:
+        staged: The folder of the release.
+        memory: Bytes that its arrays may take; the dictionary of words, some 150 bytes for each, comes on top.
+
     Attributes:
         numbers: Word -> its number, in order of first use.
+        n_articles: How many have been added.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, staged: Path, memory: int = MEMORY) -> None:
         self.numbers: dict[str, int] = {}
-        self.counted: list[TermCounts] = []
+        self.n_articles = 0
+        self._memory = memory
+        self._lexical, self._terms = staged / FOLDER, staged / STAGED_TERMS
+        self._lexical.mkdir()
+        self._runs = Runs(self._terms / "runs", memory, np.uint64)
+        self._keys = GrowingStretches(self._terms / "keys.npy", self._terms / "offsets.npy", np.uint64)
+        self._counts = GrowingArray(self._terms / "counts.npy", np.uint32)
+        self._titles = GrowingStretches(self._lexical / "title_keys.npy", self._lexical / "title_offsets.npy", np.uint64)
 
     def add(self, article: Article) -> None:
         """Count the terms of the next article."""
-        self.counted.append(count_terms(self.number(words(article.title)), self.number(words(article.text[:MAX_TEXT]))))
+        counted = count_terms(self.number(words(article.title)), self.number(words(article.text[:MAX_TEXT])))
+        self._runs.add(counted.keys)
+        self._keys.append(counted.keys)
+        self._counts.append(counted.counts)
+        self._titles.append(counted.title_keys)
+        self.n_articles += 1
 
     def number(self, of: list[str]) -> list[int]:
         """The numbers of words; new words get the next ones."""
         numbers = self.numbers
         return [numbers.setdefault(word, len(numbers)) for word in of]
 
-    def write(self, staged: Path) -> LexicalIndex:
-        """Weigh all terms and write the files; also, until the release is published, what `StagedTerms` reads."""
-        n_articles = len(self.counted)
-        keys, df = np.unique(np.concatenate([article.keys for article in self.counted]), return_counts=True)
-        vocabulary = {"keys": keys[df > 1], "idf": np.log((n_articles + 1) / (df[df > 1] + 1)).astype(np.float32)}
-        weigher = LexicalIndex(vocabulary, n_articles)
-        weighed = [weigher.weigh(article) for article in self.counted]
-        masses = np.array([weigher.title_mass(article.title_keys) for article in weighed])
-        arrays = {**vocabulary, **_forward(weighed), **_titles(weighed), "title_masses": masses}
-        arrays |= _postings(arrays["offsets"], arrays["terms"], arrays["weights"], len(vocabulary["keys"]))
-        folder = staged / FOLDER
-        folder.mkdir()
-        for name, array in arrays.items():
-            np.save(folder / name, array, allow_pickle=False)
-        folder = staged / STAGED_TERMS
-        folder.mkdir()
-        np.save(folder / "offsets", np.cumsum([0, *(len(article.keys) for article in self.counted)]), allow_pickle=False)
-        np.save(folder / "keys", np.concatenate([article.keys for article in self.counted]), allow_pickle=False)
-        return LexicalIndex(arrays, n_articles)
+    def write(self) -> None:
+        """Once: weigh all terms and write the files; also, until the release is published, what `StagedTerms` reads."""
+        self._close_files()
+        df = self._write_vocabulary()
+        arrays = {name: mapped(self._lexical / f"{name}.npy") for name in ("keys", "idf", "title_offsets", "title_keys")}
+        vocabulary = Vocabulary(SortedKeys(arrays["keys"]), arrays["idf"], self.n_articles)
+        self._write_weights(vocabulary, df)
+        for name, array in _titles(arrays["title_offsets"], arrays["title_keys"], vocabulary).items():
+            np.save(self._lexical / name, array, allow_pickle=False)
+
+    def close(self) -> None:
+        self._close_files()
+        self._runs.close()
+
+    def _close_files(self) -> None:
+        for growing in (self._keys, self._counts, self._titles):
+            growing.close()
+
+    def _write_vocabulary(self) -> NDArray[np.uint32]:
+        """Terms of at least two articles, and their idf.
+
+        Returns:
+            In how many articles each is.
+        """
+        found = [np.empty(0, dtype=np.uint32)]
+        with GrowingArray(self._lexical / "keys.npy", np.uint64) as keys, GrowingArray(self._lexical / "idf.npy", np.float32) as idf:
+            for distinct, df in self._runs.numbered():
+                keys.append(distinct)
+                idf.append(np.log((self.n_articles + 1) / (df + 1)))
+                found.append(df.astype(np.uint32))
+        return np.concatenate(found)
+
+    def _write_weights(self, vocabulary: Vocabulary, df: NDArray[np.uint32]) -> None:
+        """Every article's best terms; every term's articles."""
+        offsets, counts = (mapped(self._terms / f"{name}.npy") for name in ("offsets", "counts"))
+        postings = PostingsWriter(self._terms / "postings", df, self._memory)
+        terms = GrowingStretches(self._lexical / "terms.npy", self._lexical / "offsets.npy", np.uint32)
+        with closing(terms), GrowingArray(self._lexical / "weights.npy", np.float16) as weights:
+            first = 0
+            for places in self._runs.numbers():
+                last = int(np.searchsorted(offsets, offsets[first] + len(places), side="right")) - 1
+                their_counts, begins = counts[offsets[first] : offsets[last]], offsets[first : last + 1] - offsets[first]
+                kept, their_weights, begins = vocabulary.best(places, their_counts, places != NONE, begins)
+                n_kept = np.diff(begins)
+                terms.extend(kept, n_kept)
+                weights.append(their_weights)
+                postings.add(kept, np.repeat(np.arange(first, last), n_kept), their_weights)
+                first = last
+        postings.write(self._lexical)
 
 
 class StagedTerms:
@@ -64,7 +124,7 @@ class StagedTerms:
 
     def __init__(self, staged: Path) -> None:
         self._of = {
-            (folder, name): np.load(staged / folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            (folder, name): mapped(staged / folder / f"{name}.npy")
             for folder, names in (
                 (FOLDER, ("offsets", "terms", "weights", "title_offsets", "title_keys")),
                 (STAGED_TERMS, ("offsets", "keys")),
@@ -82,45 +142,21 @@ class StagedTerms:
 
     def _part(self, folder: str, offsets: str, name: str, row: int) -> NDArray[Any]:
         begin, end = self._of[folder, offsets][row : row + 2]
-        return np.asarray(self._of[folder, name][begin:end])
+        return self._of[folder, name][begin:end]
 
 
-Arrays = dict[str, NDArray[Any]]
-
-
-def _forward(weighed: list[Terms]) -> Arrays:
+def _titles(offsets: NDArray[np.int64], keys: NDArray[np.uint64], vocabulary: Vocabulary) -> dict[str, NDArray[Any]]:
+    """The idf of every title's pairs, and the titles that every pair stands in."""
+    of_pair = np.flatnonzero(keys >= PAIRS)
+    owners = np.repeat(np.arange(len(offsets) - 1, dtype=np.uint32), np.diff(offsets))[of_pair]
+    pairs = keys[of_pair]
+    masses = np.bincount(owners, weights=vocabulary.idf_of(pairs), minlength=len(offsets) - 1)
+    by_pair = np.argsort(pairs, kind="stable")
+    distinct, n_titles = np.unique(pairs, return_counts=True)
+    few = n_titles <= MENTIONS
     return {
-        "offsets": np.cumsum([0, *(len(article.terms) for article in weighed)]),
-        "terms": np.concatenate([article.terms for article in weighed]).astype(np.uint32),
-        "weights": np.concatenate([article.weights for article in weighed]).astype(np.float16),
-    }
-
-
-def _postings(offsets: NDArray[Any], terms: NDArray[Any], weights: NDArray[Any], n_terms: int) -> Arrays:
-    owners = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    strongest_first = np.lexsort((owners, -weights, terms))
-    starts = np.searchsorted(terms[strongest_first], np.arange(n_terms + 1))
-    kept = strongest_first[np.arange(len(terms)) - starts[terms[strongest_first]] < POSTINGS]
-    return {
-        "starts": np.searchsorted(terms[kept], np.arange(n_terms + 1)),
-        "rows": owners[kept].astype(np.uint32),
-        "impacts": weights[kept],
-    }
-
-
-def _titles(weighed: list[Terms]) -> Arrays:
-    offsets = np.cumsum([0, *(len(article.title_keys) for article in weighed)])
-    keys = np.concatenate([article.title_keys for article in weighed])
-    owners = np.repeat(np.arange(len(weighed), dtype=np.uint32), np.diff(offsets))
-    pairs = np.flatnonzero(keys >= PAIRS)
-    pairs = pairs[np.argsort(keys[pairs], kind="stable")]
-    distinct, n_titles = np.unique(keys[pairs], return_counts=True)
-    pairs = pairs[np.repeat(n_titles <= MENTIONS, n_titles)]
-    distinct, n_titles = distinct[n_titles <= MENTIONS], n_titles[n_titles <= MENTIONS]
-    return {
-        "title_offsets": offsets,
-        "title_keys": keys,
-        "mention_keys": distinct,
-        "mention_starts": np.cumsum([0, *n_titles]),
-        "mention_rows": owners[pairs],
+        "title_masses": np.maximum(masses, 1.0),
+        "mention_keys": distinct[few],
+        "mention_starts": np.concatenate([[0], np.cumsum(n_titles[few])]),
+        "mention_rows": owners[by_pair[np.repeat(few, n_titles)]],
     }

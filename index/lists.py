@@ -16,7 +16,8 @@ from index.neighbours import ENOUGH
 from index.processes import everywhere
 from index.staged import Rows, Staged
 from recommender.candidate import CANDIDATE, FEATURES, N_TERMS, UNDATED, Candidates, column
-from recommender.lexical import NAMED, PAIRS
+from recommender.key_table import PAIRS
+from recommender.lexical import NAMED
 from recommender.precedents import NEVER
 from recommender.ranker import SHIPPED
 from recommender.retrieval import DAY, N_CANDIDATES, N_MENTIONED, OWN_TITLE
@@ -130,7 +131,7 @@ def _reciprocal_ranks(near: NDArray[np.int32], targets: Rows) -> NDArray[np.floa
 def _explain(staged: Staged, rows: Rows, begins: Begins, owners: Rows, best: Candidates, pairs: NDArray[np.int64]) -> None:
     """Fill in the best-matching sentences and the shared terms."""
     targets = best["article"].astype(np.int64)
-    best["terms"] = loops.shared_terms(rows, begins, targets, staged.words, staged.lexical.keys, N_TERMS)
+    best["terms"] = loops.shared_terms(rows, begins, targets, staged.words, staged.lexical.arrays["keys"], N_TERMS)
     query_chunks = pairs[:, 0] + staged.layout.offsets[rows[owners]]
     together = np.argsort(query_chunks, kind="stable")
     spans = np.empty((len(best), 4), dtype=np.int32)

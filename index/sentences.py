@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index import loops
-from index.growing import Growing, mapped
+from index.growing import Growing
 from recommender.lexical import words
 from recommender.passages import split
+from recommender.stretches import mapped
 from recommender.types import Chunk
 
 SENTENCES = "sentences"
@@ -27,7 +28,7 @@ class SentenceWriter:
 
     def __init__(self, staged: Path) -> None:
         (staged / SENTENCES).mkdir()
-        self._files = {name: Growing(staged / SENTENCES / name, dtype) for name, dtype in FILES.items()}
+        self._files = {name: Growing(staged / SENTENCES / f"{name}.npy", dtype) for name, dtype in FILES.items()}
         self._stack = ExitStack()
         self._files["of_chunk"].add([0])
         self._files["begins"].add([0])
@@ -65,5 +66,5 @@ def staged_sentences(staged: Path, idf: NDArray[np.float64]) -> loops.Sentences:
     Args:
         idf: Of every word of the archive, by number.
     """
-    of = {name: mapped(staged / SENTENCES / name, dtype) for name, dtype in FILES.items()}
+    of = {name: mapped(staged / SENTENCES / f"{name}.npy") for name in FILES}
     return loops.Sentences(of["of_chunk"], of["spans"].reshape(-1, 2), of["begins"], of["words"], idf)

@@ -25,7 +25,8 @@ from index.sentences import staged_sentences
 from index.vectors import ARTICLE_CELLS, CHUNKS, MEANS, SCALES
 from recommender.catalogue import Catalogue
 from recommender.facts import Facts, Layout
-from recommender.lexical import FOLDER, PAIRS, LexicalIndex
+from recommender.key_table import PAIRS
+from recommender.lexical import FOLDER, LexicalIndex
 from recommender.manifest import CATALOGUE, HUBNESS, VECTORS
 from recommender.precedents import Precedents
 from recommender.retrieval import HUB_NEIGHBOURS
@@ -129,20 +130,20 @@ class Staged:
 
     @cached_property
     def words(self) -> loops.Words:
-        of = {name: np.asarray(array) for name, array in self.lexical._arrays.items()}
+        of = self.lexical.arrays
         weights, impacts = of["weights"].view(np.uint16), of["impacts"].view(np.uint16)
         return loops.Words(of["offsets"], of["terms"], weights, of["starts"], of["rows"], impacts, HALVES)
 
     @cached_property
     def titles(self) -> loops.Titles:
-        of = {name: np.asarray(array) for name, array in self.lexical._arrays.items()}
+        of = self.lexical.arrays
         offsets, keys = (open_array(self.folder / STAGED_TERMS / f"{name}.npy") for name in ("offsets", "keys"))
         idf = self.prepared("title_idf")
         return loops.Titles(of["title_offsets"], of["title_keys"], idf, of["title_masses"], offsets, keys, PAIRS)
 
     @cached_property
     def mentions(self) -> loops.Mentions:
-        of = {name: np.asarray(array) for name, array in self.lexical._arrays.items()}
+        of = self.lexical.arrays
         return loops.Mentions(of["mention_keys"], self.prepared("mention_idf"), of["mention_starts"], of["mention_rows"])
 
     @cached_property
@@ -186,10 +187,10 @@ def prepare(staged: Staged, n_words: int) -> None:
         n_words: Of the archive's words.
     """
     (staged.folder / LISTS).mkdir()
-    of = staged.lexical._arrays
-    _save(staged, "word_idf", staged.lexical.idf_of(np.arange(n_words, dtype=np.uint64)))
-    _save(staged, "title_idf", staged.lexical.idf_of(of["title_keys"]))
-    _save(staged, "mention_idf", staged.lexical.idf_of(of["mention_keys"]))
+    arrays, vocabulary = staged.lexical.arrays, staged.lexical.vocabulary
+    _save(staged, "word_idf", vocabulary.idf_of(np.arange(n_words, dtype=np.uint64)))
+    _save(staged, "title_idf", vocabulary.idf_of(arrays["title_keys"]))
+    _save(staged, "mention_idf", vocabulary.idf_of(arrays["mention_keys"]))
     _save(staged, "sums", np.concatenate(list(_sums(staged))))
     order, cells = _cells(staged) if staged.two_tiers else (np.arange(staged.n_articles), np.array([0, staged.n_articles]))
     _save(staged, "order", order)

@@ -9,7 +9,7 @@ somebody whom the other article does not know. What was tried and measured stand
 import re
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -33,6 +33,9 @@ HIGHEST = 2**32 - 1
 
 COMMON = 10
 """Articles that may have a shingle before it counts as boilerplate."""
+
+LEAST_CONTAINED = 0.4
+"""Of the shingles of the shorter text, found in the longer one; with fewer, two are never one piece of writing."""
 
 NEAR = 2
 """Days within which an article is updated or sent again; later, the same words are more likely next week's form."""
@@ -80,17 +83,6 @@ def fingerprint(article: Article) -> Fingerprint:
     )
 
 
-def without_boilerplate(fingerprints: Sequence[Fingerprint]) -> list[Fingerprint]:
-    """The fingerprints of an archive, less the shingles that more than `COMMON` of its articles have.
-
-    Forms, option lists, notes on newsletters and set phrases make articles alike that say different things.
-    """
-    everything = np.concatenate([np.empty(0, np.uint32), *(each.shingles for each in fingerprints)])
-    shingles, counts = np.unique(everything, return_counts=True)
-    common = shingles[counts > COMMON]
-    return [replace(each, shingles=each.shingles[~_among(each.shingles, common)]) for each in fingerprints]
-
-
 def is_duplicate(a: Fingerprint, b: Fingerprint, days: float | None = None) -> bool:
     """Whether two articles are one piece of writing. Symmetric.
 
@@ -100,7 +92,7 @@ def is_duplicate(a: Fingerprint, b: Fingerprint, days: float | None = None) -> b
     reach = min(a.reach, b.reach)
     in_common, of = _overlap(a.shingles, b.shingles, reach)
     contained = in_common / of if of else 0.0
-    if contained < 0.4:
+    if contained < LEAST_CONTAINED:
         return False
     shorter, longer = sorted((_length(a), _length(b)))
     if (days is None and shorter < WHOLE * longer) or (days is not None and days > NEAR and shorter < PART * longer):
@@ -154,7 +146,7 @@ def groups(pairs: Iterable[tuple[int, int]], order: Sequence[int]) -> list[list[
 
 
 def _hashes(words: Sequence[str]) -> Hashes:
-    return np.fromiter((zlib.crc32(word.encode()) for word in words), dtype=np.uint32, count=len(words))
+    return np.fromiter(map(zlib.crc32, map(str.encode, words)), dtype=np.uint32, count=len(words))
 
 
 def _shingles(words: Hashes) -> Hashes:
@@ -170,7 +162,7 @@ def _shingles(words: Hashes) -> Hashes:
     return mixed
 
 
-def _among(some: Hashes, others: Hashes) -> NDArray[np.bool_]:
+def among(some: Hashes, others: Hashes) -> NDArray[np.bool_]:
     """For each of some hashes whether it is among the others."""
     if not len(others):
         return np.zeros(len(some), dtype=np.bool_)

@@ -26,11 +26,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.stretches import stretches, sums
+from recommender.key_table import PAIRS, Keys, KeyTable, SortedKeys
+from recommender.stretches import between, mapped, sums
 from recommender.vector_index import Rows
+from recommender.vocabulary import Vocabulary, Weights
 
 LEAD = 60
-BEST = 512
 POSTINGS = 1024
 QUERY_TERMS = 96
 DEPTH = 192
@@ -40,20 +41,15 @@ MENTIONS = 1024
 NAMED = 0.5 - 1e-6  # a half, whatever the last bits are
 """A title of which the text holds so much of its pairs, by idf, is a candidate."""
 
+FILTER = 1 << 16
+"""Places of a table that says which terms a text cannot have; it stays in the processor's nearest memory."""
+
 FOLDER = "lexical"
 LONGEST_WORD = 64
 
 # Chinese and Japanese have no spaces: there a character counts as a word, and pairs of neighbours do the work.
 CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 WORD = re.compile(rf"[{CJK}]|[^\W_{CJK}]+(?:['’][^\W_{CJK}]+)?")
-
-Keys = NDArray[np.uint64]
-"""uint64 (n,), sorted, distinct: a word's key is its number, a pair's is (first + 1) << 32 | second."""
-
-PAIRS = np.uint64(1 << 32)
-"""The keys of pairs begin here."""
-
-Weights = NDArray[np.float32]
 
 
 def words(text: str) -> list[str]:
@@ -122,35 +118,34 @@ class Terms:
 
 
 class LexicalIndex:
-    """Read-only; safe to share between threads. See the module for what the arrays hold."""
+    """Read-only; safe to share between threads. See the module for what the arrays hold.
 
-    def __init__(self, arrays: Mapping[str, NDArray[Any]], n_articles: int) -> None:
-        self._arrays = arrays
+    Attributes:
+        arrays: By the names of their files.
+        vocabulary: What its terms are places in.
+    """
+
+    def __init__(
+        self, arrays: Mapping[str, NDArray[Any]], n_articles: int, vocabulary: Vocabulary | None = None, in_titles: KeyTable | None = None
+    ) -> None:
+        self.arrays = arrays
         self.n_articles = n_articles
-        self.keys: Keys = arrays["keys"]
-        self._idf: Weights = arrays["idf"]
+        self.vocabulary = vocabulary or Vocabulary(SortedKeys(arrays["keys"]), arrays["idf"], n_articles)
+        self._in_titles = in_titles or SortedKeys(arrays.get("mention_keys", np.empty(0, dtype=np.uint64)))
 
     @classmethod
     def open(cls, folder: Path, n_articles: int) -> "LexicalIndex":
         """Map the files of a release into memory; they are read as they are needed."""
-        arrays = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in folder.glob("*.npy")}
-        return cls(arrays, n_articles)
+        return cls({path.stem: mapped(path) for path in folder.glob("*.npy")}, n_articles)
 
     def sharing_vocabulary(self, arrays: Mapping[str, NDArray[Any]]) -> "LexicalIndex":
         """The terms of other articles, by the vocabulary of these; without postings, so not for `search`."""
-        return LexicalIndex({"keys": self.keys, "idf": self._idf, **arrays}, self.n_articles)
+        return LexicalIndex(arrays, self.n_articles, self.vocabulary)
 
     def weigh(self, counted: TermCounts) -> Terms:
         """Weigh the terms of a text, and keep the best."""
-        terms, known = _find(self.keys, counted.keys)
-        weights = np.sqrt(counted.counts[known]) * self._idf[terms]
-        if len(terms) > BEST:
-            best = np.sort(np.argsort(-weights, kind="stable")[:BEST])
-            terms, weights = terms[best], weights[best]
-        norm = float(np.sqrt(weights @ weights))
-        weights = (weights / norm if norm else weights).astype(np.float16)  # as they are stored, so that a draft of a stored text is equal
-        heard = weights > 0  # terms of all articles say nothing
-        return Terms(terms[heard], weights[heard].astype(np.float32), counted.keys, counted.title_keys)
+        terms, weights, _ = self.vocabulary.weigh(counted.keys, counted.counts, np.array([0, len(counted.keys)]))
+        return Terms(terms, weights, counted.keys, counted.title_keys)
 
     def search(self, query: Terms, limit: int, own_row: int | None) -> tuple[Rows, Weights]:
         """The articles whose terms are closest to a text's.
@@ -161,53 +156,56 @@ class LexicalIndex:
         Returns:
             Rows and cosines of at most `limit` articles, closest first.
         """
-        starts, rows, impacts = self._arrays["starts"], self._arrays["rows"], self._arrays["impacts"]
-        gathered = np.zeros(self.n_articles, dtype=np.float32)  # fresh pages cost nothing until they are touched
-        touched: list[Rows] = []
-        for place in np.argsort(-query.weights, kind="stable")[:QUERY_TERMS]:
-            begin, end = starts[query.terms[place]], starts[query.terms[place] + 1]
-            found = rows[begin:end]
-            before = gathered[found]
-            touched.append(found[before == 0])
-            gathered[found] = before + query.weights[place] * impacts[begin:end]
-        seen: Rows = np.concatenate(touched).astype(np.int64) if touched else np.empty(0, dtype=np.int64)
-        seen = seen[seen != own_row] if own_row is not None else seen
+        strongest = np.argsort(-query.weights, kind="stable")[:QUERY_TERMS]
+        begins, ends = self.arrays["starts"][query.terms[strongest]], self.arrays["starts"][query.terms[strongest] + 1]
+        found, impacts = (between(self.arrays[name], begins, ends) for name in ("rows", "impacts"))
+        gathered = np.zeros(self.n_articles, dtype=np.float32)
+        np.add.at(gathered, found, np.repeat(query.weights[strongest], ends - begins) * self.decoded(impacts))
+        if own_row is not None:
+            gathered[own_row] = 0
+        seen = np.flatnonzero(gathered)
         if len(seen) > max(DEPTH, limit):
-            seen = seen[np.argpartition(-gathered[seen], max(DEPTH, limit) - 1)[: max(DEPTH, limit)]]
-        seen = np.sort(seen)
+            seen = np.sort(seen[np.argpartition(-gathered[seen], max(DEPTH, limit) - 1)[: max(DEPTH, limit)]])
         cosines = self.cosines(query, seen)
         closest = np.argsort(-cosines, kind="stable")[:limit]
         return seen[closest], cosines[closest]
 
     def products(self, query: Terms, rows: Rows) -> tuple[Weights, Rows, Rows]:
-        """What each term of some articles adds to their cosine with a text.
+        """What the terms that a text shares with some articles add to their cosines.
 
         Returns:
             The products of all articles in a row, the places of their terms in the vocabulary, and where each article begins
             (n_rows + 1,).
         """
-        places, begins = stretches(self._arrays["offsets"], rows)
-        theirs = self._arrays["terms"][places]
-        mine = np.zeros(len(self.keys), dtype=np.float32)
-        mine[query.terms] = query.weights
-        return mine[theirs] * self._arrays["weights"][places], theirs, begins
+        offsets = self.arrays["offsets"]
+        theirs, weights = (between(self.arrays[name], offsets[rows], offsets[rows + 1]) for name in ("terms", "weights"))
+        maybe = np.zeros(FILTER, dtype=np.bool_)
+        maybe[query.terms % FILTER] = True
+        places = np.flatnonzero(maybe[theirs % FILTER])
+        own, shared = SortedKeys(query.terms).find(theirs[places])
+        places = places[shared]
+        begins = np.concatenate([[0], np.cumsum(offsets[rows + 1] - offsets[rows], dtype=np.int64)])
+        return query.weights[own] * self.decoded(weights[places]), theirs[places].astype(np.int64), np.searchsorted(places, begins)
 
     def cosines(self, query: Terms, rows: Rows) -> Weights:
         """Exact cosines of a text with some articles: float32 (n_rows,), in [0, 1]."""
         products, _, begins = self.products(query, rows)
         return np.clip(sums(products.astype(np.float64), begins), 0.0, 1.0).astype(np.float32)
 
+    def decoded(self, weights: NDArray[Any]) -> Weights:
+        """Weights as they were before they were stored."""
+        return weights.astype(np.float32)
+
     def shared_terms(self, query: Terms, rows: Rows, limit: int) -> Keys:
         """The rarest terms that a text shares with each of some articles, no word twice: uint64 (n_rows, limit), 0-padded, keys + 1."""
-        products, theirs, begins = self.products(query, rows)
+        products, terms, begins = self.products(query, rows)
+        keys = self.vocabulary.table.at(terms).tolist()
         shared = np.zeros((len(rows), limit), dtype=np.uint64)
-        for place, (begin, end) in enumerate(pairwise(begins)):
-            own = products[begin:end]
-            both = np.flatnonzero(own)
+        for place, (begin, end) in enumerate(pairwise(begins.tolist())):
             chosen: list[int] = []
             used: set[int] = set()
-            for term in both[np.argsort(-own[both], kind="stable")]:
-                key = int(self.keys[theirs[begin + term]])
+            for term in np.argsort(-products[begin:end], kind="stable").tolist():
+                key = keys[begin + term]
                 if used.isdisjoint(words_of_key(key)):
                     used.update(words_of_key(key))
                     chosen.append(key + 1)
@@ -227,45 +225,40 @@ class LexicalIndex:
             mention: float32 (n_rows,), the share of the title's pairs of words, by idf, that stand in the text, squared:
             1 where the text holds the whole title, 0 for titles of one word. overlap: float32 (n_rows,), cosine of the titles.
         """
-        places, begins = stretches(self._arrays["title_offsets"], rows)
-        keys: Keys = self._arrays["title_keys"][places]
-        idf = self.idf_of(keys)
-        of_pairs = np.where(keys >= PAIRS, idf, 0.0)
-        share = sums(of_pairs * _among(keys, query.keys), begins) / self._arrays["title_masses"][rows]
+        names, idf, pairs, begins = self.titles(rows)
+        share = sums(np.where(pairs, idf, 0.0) * _among(names, self.names(query.keys)), begins) / self.arrays["title_masses"][rows]
         norms = np.sqrt(sums(idf**2, begins) * (self.idf_of(query.title_keys) ** 2).sum())
-        overlap = sums(idf**2 * _among(keys, query.title_keys), begins) / np.where(norms > 0, norms, 1.0)
+        overlap = sums(idf**2 * _among(names, self.names(query.title_keys)), begins) / np.where(norms > 0, norms, 1.0)
         return np.clip(share, 0.0, 1.0).astype(np.float32) ** 2, np.clip(overlap, 0.0, 1.0).astype(np.float32)
+
+    def titles(self, rows: Rows) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_], Rows]:
+        """The terms of some titles: their names, as `names` has them; idf; which are pairs; and where each title begins (n_rows + 1,)."""
+        offsets = self.arrays["title_offsets"]
+        keys = between(self.arrays["title_keys"], offsets[rows], offsets[rows + 1])
+        begins = np.concatenate([[0], np.cumsum(offsets[rows + 1] - offsets[rows], dtype=np.int64)])
+        return keys, self.idf_of(keys), keys >= PAIRS, begins
+
+    def names(self, keys: Keys) -> NDArray[Any]:
+        """What titles call some terms, in ascending order: their keys."""
+        return keys
 
     def mentioned(self, query: Terms, limit: int, own_row: int | None) -> Rows:
         """Articles whose titles the text names, at least by half: at most `limit` rows, the most fully named first."""
-        keys, starts = self._arrays["mention_keys"], self._arrays["mention_starts"]
         pairs = query.keys[np.searchsorted(query.keys, PAIRS) :]
-        places, known = _find(keys, pairs)
-        found = [self._arrays["mention_rows"][starts[place] : starts[place + 1]] for place in places]
-        if not found:
+        places, known = self._in_titles.find(pairs)
+        if not len(places):
             return np.empty(0, dtype=np.int64)
-        named = np.repeat(self.idf_of(pairs[known]), [len(of) for of in found])
-        rows, back = np.unique(np.concatenate(found).astype(np.int64), return_inverse=True)
-        shares = np.bincount(back, weights=named) / self._arrays["title_masses"][rows]
+        begins, ends = self.arrays["mention_starts"][places], self.arrays["mention_starts"][places + 1]
+        named = np.repeat(self.idf_of(pairs[known]), ends - begins)
+        rows, back = np.unique(between(self.arrays["mention_rows"], begins, ends).astype(np.int64), return_inverse=True)
+        shares = np.bincount(back, weights=named) / self.arrays["title_masses"][rows]
         enough = np.flatnonzero((shares >= NAMED) & (rows != (-1 if own_row is None else own_row)))
         return rows[enough[np.argsort(-shares[enough], kind="stable")[:limit]]]
 
     def idf_of(self, keys: Keys) -> NDArray[np.float64]:
         """Idf of any keys; what is not in the vocabulary stands in one article."""
-        idf = np.full(len(keys), np.log((self.n_articles + 1) / 2))
-        places, known = _find(self.keys, keys)
-        idf[known] = self._idf[places]
-        return idf
+        return self.vocabulary.idf_of(keys)
 
 
-def _find(vocabulary: Keys, keys: Keys) -> tuple[Rows, NDArray[np.bool_]]:
-    """Places in the vocabulary of those keys that it has, and which these are."""
-    places = np.searchsorted(vocabulary, keys)
-    known = np.zeros(len(keys), dtype=np.bool_)
-    inside = places < len(vocabulary)
-    known[inside] = vocabulary[places[inside]] == keys[inside]
-    return places[known], known
-
-
-def _among(keys: Keys, some: Keys) -> NDArray[np.bool_]:
-    return _find(some, keys)[1]
+def _among(some: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
+    return SortedKeys(others).find(some)[1]

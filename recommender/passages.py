@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.chunking import SENTENCE_END
-from recommender.lexical import Keys, words
+from recommender.key_table import Keys
+from recommender.lexical import words
 
 FEWEST_WORDS = 4
 """A shorter sentence explains nothing, if there is a longer one."""

@@ -1,7 +1,25 @@
 """Arrays in which every article has a stretch of its own, one after the other: chunks, terms, titles."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+
+
+def mapped(path: Path) -> NDArray[Any]:
+    """An array on disk, read as it is needed; a plain one, since every slice of a `memmap` costs as much as a small sum."""
+    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+
+
+def between(values: NDArray[Any], begins: NDArray[Any], ends: NDArray[Any]) -> NDArray[Any]:
+    """The entries of some stretches, one after the other; copied in pieces, not one by one.
+
+    >>> between(np.arange(9), np.array([6, 1]), np.array([8, 2])).tolist()
+    [6, 7, 1]
+    """
+    parts = [values[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
+    return np.concatenate(parts) if parts else values[:0]
 
 
 def stretches(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

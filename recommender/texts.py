@@ -19,12 +19,13 @@ from recommender.compiled import embedder_of
 from recommender.embedding import Embedder, check_model
 from recommender.errors import IndexDamaged
 from recommender.facts import Layout
-from recommender.lexical import FOLDER, LexicalIndex, Terms, count_terms, pair_keys, words
+from recommender.lexical import FOLDER, Terms, count_terms, pair_keys, words
 from recommender.live import LiveArticles
 from recommender.live_archive import LiveArchive, LiveText, read_live_text
 from recommender.manifest import HUBNESS, Release
 from recommender.maxsim import Comparison
 from recommender.passages import Sentences, best_pairs, read_sentences
+from recommender.pruned_terms import open_terms
 from recommender.retrieval import Archive, Neighbours, Query
 from recommender.stretches import stretches
 from recommender.tiered_index import open_chunks, open_vectors
@@ -73,7 +74,7 @@ class Texts:
                 f"{folder} holds {len(index)} vectors ({index.kind}), the manifest says {manifest.n_chunks} ({manifest.vectors})"
             )
         hubness = np.load(folder / HUBNESS, mmap_mode="r", allow_pickle=False)
-        lexical = LexicalIndex.open(folder / FOLDER, manifest.n_articles)
+        lexical = open_terms(folder / FOLDER, manifest.n_articles)
         facts = self._catalogue.facts()
         return Archive(index, self._layout, lexical, facts, self._catalogue.precedents(facts), hubness)
 

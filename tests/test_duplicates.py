@@ -5,6 +5,7 @@ import json
 import random
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.duplicates import SKETCH, Fingerprint, fingerprint, groups, is_duplicate, without_boilerplate
+from index.fingerprints import FingerprintWriter
+from recommender.duplicates import SKETCH, Fingerprint, fingerprint, groups, is_duplicate
 from recommender.types import Article
 from tests.conftest import shared
 
@@ -47,6 +49,15 @@ def result(company: str, profit: str, before: str, sales: str, prior: str) -> Ar
         "Note: all figures are without audit and without units that were sold during the year. The company gave no forecast."
     )
     return Article(id=company, title=f"{company} first quarter", text=text)
+
+
+def without_boilerplate(fingerprints: list[Fingerprint]) -> list[Fingerprint]:
+    with tempfile.TemporaryDirectory() as scratch:
+        writer = FingerprintWriter(Path(scratch), 1 << 20)
+        for each in fingerprints:
+            writer.add(each)
+        known = writer.read()
+        return [known[row] for row in range(len(known))]
 
 
 def duplicate(a: Article, b: Article, days: float | None = 0) -> bool:

@@ -5,6 +5,7 @@ import random
 import struct
 import tempfile
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -15,12 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index import lexical_writer
-from index.lexical_writer import LexicalWriter, StagedTerms
-from recommender import lexical
-from recommender.lexical import FOLDER, LEAD, LONGEST_WORD, LexicalIndex, Terms, Weights, count_terms, words, words_of_key
+from index import lexical_writer, postings
+from index.lexical_writer import MEMORY, LexicalWriter, StagedTerms
+from recommender import lexical, vocabulary
+from recommender.lexical import FOLDER, LEAD, LONGEST_WORD, LexicalIndex, Terms, count_terms, words, words_of_key
 from recommender.types import Article
 from recommender.vector_index import Rows
+from recommender.vocabulary import Weights
 
 Term = tuple[str, ...]
 Texts = list[tuple[str, str]]
@@ -89,7 +91,7 @@ class Archive:
 
     def weights_of(self, terms: Terms) -> dict[Term, float]:
         """What the index weighs, by word; exact, since float16 and so are products of two."""
-        keys = self.index.keys[terms.terms].tolist()
+        keys = self.index.vocabulary.table.at(terms.terms).tolist()
         return {self.term_of[key]: weight for key, weight in zip(keys, terms.weights.tolist(), strict=True)}
 
     def draft(self, title: str, text: str) -> Terms:
@@ -103,12 +105,13 @@ class Archive:
         return max(1.0, sum(self.idf(pair) for pair in self.title_pairs[row]))
 
 
-def build(texts: Texts, folder: Path | None = None) -> Archive:
-    writer = LexicalWriter()
-    for number, (title, text) in enumerate(texts):
-        writer.add(Article(id=str(number), title=title, text=text))
+def build(texts: Texts, folder: Path | None = None, memory: int = MEMORY) -> Archive:
     with tempfile.TemporaryDirectory() as scratch:
-        index = writer.write(folder or Path(scratch))
+        writer = LexicalWriter(folder or Path(scratch), memory)
+        for number, (title, text) in enumerate(texts):
+            writer.add(Article(id=str(number), title=title, text=text))
+        writer.write()
+        index = LexicalIndex.open((folder or Path(scratch)) / FOLDER, len(texts))
         staged = StagedTerms(folder or Path(scratch))
         terms = [staged[row] for row in range(len(texts))]
     return Archive(texts, index, terms, writer.numbers)
@@ -171,13 +174,13 @@ def test_title_counts_twice_lead_once_more_and_pairs_end_with_their_part() -> No
     assert [words_of_key(key) for key in counted.title_keys.tolist()] == [(1,), (2,), (1, 2)]
 
 
-@given(texts, st.one_of(st.integers(1, 25), st.just(lexical.BEST)))
+@given(texts, st.one_of(st.integers(1, 25), st.just(vocabulary.BEST)))
 @settings(deadline=None, max_examples=50)
 def test_vocabulary_idf_and_the_best_weights_follow_the_definition(some: Texts, best: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lexical, "BEST", best)
+        patch.setattr(vocabulary, "BEST", best)
         archive = build(some)
-    assert archive.index.keys.tolist() == sorted(archive.key(term) for term, df in archive.df.items() if df >= 2)
+    assert archive.index.arrays["keys"].tolist() == sorted(archive.key(term) for term, df in archive.df.items() if df >= 2)
     everything = sorted(archive.term_of)
     found = archive.index.idf_of(np.array([*everything, UNKNOWN, 2**62], dtype=np.uint64)).tolist()
     assert found == pytest.approx([archive.idf(archive.term_of[key]) for key in everything] + [archive.idf(())] * 2, abs=1e-6)
@@ -221,9 +224,9 @@ def test_search_ranks_as_brute_force_does_where_no_cap_binds(some: Texts, limit:
 
 @given(texts, st.integers(1, 4), st.integers(1, 8), st.integers(1, 5), st.integers(1, 6))
 @settings(deadline=None, max_examples=80)
-def test_a_capped_search_is_exact_among_what_postings_reach(some: Texts, postings: int, terms: int, depth: int, limit: int) -> None:
+def test_a_capped_search_is_exact_among_what_postings_reach(some: Texts, most: int, terms: int, depth: int, limit: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lexical_writer, "POSTINGS", postings)
+        patch.setattr(postings, "POSTINGS", most)
         patch.setattr(lexical, "QUERY_TERMS", terms)
         patch.setattr(lexical, "DEPTH", depth)
         archive = build(some)
@@ -232,7 +235,7 @@ def test_a_capped_search_is_exact_among_what_postings_reach(some: Texts, posting
         gathered: Counter[int] = Counter()
         for term in sorted(mine, key=lambda term: (-mine[term], archive.key(term)))[:terms]:
             holders = [row for row, theirs in enumerate(archive.stored) if term in theirs]
-            for row in sorted(holders, key=lambda row: (-archive.stored[row][term], row))[:postings]:
+            for row in sorted(holders, key=lambda row: (-archive.stored[row][term], row))[:most]:
                 gathered[row] += mine[term] * archive.stored[row][term]  # type: ignore[assignment]
         reached = [line for line in gathered.most_common() if line[0] != own_row]
         exact = {row: dot(mine, archive.stored[row]) for row, _ in reached}
@@ -361,7 +364,7 @@ def test_a_draft_weighs_what_a_stored_article_does_and_unknown_words_match_nothi
 @pytest.mark.parametrize("some", [[("Alone here", "with words of its own")], [("", ""), ("", "")], [("One", "two"), ("Three", "four")]])
 def test_an_archive_without_a_vocabulary_finds_nothing(some: Texts) -> None:
     archive = build(some)
-    assert not archive.index.keys.size
+    assert not archive.index.arrays["keys"].size
     assert not archive.index.search(archive.terms[0], 5, None)[0].size
     assert archive.index.cosines(archive.terms[0], np.arange(len(some))).tolist() == [0.0] * len(some)
     assert archive.index.shared_terms(archive.terms[0], np.array([0]), 2).tolist() == [[0, 0]]
@@ -375,10 +378,11 @@ def test_chinese_articles_find_each_other() -> None:
     assert shared == [[archive.key(("今",)) + 1, archive.key(("天",)) + 1, 0]], "the pair of both is no third"
 
 
-def test_text_past_what_is_embedded_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_past_what_is_embedded_is_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lexical_writer, "MAX_TEXT", len("one two "))
-    writer = LexicalWriter()
-    writer.add(Article(id="a", title="longer than that", text="one two three"))
+    writer = LexicalWriter(tmp_path)
+    with closing(writer):
+        writer.add(Article(id="a", title="longer than that", text="one two three"))
     assert writer.numbers == {"longer": 0, "than": 1, "that": 2, "one": 3, "two": 4}
 
 

@@ -1,0 +1,114 @@
+"""What is compared of every article to find near-duplicates, on disk while a release is built."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.growing import GrowingArray, GrowingStretches
+from index.runs import Runs
+from recommender.duplicates import COMMON, HIGHEST, LEAST_CONTAINED, Fingerprint, Hashes, among
+from recommender.stretches import mapped
+
+STAGED_FINGERPRINTS = "fingerprints"
+"""A folder that a release has only while it is built."""
+
+SETS = ("shingles", "words", "figures", "title")
+
+BITS = 4096
+"""Of an article's sketch: each of its shingles sets one, so that articles that share many shingles share many bits."""
+
+BLOCK = 4096
+"""Articles whose sketches are drawn together, and pairs of which they are compared together."""
+
+
+class FingerprintWriter:
+    """Takes fingerprints in order of rows, and counts in how many articles each shingle stands.
+
+    Args:
+        staged: The folder of the release.
+        memory: Bytes that its arrays may take.
+    """
+
+    def __init__(self, staged: Path, memory: int) -> None:
+        self._folder = staged / STAGED_FINGERPRINTS
+        self._runs = Runs(self._folder / "runs", memory, np.uint32)
+        self._sets = {
+            name: GrowingStretches(self._folder / f"{name}.npy", self._folder / f"{name}-offsets.npy", np.uint32) for name in SETS
+        }
+        self._reach = GrowingArray(self._folder / "reach.npy", np.uint32)
+
+    def add(self, fingerprint: Fingerprint) -> None:
+        """Put the fingerprint of the next article aside."""
+        for name, growing in self._sets.items():
+            growing.append(getattr(fingerprint, name))
+        self._reach.append(np.array([fingerprint.reach], dtype=np.uint32))
+        self._runs.add(fingerprint.shingles)
+
+    def read(self) -> "Fingerprints":
+        """All fingerprints, once all are there."""
+        self._close_files()
+        common = [shingles[counts > COMMON] for shingles, counts in self._runs.counted()]
+        return Fingerprints(self._folder, np.concatenate([np.empty(0, dtype=np.uint32), *common]))
+
+    def close(self) -> None:
+        self._close_files()
+        self._runs.close()
+
+    def _close_files(self) -> None:
+        for growing in self._sets.values():
+            growing.close()
+        self._reach.close()
+
+
+class Fingerprints:
+    """The fingerprints of all articles, less the shingles that more than `COMMON` of them have.
+
+    Forms, option lists, notes on newsletters and set phrases make articles alike that say different things.
+    """
+
+    def __init__(self, folder: Path, common: Hashes) -> None:
+        self._sets = [(mapped(folder / f"{name}.npy"), mapped(folder / f"{name}-offsets.npy")) for name in SETS]
+        self._reach = mapped(folder / "reach.npy")
+        self._common = common
+        self._n_shingles = np.empty(len(self), dtype=np.int64)
+        with GrowingArray(folder / "sketches.npy", np.uint64) as sketches:
+            for first in range(0, len(self), BLOCK):
+                sketches.append(self._draw(first, min(first + BLOCK, len(self))).ravel())
+        self._sketches = mapped(folder / "sketches.npy").reshape(len(self), BITS // 64)
+
+    def __len__(self) -> int:
+        return len(self._reach)
+
+    def __getitem__(self, row: int) -> Fingerprint:
+        shingles, words, figures, title = (values[offsets[row] : offsets[row + 1]] for values, offsets in self._sets)
+        return Fingerprint(shingles[~among(shingles, self._common)], int(self._reach[row]), words, figures, title)
+
+    def may_be_duplicates(self, some: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which pairs of rows `is_duplicate` has to look at: by their sketches, the rest share too few shingles for certain."""
+        either = [self._may_be(some[first : first + BLOCK], others[first : first + BLOCK]) for first in range(0, len(some), BLOCK)]
+        return np.concatenate([np.empty(0, dtype=np.bool_), *either])
+
+    def _may_be(self, some: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
+        mine, theirs = self._sketches[some], self._sketches[others]
+        # Of shingles in common, all but the first of each bit hide behind another one of the same article.
+        hidden = np.minimum(self._n_shingles[some] - _n_bits(mine), self._n_shingles[others] - _n_bits(theirs))
+        fewest = np.minimum(self._n_shingles[some], self._n_shingles[others])
+        sampled = (self._reach[some] < HIGHEST) | (self._reach[others] < HIGHEST)  # then only part of the shingles is compared
+        enough = _n_bits(mine & theirs) + hidden >= LEAST_CONTAINED * fewest
+        return np.asarray((fewest > 0) & (enough | sampled))
+
+    def _draw(self, first: int, end: int) -> NDArray[np.uint64]:
+        """The sketches of a block of articles: uint64 (n_articles, BITS / 64)."""
+        values, offsets = self._sets[SETS.index("shingles")]
+        shingles = values[offsets[first] : offsets[end]]
+        owners = np.repeat(np.arange(end - first), np.diff(offsets[first : end + 1]))
+        kept = ~among(shingles, self._common)
+        self._n_shingles[first:end] = np.bincount(owners[kept], minlength=end - first)
+        bits = np.zeros((end - first, BITS), dtype=np.bool_)
+        bits[owners[kept], shingles[kept] % BITS] = True
+        return np.packbits(bits, axis=1).view(np.uint64)
+
+
+def _n_bits(sketches: NDArray[np.uint64]) -> NDArray[np.int64]:
+    return np.asarray(np.bitwise_count(sketches).sum(axis=1, dtype=np.int64))

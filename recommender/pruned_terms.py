@@ -1,0 +1,73 @@
+"""The terms of a large archive in few bytes: what a release keeps of them once its lists are computed, for texts that come later.
+
+The fewer terms an article keeps, the less are its weaker ones missed; what was measured stands in docs/ranking.md.
+
+    lexical/begins.npy  lower.npy  idf.npy        the vocabulary, its keys in half, idf in steps: terms that some article keeps,
+                                                  words, and pairs in titles
+            offsets.npy  terms.npy  weights.npy   each article's `KEPT` best terms, strongest first; of length 1
+            starts.npy  rows.npy  impacts.npy     each term's articles of which it is among the best `FOUND_BY`
+            title_offsets.npy  title_names.npy  title_idf.npy  title_masses.npy   each title's terms
+            mention_begins.npy  mention_lower.npy  mention_starts.npy  mention_rows.npy   pairs of words -> the titles they stand in
+
+Weights and impacts are one byte, the square root of what they stand for: so small ones keep two digits too.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.key_table import PAIRS, HalvedKeys, Keys
+from recommender.lexical import LexicalIndex
+from recommender.stretches import between, mapped
+from recommender.vector_index import Rows
+from recommender.vocabulary import Vocabulary, Weights
+
+KEPT = 40
+FOUND_BY = 24
+
+SQUARES: Weights = np.square(np.arange(256, dtype=np.float32) / np.float32(255))
+
+LOWER = "lower.npy"
+"""A file that only a pruned index has."""
+
+
+def open_terms(folder: Path, n_articles: int) -> LexicalIndex:
+    """The lexical index of a release, whole or pruned; its files are read as they are needed."""
+    return PrunedIndex(folder, n_articles) if (folder / LOWER).exists() else LexicalIndex.open(folder, n_articles)
+
+
+class PrunedIndex(LexicalIndex):
+    """Answers as `LexicalIndex` does, nearly."""
+
+    def __init__(self, folder: Path, n_articles: int) -> None:
+        arrays = {path.stem: mapped(path) for path in folder.glob("*.npy")}
+        vocabulary = Vocabulary(HalvedKeys(arrays["begins"], arrays["lower"]), arrays["idf"], n_articles)
+        super().__init__(arrays, n_articles, vocabulary, HalvedKeys(arrays["mention_begins"], arrays["mention_lower"]))
+
+    def decoded(self, weights: NDArray[Any]) -> Weights:
+        """See `LexicalIndex`."""
+        return np.asarray(SQUARES[weights])
+
+    def titles(self, rows: Rows) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_], Rows]:
+        """See `LexicalIndex`."""
+        begins, ends = self.arrays["title_offsets"][rows], self.arrays["title_offsets"][rows + 1]
+        names, idf = (between(self.arrays[name], begins, ends) for name in ("title_names", "title_idf"))
+        each = np.concatenate([[0], np.cumsum(ends - begins, dtype=np.int64)])
+        return names, self.vocabulary.decoded(idf).astype(np.float64), (names & 1).astype(np.bool_), each
+
+    def names(self, keys: Keys) -> NDArray[Any]:
+        """See `LexicalIndex`."""
+        return np.sort(title_names(keys))
+
+
+def title_names(keys: Keys) -> NDArray[np.uint32]:
+    """What titles call their terms: 31 bits of a hash, then whether it is a pair. Two terms of one text are rarely called the same."""
+    mixed = (keys ^ keys >> np.uint64(29)) * np.uint64(0x9E3779B97F4A7C15)  # wraps; the odd factor loses nothing
+    return (mixed >> np.uint64(32)).astype(np.uint32) & np.uint32(0xFFFFFFFE) | (keys >= PAIRS).astype(np.uint32)
+
+
+def one_byte(weights: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """Weights from 0 to 1 as they are stored."""
+    return np.asarray(np.rint(np.sqrt(weights, dtype=np.float32) * 255).astype(np.uint8))
