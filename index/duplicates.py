@@ -1,12 +1,14 @@
 """Which articles of an archive are near-duplicates, and which one of each group stands for it."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from index.catalogue_writer import CatalogueWriter
 from index.fingerprints import Fingerprints
 from index.loops import FREE
-from index.staged import Near
+from index.staged import BLOCK, Near
 from recommender.candidate import UNDATED
 from recommender.duplicates import Canonical, groups, is_duplicate
 from recommender.facts import Facts
@@ -14,9 +16,6 @@ from recommender.retrieval import DAY
 
 LEAST_CLOSENESS = 0.5
 """MaxSim, or closeness in words, below which two articles are never one piece of writing."""
-
-BLOCK = 1024
-"""Articles whose neighbours are paired together."""
 
 
 def collapse(fingerprints: Fingerprints, near: Near, facts: Facts, writer: CatalogueWriter, rule: Canonical) -> int:
@@ -29,30 +28,31 @@ def collapse(fingerprints: Fingerprints, near: Near, facts: Facts, writer: Catal
     def alike(a: int, b: int) -> bool:
         return is_duplicate(fingerprints[a], fingerprints[b], _days(int(facts.published[a]), int(facts.published[b])))
 
-    found = groups([pair for pair in _close_pairs(near, fingerprints) if alike(*pair)], writer.rows_by(rule))
+    found = groups([pair for pair in _pairs(near, fingerprints) if alike(*pair)], writer.rows_by(rule))
     for canonical, *others in found:
         writer.set_canonical(canonical, others)
     return sum(map(len, found)) - len(found)
 
 
-def _close_pairs(near: Near, fingerprints: Fingerprints) -> list[tuple[int, int]]:
-    """Pairs of articles near enough to be compared, and with enough in common, each once."""
-    found = [np.empty((0, 2), dtype=np.int64)]
-    for first in range(0, len(near.in_meaning), BLOCK):
-        pairs = _pairs(near, first)
-        found.append(pairs[fingerprints.may_be_duplicates(*pairs.T)])
-    return [(a, b) for a, b in np.unique(np.concatenate(found), axis=0).tolist()]
+def _pairs(near: Near, fingerprints: Fingerprints) -> Iterator[tuple[int, int]]:
+    """Pairs of articles near enough to be compared, and with enough in common, each once, in order."""
+    found = [pairs[fingerprints.may_be_duplicates(*_rows(pairs))] for pairs in _close_pairs(near)]
+    yield from zip(*(rows.tolist() for rows in _rows(np.unique(np.concatenate(found)))), strict=True)
 
 
-def _pairs(near: Near, first: int) -> NDArray[np.int64]:
-    """Pairs of a block of articles with what is near them, lower row first: int64 (n_pairs, 2)."""
-    block = slice(first, first + BLOCK)
-    others = np.concatenate([near.in_meaning[block], near.in_words[block]], axis=1).astype(np.int64)
-    closeness = np.concatenate([near.maxsim[block], near.words[block]], axis=1)
-    places, columns = np.nonzero((closeness >= LEAST_CLOSENESS) & (others != FREE))
-    pairs = np.sort(np.stack([first + places, others[places, columns]], axis=1), axis=1)
-    packed = np.unique(pairs[:, 0] << 32 | pairs[:, 1])
-    return np.stack([packed >> 32, packed & 0xFFFFFFFF], axis=1)
+def _close_pairs(near: Near) -> Iterator[NDArray[np.int64]]:
+    """Near enough to be compared, block by block, both rows of a pair in one number; some come again in another block."""
+    for rows, closeness in ((near.in_meaning, near.maxsim), (near.in_words, near.words)):
+        for first in range(0, len(rows), BLOCK):
+            part = rows[first : first + BLOCK]
+            places, columns = np.nonzero((closeness[first : first + BLOCK] >= LEAST_CLOSENESS) & (part != FREE))
+            own, others = first + places, part[places, columns]
+            yield np.unique(np.minimum(own, others) << 32 | np.maximum(own, others))
+
+
+def _rows(pairs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The lower row and the higher one."""
+    return pairs >> 32, pairs & 0xFFFFFFFF
 
 
 def _days(a: int, b: int) -> float | None:

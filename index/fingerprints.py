@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from index.growing import GrowingArray, GrowingStretches
+from index.growing import Growing, GrowingStretches
 from index.runs import Runs
 from recommender.duplicates import COMMON, HIGHEST, LEAST_CONTAINED, Fingerprint, Hashes, among
 from recommender.stretches import mapped
@@ -36,13 +36,13 @@ class FingerprintWriter:
         self._sets = {
             name: GrowingStretches(self._folder / f"{name}.npy", self._folder / f"{name}-offsets.npy", np.uint32) for name in SETS
         }
-        self._reach = GrowingArray(self._folder / "reach.npy", np.uint32)
+        self._reach = Growing(self._folder / "reach.npy", np.uint32)
 
     def add(self, fingerprint: Fingerprint) -> None:
         """Put the fingerprint of the next article aside."""
         for name, growing in self._sets.items():
-            growing.append(getattr(fingerprint, name))
-        self._reach.append(np.array([fingerprint.reach], dtype=np.uint32))
+            growing.add(getattr(fingerprint, name))
+        self._reach.add(np.array([fingerprint.reach], dtype=np.uint32))
         self._runs.add(fingerprint.shingles)
 
     def read(self) -> "Fingerprints":
@@ -72,9 +72,9 @@ class Fingerprints:
         self._reach = mapped(folder / "reach.npy")
         self._common = common
         self._n_shingles = np.empty(len(self), dtype=np.int64)
-        with GrowingArray(folder / "sketches.npy", np.uint64) as sketches:
+        with Growing(folder / "sketches.npy", np.uint64) as sketches:
             for first in range(0, len(self), BLOCK):
-                sketches.append(self._draw(first, min(first + BLOCK, len(self))).ravel())
+                sketches.add(self._draw(first, min(first + BLOCK, len(self))).ravel())
         self._sketches = mapped(folder / "sketches.npy").reshape(len(self), BITS // 64)
 
     def __len__(self) -> int:

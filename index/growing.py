@@ -2,16 +2,16 @@
 
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 BUFFER = 1 << 16
 """Bytes written at a time."""
 
 
-class GrowingArray:
+class Growing:
     """One array of one dimension. Usable as a context manager; complete when closed.
 
     Attributes:
@@ -24,9 +24,11 @@ class GrowingArray:
         self.n = 0
         self._write_header()
 
-    def append(self, values: NDArray[Any]) -> None:
-        self._file.write(values.astype(self._dtype, copy=False).tobytes())
-        self.n += len(values)
+    def add(self, values: ArrayLike) -> None:
+        """Append some values."""
+        array = np.asarray(values, dtype=self._dtype)
+        self._file.write(array.tobytes())
+        self.n += array.size
 
     def close(self) -> None:
         if not self._file.closed:
@@ -39,7 +41,7 @@ class GrowingArray:
         header = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False, "shape": (self.n,)}
         np.lib.format.write_array_header_1_0(self._file, header)
 
-    def __enter__(self) -> "GrowingArray":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -50,18 +52,18 @@ class GrowingStretches:
     """An array in which every article has a stretch of its own, and where each begins: see `recommender.stretches`."""
 
     def __init__(self, values: Path, offsets: Path, dtype: DTypeLike) -> None:
-        self._values, self._offsets = GrowingArray(values, dtype), GrowingArray(offsets, np.int64)
-        self._offsets.append(np.zeros(1))
+        self._values, self._offsets = Growing(values, dtype), Growing(offsets, np.int64)
+        self._offsets.add([0])
 
-    def append(self, values: NDArray[Any]) -> None:
+    def add(self, values: NDArray[Any]) -> None:
         """The stretch of the next article."""
-        self._values.append(values)
-        self._offsets.append(np.array([self._values.n]))
+        self._values.add(values)
+        self._offsets.add([self._values.n])
 
     def extend(self, values: NDArray[Any], lengths: NDArray[np.int64]) -> None:
         """The stretches of the next articles, one after the other."""
-        self._offsets.append(self._values.n + np.cumsum(lengths))
-        self._values.append(values)
+        self._offsets.add(self._values.n + np.cumsum(lengths))
+        self._values.add(values)
 
     def close(self) -> None:
         self._values.close()

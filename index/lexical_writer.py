@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from index.growing import GrowingArray, GrowingStretches
+from index.growing import Growing, GrowingStretches
 from index.postings import PostingsWriter
 from index.runs import NONE, Runs
 from recommender.chunking import MAX_TEXT
 from recommender.key_table import PAIRS, SortedKeys
-from recommender.lexical import FOLDER, MENTIONS, Terms, count_terms, words
+from recommender.lexical import FOLDER, MENTIONS, count_terms, words
 from recommender.stretches import mapped
 from recommender.types import Article
 from recommender.vocabulary import Vocabulary
@@ -47,16 +47,16 @@ class LexicalWriter:
         self._lexical.mkdir()
         self._runs = Runs(self._terms / "runs", memory, np.uint64)
         self._keys = GrowingStretches(self._terms / "keys.npy", self._terms / "offsets.npy", np.uint64)
-        self._counts = GrowingArray(self._terms / "counts.npy", np.uint32)
+        self._counts = Growing(self._terms / "counts.npy", np.uint32)
         self._titles = GrowingStretches(self._lexical / "title_keys.npy", self._lexical / "title_offsets.npy", np.uint64)
 
     def add(self, article: Article) -> None:
         """Count the terms of the next article."""
         counted = count_terms(self.number(words(article.title)), self.number(words(article.text[:MAX_TEXT])))
         self._runs.add(counted.keys)
-        self._keys.append(counted.keys)
-        self._counts.append(counted.counts)
-        self._titles.append(counted.title_keys)
+        self._keys.add(counted.keys)
+        self._counts.add(counted.counts)
+        self._titles.add(counted.title_keys)
         self.n_articles += 1
 
     def number(self, of: list[str]) -> list[int]:
@@ -65,7 +65,7 @@ class LexicalWriter:
         return [numbers.setdefault(word, len(numbers)) for word in of]
 
     def write(self) -> None:
-        """Once: weigh all terms and write the files; also, until the release is published, what `StagedTerms` reads."""
+        """Once: weigh all terms and write the files; also, until the release is published, the keys of all articles."""
         self._close_files()
         df = self._write_vocabulary()
         arrays = {name: mapped(self._lexical / f"{name}.npy") for name in ("keys", "idf", "title_offsets", "title_keys")}
@@ -89,10 +89,10 @@ class LexicalWriter:
             In how many articles each is.
         """
         found = [np.empty(0, dtype=np.uint32)]
-        with GrowingArray(self._lexical / "keys.npy", np.uint64) as keys, GrowingArray(self._lexical / "idf.npy", np.float32) as idf:
+        with Growing(self._lexical / "keys.npy", np.uint64) as keys, Growing(self._lexical / "idf.npy", np.float32) as idf:
             for distinct, df in self._runs.numbered():
-                keys.append(distinct)
-                idf.append(np.log((self.n_articles + 1) / (df + 1)))
+                keys.add(distinct)
+                idf.add(np.log((self.n_articles + 1) / (df + 1)))
                 found.append(df.astype(np.uint32))
         return np.concatenate(found)
 
@@ -101,7 +101,7 @@ class LexicalWriter:
         offsets, counts = (mapped(self._terms / f"{name}.npy") for name in ("offsets", "counts"))
         postings = PostingsWriter(self._terms / "postings", df, self._memory)
         terms = GrowingStretches(self._lexical / "terms.npy", self._lexical / "offsets.npy", np.uint32)
-        with closing(terms), GrowingArray(self._lexical / "weights.npy", np.float16) as weights:
+        with closing(terms), Growing(self._lexical / "weights.npy", np.float16) as weights:
             first = 0
             for places in self._runs.numbers():
                 last = int(np.searchsorted(offsets, offsets[first] + len(places), side="right")) - 1
@@ -109,40 +109,10 @@ class LexicalWriter:
                 kept, their_weights, begins = vocabulary.best(places, their_counts, places != NONE, begins)
                 n_kept = np.diff(begins)
                 terms.extend(kept, n_kept)
-                weights.append(their_weights)
+                weights.add(their_weights)
                 postings.add(kept, np.repeat(np.arange(first, last), n_kept), their_weights)
                 first = last
         postings.write(self._lexical)
-
-
-class StagedTerms:
-    """The terms of every article of a release that is being built, by row.
-
-    Args:
-        staged: The folder of the release.
-    """
-
-    def __init__(self, staged: Path) -> None:
-        self._of = {
-            (folder, name): mapped(staged / folder / f"{name}.npy")
-            for folder, names in (
-                (FOLDER, ("offsets", "terms", "weights", "title_offsets", "title_keys")),
-                (STAGED_TERMS, ("offsets", "keys")),
-            )
-            for name in names
-        }
-
-    def __getitem__(self, row: int) -> Terms:
-        return Terms(
-            terms=self._part(FOLDER, "offsets", "terms", row).astype(np.int64),
-            weights=self._part(FOLDER, "offsets", "weights", row).astype(np.float32),
-            keys=self._part(STAGED_TERMS, "offsets", "keys", row),
-            title_keys=self._part(FOLDER, "title_offsets", "title_keys", row),
-        )
-
-    def _part(self, folder: str, offsets: str, name: str, row: int) -> NDArray[Any]:
-        begin, end = self._of[folder, offsets][row : row + 2]
-        return self._of[folder, name][begin:end]
 
 
 def _titles(offsets: NDArray[np.int64], keys: NDArray[np.uint64], vocabulary: Vocabulary) -> dict[str, NDArray[Any]]:

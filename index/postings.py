@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from index.growing import GrowingArray
+from index.growing import Growing
 from recommender.lexical import POSTINGS
 from recommender.stretches import mapped
 
@@ -38,7 +38,7 @@ class PostingsWriter:
         """Of every range; the last one's end follows."""
         self._last = len(df)
         self._paths = [folder / f"{number}.npy" for number in range(len(self._first))]
-        self._aside = [GrowingArray(path, POSTING) for path in self._paths]
+        self._aside = [Growing(path, POSTING) for path in self._paths]
 
     def add(self, terms: NDArray[np.int64], owners: NDArray[np.int64], weights: NDArray[np.float32]) -> None:
         """Put terms aside, with the rows of the articles that have them, and their weights there."""
@@ -48,25 +48,25 @@ class PostingsWriter:
         postings["term"], postings["owner"], postings["weight"] = terms[by_range], owners[by_range], weights[by_range]
         ends = np.cumsum(np.bincount(ranges, minlength=len(self._aside)))
         for aside, begin, end in zip(self._aside, [0, *ends], ends, strict=False):
-            aside.append(postings[begin:end])
+            aside.add(postings[begin:end])
 
     def write(self, folder: Path) -> None:
         """Write starts.npy, rows.npy and impacts.npy."""
         with (
-            GrowingArray(folder / "starts.npy", np.int64) as starts,
-            GrowingArray(folder / "rows.npy", np.uint32) as rows,
-            GrowingArray(folder / "impacts.npy", np.float16) as impacts,
+            Growing(folder / "starts.npy", np.int64) as starts,
+            Growing(folder / "rows.npy", np.uint32) as rows,
+            Growing(folder / "impacts.npy", np.float16) as impacts,
         ):
             ranges = zip(self._first, [*self._first[1:], self._last], self._aside, self._paths, strict=True)
             for first, end, aside, path in ranges:
                 aside.close()
                 postings = mapped(path)
                 kept, counts = _strongest_first(postings["term"] - np.uint32(first), postings["weight"], int(end - first))
-                starts.append(rows.n + np.cumsum(counts) - counts)
-                rows.append(postings["owner"][kept])
-                impacts.append(postings["weight"][kept])
+                starts.add(rows.n + np.cumsum(counts) - counts)
+                rows.add(postings["owner"][kept])
+                impacts.add(postings["weight"][kept])
                 path.unlink()
-            starts.append(np.array([rows.n]))
+            starts.add(np.array([rows.n]))
 
 
 def _strongest_first(terms: NDArray[np.uint32], weights: NDArray[np.float16], n_terms: int) -> tuple[NDArray[Any], NDArray[np.int64]]:

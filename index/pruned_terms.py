@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from index.growing import GrowingArray, GrowingStretches
+from index.growing import Growing, GrowingStretches
 from index.postings import PostingsWriter
 from recommender.key_table import PAIRS, halved
 from recommender.lexical import FOLDER, LexicalIndex
@@ -51,7 +51,7 @@ def _keep_best(index: LexicalIndex, whole: Path, memory: int) -> NDArray[np.uint
     n_articles_of = np.zeros(len(index.vocabulary), dtype=np.uint32)
     offsets = index.arrays["offsets"]
     kept_terms = GrowingStretches(whole / "kept-terms.npy", whole / "kept-offsets.npy", np.uint32)
-    with closing(kept_terms), GrowingArray(whole / "kept-weights.npy", np.float16) as kept_weights:
+    with closing(kept_terms), Growing(whole / "kept-weights.npy", np.float16) as kept_weights:
         for first, last in _blocks(offsets, memory // BYTES):
             own = slice(offsets[first], offsets[last])
             weights = index.arrays["weights"][own]
@@ -64,7 +64,7 @@ def _keep_best(index: LexicalIndex, whole: Path, memory: int) -> NDArray[np.uint
             terms, n_kept = index.arrays["terms"][own][best], np.minimum(lengths, KEPT)
             np.add.at(n_articles_of, terms, np.uint32(1))
             kept_terms.extend(terms, n_kept)
-            kept_weights.append(_of_length_1(weights[best].astype(np.float32), n_kept))
+            kept_weights.add(_of_length_1(weights[best].astype(np.float32), n_kept))
     return n_articles_of
 
 
@@ -89,11 +89,11 @@ def _write_terms(whole: Path, folder: Path, named: NDArray[np.bool_], n_articles
     place = (np.cumsum(named) - 1).astype(np.uint32)
     offsets, kept_terms, kept_weights = (mapped(whole / f"kept-{name}.npy") for name in ("offsets", "terms", "weights"))
     postings = PostingsWriter(whole / "postings", n_articles_of[named], memory)
-    with GrowingArray(folder / "terms.npy", np.uint32) as all_terms:
+    with Growing(folder / "terms.npy", np.uint32) as all_terms:
         for first, last in _blocks(offsets, memory // BYTES):
             own = slice(offsets[first], offsets[last])
             terms, lengths = place[kept_terms[own]], np.diff(offsets[first : last + 1])
-            all_terms.append(terms)
+            all_terms.add(terms)
             rank = np.arange(len(terms)) - np.repeat(offsets[first:last] - offsets[first], lengths)
             found_by = rank < FOUND_BY
             postings.add(terms[found_by], np.repeat(np.arange(first, last), lengths)[found_by], kept_weights[own][found_by])

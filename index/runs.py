@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from index.growing import GrowingArray
+from index.growing import Growing
 from recommender.stretches import mapped
 
 BYTES = 128
@@ -65,7 +65,7 @@ class Runs:
             These values, and how often each was added, in ranges that fit memory.
         """
         runs = self._sorted()
-        growing = [GrowingArray(self._path(number, "numbers"), np.uint32) for number in range(len(runs))]
+        growing = [Growing(self._path(number, "numbers"), np.uint32) for number in range(len(runs))]
         n_numbered = 0
         for slices in _ranges(runs, self._most):
             parts = [run[own] for run, own in zip(runs, slices, strict=True)]
@@ -80,7 +80,7 @@ class Runs:
             numbers = np.empty(len(values), dtype=np.uint32)
             numbers[order] = np.repeat(of_distinct, counts)
             for of_run, begin, end in zip(growing, *_bounds(parts), strict=True):
-                of_run.append(numbers[begin:end])
+                of_run.add(numbers[begin:end])
             n_numbered += int(several.sum())
             yield values[firsts[several]], counts[several]
         for of_run in growing:

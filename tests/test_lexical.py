@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index import lexical_writer, postings
-from index.lexical_writer import MEMORY, LexicalWriter, StagedTerms
+from index.lexical_writer import MEMORY, STAGED_TERMS, LexicalWriter
 from recommender import lexical, vocabulary
 from recommender.lexical import FOLDER, LEAD, LONGEST_WORD, LexicalIndex, Terms, count_terms, words, words_of_key
 from recommender.types import Article
@@ -105,6 +105,15 @@ class Archive:
         return max(1.0, sum(self.idf(pair) for pair in self.title_pairs[row]))
 
 
+def staged_terms(folder: Path, index: LexicalIndex) -> list[Terms]:
+    """The terms of all articles as they were written."""
+    offsets, keys = (np.load(folder / STAGED_TERMS / f"{name}.npy") for name in ("offsets", "keys"))
+    of = {name: np.split(index.arrays[name], index.arrays["offsets"][1:-1]) for name in ("terms", "weights")}
+    title_keys = np.split(index.arrays["title_keys"], index.arrays["title_offsets"][1:-1])
+    every = zip(of["terms"], of["weights"], np.split(keys, offsets[1:-1]), title_keys, strict=True)
+    return [Terms(terms.astype(np.int64), weights.astype(np.float32), own, title) for terms, weights, own, title in every]
+
+
 def build(texts: Texts, folder: Path | None = None, memory: int = MEMORY) -> Archive:
     with tempfile.TemporaryDirectory() as scratch:
         writer = LexicalWriter(folder or Path(scratch), memory)
@@ -112,8 +121,7 @@ def build(texts: Texts, folder: Path | None = None, memory: int = MEMORY) -> Arc
             writer.add(Article(id=str(number), title=title, text=text))
         writer.write()
         index = LexicalIndex.open((folder or Path(scratch)) / FOLDER, len(texts))
-        staged = StagedTerms(folder or Path(scratch))
-        terms = [staged[row] for row in range(len(texts))]
+        terms = staged_terms(folder or Path(scratch), index)
     return Archive(texts, index, terms, writer.numbers)
 
 
