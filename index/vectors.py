@@ -36,7 +36,7 @@ BLOCK = 1024
 CELLS_PER_ROOT = 4.0
 """So many times the square root of the number of articles."""
 
-PER_CELL = 48
+PER_CELL = 32
 """Articles that the place of a cell is computed from."""
 
 FITTED_TO = 32_768
@@ -143,9 +143,8 @@ def write_articles(means: Vectors, path: Path) -> tuple[Vectors, NDArray[np.uint
     centres = faiss.IndexFlatIP(dim)
     index = faiss.IndexIVFRaBitQ(centres, dim, n_cells, faiss.METRIC_INNER_PRODUCT)
     index.cp.min_points_per_centroid = 1
-    index.cp.max_points_per_centroid = PER_CELL
     index.cp.spherical = True
-    index.train(means)
+    index.train(means[:: max(1, n // (PER_CELL * n_cells))])
     index.add(means)
     cells = np.empty(n, dtype=np.uint16)
     lists: Any = index.invlists

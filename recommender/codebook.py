@@ -30,13 +30,13 @@ class Codebook:
         axes: float32 (dim, dim).
         centres: float32 (n_cells, dim).
         levels: complex64 (dim / 2 * 256,): the two numbers of each byte at each place, as one.
-        places: int32 (dim / 2,): where the levels of each place begin.
+        places: int64 (dim / 2,): where the levels of each place begin.
     """
 
     axes: Vectors
     centres: Vectors
     levels: NDArray[np.complex64]
-    places: NDArray[np.int32]
+    places: NDArray[np.int64]
 
     @classmethod
     def open(cls, folder: Path) -> "Codebook":
@@ -55,7 +55,7 @@ class Codebook:
     @classmethod
     def of(cls, axes: Vectors, centres: Vectors, levels: NDArray[np.float32]) -> "Codebook":
         """What the three files hold."""
-        places = np.arange(0, 256 * len(levels), 256, dtype=np.int32)
+        places = np.arange(0, 256 * len(levels), 256)
         return cls(axes, centres, np.ascontiguousarray(levels).view(np.complex64).ravel(), places)
 
     def read(self, codes: NDArray[np.uint8], cells: NDArray[np.uint16]) -> Vectors:
