@@ -38,15 +38,16 @@ from index.report import Report
 from index.sentences import SENTENCES, SentenceWriter
 from index.staged import LISTS, Staged, prepare
 from index.unfinished import unfinished
-from index.vectors import EXACT, write_chunks, write_means
+from index.vectors import EXACT, STAGED_VECTORS, write_chunks, write_tiers
 from recommender.compiled import CompiledEmbedder
 from recommender.duplicates import Canonical, fingerprint
 from recommender.embedding import Embedder
 from recommender.errors import IndexNotFound, IndexUnusable, InputError, StorageError
 from recommender.live import LIVE_DB
-from recommender.manifest import CANARIES, CATALOGUE, FLOAT, FORMAT, HUBNESS, Manifest, ModelCard, holding, open_release
+from recommender.manifest import CANARIES, CATALOGUE, FLAT, FLOAT, FORMAT, HUBNESS, TIERED, Manifest, ModelCard, holding, open_release
 from recommender.ranker import Ranker
 from recommender.retrieval import N_CANDIDATES
+from recommender.tiered_index import ARTICLES
 from recommender.types import Vectors, rfc3339
 
 LINKS = "links.jsonl"
@@ -54,6 +55,9 @@ LINKS = "links.jsonl"
 
 BLOCK = 512
 """Chunks embedded and stored in the cache at a time: what a killed build does again; with 128 of them it is an eighth slower."""
+
+ONLY_STAGED = (STAGED_TERMS, STAGED_FINGERPRINTS, STAGED_VECTORS, SENTENCES, LISTS)
+"""Folders that a release has only while it is built."""
 
 DISK_FAULTS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
@@ -148,7 +152,7 @@ def build_index(
             writer.commit()
         with report.timed("neighbours"):
             for_lists = Staged(staged, writer.n_articles)
-            write_means(for_lists.layout, staged)
+            write_tiers(for_lists.layout, staged)
             prepare(for_lists, len(lexical_writer.numbers))
             for done in find_neighbours(for_lists):
                 progress("neighbours", done, writer.n_articles)
@@ -163,8 +167,8 @@ def build_index(
             writer.finish()
             if writer.n_chunks > EXACT:
                 prune_terms(staged, writer.n_articles, memory)
-            for folder in (STAGED_TERMS, STAGED_FINGERPRINTS, SENTENCES, LISTS):
-                shutil.rmtree(staged / folder)
+            for folder in ONLY_STAGED:
+                shutil.rmtree(staged / folder, ignore_errors=True)  # a small archive has no vectors of its own for lists
         with report.timed("publish"):
             manifest = _manifest(staged, embedder, canaries, ranker, live.sequence, report)
             publish(staged, manifest, index_dir)
@@ -235,6 +239,7 @@ def _manifest(staged: Path, embedder: Embedder, canaries: Vectors, ranker: Ranke
         n_articles=report.n_articles,
         n_chunks=report.n_chunks,
         n_candidates=N_CANDIDATES,
+        vectors=TIERED if (staged / ARTICLES).exists() else FLAT,
         live_sequence=live_sequence,
         ranker=asdict(ranker),
         files=dict(file_entries(staged)),

@@ -10,9 +10,9 @@ import numpy as np
 from recommender.candidate import CANDIDATE
 from recommender.catalogue import immutable_uri
 from recommender.errors import IndexDamaged
-from recommender.manifest import CATALOGUE, HUBNESS, MEANS, VECTORS, Manifest
-from recommender.tiered_index import ARTICLES, CHUNKS, TieredIndex, open_vectors
-from recommender.vector_index import VectorIndex
+from recommender.manifest import CATALOGUE, HUBNESS, TIERED, VECTORS, Manifest
+from recommender.tiered_index import ARTICLES, TieredIndex, open_vectors
+from recommender.vector_index import FlatIndex
 
 BLOCK = 16_384
 """Vectors looked at together."""
@@ -60,19 +60,17 @@ def content_faults(folder: Path, manifest: Manifest, sound: Set[str]) -> Iterato
                     yield CATALOGUE, found
         except (sqlite3.Error, UnicodeDecodeError) as error:
             yield CATALOGUE, f"cannot be read ({error})"
-    name = CHUNKS if CHUNKS in manifest.files else VECTORS
-    if name in sound and (name == VECTORS or ARTICLES in sound):
+    if VECTORS in sound and (manifest.vectors != TIERED or ARTICLES in sound):
         try:
             index = open_vectors(folder)
         except IndexDamaged as error:
-            yield name, f"cannot be read ({str(error).partition(' - ')[0]})"
+            yield VECTORS, f"cannot be read ({str(error).partition(' - ')[0]})"
         else:
             for found in _vector_faults(index, manifest):
-                yield name, found
-    for name, shape in ((MEANS, (manifest.n_articles, manifest.model.dim)), (HUBNESS, (manifest.n_articles, 2))):
-        if name in sound:
-            for found in _array_faults(folder / name, shape):
-                yield name, found
+                yield VECTORS, found
+    if HUBNESS in sound:
+        for found in _array_faults(folder / HUBNESS, (manifest.n_articles, 2)):
+            yield HUBNESS, found
 
 
 def _catalogue_faults(connection: sqlite3.Connection, manifest: Manifest) -> Iterator[str]:
@@ -116,7 +114,9 @@ def _candidate_faults(connection: sqlite3.Connection, manifest: Manifest) -> Ite
         yield f"has {len(rows)} {what}, the first of article row {rows[0]}"
 
 
-def _vector_faults(index: VectorIndex, manifest: Manifest) -> Iterator[str]:
+def _vector_faults(index: FlatIndex | TieredIndex, manifest: Manifest) -> Iterator[str]:
+    if index.kind != manifest.vectors:
+        yield f"is searched as {index.kind}, its manifest says {manifest.vectors}"
     if (len(index), index.dim) != (manifest.n_chunks, manifest.model.dim):
         yield f"holds {len(index)} vectors of {index.dim} numbers, its manifest says {manifest.n_chunks} of {manifest.model.dim}"
     if isinstance(index, TieredIndex) and index.n_articles != manifest.n_articles:

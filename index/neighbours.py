@@ -52,7 +52,7 @@ def _new(folder: Path, name: str, kind: type, n_articles: int) -> np.memmap[Any,
 
 
 def _neighbours(staged: Staged, rows: Rows) -> tuple[Rows, Near]:
-    in_meaning = _by_means(staged, rows) if (staged.folder / LISTS / "near_cells.npy").exists() else _by_all(staged, rows)
+    in_meaning = _by_means(staged, rows) if staged.two_tiers else _by_all(staged, rows)
     in_words, cosines = loops.nearest_in_words(rows, staged.words, QUERY_TERMS, DEPTH, N_CANDIDATES)
     return rows, Near(*in_meaning, in_words, np.sqrt(cosines))
 

@@ -26,7 +26,7 @@ from index.lists import related_lists
 from index.neighbours import find_neighbours
 from index.sentences import SentenceWriter
 from index.staged import Staged, prepare
-from index.vectors import write_chunks, write_means
+from index.vectors import write_chunks, write_tiers
 from recommender.chunking import embedding_text
 from recommender.compiled import GRAPH, TOKENIZER, CompiledEmbedder, encoder_folder
 from recommender.embedding import Embedder
@@ -133,7 +133,7 @@ def _lists(sample: Sequence[tuple[Article, list[Chunk]]], vectors: Vectors) -> l
         writer.commit()
         write_chunks([vectors], len(vectors), vectors.shape[1], Path(folder))
         staged = Staged(Path(folder), len(sample))
-        write_means(staged.layout, staged.folder)
+        write_tiers(staged.layout, staged.folder)
         prepare(staged, len(lexical_writer.numbers))
         for _ in find_neighbours(staged):
             pass

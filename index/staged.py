@@ -22,16 +22,17 @@ from numpy.typing import NDArray
 from index import loops
 from index.lexical_writer import STAGED_TERMS
 from index.sentences import staged_sentences
+from index.vectors import ARTICLE_CELLS, CHUNKS, MEANS, SCALES
 from recommender.catalogue import Catalogue
 from recommender.facts import Facts, Layout
 from recommender.key_table import PAIRS
 from recommender.lexical import FOLDER, LexicalIndex
-from recommender.manifest import CATALOGUE, HUBNESS, MEANS
+from recommender.manifest import CATALOGUE, HUBNESS, VECTORS
 from recommender.precedents import Precedents
 from recommender.retrieval import HUB_NEIGHBOURS
-from recommender.tiered_index import TieredIndex, open_vectors
+from recommender.tiered_index import ARTICLES, looked_into, open_faiss
 from recommender.types import Matrix
-from recommender.vector_index import VectorIndex
+from recommender.vector_index import open_array
 
 LISTS = "lists"
 """A folder that a release has only while it is built."""
@@ -86,10 +87,6 @@ class Staged:
         return Catalogue(self.folder / CATALOGUE)
 
     @cached_property
-    def index(self) -> VectorIndex:
-        return open_vectors(self.folder)
-
-    @cached_property
     def layout(self) -> Layout:
         return self.catalogue.layout()
 
@@ -105,43 +102,48 @@ class Staged:
     def lexical(self) -> LexicalIndex:
         return LexicalIndex.open(self.folder / FOLDER, self.n_articles)
 
+    @property
+    def two_tiers(self) -> bool:
+        """Whether there are so many chunks that lists are found by the articles' means."""
+        return (self.folder / CHUNKS).exists()
+
+    @cached_property
+    def vectors(self) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """Those of all chunks: int8 or float32 (n_chunks, dim), and by what each is multiplied to be of length 1."""
+        if self.two_tiers:
+            return open_array(self.folder / CHUNKS), open_array(self.folder / SCALES)
+        stored = open_array(self.folder / VECTORS)
+        return stored, np.ones(len(stored), dtype=np.float32)
+
     @cached_property
     def means(self) -> NDArray[np.float16]:
-        return np.asarray(np.load(self.folder / MEANS, mmap_mode="r", allow_pickle=False))
+        return open_array(self.folder / MEANS)
 
     @cached_property
     def hubness(self) -> Matrix:
-        return np.asarray(np.load(self.folder / HUBNESS, mmap_mode="r", allow_pickle=False))
+        return open_array(self.folder / HUBNESS)
 
     @cached_property
     def chunks(self) -> loops.Chunks:
-        index = self.index
-        if isinstance(index, TieredIndex):
-            stored = np.asarray(index._stored)
-            scales = self.prepared("scales")
-        else:
-            stored = index._stored
-            scales = np.ones(len(stored), dtype=np.float32)
-        return loops.Chunks(
-            stored, scales, self.layout.offsets, self.prepared("sums"), self.layout.tie_order, np.argsort(self.layout.tie_order)
-        )
+        layout = self.layout
+        return loops.Chunks(*self.vectors, layout.offsets, self.prepared("sums"), layout.tie_order, np.argsort(layout.tie_order))
 
     @cached_property
     def words(self) -> loops.Words:
-        of = {name: np.asarray(array) for name, array in self.lexical.arrays.items()}
+        of = self.lexical.arrays
         weights, impacts = of["weights"].view(np.uint16), of["impacts"].view(np.uint16)
         return loops.Words(of["offsets"], of["terms"], weights, of["starts"], of["rows"], impacts, HALVES)
 
     @cached_property
     def titles(self) -> loops.Titles:
-        of = {name: np.asarray(array) for name, array in self.lexical.arrays.items()}
-        offsets, keys = (np.asarray(np.load(self.folder / STAGED_TERMS / f"{name}.npy", mmap_mode="r")) for name in ("offsets", "keys"))
+        of = self.lexical.arrays
+        offsets, keys = (open_array(self.folder / STAGED_TERMS / f"{name}.npy") for name in ("offsets", "keys"))
         idf = self.prepared("title_idf")
         return loops.Titles(of["title_offsets"], of["title_keys"], idf, of["title_masses"], offsets, keys, PAIRS)
 
     @cached_property
     def mentions(self) -> loops.Mentions:
-        of = {name: np.asarray(array) for name, array in self.lexical.arrays.items()}
+        of = self.lexical.arrays
         return loops.Mentions(of["mention_keys"], self.prepared("mention_idf"), of["mention_starts"], of["mention_rows"])
 
     @cached_property
@@ -154,7 +156,7 @@ class Staged:
 
     def prepared(self, name: str) -> NDArray[Any]:
         """What `prepare` or the first pass wrote."""
-        return np.asarray(np.load(self.folder / LISTS / f"{name}.npy", mmap_mode="r", allow_pickle=False))
+        return open_array(self.folder / LISTS / f"{name}.npy")
 
     @cached_property
     def order(self) -> Rows:
@@ -185,38 +187,33 @@ def prepare(staged: Staged, n_words: int) -> None:
         n_words: Of the archive's words.
     """
     (staged.folder / LISTS).mkdir()
-    of = staged.lexical.arrays
-    _save(staged, "word_idf", staged.lexical.idf_of(np.arange(n_words, dtype=np.uint64)))
-    _save(staged, "title_idf", staged.lexical.idf_of(of["title_keys"]))
-    _save(staged, "mention_idf", staged.lexical.idf_of(of["mention_keys"]))
-    if isinstance(staged.index, TieredIndex):
-        norms = np.concatenate([np.linalg.norm(part.astype(np.float32), axis=1) for part in np.array_split(staged.index._stored, 64)])
-        _save(staged, "scales", (1 / norms).astype(np.float32))
+    arrays, vocabulary = staged.lexical.arrays, staged.lexical.vocabulary
+    _save(staged, "word_idf", vocabulary.idf_of(np.arange(n_words, dtype=np.uint64)))
+    _save(staged, "title_idf", vocabulary.idf_of(arrays["title_keys"]))
+    _save(staged, "mention_idf", vocabulary.idf_of(arrays["mention_keys"]))
     _save(staged, "sums", np.concatenate(list(_sums(staged))))
-    order, cells = np.arange(staged.n_articles), np.array([0, staged.n_articles])
-    if isinstance(staged.index, TieredIndex):
-        order, cells = _cells(staged, staged.index)
+    order, cells = _cells(staged) if staged.two_tiers else (np.arange(staged.n_articles), np.array([0, staged.n_articles]))
     _save(staged, "order", order)
     _save(staged, "cells", cells)
 
 
 def _sums(staged: Staged) -> Iterator[NDArray[np.float32]]:
     """Length of the sum of the chunk vectors of every article."""
+    stored, scales = staged.vectors
     for first in range(0, staged.n_articles, BLOCK):
         offsets = staged.layout.offsets[first : first + BLOCK + 1]
-        vectors = staged.index.vectors(np.arange(offsets[0], offsets[-1]))
-        yield np.linalg.norm(np.add.reduceat(vectors, offsets[:-1] - offsets[0], axis=0), axis=1)
+        rows = slice(offsets[0], offsets[-1])
+        yield np.linalg.norm(np.add.reduceat(stored[rows] * scales[rows, None], offsets[:-1] - offsets[0], axis=0), axis=1)
 
 
-def _cells(staged: Staged, index: TieredIndex) -> tuple[Rows, Rows]:
+def _cells(staged: Staged) -> tuple[Rows, Rows]:
     """Rows of articles, cell by cell, and where each cell begins; which cells are near each other is written."""
-    places = index.articles.quantizer.reconstruct_n(0, index.articles.nlist)
-    _, near = index.articles.quantizer.search(places, index.articles.nprobe)
+    index: Any = open_faiss(staged.folder / ARTICLES)
+    centres = index.quantizer.reconstruct_n(0, index.nlist)
+    _, near = index.quantizer.search(centres, looked_into(index.nlist))
     _save(staged, "near_cells", near)
-    cell = np.concatenate(
-        [index.articles.quantizer.search(part.astype(np.float32), 1)[1][:, 0] for part in np.array_split(staged.means, 64)]
-    )
-    return np.argsort(cell, kind="stable"), np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=len(places)))])
+    cell = open_array(staged.folder / ARTICLE_CELLS)
+    return np.argsort(cell, kind="stable"), np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=len(centres)))])
 
 
 def _save(staged: Staged, name: str, array: NDArray[Any]) -> None:

@@ -1,54 +1,178 @@
-"""Write the vectors of a release: one exact index, or two tiers (`recommender.tiered_index`) where there are many."""
+"""Write the vectors of a release: as they are, or in two tiers (`recommender.tiered_index`) where there are many.
+
+The lists of a large archive are computed from better vectors than it keeps. Until it is published these lie in a folder of their own:
+
+    staged_vectors/chunks.npy    int8 (n_chunks, dim): each vector scaled to the integers' range
+                   scales.npy    float32 (n_chunks,): what makes each of length 1 again
+                   means.npy     float16 (n_articles, dim): mean chunk vector of each article, unit norm
+                   cells.npy     uint16 (n_articles,): the cell of each article in the upper tier
+"""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
+from index.codebook import CodebookWriter
+from recommender.errors import StorageError
 from recommender.facts import Layout
-from recommender.manifest import MEANS, VECTORS
-from recommender.tiered_index import ARTICLES, CHUNKS, StoredChunks, save_articles, to_integers
+from recommender.manifest import VECTORS
+from recommender.tiered_index import ARTICLES, CELLS
 from recommender.types import Vectors
-from recommender.vector_index import FlatIndex, VectorIndex, check_unit
+from recommender.vector_index import Rows, check_unit, mean_vectors, open_array
 
 EXACT = 100_000
 """Chunks up to which the search is exact."""
 
-BLOCK = 4096
-"""Articles whose means are computed together."""
+STAGED_VECTORS = "staged_vectors"
+CHUNKS, SCALES, MEANS, ARTICLE_CELLS = (f"{STAGED_VECTORS}/{name}.npy" for name in ("chunks", "scales", "means", "cells"))
+
+BLOCK = 1024
+"""Articles whose means, and whose chunks' codes, are computed together."""
+
+CELLS_PER_ROOT = 4.0
+"""So many times the square root of the number of articles."""
+
+PER_CELL = 32
+"""Articles that the place of a cell is computed from."""
+
+FITTED_TO = 32_768
+"""Chunks that the codebook is fitted to."""
+
+
+class StagedChunks:
+    """The vectors of a large archive's chunks, as its lists are computed from them.
+
+    Args:
+        staged: The folder of a release that is being built.
+    """
+
+    def __init__(self, staged: Path) -> None:
+        self.integers: NDArray[np.int8] = open_array(staged / CHUNKS)
+        self.scales: NDArray[np.float32] = open_array(staged / SCALES)
+
+    @property
+    def dim(self) -> int:
+        return int(self.integers.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.integers)
+
+    def vectors(self, rows: Rows) -> Vectors:
+        """See `VectorIndex.vectors`."""
+        return np.asarray(self.integers.take(rows, axis=0) * self.scales[rows, None])
+
+    stored = vectors
+
+    def turned(self, vectors: Vectors) -> Vectors:
+        """As they are."""
+        return vectors
 
 
 def write_chunks(blocks: Iterable[Vectors], n_chunks: int, dim: int, staged: Path) -> None:
-    """Write the vectors of all chunks.
+    """Write the vectors of all chunks; where there are many, to compute lists from.
 
     Args:
         blocks: float32 (n, dim), unit norm, in order of rows.
     """
-    if n_chunks <= EXACT:
-        FlatIndex.build(np.concatenate(list(blocks))).save(staged / VECTORS)
+    if n_chunks <= EXACT or dim % 2:  # a byte of a code tells two numbers
+        with _array(staged / VECTORS, np.float32, n_chunks, dim) as exact:
+            for vectors in blocks:
+                check_unit(vectors)
+                exact.write(np.ascontiguousarray(vectors, dtype=np.float32).data)
         return
-    stored = np.lib.format.open_memmap(staged / CHUNKS, mode="w+", dtype=np.int8, shape=(n_chunks, dim))
-    done = 0
-    for vectors in blocks:
-        check_unit(vectors)
-        stored[done : done + len(vectors)] = to_integers(vectors)
-        done += len(vectors)
-    stored.flush()
+    (staged / STAGED_VECTORS).mkdir()
+    with _array(staged / CHUNKS, np.int8, n_chunks, dim) as integers, _array(staged / SCALES, np.float32, n_chunks) as scales:
+        for vectors in blocks:
+            check_unit(vectors)
+            in_8_bits, scale = to_integers(vectors)
+            integers.write(in_8_bits.data)
+            scales.write(scale.data)
 
 
-def write_means(layout: Layout, staged: Path) -> None:
-    """Write the mean vectors of all articles: float16 (n_articles, dim), unit norm; and what finds them, where there are many."""
-    two_tiers = (staged / CHUNKS).exists()
-    chunks: VectorIndex = StoredChunks(staged) if two_tiers else FlatIndex.open(staged / VECTORS)
-    means = np.concatenate(list(_means(chunks, layout)))
+def write_tiers(layout: Layout, staged: Path) -> None:
+    """Write both tiers of what is kept of many vectors, after `write_chunks`; of a few, nothing more is to be written."""
+    if not (staged / CHUNKS).exists():
+        return
+    chunks, sizes = StagedChunks(staged), np.diff(layout.offsets)
+    means = np.concatenate([_means(chunks, layout, articles) for articles in _blocks(layout.n_articles)])
     np.save(staged / MEANS, means.astype(np.float16), allow_pickle=False)
-    if two_tiers:
-        save_articles(means, staged / ARTICLES)
+    centres, cells = write_articles(means, staged / ARTICLES)
+    np.save(staged / ARTICLE_CELLS, cells, allow_pickle=False)
+    of_chunks = np.repeat(cells, sizes)
+    np.save(staged / CELLS, of_chunks, allow_pickle=False)
+    sample = np.arange(0, len(chunks), -(-len(chunks) // FITTED_TO))
+    writer = CodebookWriter.fitted(chunks.vectors(sample), of_chunks[sample], centres)
+    writer.save(staged)
+    with _array(staged / VECTORS, np.uint8, len(chunks), chunks.dim // 2) as codes:
+        for articles in _blocks(layout.n_articles):
+            rows = np.arange(layout.offsets[articles.start], layout.offsets[articles.stop])
+            codes.write(writer.codes(chunks.vectors(rows), of_chunks[rows]).data)
 
 
-def _means(index: VectorIndex, layout: Layout) -> Iterator[Vectors]:
-    for first in range(0, layout.n_articles, BLOCK):
-        offsets = layout.offsets[first : first + BLOCK + 1]
-        means = np.add.reduceat(index.vectors(np.arange(offsets[0], offsets[-1])), offsets[:-1] - offsets[0], axis=0)
-        means /= np.linalg.norm(means, axis=1, keepdims=True)
-        yield means
+def to_integers(vectors: Vectors) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Unit vectors in 8 bits, and their scales.
+
+    >>> integers, scales = to_integers(np.array([[0.6, -0.8]], dtype=np.float32))
+    >>> integers, (integers * scales[:, None]).round(2)
+    (array([[  95, -127]], dtype=int8), array([[ 0.6, -0.8]], dtype=float32))
+    """
+    scaled = np.rint(vectors * (127 / np.abs(vectors).max(axis=1, keepdims=True)))
+    return scaled.astype(np.int8), (1 / np.linalg.norm(scaled, axis=1)).astype(np.float32)
+
+
+def write_articles(means: Vectors, path: Path) -> tuple[Vectors, NDArray[np.uint16]]:
+    """Write the upper tier.
+
+    Args:
+        means: float32 (n_articles, dim), unit norm.
+
+    Returns:
+        The centres of its cells, float32 (n_cells, dim), and the cell of each article, (n_articles,).
+
+    Raises:
+        StorageError: The disk is full, or the folder cannot be written.
+    """
+    import faiss
+
+    n, dim = means.shape
+    n_cells = min(n, int(CELLS_PER_ROOT * np.sqrt(n)))
+    centres = faiss.IndexFlatIP(dim)
+    index = faiss.IndexIVFRaBitQ(centres, dim, n_cells, faiss.METRIC_INNER_PRODUCT)
+    index.cp.min_points_per_centroid = 1
+    index.cp.spherical = True
+    index.train(means[:: max(1, n // (PER_CELL * n_cells))])
+    index.add(means)
+    cells = np.empty(n, dtype=np.uint16)
+    lists: Any = index.invlists
+    for cell in range(n_cells):
+        size = lists.list_size(cell)
+        if size:
+            cells[faiss.rev_swig_ptr(lists.get_ids(cell), size)] = cell
+    try:
+        faiss.write_index(index, str(path))
+    except RuntimeError as error:
+        reason = str(error).strip().rpartition("(")[2].rstrip(")")  # the rest of what FAISS says is of its own code
+        raise StorageError(f"{path} cannot be written ({reason}) - free space or give another folder; the index is as it was") from error
+    return centres.reconstruct_n(0, n_cells), cells
+
+
+def _blocks(n_articles: int) -> Iterator[range]:
+    return (range(first, min(first + BLOCK, n_articles)) for first in range(0, n_articles, BLOCK))
+
+
+def _means(chunks: StagedChunks, layout: Layout, articles: range) -> Vectors:
+    begins = layout.offsets[articles.start : articles.stop + 1]
+    return mean_vectors(chunks.vectors(np.arange(begins[0], begins[-1])), begins - begins[0])
+
+
+@contextmanager
+def _array(path: Path, dtype: Any, *shape: int) -> Iterator[BinaryIO]:
+    """A file to write an array into, a few rows at a time; a mapped file would end the process where the disk is full."""
+    with path.open("wb") as file:
+        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        yield file

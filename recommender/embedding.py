@@ -65,12 +65,16 @@ class Embedder(Tokenizer, Protocol):
         ...
 
 
+TOGETHER = 1 << 18
+"""Tokens that go through a GPU at a time."""
+
+
 class SentenceTransformerEmbedder:
     """The reference embedder: any sentence-transformers model whose weights are safetensors.
 
     Args:
         model: A folder, or the name of a model; all-MiniLM-L6-v2 comes with the package and needs no network.
-        batch_size: Chunks that go through the model together; None: 32, on a GPU 256.
+        batch_size: Chunks that go through the model together; on a GPU it goes by tokens instead (`TOGETHER`).
         download: Whether a model of that name may be fetched, if it is not on this machine.
 
     Attributes:
@@ -83,7 +87,7 @@ class SentenceTransformerEmbedder:
         ModelError: The model is not there, cannot be loaded, or the bundled one is not the official file.
     """
 
-    def __init__(self, model: str | Path = BUNDLED_MODEL, batch_size: int | None = None, *, download: bool = True) -> None:
+    def __init__(self, model: str | Path = BUNDLED_MODEL, batch_size: int = 32, *, download: bool = True) -> None:
         folder = _model_folder(model, download)
         # A folder by its whole path: the index has to find it again from any working directory.
         self.name = str(folder.resolve()) if Path(model).is_dir() else str(model)
@@ -95,7 +99,7 @@ class SentenceTransformerEmbedder:
             )
         self.model = _load(folder)
         self.on_gpu = self.model.device.type == "cuda"
-        self._batch_size = batch_size or (256 if self.on_gpu else 32)
+        self._batch_size = batch_size
         # A copy of our own: encoding turns truncation on in the model's tokenizer and leaves it on.
         self.tokenizer = copy.deepcopy(self.model.tokenizer.backend_tokenizer)
         self.tokenizer.no_truncation()
@@ -113,6 +117,8 @@ class SentenceTransformerEmbedder:
         """See `Embedder.embed`."""
         if not texts:
             return np.empty((0, self.dim), dtype=np.float32)
+        if self.on_gpu:
+            return self._embed_on_gpu(texts)
         vectors = self.model.encode(
             list(texts),
             batch_size=self._batch_size,
@@ -120,10 +126,30 @@ class SentenceTransformerEmbedder:
             convert_to_numpy=True,
             show_progress_bar=False,
         )
-        vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-        return (
-            vectors / np.linalg.norm(vectors, axis=1, keepdims=True) if self.on_gpu else vectors
-        )  # half precision is not exactly of unit norm
+        return np.ascontiguousarray(vectors, dtype=np.float32)
+
+    def _embed_on_gpu(self, texts: Sequence[str]) -> Vectors:
+        """The same in half precision. A GPU is through with a batch long before `encode` has made the next one, so we make them:
+        tokenized on all processors at once, the longest first, as many as have so many tokens.
+        """
+        import torch
+
+        ids = [np.array(encoding.ids[: self.window]) for encoding in self.tokenizer.encode_batch(list(texts))]
+        order = sorted(range(len(ids)), key=lambda row: -len(ids[row]))
+        vectors = torch.empty((len(ids), self.dim), dtype=torch.float32, device=self.model.device)
+        first = 0
+        with torch.inference_mode():
+            while first < len(order):
+                width = len(ids[order[first]])
+                rows = order[first : first + max(1, TOGETHER // width)]
+                tokens, mask = np.zeros((2, len(rows), width), dtype=np.int64)
+                for place, row in enumerate(rows):
+                    tokens[place, : len(ids[row])], mask[place, : len(ids[row])] = ids[row], 1
+                inputs = {"input_ids": tokens, "attention_mask": mask}
+                found = self.model({name: torch.from_numpy(array).to(self.model.device) for name, array in inputs.items()})
+                vectors[rows] = torch.nn.functional.normalize(found["sentence_embedding"].float(), dim=1)
+                first += len(rows)
+        return np.asarray(vectors.cpu().numpy(), dtype=np.float32)
 
 
 def has_gpu() -> bool:

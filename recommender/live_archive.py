@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from recommender import maxsim
 from recommender.candidate import Candidates, column, seconds
-from recommender.embedding import mean_vector
 from recommender.facts import Facts, Layout
 from recommender.lexical import LexicalIndex, Terms
 from recommender.live import LiveArticles
@@ -143,7 +142,6 @@ def _archive(texts: Sequence[LiveText], release: Archive) -> Archive:
             sections=facts.sections,
         ),
         precedents=Precedents(none, nowhere, none, none, nowhere, none, published),
-        means=np.stack([mean_vector(text.vectors) for text in texts]).astype(np.float16),
         hubness=np.stack([text.hubness for text in texts]),
     )
 

@@ -2,7 +2,7 @@
 
     index_dir/
       CURRENT                     one line: the name of the release that serves
-      releases/<name>/            manifest.json (written last), chunks.faiss, catalogue.db, means.npy, hubness.npy, lexical/
+      releases/<name>/            manifest.json (written last), chunks.npy, catalogue.db, hubness.npy, lexical/
 
 `open_release` goes CURRENT -> manifest -> format -> sizes and hashes; the hashes of a large release may wait (`quick`).
 When CURRENT or the release it names is damaged, the newest sound release serves in its place, and `Release.degraded` says why.
@@ -28,9 +28,8 @@ FORMAT = 3
 MANIFEST = "manifest.json"
 CURRENT = "CURRENT"
 RELEASES = "releases"
-VECTORS = "chunks.faiss"
+VECTORS = "chunks.npy"
 CATALOGUE = "catalogue.db"
-MEANS = "means.npy"
 HUBNESS = "hubness.npy"
 
 CANARIES = (
@@ -48,6 +47,10 @@ CANARIES = (
 Precision = Literal["float", "int8"]
 FLOAT: Precision = "float"
 INT8: Precision = "int8"
+
+Kind = Literal["exact", "two tiers"]
+FLAT: Kind = "exact"
+TIERED: Kind = "two tiers"
 
 AT_ONCE = 1 << 28
 """Bytes of a release that are always read before it serves: a fraction of a second."""
@@ -91,6 +94,7 @@ class Manifest:
 
     Attributes:
         created: RFC 3339 time of the build.
+        vectors: How they are kept and searched, by the number of chunks; see `recommender.tiered_index`.
         ranker: The weights in force at the build, as `Ranker.to_json` has them; they rank if `ranker.json` is damaged later.
         live_sequence: The last change of `live.db` that the release holds; see `recommender.live`.
         files: Every file of the release but the manifest itself, by name.
@@ -103,6 +107,7 @@ class Manifest:
     n_articles: int
     n_chunks: int
     n_candidates: int
+    vectors: Kind
     live_sequence: int
     ranker: dict[str, Any]
     files: dict[str, FileEntry]

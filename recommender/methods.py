@@ -74,7 +74,7 @@ def stored_list(recommender: Recommender, row: int, ranker: Ranker, wanted: Sele
     """The list that a reader gets, by the weights of some ranker: rows, closest first."""
     found = recommender.catalogue.candidates(row)
     published = int(recommender.archive.facts.published[row])
-    chosen = select(found, published, ranker, wanted, depth, lambda rows: recommender.archive.means[rows].astype(np.float32))
+    chosen = select(found, published, ranker, wanted, depth, recommender.texts.mean_vectors)
     return [int(article) for article in found["article"][chosen.places]]
 
 

@@ -13,9 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from recommender.candidate import Candidates
 from recommender.catalogue import Card, Catalogue
 from recommender.cleaning import clean_line
@@ -27,14 +24,14 @@ from recommender.embedding import (
 from recommender.errors import ArticleNotFound, ArticleWithdrawn, IndexDamaged, OutOfRange
 from recommender.listing import Listing
 from recommender.live import LiveArticles
-from recommender.manifest import CATALOGUE, MANIFEST, MEANS, Release, holding, open_release, verify
+from recommender.manifest import CATALOGUE, MANIFEST, Release, holding, open_release, verify
 from recommender.overrides import Overrides, read_overrides
 from recommender.ranker import Ranker
 from recommender.retrieval import Archive
 from recommender.seeds import combined
 from recommender.selection import Selection
 from recommender.texts import Texts
-from recommender.types import Article, RelatedList, Vectors
+from recommender.types import Article, RelatedList
 from recommender.urls import url_key
 from recommender.vector_index import Rows
 from recommender.view import LIVE, View, laid_over
@@ -352,25 +349,13 @@ class Recommender:
         loaded: Embedder | None = self.texts.__dict__.get("embedder")
         return loaded
 
-    @cached_property
-    def _means(self) -> NDArray[np.float16]:
-        means: NDArray[np.float16] = np.load(self.release.folder / MEANS, mmap_mode="r", allow_pickle=False)
-        return means
-
     def _listing(self, view: View) -> Listing:
-        return Listing(self.catalogue, self.live, view, self._overrides(view), self.ranker, self._mean_vectors)
+        return Listing(self.catalogue, self.live, view, self._overrides(view), self.ranker, self.texts.mean_vectors)
 
     def _overrides(self, view: View) -> Overrides:
         if not self._file_overrides:
             return view.overrides
         return self._file_overrides | view.overrides if view.overrides else self._file_overrides
-
-    def _mean_vectors(self, rows: Rows) -> Vectors:
-        stored = rows < LIVE
-        vectors = self._means[np.where(stored, rows, 0)].astype(np.float32)
-        for place in np.flatnonzero(~stored):
-            vectors[place] = self.live.mean(int(rows[place]), vectors.shape[1])
-        return vectors
 
     def _check_limit(self, limit: int, wanted: Selection) -> None:
         most = self.release.manifest.n_candidates

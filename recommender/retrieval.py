@@ -101,7 +101,6 @@ class Archive:
     """What candidates are found in and described by.
 
     Attributes:
-        means: float16 (n_articles, dim), mean chunk vectors, unit norm.
         hubness: float32 (n_articles, 2), in meaning and in words.
     """
 
@@ -110,7 +109,6 @@ class Archive:
     lexical: LexicalIndex
     facts: Facts
     precedents: Precedents
-    means: NDArray[np.float16]
     hubness: Matrix
 
 
@@ -162,7 +160,6 @@ def best(found: Candidates, compared: maxsim.Comparison) -> tuple[Candidates, ma
 def features(query: Query, rows: Rows, near: Neighbours, compared: maxsim.Comparison, archive: Archive) -> Matrix:
     """The features of some articles as candidates of a query: float32 (n_rows, len(FEATURES))."""
     facts = archive.facts
-    mean = query.vectors.mean(axis=0)
     mention, overlap = archive.lexical.title_features(query.terms, rows)
     dated = (facts.published[rows] != UNDATED) & (query.published != UNDATED)
     days = np.where(dated, query.published - np.where(dated, facts.published[rows], 0), 0) / DAY  # above 0: the target is older
@@ -175,7 +172,7 @@ def features(query: Query, rows: Rows, near: Neighbours, compared: maxsim.Compar
         "words_hubness": archive.hubness[rows, 1],
         "mention": mention,
         "maxsim_there": compared.there,
-        "mean_cosine": archive.means[rows].astype(np.float32) @ (mean / np.linalg.norm(mean)),
+        "mean_cosine": compared.mean_cosine,
         "closest_pair": compared.closest,
         "title_overlap": overlap,
         "maxsim_rank": _reciprocal_rank(rows, near.in_meaning),

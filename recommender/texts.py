@@ -18,16 +18,19 @@ from recommender.chunking import MAX_TEXT
 from recommender.compiled import embedder_of
 from recommender.embedding import Embedder, check_model
 from recommender.errors import IndexDamaged
+from recommender.facts import Layout
 from recommender.lexical import FOLDER, Terms, count_terms, pair_keys, words
 from recommender.live import LiveArticles
 from recommender.live_archive import LiveArchive, LiveText, read_live_text
-from recommender.manifest import HUBNESS, MEANS, Release
+from recommender.manifest import HUBNESS, Release
 from recommender.maxsim import Comparison
 from recommender.passages import Sentences, best_pairs, read_sentences
 from recommender.pruned_terms import open_terms
 from recommender.retrieval import Archive, Neighbours, Query
-from recommender.tiered_index import open_vectors
+from recommender.stretches import stretches
+from recommender.tiered_index import open_chunks, open_vectors
 from recommender.types import Article, Chunk, Vectors
+from recommender.vector_index import Rows, VectorIndex, mean_vectors
 from recommender.view import LIVE, View
 
 STRANGE = 1 << 31
@@ -66,13 +69,36 @@ class Texts:
         """All that candidates are found in."""
         folder, manifest = self.release.folder, self.release.manifest
         index = open_vectors(folder)
-        if (len(index), index.dim) != (manifest.n_chunks, manifest.model.dim):
-            raise IndexDamaged(f"{folder} holds {len(index)} vectors, the manifest says {manifest.n_chunks}")
-        means = np.load(folder / MEANS, mmap_mode="r", allow_pickle=False)
+        if (len(index), index.dim, index.kind) != (manifest.n_chunks, manifest.model.dim, manifest.vectors):
+            raise IndexDamaged(
+                f"{folder} holds {len(index)} vectors ({index.kind}), the manifest says {manifest.n_chunks} ({manifest.vectors})"
+            )
         hubness = np.load(folder / HUBNESS, mmap_mode="r", allow_pickle=False)
         lexical = open_terms(folder / FOLDER, manifest.n_articles)
         facts = self._catalogue.facts()
-        return Archive(index, self._catalogue.layout(), lexical, facts, self._catalogue.precedents(facts), means, hubness)
+        return Archive(index, self._layout, lexical, facts, self._catalogue.precedents(facts), hubness)
+
+    @cached_property
+    def _layout(self) -> Layout:
+        return self._catalogue.layout()
+
+    @cached_property
+    def _chunks(self) -> VectorIndex:
+        return open_chunks(self.release.folder)
+
+    def mean_vectors(self, rows: Rows) -> Vectors:
+        """The mean chunk vectors of some articles, of the release or put since: float32 (len(rows), dim), unit norm, to be compared
+        with each other: they lie along the axes of `VectorIndex.stored`.
+
+        Diversity of lists by id needs them, and so they need neither the model nor faiss.
+        """
+        vectors = np.empty((len(rows), self.release.manifest.model.dim), dtype=np.float32)
+        stored = rows < LIVE
+        places, begins = stretches(self._layout.offsets, rows[stored])
+        vectors[stored] = mean_vectors(self._chunks.stored(places), begins)
+        for place in np.flatnonzero(~stored):
+            vectors[place] = self._chunks.turned(self._live.mean(int(rows[place]), vectors.shape[1]))
+        return vectors
 
     def live_archive(self, view: View) -> LiveArchive | None:
         """The live articles of a view, whose lists are computed; None if there are none. Call it inside the view's context."""

@@ -1,89 +1,112 @@
 """The vectors of a large archive, in two tiers: articles, to find what may be near; chunks, to tell how near it is.
 
-    articles.faiss   the articles' mean vectors in 8 bits, in cells of like ones (FAISS IndexIVFScalarQuantizer)
-    chunks.npy       int8 (n_chunks, dim): each vector scaled to the integers' range; that its length is 1 gives the scale back
+    articles.faiss   the articles' mean vectors, a bit a number, in cells of like ones (FAISS IndexIVFRaBitQ)
+    chunks.npy       uint8 (n_chunks, dim / 2): the chunks' vectors, see `recommender.codebook`
+    cells.npy        uint16 (n_chunks,): the cell of each chunk's article
 
-Of the 10 closest articles by MaxSim, all are among the `FOUND` closest by their means, and of the 64 closest .996 or more
-(docs/benchmarks.md); so the comparison chunk by chunk, which costs, is of these only.
+What is found by means is compared chunk by chunk, which costs, and so is done of the `FOUND` closest only (docs/benchmarks.md).
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.codebook import Codebook
 from recommender.errors import IndexDamaged
-from recommender.manifest import VECTORS
+from recommender.manifest import TIERED, VECTORS
 from recommender.types import Vectors
-from recommender.vector_index import FlatIndex, Rows, VectorIndex, check_unit, open_faiss, save_faiss
+from recommender.vector_index import FlatIndex, Rows, VectorIndex, check_unit, open_array
 
-ARTICLES, CHUNKS = "articles.faiss", "chunks.npy"
+if TYPE_CHECKING:
+    import faiss
 
-FOUND = 256
+ARTICLES, CELLS = "articles.faiss", "cells.npy"
+
+FOUND = 512
 """Articles that are compared chunk by chunk."""
-
-CELLS = 4.0
-"""So many times the square root of the number of articles."""
 
 LOOKED_INTO, LEAST = 16, 96
 """A search looks into one cell in so many, but no fewer than the second: real texts lie less neatly in cells than made-up ones."""
 
-PER_CELL = 48
-"""Articles that the place of a cell is computed from."""
-
-
-def open_vectors(folder: Path) -> VectorIndex:
-    """The vectors of a release, whichever way it keeps them.
-
-    Raises:
-        IndexDamaged: A file cannot be read, or is of something else.
-    """
-    return TieredIndex(folder) if (folder / CHUNKS).exists() else FlatIndex.open(folder / VECTORS)
-
 
 class StoredChunks:
-    """The lower tier alone, which can be read and not searched.
+    """The lower tier, which can be read and not searched.
+
+    Args:
+        codes: uint8 (n, dim / 2).
+        cells: uint16 (n,).
+    """
+
+    def __init__(self, codes: NDArray[np.uint8], cells: NDArray[np.uint16], codebook: Codebook) -> None:
+        self._codes, self._cells, self._codebook = codes, cells, codebook
+
+    @property
+    def dim(self) -> int:
+        return len(self._codebook.axes)
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def vectors(self, rows: Rows) -> Vectors:
+        """See `VectorIndex.vectors`."""
+        return self.stored(rows) @ self._codebook.axes.T
+
+    def stored(self, rows: Rows) -> Vectors:
+        """See `VectorIndex.stored`."""
+        return self._codebook.read(self._codes.take(rows, axis=0), self._cells[rows])
+
+    def turned(self, vectors: Vectors) -> Vectors:
+        """See `VectorIndex.turned`."""
+        return vectors @ self._codebook.axes
+
+
+class TieredIndex:
+    """Both tiers.
+
+    Args:
+        chunks: The lower one.
+        path: Of the upper one.
 
     Raises:
         IndexDamaged: The file cannot be read, or is of something else.
     """
 
-    def __init__(self, folder: Path) -> None:
-        try:
-            self._stored = np.load(folder / CHUNKS, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise IndexDamaged(f"{folder / CHUNKS} cannot be read ({type(error).__name__}) - build again") from error
-        if self._stored.dtype != np.int8 or self._stored.ndim != 2:
-            raise IndexDamaged(f"{folder / CHUNKS} is an array of {self._stored.dtype} {self._stored.shape} - build again")
+    kind = TIERED
+
+    def __init__(self, chunks: VectorIndex, path: Path) -> None:
+        import faiss
+
+        self._chunks = chunks
+        index = open_faiss(path)
+        if not isinstance(index, faiss.IndexIVF):
+            raise IndexDamaged(f"{path} holds a {type(index).__name__}, an IndexIVF was expected - build again")
+        index.nprobe = looked_into(index.nlist)
+        self.articles = index
 
     @property
     def dim(self) -> int:
-        return int(self._stored.shape[1])
+        return self._chunks.dim
 
     def __len__(self) -> int:
-        return len(self._stored)
-
-    def vectors(self, rows: Rows) -> Vectors:
-        """See `VectorIndex.vectors`."""
-        return from_integers(self._stored[rows])
-
-
-class TieredIndex(StoredChunks):
-    """Both tiers."""
-
-    def __init__(self, folder: Path) -> None:
-        import faiss
-
-        super().__init__(folder)
-        index = open_faiss(folder / ARTICLES)
-        if not isinstance(index, faiss.IndexIVF):
-            raise IndexDamaged(f"{folder / ARTICLES} holds a {type(index).__name__}, an IndexIVF was expected - build again")
-        index.nprobe = _looked_into(index.nlist)
-        self.articles = index
+        return len(self._chunks)
 
     @property
     def n_articles(self) -> int:
         return int(self.articles.ntotal)
+
+    def vectors(self, rows: Rows) -> Vectors:
+        """See `VectorIndex.vectors`."""
+        return self._chunks.vectors(rows)
+
+    def stored(self, rows: Rows) -> Vectors:
+        """See `VectorIndex.stored`."""
+        return self._chunks.stored(rows)
+
+    def turned(self, vectors: Vectors) -> Vectors:
+        """See `VectorIndex.turned`."""
+        return self._chunks.turned(vectors)
 
     def near(self, means: Vectors, k: int) -> list[Rows]:
         """The rows of the articles whose mean vectors are closest: at most k for each query, closest first."""
@@ -92,46 +115,49 @@ class TieredIndex(StoredChunks):
         return [found[found >= 0] for found in rows]
 
 
-def to_integers(vectors: Vectors) -> NDArray[np.int8]:
-    """Unit vectors in 8 bits.
+def open_vectors(folder: Path) -> FlatIndex | TieredIndex:
+    """The vectors of a release, whichever way it keeps them, to be searched.
 
-    >>> to_integers(np.array([[0.6, -0.8]], dtype=np.float32))
-    array([[  95, -127]], dtype=int8)
+    Raises:
+        IndexDamaged: A file cannot be read, or is of something else.
     """
-    scaled = np.rint(vectors * (127 / np.abs(vectors).max(axis=1, keepdims=True)))
-    return np.asarray(scaled, dtype=np.int8)
+    chunks = open_chunks(folder)
+    return chunks if isinstance(chunks, FlatIndex) else TieredIndex(chunks, folder / ARTICLES)
 
 
-def from_integers(stored: NDArray[np.int8]) -> Vectors:
-    """The unit vectors again.
+def open_chunks(folder: Path) -> FlatIndex | StoredChunks:
+    """The same, to be read: no faiss is needed for it.
 
-    >>> from_integers(np.array([[3, 4]], dtype=np.int8))
-    array([[0.6, 0.8]], dtype=float32)
+    Raises:
+        IndexDamaged: The file cannot be read, or is of something else.
     """
-    vectors = stored.astype(np.float32)
-    vectors /= np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
-    return vectors
+    stored = open_array(folder / VECTORS)
+    if stored.ndim != 2 or stored.dtype not in (np.float32, np.uint8):
+        raise IndexDamaged(f"{folder / VECTORS} is an array of {stored.dtype} {stored.shape} - build again")
+    if stored.dtype == np.float32:
+        return FlatIndex(stored)
+    codebook, cells = Codebook.open(folder), open_array(folder / CELLS)
+    if stored.shape != (len(cells), len(codebook.axes) // 2) or cells.dtype != np.uint16:
+        raise IndexDamaged(f"{folder / CELLS} is an array of {cells.dtype} {cells.shape}, of {stored.shape} codes - build again")
+    return StoredChunks(stored, cells, codebook)
 
 
-def save_articles(means: Vectors, path: Path) -> None:
-    """Write the upper tier.
+def open_faiss(path: Path) -> "faiss.Index":
+    """Map an index file into memory.
 
-    Args:
-        means: float32 (n_articles, dim), unit norm.
+    Raises:
+        IndexDamaged: FAISS cannot read the file.
     """
     import faiss
 
-    n, dim = means.shape
-    n_cells = max(1, int(CELLS * np.sqrt(n)))
-    cells = faiss.IndexFlatIP(dim)
-    index = faiss.IndexIVFScalarQuantizer(cells, dim, n_cells, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
-    index.cp.min_points_per_centroid = 1
-    index.cp.max_points_per_centroid = PER_CELL
-    index.cp.spherical = True
-    index.train(means)
-    index.add(means)
-    save_faiss(index, path)
+    try:
+        # A damaged header can ask for any amount of memory; no vector of a sound file is larger than the file.
+        faiss.set_deserialization_vector_byte_limit(max(path.stat().st_size, 1))
+        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)  # processes share its pages
+    except (RuntimeError, OSError) as error:
+        raise IndexDamaged(f"{path} is not a FAISS index - build again, or restore an older release") from error
 
 
-def _looked_into(n_cells: int) -> int:
+def looked_into(n_cells: int) -> int:
+    """How many cells a search looks into."""
     return min(n_cells, max(LEAST, n_cells // LOOKED_INTO))

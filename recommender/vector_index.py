@@ -1,20 +1,18 @@
-"""Search over vectors: the `VectorIndex` seam, and FAISS behind it.
+"""Search over vectors: the `VectorIndex` seam, and the exact search behind it.
 
-FAISS answers bad calls with `-1` ids, NaN scores or a bare assertion; everything is checked here before it is called.
-Its files carry no checksum: `manifest.verify` has hashed the file before it is read.
+Vectors of chunks lie in one array, `chunks.npy`, that is mapped into memory: processes share its pages, and nothing is read before it
+is asked for. FAISS answers bad calls with `-1` ids, NaN scores or a bare assertion; everything is checked here before it is called.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.errors import IndexDamaged, StorageError
+from recommender.errors import IndexDamaged
+from recommender.manifest import FLAT
 from recommender.types import Vectors
-
-if TYPE_CHECKING:
-    import faiss
 
 Scores = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -33,22 +31,31 @@ class VectorIndex(Protocol):
     def __len__(self) -> int: ...
 
     def vectors(self, rows: Rows) -> Vectors:
-        """The stored vectors of some rows: float32 (len(rows), dim)."""
+        """The stored vectors of some rows: float32 (len(rows), dim), unit norm."""
+        ...
+
+    def stored(self, rows: Rows) -> Vectors:
+        """The same, along axes of the index's own: cheaper, and enough where only cosines are wanted."""
+        ...
+
+    def turned(self, vectors: Vectors) -> Vectors:
+        """Any vectors along those axes: to be compared with what is stored."""
         ...
 
 
 class FlatIndex:
-    """Exact search: FAISS `IndexFlatIP`. The reference for every other back end.
+    """Exact search among vectors as they are. The reference for every other back end.
 
-    faiss is imported here, not with the module: lists by id are served without it.
+    faiss is imported only to search: lists by id are served without it.
+
+    Args:
+        vectors: float32 (n, dim), unit norm.
     """
 
-    def __init__(self, index: "faiss.IndexFlatIP") -> None:
-        import faiss
+    kind = FLAT
 
-        self._index = index
-        # FAISS's own memory, seen as an array: reading rows from it is several times faster than `reconstruct_batch`.
-        self._stored: Vectors = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d).reshape(-1, index.d)
+    def __init__(self, vectors: Vectors) -> None:
+        self._stored = vectors
 
     @classmethod
     def build(cls, vectors: Vectors) -> "FlatIndex":
@@ -57,36 +64,15 @@ class FlatIndex:
         Raises:
             ValueError: A vector is not finite or not of unit norm.
         """
-        import faiss
-
         check_unit(vectors)
-        index = faiss.IndexFlatIP(vectors.shape[1])
-        index.add(np.ascontiguousarray(vectors, dtype=np.float32))
-        return cls(index)
-
-    @classmethod
-    def open(cls, path: Path) -> "FlatIndex":
-        """Read an index file.
-
-        Raises:
-            IndexDamaged: FAISS cannot read the file.
-        """
-        import faiss
-
-        index = open_faiss(path)
-        if not isinstance(index, faiss.IndexFlatIP):
-            raise IndexDamaged(f"{path} holds a {type(index).__name__}, an IndexFlatIP was expected - build again")
-        return cls(index)
-
-    def save(self, path: Path) -> None:
-        save_faiss(self._index, path)
+        return cls(np.ascontiguousarray(vectors, dtype=np.float32))
 
     @property
     def dim(self) -> int:
-        return int(self._index.d)
+        return int(self._stored.shape[1])
 
     def __len__(self) -> int:
-        return int(self._index.ntotal)
+        return len(self._stored)
 
     def search(self, queries: Vectors, k: int) -> tuple[Scores, Rows]:
         """The k closest rows of every query, closest first.
@@ -98,48 +84,51 @@ class FlatIndex:
         Returns:
             Scores and rows, each (n, min(k, len(self))).
         """
+        import faiss
+
         check_unit(queries)
         if queries.shape[1] != self.dim:
             raise ValueError(f"queries have {queries.shape[1]} dimensions, the index has {self.dim}")
         if k < 1:
             raise ValueError(f"k is {k}, it must be at least 1")
-        scores, rows = self._index.search(np.ascontiguousarray(queries, dtype=np.float32), min(k, len(self)))
+        wanted = np.ascontiguousarray(queries, dtype=np.float32)
+        scores, rows = faiss.knn(wanted, self._stored, min(k, len(self)), faiss.METRIC_INNER_PRODUCT)
         return scores, rows
 
     def vectors(self, rows: Rows) -> Vectors:
         """See `VectorIndex.vectors`."""
-        return self._stored[rows]
+        return self._stored.take(rows, axis=0)
+
+    stored = vectors
+
+    def turned(self, vectors: Vectors) -> Vectors:
+        """As they are."""
+        return vectors
 
 
-def open_faiss(path: Path) -> "faiss.Index":
-    """Map an index file into memory.
+def mean_vectors(vectors: Vectors, begins: Rows) -> Vectors:
+    """The mean chunk vector of each of some articles: float32 (n_articles, dim), unit norm.
+
+    Args:
+        vectors: float32 (n_chunks, dim), article by article.
+        begins: int64 (n_articles + 1,): where each article begins.
+    """
+    means = np.add.reduceat(vectors, begins[:-1], axis=0)
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    return means
+
+
+def open_array(path: Path) -> NDArray[Any]:
+    """Map an array into memory.
 
     Raises:
-        IndexDamaged: FAISS cannot read the file.
+        IndexDamaged: The file cannot be read.
     """
-    import faiss
-
-    # A damaged header can ask for any amount of memory; no vector of a sound file is larger than the file.
-    faiss.set_deserialization_vector_byte_limit(max(path.stat().st_size, 1))
     try:
-        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)  # processes share its pages
-    except RuntimeError as error:
-        raise IndexDamaged(f"{path} is not a FAISS index - build again, or restore an older release") from error
-
-
-def save_faiss(index: "faiss.Index", path: Path) -> None:
-    """Write an index file.
-
-    Raises:
-        StorageError: The disk is full, or the folder cannot be written.
-    """
-    import faiss
-
-    try:
-        faiss.write_index(index, str(path))
-    except RuntimeError as error:
-        reason = str(error).strip().rpartition("(")[2].rstrip(")")  # the rest of what FAISS says is of its own code
-        raise StorageError(f"{path} cannot be written ({reason}) - free space or give another folder; the index is as it was") from error
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise IndexDamaged(f"{path} cannot be read ({type(error).__name__}) - build again") from error
+    return np.asarray(array)  # rows of a memmap would be memmaps, which are slower
 
 
 def check_unit(vectors: Vectors) -> None:

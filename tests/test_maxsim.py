@@ -1,9 +1,10 @@
 """Closeness in meaning equals a plain, slow reading of its definition: every article, every chunk, no shortcuts."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recommender.embedding import mean_vector
 from recommender.facts import Layout
 from recommender.maxsim import compare, nearest
 from recommender.ranker import DECIMALS
@@ -46,6 +47,7 @@ def close_enough(found: Ranked, expected: Ranked) -> bool:
     return all(abs(score - true_scores.get(row, expected[-1][1])) <= rounding for row, score in found)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(1, 9), min_size=1, max_size=40),
     st.integers(0, 10_000),
@@ -71,6 +73,7 @@ def test_equals_brute_force(sizes: list[int], seed: int, spread: float, limit: i
             assert abs(compared.closest[place] - cosines.max()) < 1e-6
             assert abs(compared.there[place] - cosines.max(axis=1).mean()) < 1e-6
             assert abs(compared.back[place] - cosines.max(axis=0).mean()) < 1e-6
+            assert abs(compared.mean_cosine[place] - mean_vector(articles[row]) @ mean_vector(articles[target])) < 1e-5
 
 
 def test_articles_that_look_worse_by_their_bound_than_they_are() -> None:

@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 
 from index import vectors as writing
 from index.build import build_index
+from index.codebook import CodebookWriter
 from index.contents import content_faults
-from index.vectors import write_chunks, write_means
+from index.vectors import STAGED_VECTORS, to_integers, write_chunks, write_tiers
 from recommender import Article, Recommender, maxsim
+from recommender.codebook import AXES, CENTRES, LEVELS
 from recommender.errors import IndexDamaged
 from recommender.facts import Layout
-from recommender.manifest import VECTORS, current_folder, verify
-from recommender.tiered_index import ARTICLES, CHUNKS, TieredIndex, from_integers, open_vectors, to_integers
+from recommender.manifest import FLAT, TIERED, VECTORS, current_folder, verify
+from recommender.tiered_index import ARTICLES, CELLS, TieredIndex, open_vectors
 from recommender.types import Vectors
 from recommender.vector_index import FlatIndex
 from tests.archive import records, write_jsonl
@@ -45,13 +47,13 @@ def archive() -> tuple[Vectors, Layout]:
 
 def written(folder: Path, chunks: Vectors, layout: Layout) -> TieredIndex:
     write_chunks(np.array_split(chunks, 7), len(chunks), DIM, folder)
-    write_means(layout, folder)
+    write_tiers(layout, folder)
     index = open_vectors(folder)
     assert isinstance(index, TieredIndex)
     return index
 
 
-def test_nine_of_ten_and_more_of_the_closest_are_found(few: None, tmp_path: Path, archive: tuple[Vectors, Layout]) -> None:
+def test_the_closest_are_found(few: None, tmp_path: Path, archive: tuple[Vectors, Layout]) -> None:
     chunks, layout = archive
     index, exact = written(tmp_path, chunks, layout), FlatIndex.build(chunks)
     asked = list(range(0, N, 60))
@@ -59,13 +61,41 @@ def test_nine_of_ten_and_more_of_the_closest_are_found(few: None, tmp_path: Path
     true = maxsim.nearest(queries, exact, layout, 10, asked)
     found = maxsim.nearest(queries, index, layout, 10, asked)
     recall = [len(np.intersect1d(a, b)) / 10 for (a, _), (b, _) in zip(true, found, strict=True)]
-    assert np.mean(recall) >= 0.97
+    assert np.mean(recall) >= 0.93
     for row, (_, best), (rows, scores) in zip(asked, true, found, strict=True):
         assert row not in rows
         assert (np.diff(scores) <= 0).all()
-        assert scores[0] == pytest.approx(best[0], abs=0.01)
+        assert scores[0] == pytest.approx(best[0], abs=0.02)
     own_row = maxsim.nearest(queries[:1], index, layout, 10, [None])[0][0][0]
     assert own_row == asked[0], "a draft that is an article of the archive finds it first"
+
+
+def test_comparisons_are_those_of_the_stored_vectors(few: None, tmp_path: Path, archive: tuple[Vectors, Layout]) -> None:
+    """Along whatever axes they are stored: `vectors` tells what is compared, and it is close to what was written."""
+    chunks, layout = archive
+    index = written(tmp_path, chunks, layout)
+    again = index.vectors(np.arange(len(chunks)))
+    assert np.linalg.norm(again, axis=1) == pytest.approx(1, abs=1e-5)
+    assert np.einsum("ij,ij->i", again, chunks).mean() > 0.99
+    query, articles = chunks[:3], np.arange(5, N, 7)
+    compared, expected = (maxsim.compare(query, articles, of, layout) for of in (index, FlatIndex.build(again)))
+    for name in ("there", "back", "closest", "mean_cosine"):
+        np.testing.assert_allclose(getattr(compared, name), getattr(expected, name), atol=1e-5)
+    np.testing.assert_array_equal(compared.target_chunk, expected.target_chunk)
+
+
+def test_a_codebook_spends_its_bits_where_vectors_differ(archive: tuple[Vectors, Layout]) -> None:
+    chunks, _ = archive
+    unlike = chunks * np.geomspace(8, 0.1, DIM, dtype=np.float32)
+    unlike /= np.linalg.norm(unlike, axis=1, keepdims=True)
+    no_cells, no_centre = np.zeros(len(chunks), dtype=np.int64), np.zeros((1, DIM), dtype=np.float32)
+    lost = []
+    for vectors in (chunks, unlike):
+        writer = CodebookWriter.fitted(vectors[::2], no_cells[::2], no_centre)
+        again = writer.codebook.read(writer.codes(vectors[1::2], no_cells[1::2]), no_cells[1::2].astype(np.uint16))
+        lost.append(1 - np.einsum("ij,ij->i", again, vectors[1::2] @ writer.codebook.axes).mean())
+    assert lost[0] < 0.006, "4 bits a number lose half a hundredth of what has no structure"
+    assert lost[1] < lost[0] / 2
 
 
 @settings(deadline=None)
@@ -73,10 +103,11 @@ def test_nine_of_ten_and_more_of_the_closest_are_found(few: None, tmp_path: Path
 def test_integers_keep_the_direction(n: int, dim: int, seed: int) -> None:
     vectors = np.random.default_rng(seed).standard_normal((n, dim)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    again = from_integers(to_integers(vectors))
+    integers, scales = to_integers(vectors)
+    again = integers * scales[:, None]
     assert np.linalg.norm(again, axis=1) == pytest.approx(1, abs=1e-5)
     assert np.einsum("ij,ij->i", again, vectors).min() > 0.9999
-    assert (to_integers(again) == to_integers(vectors)).all()
+    assert (to_integers(again)[0] == integers).all()
 
 
 def test_lists_of_both_kinds_of_index_are_nearly_the_same(few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,8 +116,9 @@ def test_lists_of_both_kinds_of_index_are_nearly_the_same(few: None, tmp_path: P
     monkeypatch.undo()
     build_index([source], tmp_path / "exact", HashEmbedder())
     folders = [current_folder(tmp_path / name) for name in ("tiered", "exact")]
-    names = [[name for name in (CHUNKS, ARTICLES, VECTORS) if (folder / name).exists()] for folder in folders]
-    assert names == [[CHUNKS, ARTICLES], [VECTORS]]
+    names = [{name for name in (VECTORS, CELLS, ARTICLES, AXES, STAGED_VECTORS) if (folder / name).exists()} for folder in folders]
+    assert names == [{VECTORS, CELLS, ARTICLES, AXES}, {VECTORS}], "what lists were computed from is not published"
+    assert [verify(folder).manifest.vectors for folder in folders] == [TIERED, FLAT]
     draft = Article("", "A ferry", "The ferry left the harbour. The captain saw the storm. " * 5)
     with Recommender.open(tmp_path / "tiered", HashEmbedder()) as tiered, Recommender.open(tmp_path / "exact", HashEmbedder()) as exact:
         same = [len(set(tiered.related_to_row(row).ids) & set(exact.related_to_row(row).ids)) / 5 for row in range(90)]
@@ -95,7 +127,7 @@ def test_lists_of_both_kinds_of_index_are_nearly_the_same(few: None, tmp_path: P
     assert not list(content_faults(folders[0], verify(folders[0]).manifest, set(verify(folders[0]).manifest.files)))
 
 
-@pytest.mark.parametrize("name", [CHUNKS, ARTICLES])
+@pytest.mark.parametrize("name", [VECTORS, CELLS, ARTICLES, AXES, CENTRES, LEVELS])
 def test_a_file_that_is_none_is_named(few: None, tmp_path: Path, archive: tuple[Vectors, Layout], name: str) -> None:
     written(tmp_path, *archive)
     (tmp_path / name).write_bytes(b"nothing of ours")
@@ -105,6 +137,9 @@ def test_a_file_that_is_none_is_named(few: None, tmp_path: Path, archive: tuple[
 
 def test_an_array_of_something_else_is_named(few: None, tmp_path: Path, archive: tuple[Vectors, Layout]) -> None:
     written(tmp_path, *archive)
-    np.save(tmp_path / CHUNKS, np.zeros((3, 4), dtype=np.float32))
-    with pytest.raises(IndexDamaged, match=r"chunks\.npy is an array of float32 \(3, 4\)"):
-        open_vectors(tmp_path)
+    for name, array in ((VECTORS, np.zeros((3, 4), dtype=np.int8)), (AXES, np.zeros((4, 4), dtype=np.int8))):
+        whole = (tmp_path / name).read_bytes()
+        np.save(tmp_path / name, array)
+        with pytest.raises(IndexDamaged, match=rf"{name} is an array of int8"):
+            open_vectors(tmp_path)
+        (tmp_path / name).write_bytes(whole)

@@ -1,13 +1,19 @@
 """FAISS is asked only what it answers rightly, and its answers are those of plain arithmetic."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from recommender.errors import IndexDamaged, StorageError
+from recommender.errors import IndexDamaged
+from recommender.manifest import VECTORS
+from recommender.tiered_index import open_vectors
 from recommender.types import Vectors
-from recommender.vector_index import FlatIndex
+from recommender.vector_index import FlatIndex, mean_vectors
 
 
 def unit_vectors(n: int, dim: int = 16, seed: int = 1) -> Vectors:
@@ -31,12 +37,14 @@ def test_no_more_rows_than_there_are() -> None:
     assert rows.min() == 0
 
 
-def test_vectors_come_back_after_saving(tmp_path: Path) -> None:
+def test_vectors_come_back_from_a_file(tmp_path: Path) -> None:
     stored = unit_vectors(9)
-    FlatIndex.build(stored).save(tmp_path / "v.faiss")
-    opened = FlatIndex.open(tmp_path / "v.faiss")
+    np.save(tmp_path / VECTORS, stored)
+    opened = open_vectors(tmp_path)
+    assert isinstance(opened, FlatIndex)
     assert (len(opened), opened.dim) == (9, 16)
     np.testing.assert_array_equal(opened.vectors(np.array([8, 0, 8])), stored[[8, 0, 8]])
+    np.testing.assert_array_equal(opened.search(stored, 1)[1].ravel(), np.arange(9))
 
 
 @pytest.mark.parametrize("fault", [np.nan, np.inf, 0.0, 2.0])
@@ -59,9 +67,19 @@ def test_wrong_calls_are_refused() -> None:
         index.search(unit_vectors(1)[0], 1)
 
 
-def test_files_that_faiss_cannot_read_or_write_are_named(tmp_path: Path) -> None:
-    (tmp_path / "v.faiss").write_bytes(b"IxF2" + b"\xff" * 60)
-    with pytest.raises(IndexDamaged, match=r"v\.faiss is not a FAISS index"):
-        FlatIndex.open(tmp_path / "v.faiss")
-    with pytest.raises(StorageError, match=r"nowhere.*cannot be written"):
-        FlatIndex.build(unit_vectors(2)).save(tmp_path / "nowhere" / "v.faiss")
+@pytest.mark.parametrize("array", [np.zeros((3, 4), dtype=np.int8), np.zeros(3, dtype=np.float32)])
+def test_files_of_something_else_are_named(tmp_path: Path, array: NDArray[Any]) -> None:
+    (tmp_path / VECTORS).write_bytes(b"nothing of ours")
+    with pytest.raises(IndexDamaged, match=r"chunks\.npy cannot be read"):
+        open_vectors(tmp_path)
+    np.save(tmp_path / VECTORS, array)
+    with pytest.raises(IndexDamaged, match=r"chunks\.npy is an array of"):
+        open_vectors(tmp_path)
+
+
+@given(st.lists(st.integers(1, 5), max_size=6), st.integers(0, 1000))
+def test_means_are_directions_of_sums(sizes: list[int], seed: int) -> None:
+    vectors = unit_vectors(sum(sizes), seed=seed)
+    means = mean_vectors(vectors, np.cumsum([0, *sizes]))
+    expected = [part.sum(axis=0) / np.linalg.norm(part.sum(axis=0)) for part in np.split(vectors, np.cumsum(sizes))[:-1]]
+    np.testing.assert_allclose(means, np.reshape(expected, (len(sizes), 16)), atol=1e-5)

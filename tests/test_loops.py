@@ -1,0 +1,93 @@
+"""The compiled loops of the batch job against what they repeat: numpy and sorting, and the library's own code for one text."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from index import loops
+from index.build import build_index
+from recommender import Recommender
+from recommender.candidate import FEATURES
+from recommender.chunking import chunk_article
+from recommender.ranker import SHIPPED
+from recommender.retrieval import candidates, neighbours
+from recommender.view import View
+from tests.archive import records, write_jsonl
+from tests.hash_embedder import HashEmbedder
+
+values = st.lists(st.integers(-1000, 1000).map(lambda number: np.float32(number / 1000)), max_size=80)
+
+
+@settings(deadline=None)
+@given(values, st.integers(1, 90))
+def test_the_highest_are_those_of_a_sort(of: list[float], limit: int) -> None:
+    """Highest values first, lower rows first where they are equal."""
+    keys = np.array([loops._key(value, row) for row, value in enumerate(of)], dtype=np.int64)
+    found = [int(loops._row(key)) for key in loops._highest(keys, limit)]
+    assert found == sorted(range(len(of)), key=lambda row: (-of[row], row))[:limit]
+
+
+@settings(deadline=None)
+@given(st.integers(1, 60), st.integers(1, 12), st.integers(1, 5), st.integers(0, 2**32))
+def test_a_heap_keeps_the_highest_of_several_stretches(n: int, k: int, n_stretches: int, seed: int) -> None:
+    products = np.random.default_rng(seed).choice(np.linspace(-1, 1, 41, dtype=np.float32), (3, n))
+    rows, kept = np.arange(n, dtype=np.int32), np.zeros((3, k), dtype=np.int64)
+    for part in np.array_split(np.arange(n), n_stretches):
+        loops.keep_highest(np.ascontiguousarray(products[:, part]), rows[part], kept)
+    for query, found in enumerate(loops.rows_of(kept)):
+        expected = np.sort(products[query])[::-1][:k]
+        found = found[found != loops.FREE]
+        np.testing.assert_array_equal(np.sort(products[query, found])[::-1], expected)
+        assert len(set(found.tolist())) == min(n, k)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 2**32 - 1), unique=True, max_size=200), st.lists(st.integers(0, 2**32 - 1), max_size=50))
+def test_a_table_holds_what_was_put_into_it(terms: list[int], others: list[int]) -> None:
+    table, weights = loops._table(np.array(terms, dtype=np.uint32), np.arange(len(terms), dtype=np.float32))
+    for place, term in enumerate(terms):
+        assert weights[loops._look(table, term)] == place
+    for term in set(others) - set(terms):
+        assert loops._look(table, term) == loops.FREE
+
+
+@settings(deadline=None)
+@given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 2**32))
+def test_scores_of_products_are_maxsim_both_ways(n_queries: int, n_targets: int, seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    ends, begins = (np.concatenate([[0], np.cumsum(chance.integers(1, 5, n))]) for n in (n_queries, n_targets))
+    products = chance.uniform(-1, 1, (ends[-1], begins[-1])).astype(np.float32)
+    scores = np.empty((n_queries, n_targets))
+    loops.scores_of_products(products, ends, begins, scores)
+    for query in range(n_queries):
+        for target in range(n_targets):
+            own = products[ends[query] : ends[query + 1], begins[target] : begins[target + 1]]
+            expected = (own.max(axis=1).mean() + own.max(axis=0).mean()) / 2
+            assert scores[query, target] == pytest.approx(min(max(expected, 0.0), 1.0), abs=1e-4)
+
+
+def test_stored_candidates_are_those_of_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every candidate of every article: features, passages, terms. Archives have hand-made lists; stretches are short."""
+    monkeypatch.setattr("index.neighbours.STRETCH", 50)
+    build_index([str(write_jsonl(tmp_path / "a.jsonl", records(150, seed=3)))], tmp_path / "index", HashEmbedder())
+    with Recommender.open(tmp_path / "index", HashEmbedder()) as opened:
+        texts, archive = opened.texts, opened.archive
+        seen = np.zeros(len(FEATURES))
+        for row in range(opened.release.manifest.n_articles):
+            article, query = opened.catalogue.article(row), texts.stored_query(row)
+            near = neighbours([query], archive.index, archive.layout, archive.lexical)[0]
+            expected, compared = candidates(query, near, archive)
+            texts.explain(article, chunk_article(article, HashEmbedder()), query.terms, expected, compared, View())
+            stored = opened.catalogue.candidates(row)
+            place = {of: position for position, of in enumerate(expected["article"].tolist())}
+            assert place.keys() == set(stored["article"].tolist())
+            same = expected[[place[of] for of in stored["article"].tolist()]]
+            np.testing.assert_allclose(stored["features"].astype(np.float32), same["features"].astype(np.float32), atol=0.002)
+            assert (np.diff(SHIPPED.scores(stored["features"])) <= 0).all()
+            for name in ("query_passage", "target_passage", "terms"):
+                np.testing.assert_array_equal(stored[name], same[name], err_msg=name)
+            seen += np.abs(stored["features"].astype(np.float64)).sum(axis=0)
+        assert (seen > 0).all(), "every feature was put to the test"
