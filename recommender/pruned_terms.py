@@ -1,6 +1,6 @@
 """The terms of a large archive in few bytes: what a release keeps of them once its lists are computed, for texts that come later.
 
-The fewer terms an article keeps, the less are its weaker ones missed; what was measured stands in docs/ranking.md.
+An article's strongest terms do nearly all of the work; what was measured stands in docs/ranking.md.
 
     lexical/begins.npy  lower.npy  idf.npy        the vocabulary, its keys in half, idf in steps: terms that some article keeps,
                                                   words, and pairs in titles
