@@ -39,7 +39,7 @@ from recommender.duplicates import Canonical, Fingerprint, fingerprint
 from recommender.embedding import Embedder
 from recommender.errors import IndexNotFound, IndexUnusable, InputError, StorageError
 from recommender.live import LIVE_DB
-from recommender.manifest import CANARIES, CATALOGUE, FLOAT, FORMAT, HUBNESS, Manifest, ModelCard, holding, open_release
+from recommender.manifest import CANARIES, CATALOGUE, FLOAT, FORMAT, Manifest, ModelCard, holding, open_release
 from recommender.ranker import Ranker
 from recommender.retrieval import N_CANDIDATES
 from recommender.types import Vectors, rfc3339
@@ -145,10 +145,9 @@ def build_index(
                 near.append(found)
                 progress("neighbours", len(near), writer.n_articles)
         with report.timed("duplicates"):
-            report.n_duplicates = collapse(fingerprints, near, writer.facts(), writer, canonical)
-            writer.commit()
+            report.n_duplicates = collapse(fingerprints, near, for_lists.facts, writer, canonical)
+            writer.add_hubness(hubness(near))
         with report.timed("lists"):
-            np.save(staged / HUBNESS, hubness(near), allow_pickle=False)
             for row, candidates in related_lists(for_lists, near):
                 writer.add_related(row, candidates)
                 progress("lists", row + 1, writer.n_articles)

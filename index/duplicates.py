@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from index.catalogue_writer import CatalogueWriter
 from recommender.candidate import UNDATED
 from recommender.duplicates import Canonical, Fingerprint, groups, is_duplicate, without_boilerplate
-from recommender.facts import Facts
-from recommender.retrieval import DAY, Neighbours
+from recommender.facts import DAY, Facts
+from recommender.retrieval import Neighbours
 
 LEAST_CLOSENESS = 0.5
 """MaxSim, or closeness in words, below which two articles are never one piece of writing."""

@@ -24,7 +24,7 @@ from recommender.candidate import N_TERMS, Candidates
 from recommender.catalogue import Catalogue
 from recommender.facts import Facts, Layout
 from recommender.lexical import FOLDER, LexicalIndex
-from recommender.manifest import CATALOGUE, HUBNESS, MEANS
+from recommender.manifest import CATALOGUE, MEANS
 from recommender.passages import Sentences, best_pairs, read_sentences
 from recommender.retrieval import Archive, Neighbours, Query, candidates, neighbours
 from recommender.tiered_index import open_vectors
@@ -84,8 +84,8 @@ class Staged:
 
     @cached_property
     def archive(self) -> Archive:
-        means, hubness = (np.load(self.folder / name, mmap_mode="r", allow_pickle=False) for name in (MEANS, HUBNESS))
-        return Archive(self.index, self.layout, self.lexical, self.facts, self.catalogue.precedents(self.facts), means, hubness)
+        means = np.load(self.folder / MEANS, mmap_mode="r", allow_pickle=False)
+        return Archive(self.index, self.layout, self.lexical, self.facts, self.catalogue.precedents(self.facts), means)
 
     def queries(self, rows: Iterable[int]) -> list[Query]:
         """Some articles of the archive as queries."""

@@ -28,7 +28,7 @@ from recommender.chunking import embedding_text
 from recommender.compiled import GRAPH, TOKENIZER, CompiledEmbedder, encoder_folder
 from recommender.embedding import Embedder
 from recommender.errors import ModelError
-from recommender.manifest import CANARIES, CATALOGUE, FLOAT, HUBNESS, INT8
+from recommender.manifest import CANARIES, CATALOGUE, FLOAT, INT8
 from recommender.types import Article, Chunk, Vectors
 
 LEAST_CHUNKS = 10_000
@@ -131,7 +131,7 @@ def _lists(sample: Sequence[tuple[Article, list[Chunk]]], vectors: Vectors) -> l
         staged = Staged(Path(folder), len(sample))
         write_means(staged.layout, staged.folder)
         near = list(all_neighbours(staged))
-        np.save(staged.folder / HUBNESS, hubness(near), allow_pickle=False)
+        writer.add_hubness(hubness(near))
         return [set(found["article"][:LINES].tolist()) for _, found in related_lists(staged, near)]
 
 

@@ -132,19 +132,19 @@ def _archive(texts: Sequence[LiveText], release: Archive) -> Archive:
     none: Rows = np.empty(0, dtype=np.int64)
     return Archive(
         index=FlatIndex.build(np.concatenate([text.vectors for text in texts])),
-        layout=Layout(offsets, np.arange(n)),
+        layout=Layout(offsets, np.arange(n, dtype=np.int32)),
         lexical=_lexical([text.terms for text in texts], release.lexical),
         facts=Facts(
             published=published,
             section=np.array([facts.sections.get(article.section or "", -1) for article in articles], dtype=np.int32),
             length=np.array([len(article.title) + len(article.text) for article in articles], dtype=np.float32),
             headline=np.array([not article.text for article in articles], dtype=np.bool_),
-            canonical=np.arange(n),
+            canonical=np.arange(n, dtype=np.int32),
+            hubness=np.stack([text.hubness for text in texts]).astype(np.float16),
             sections=facts.sections,
         ),
         precedents=Precedents(none, nowhere, none, none, nowhere, none, published),
         means=np.stack([mean_vector(text.vectors) for text in texts]).astype(np.float16),
-        hubness=np.stack([text.hubness for text in texts]),
     )
 
 

@@ -2,7 +2,7 @@
 
     index_dir/
       CURRENT                     one line: the name of the release that serves
-      releases/<name>/            manifest.json (written last), chunks.faiss, catalogue.db, means.npy, hubness.npy, lexical/
+      releases/<name>/            manifest.json (written last), catalogue.db, facts.npy, lists.bin, chunks.faiss, lexical/ and others
 
 `open_release` goes CURRENT -> manifest -> format -> sizes and hashes; the hashes of a large release may wait (`quick`).
 When CURRENT or the release it names is damaged, the newest sound release serves in its place, and `Release.degraded` says why.
@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from recommender.errors import FormatUnsupported, IndexDamaged, IndexNotFound, IndexUnusable
 
-FORMAT = 3
+FORMAT = 4
 """Version of the files on disk. A reader refuses any other."""
 
 MANIFEST = "manifest.json"
@@ -31,7 +31,6 @@ RELEASES = "releases"
 VECTORS = "chunks.faiss"
 CATALOGUE = "catalogue.db"
 MEANS = "means.npy"
-HUBNESS = "hubness.npy"
 
 CANARIES = (
     "The council voted on Tuesday to close two of the city's four libraries.",

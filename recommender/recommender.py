@@ -86,7 +86,7 @@ class Recommender:
         manifest = release.manifest
         try:
             counts = self.catalogue.counts()
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, OSError, ValueError, EOFError):  # a file that is no catalogue, or no array
             counts = None
         if counts != (manifest.n_articles, manifest.n_chunks, manifest.n_articles):
             self.close()

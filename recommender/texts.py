@@ -21,7 +21,7 @@ from recommender.errors import IndexDamaged
 from recommender.lexical import FOLDER, LexicalIndex, Terms, count_terms, pair_keys, words
 from recommender.live import LiveArticles
 from recommender.live_archive import LiveArchive, LiveText, read_live_text
-from recommender.manifest import HUBNESS, MEANS, Release
+from recommender.manifest import MEANS, Release
 from recommender.maxsim import Comparison
 from recommender.passages import Sentences, best_pairs, read_sentences
 from recommender.retrieval import Archive, Neighbours, Query
@@ -68,10 +68,13 @@ class Texts:
         if (len(index), index.dim) != (manifest.n_chunks, manifest.model.dim):
             raise IndexDamaged(f"{folder} holds {len(index)} vectors, the manifest says {manifest.n_chunks}")
         means = np.load(folder / MEANS, mmap_mode="r", allow_pickle=False)
-        hubness = np.load(folder / HUBNESS, mmap_mode="r", allow_pickle=False)
-        lexical = LexicalIndex.open(folder / FOLDER, manifest.n_articles)
         facts = self._catalogue.facts()
-        return Archive(index, self._catalogue.layout(), lexical, facts, self._catalogue.precedents(facts), means, hubness)
+        return Archive(index, self._catalogue.layout(), self.lexical, facts, self._catalogue.precedents(facts), means)
+
+    @cached_property
+    def lexical(self) -> LexicalIndex:
+        """The words of the release."""
+        return LexicalIndex.open(self.release.folder / FOLDER, self.release.manifest.n_articles)
 
     def live_archive(self, view: View) -> LiveArchive | None:
         """The live articles of a view, whose lists are computed; None if there are none. Call it inside the view's context."""
@@ -113,13 +116,13 @@ class Texts:
 
     def terms(self, article: Article) -> Terms:
         """The words of a text by the archive's numbers, where the archive has them."""
-        return self.archive.lexical.weigh(count_terms(*self._numbers(article)))
+        return self.lexical.weigh(count_terms(*self._numbers(article)))
 
     def rarity_of_pairs(self, title: str) -> dict[tuple[str, str], float]:
         """The idf of all pairs of neighbouring words of a title."""
         of, numbers = words(title), self._numbers(Article("", title, ""))[0]
         keys = pair_keys(np.array(numbers, dtype=np.uint64))
-        return dict(zip(pairwise(of), self.archive.lexical.idf_of(keys).tolist(), strict=True))
+        return dict(zip(pairwise(of), self.lexical.idf_of(keys).tolist(), strict=True))
 
     def _numbers(self, article: Article) -> tuple[list[int], list[int]]:
         title, text = words(article.title), words(article.text[:MAX_TEXT])
@@ -130,7 +133,7 @@ class Texts:
 
     def neighbours(self, query: Query, view: View, limit: int = retrieval.N_CANDIDATES) -> Neighbours:
         """The nearest of the release, in meaning and in words, less those that were withdrawn or put anew."""
-        near = retrieval.neighbours([query], self.archive.index, self.archive.layout, self.archive.lexical, limit)[0]
+        near = retrieval.neighbours([query], self.archive.index, self.archive.layout, self.lexical, limit)[0]
         return near.without(view.replaced.keys()) if view else near
 
     def candidates(self, query: Query, near: Neighbours, view: View, own_row: int | None = None) -> tuple[Candidates, Comparison]:
@@ -172,7 +175,7 @@ class Texts:
         live = self.live_archive(view) if view else None
         rows = found["article"].astype(np.int64)
         stored = rows < LIVE
-        found["terms"][stored] = self.archive.lexical.shared_terms(terms, rows[stored], N_TERMS)
+        found["terms"][stored] = self.lexical.shared_terms(terms, rows[stored], N_TERMS)
         if live is not None and not stored.all():
             places = np.searchsorted(live.rows, rows[~stored])
             found["terms"][~stored] = live.archive.lexical.shared_terms(terms, places, N_TERMS)
@@ -192,4 +195,4 @@ class Texts:
         return self._sentences(text, start)
 
     def _sentences(self, text: str, start: int) -> Sentences:
-        return read_sentences(text, start, self._catalogue.numbers, self.archive.lexical.idf_of)
+        return read_sentences(text, start, self._catalogue.numbers, self.lexical.idf_of)
