@@ -16,7 +16,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.candidate import Candidates
+from recommender.candidate import UNTOLD, Candidates
 from recommender.catalogue import Card, Catalogue
 from recommender.cleaning import clean_line
 from recommender.embedding import (
@@ -247,7 +247,15 @@ class Recommender:
     def _related(self, row: int, limit: int, wanted: Selection, view: View, explain: bool) -> RelatedList:
         self._check_limit(limit, wanted)
         card, text, found = self._stored(row, view)
-        items, reason = self._listing(view).read(card, text, found, wanted, limit, explain=explain)
+
+        def fill_in(places: Rows) -> None:
+            untold = places[(found["query_passage"][places, 0] == UNTOLD) & (found["article"][places] < LIVE)]
+            if len(untold):
+                shown = found[untold]
+                self.texts.explain_stored(card.title, text, shown)
+                found[untold] = shown
+
+        items, reason = self._listing(view).read(card, text, found, wanted, limit, explain=explain, fill_in=fill_in)
         return RelatedList(card.id, self.release.name, self.release.manifest.model.label, items, reason)
 
     def _stored(self, row: int, view: View) -> tuple[Card, str, Candidates]:

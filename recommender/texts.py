@@ -187,6 +187,18 @@ class Texts:
             for place, target, (mine, its) in zip(places, theirs, best_pairs(own, theirs), strict=True):
                 found["query_passage"][place], found["target_passage"][place] = own.spans[mine], target.spans[its]
 
+    def explain_stored(self, title: str, text: str, shown: Candidates) -> None:
+        """Fill in what the build stored of an article's best candidates only (`packed.EXPLAINED`).
+
+        Sentences are compared with those of the whole text, not of the closest chunks alone: neither model nor vectors are loaded.
+        """
+        rows = shown["article"].astype(np.int64)
+        shown["terms"] = self.lexical.shared_terms(self.terms(Article("", title, text)), rows, N_TERMS)
+        own = self._sentences(text[:MAX_TEXT], 0)
+        theirs = [self._sentences(self._catalogue.article(row).text[:MAX_TEXT], 0) for row in rows.tolist()]
+        for place, (target, (mine, its)) in enumerate(zip(theirs, best_pairs(own, theirs), strict=True)):
+            shown["query_passage"][place], shown["target_passage"][place] = own.spans[mine], target.spans[its]
+
     def _sentences_of(self, chunk_row: int, live: LiveArchive | None) -> Sentences:
         if chunk_row >= LIVE_CHUNK and live is not None:
             start, text = live.chunk(chunk_row - LIVE_CHUNK)
