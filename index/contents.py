@@ -4,7 +4,6 @@ import sqlite3
 from collections.abc import Iterator, Set
 from contextlib import closing
 from pathlib import Path
-
 from typing import Any
 
 import numpy as np

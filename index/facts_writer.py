@@ -3,7 +3,6 @@
 They become known in two steps: what the articles say of themselves, then what their neighbours say of them.
 """
 
-import os
 import sqlite3
 from pathlib import Path
 
@@ -49,4 +48,4 @@ def finish_facts(connection: sqlite3.Connection, folder: Path, hubness: Matrix) 
         facts["canonical"][row] = canonical
     finished = folder / f"finished-{FACTS}"
     np.save(finished, facts, allow_pickle=False)
-    os.replace(finished, folder / FACTS)
+    finished.replace(folder / FACTS)

@@ -89,7 +89,8 @@ Features = NDArray[np.floating[Any]]
 
 def in_steps(name: str, values: NDArray[Any]) -> NDArray[np.float32]:
     """Values of a feature that is kept in steps, to the nearest one: float32 (n,)."""
-    return np.rint(values * STEPS[name]).astype(np.float32) / np.float32(STEPS[name])
+    steps: NDArray[np.float32] = np.rint(values * STEPS[name]).astype(np.float32)
+    return steps / np.float32(STEPS[name])
 
 
 def column(name: str) -> int:

@@ -44,11 +44,11 @@ class Layout:
 
     Attributes:
         offsets: int64 (n_articles + 1,): article a has the chunks offsets[a] <= row < offsets[a + 1].
-        tie_order: int32 (n_articles,): place of each article among equals, newest first, then by id.
+        tie_order: int32 or int64 (n_articles,): place of each article among equals, newest first, then by id.
     """
 
     offsets: NDArray[np.int64]
-    tie_order: NDArray[np.int32]
+    tie_order: Rows
 
     @property
     def n_articles(self) -> int:

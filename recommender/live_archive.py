@@ -132,7 +132,7 @@ def _archive(texts: Sequence[LiveText], release: Archive) -> Archive:
     none: Rows = np.empty(0, dtype=np.int64)
     return Archive(
         index=FlatIndex.build(np.concatenate([text.vectors for text in texts])),
-        layout=Layout(offsets, np.arange(n, dtype=np.int32)),
+        layout=Layout(offsets, np.arange(n)),
         lexical=_lexical([text.terms for text in texts], release.lexical),
         facts=Facts(
             published=published,

@@ -11,6 +11,7 @@ its place. They are kept of the first `EXPLAINED` candidates; the others are exp
 
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,11 @@ ABOVE = np.array([STEPS["maxsim"], 0, 0, 0, 640, 640, 640])[:, None]
 """Added to the steps, so that none is below 0. The last three are cosines, less the maxsim: most have one high byte."""
 RATIO = STEPS["maxsim"] // STEPS["maxsim_there"]
 
+BOTH, COSINES, RANKS, LINKED = slice(0, 2), slice(4, 7), slice(7, 9), slice(9, 11)
+"""Closeness in meaning and in words; the cosines less the maxsim; and what stands behind the steps."""
+
 PLACES = [*map(column, (*STEPPED, "maxsim_rank", "words_rank", "linked", "linked_nearby"))]
+"""Where the features that are stored stand among all."""
 
 N_COLUMNS = 1 + len(PLACES)
 N_TOLD = 3 + N_TERMS
@@ -39,7 +44,7 @@ ORDER = np.array([*FRONT, *sorted({*range(4 * N_COLUMNS)} - {*FRONT})])
 BACK = np.argsort(ORDER)
 
 Order = NDArray[np.int64] | None
-Part = tuple[NDArray[np.unsignedinteger], int]
+Part = tuple[NDArray[np.unsignedinteger[Any]], int]
 
 RECIPROCAL = np.array([0, *(1 / np.arange(1, 256))], dtype=np.float32)
 
@@ -49,12 +54,12 @@ def pack(candidates: Candidates) -> bytes:
     n, told = len(candidates), candidates[:EXPLAINED]
     features = candidates["features"][:, PLACES].T.astype(np.float32)
     steps = np.rint(features[: len(STEPPED)] * PER_UNIT).astype(np.int64) + ABOVE
-    steps[4:] -= (steps[0] - ABOVE[0]) // RATIO
-    least = steps[:2].min(axis=1) if n else np.zeros(2, dtype=np.int64)
-    steps[:2] -= least[:, None]
-    ranks = np.rint(np.divide(1, features[7:9], out=np.zeros((2, n)), where=features[7:9] > 0)).astype(np.int64)
+    steps[COSINES] -= (steps[0] - ABOVE[0]) // RATIO
+    least = steps[BOTH].min(axis=1) if n else np.zeros(2, dtype=np.int64)
+    steps[BOTH] -= least[:, None]
+    ranks = np.rint(np.divide(1, features[RANKS], out=np.zeros((2, n)), where=features[RANKS] > 0)).astype(np.int64)
     further = np.diff(ranks.ravel()[_closest_first(steps)], prepend=0) & 0xFF
-    linked = candidates["features"][:, PLACES[9:]].T.copy().view(np.uint16)
+    linked = candidates["features"][:, PLACES[LINKED]].T.copy().view(np.uint16)
     columns = _cut(np.vstack([candidates["article"], steps, further, linked]))[ORDER]
 
     sentences, sentence = np.unique(told["query_passage"], axis=0, return_inverse=True)
@@ -66,7 +71,8 @@ def pack(candidates: Candidates) -> bytes:
         terms.view(np.uint8).reshape(-1, 8).T,
     )
     deflated = zlib.compress(b"".join([part.tobytes() for part in parts]), 9, -zlib.MAX_WBITS)
-    return HEADER.pack(n, len(told), len(sentences), len(terms), *least.tolist()) + columns[: len(FRONT)].tobytes() + deflated
+    header = HEADER.pack(n, len(told), len(sentences), len(terms), *least.tolist())
+    return b"".join([header, columns[: len(FRONT)].tobytes(), deflated])
 
 
 def unpack(packed: bytes) -> Candidates:
@@ -76,11 +82,15 @@ def unpack(packed: bytes) -> Candidates:
         ValueError: These are not the bytes of a list.
     """
     try:
-        n, n_told, n_sentences, n_terms, *least = HEADER.unpack_from(packed)
-        front = HEADER.size + len(FRONT) * n
-        content = packed[HEADER.size : front] + zlib.decompress(packed[front:], -zlib.MAX_WBITS)
-    except (struct.error, zlib.error) as error:
+        return _unpacked(packed)
+    except (struct.error, zlib.error, IndexError) as error:
         raise ValueError(str(error)) from error
+
+
+def _unpacked(packed: bytes) -> Candidates:
+    n, n_told, n_sentences, n_terms, *least = HEADER.unpack_from(packed)
+    front = HEADER.size + len(FRONT) * n
+    content = packed[HEADER.size : front] + zlib.decompress(packed[front:], -zlib.MAX_WBITS)
     columns, end = _joined(content, 0, N_COLUMNS, n, order=BACK)
     told, end = _joined(content, end, N_TOLD, n_told)
     sentences, end = _joined(content, end, 2, n_sentences)
@@ -89,15 +99,16 @@ def unpack(packed: bytes) -> Candidates:
     found = np.zeros(n, dtype=CANDIDATE)
     found["article"] = columns[0]
     features = np.empty((len(PLACES), n), dtype=np.float16)
-    steps = columns[1:8].astype(np.int64)
-    steps[:2] += np.array(least)[:, None]
+    of_each = columns[1:]
+    steps = of_each[: len(STEPPED)].astype(np.int64)
+    steps[BOTH] += np.array(least)[:, None]
     ranks = np.empty((2, n), dtype=np.uint8)
-    ranks.ravel()[_closest_first(steps)] = columns[8:10].cumsum(axis=1)
-    features[7:9] = RECIPROCAL[ranks]
+    ranks.ravel()[_closest_first(steps)] = of_each[RANKS].cumsum(axis=1)
+    features[RANKS] = RECIPROCAL[ranks]
     steps -= ABOVE
-    steps[4:] += steps[0] // RATIO
-    features[:7] = steps / PER_UNIT
-    features[9:] = columns[10:].astype(np.uint16).view(np.float16)
+    steps[COSINES] += steps[0] // RATIO
+    features[: len(STEPPED)] = steps / PER_UNIT
+    features[LINKED] = of_each[LINKED].astype(np.uint16).view(np.float16)
     found["features"][:, PLACES] = features.T
 
     found["query_passage"][n_told:] = UNTOLD
@@ -110,15 +121,18 @@ def unpack(packed: bytes) -> Candidates:
 
 def _closest_first(steps: NDArray[np.int64]) -> NDArray[np.int64]:
     """The order of candidates in meaning, and in words, as places among the ranks of both: int64 (2, n)."""
-    return np.argsort(-steps[:2], axis=1, kind="stable") + np.array([[0], [steps.shape[1]]])
+    order = np.argsort(-steps[BOTH], axis=1, kind="stable")
+    return np.add(order, [[0], [steps.shape[1]]], dtype=np.int64)
 
 
-def _cut(columns: NDArray[np.integer]) -> NDArray[np.uint8]:
+def _cut(columns: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
     """All lowest bytes of some columns, then the next ones: uint8 (4 n_columns, n)."""
     return np.ascontiguousarray(columns, dtype=np.uint32)[..., None].view(np.uint8).transpose(2, 0, 1).reshape(-1, columns.shape[1])
 
 
-def _joined(content: bytes, begin: int, n_columns: int, n: int, whole: type[np.unsignedinteger] = np.uint32, order: Order = None) -> Part:
+def _joined(
+    content: bytes, begin: int, n_columns: int, n: int, whole: type[np.unsignedinteger[Any]] = np.uint32, order: Order = None
+) -> Part:
     """The inverse of `_cut`, and where it ends in what was deflated."""
     size = np.dtype(whole).itemsize
     cut = np.frombuffer(content, np.uint8, size * n_columns * n, begin).reshape(size * n_columns, n)

@@ -5,6 +5,7 @@ The build does this for every article and stores the outcome; a draft gets it on
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,7 +169,7 @@ def features(query: Query, rows: Rows, near: Neighbours, compared: maxsim.Compar
         "closest_pair": compared.closest,
         "title_overlap": overlap,
     }
-    named = {
+    named: dict[str, NDArray[Any]] = {
         **from_facts(query.published, query.section, query.length, rows, archive.facts),
         **{name: in_steps(name, values) for name, values in stepped.items()},
         "maxsim_rank": _reciprocal_rank(rows, near.in_meaning),

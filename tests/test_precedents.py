@@ -46,8 +46,7 @@ def read(archive: Lists, folder: Path, canonical: dict[int, int]) -> Precedents:
     writer.add_hubness(np.zeros((len(archive), 2), dtype=np.float32))
     writer.close()
     with closing(Catalogue(path)) as catalogue:
-        found = catalogue.precedents(catalogue.facts())
-    return found
+        return catalogue.precedents(catalogue.facts())
 
 
 def older_lists(archive: Lists, moment: int, canonical: dict[int, int]) -> dict[int, set[int]]:
