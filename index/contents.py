@@ -135,7 +135,7 @@ def _list_faults(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
     with closing(lists):
         for row in range(len(lists)):
             try:
-                found = lists[row]
+                found = lists.read(row)
             except ValueError:
                 wrong.setdefault("lists that are cut", []).append(row)
                 continue

@@ -58,7 +58,7 @@ class Catalogue:
     def __init__(self, path: Path) -> None:
         self._folder = path.parent
         self._connections = Connections(immutable_uri(path))
-        self._words: dict[int, str] = {}
+        self._phrases: dict[tuple[int, ...], str] = {}
         self._numbers: dict[str, int] = {}
 
     def close(self) -> None:
@@ -139,10 +139,14 @@ class Catalogue:
         sql = f"SELECT {CARD} FROM article WHERE canonical IS NULL AND published <= ? AND (? IS NULL OR section = ?)"
         return [_card(found) for found in self._all(f"{sql} ORDER BY published DESC LIMIT ?", rfc3339(before), section, section, limit)]
 
-    def candidates(self, row: int) -> Candidates:
-        """The precomputed candidates of an article, best by the shipped weights first."""
+    def candidates(self, row: int, *, briefly: bool = False) -> Candidates:
+        """The precomputed candidates of an article, best by the shipped weights first.
+
+        Args:
+            briefly: Only with the features that the shipped weights weigh; the others are 0.
+        """
         try:
-            return fill_in(self._lists[row], row, *self._known)
+            return fill_in(self._lists.read(row, briefly=briefly), row, *self._known, briefly=briefly)
         except (ValueError, IndexError) as error:
             raise IndexDamaged(f"the list of row {row} cannot be read ({error}) - build the index again") from error
 
@@ -164,10 +168,10 @@ class Catalogue:
         )
         return {row for (row,) in found}
 
-    def stored_list(self, row: int) -> tuple[Card, str, Candidates]:
+    def stored_list(self, row: int, *, briefly: bool = False) -> tuple[Card, str, Candidates]:
         """Card, text and candidates of an article."""
         *card, text = self._one(f"SELECT {CARD}, text FROM article WHERE row = ?", row) or _missing("article", row)
-        return _card(card), text, self.candidates(row)
+        return _card(card), text, self.candidates(row, briefly=briefly)
 
     def line(self, row: int, start: int, stop: int) -> tuple[Card, str, list[Card]]:
         """What a list shows of an article: its card, some characters of its text, and the near-duplicates that it stands for."""
@@ -201,15 +205,15 @@ class Catalogue:
             found[word] = number
         return found
 
-    def word(self, number: int) -> str:
-        """The word of a number. They are kept: explanations ask for the same ones again and again."""
-        word = self._words.get(number)
-        if word is None:
-            found = self._one("SELECT word FROM word WHERE number = ?", number)
-            word = str((found or _missing("word", number))[0])
-            if len(self._words) < WORDS_KEPT:
-                self._words[number] = word
-        return word
+    def phrase(self, numbers: tuple[int, ...]) -> str:
+        """The words of some numbers. They are kept: explanations ask for the same ones again and again."""
+        phrase = self._phrases.get(numbers)
+        if phrase is None:
+            found = [self._one("SELECT word FROM word WHERE number = ?", number) or _missing("word", number) for number in numbers]
+            phrase = " ".join(word for (word,) in found)
+            if len(self._phrases) < WORDS_KEPT:
+                self._phrases[numbers] = phrase
+        return phrase
 
     def last_published(self) -> datetime | None:
         """The latest date of an article, which may lie ahead; None if none has a date."""

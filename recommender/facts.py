@@ -7,6 +7,7 @@
 They are mapped into memory: read as they are needed, once for all processes of a machine.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.candidate import UNDATED, Candidates, column
+from recommender.types import Matrix
 
 FACTS = "facts.npy"
 OFFSETS = "offsets.npy"
@@ -32,6 +34,13 @@ FACT = np.dtype(
         ("headline", "?"),
     ]
 )
+
+FROM_FACTS = (
+    *("older", "within_month", "within_year", "days_apart", "days_older"),
+    *("same_section", "length", "longer", "maxsim_hubness", "words_hubness"),
+)
+HUBNESS = slice(8, 10)
+PLACES = [*map(column, FROM_FACTS)]
 
 DAY = 86_400
 
@@ -102,42 +111,43 @@ def map_facts(folder: Path, sections: Mapping[str, int]) -> Facts:
     )
 
 
-def from_facts(published: int, section: int, length: float, rows: Rows, facts: Facts) -> dict[str, NDArray[np.float32]]:
-    """The features of some articles that follow from their facts and from the query's: float32 (n_rows,) each.
+def from_facts(published: int, section: int, length: float, rows: Rows, facts: Facts) -> Matrix:
+    """The features `FROM_FACTS` of some articles, which follow from their facts and the query's: float32 (n_features, n_rows).
 
     Args:
         published: When the query was, in seconds since 1970; UNDATED if unknown.
         section: Number of the query's section, -1 if it has none or the archive does not know it.
         length: Characters of the query's title and text.
     """
+    found = np.empty((len(FROM_FACTS), len(rows)), dtype=np.float32)
     dates = facts.published[rows]
     dated = (dates != UNDATED) & (published != UNDATED)
-    days = np.where(dated, published - np.where(dated, dates, 0), 0) / DAY  # above 0: the target is older
+    days = np.where(dated, published - dates, 0) / DAY  # above 0: the target is older
     far = np.abs(days)
-    apart = np.log1p(far)
-    long = np.log1p(facts.length[rows] / 1000)
-    hubness = facts.hubness[rows]
-    found = {
-        "maxsim_hubness": hubness[:, 0],
-        "words_hubness": hubness[:, 1],
-        "older": np.where(days >= 0, 0.5, -0.5) * dated,
-        "days_apart": apart,
-        "days_older": np.sign(days) * apart,
-        "within_month": np.exp(far / -30) * dated,
-        "within_year": np.exp(far / -365) * dated,
-        "same_section": (facts.section[rows] == section) & (section >= 0),
-        "length": long,
-        "longer": long - np.log1p(length / 1000),
-    }
-    return {name: values.astype(np.float32) for name, values in found.items()}
+    found[0] = np.copysign(0.5, days)
+    found[1] = np.exp(far / -30)
+    found[2] = np.exp(far / -365)
+    found[:3] *= dated
+    found[3] = np.log1p(far)
+    found[4] = np.copysign(found[3], days)
+    found[5] = (facts.section[rows] == section) & (section >= 0)
+    found[6] = np.log1p(facts.length[rows] / 1000)
+    found[7] = found[6] - math.log1p(length / 1000)
+    found[HUBNESS] = facts.hubness[rows].T
+    return found
 
 
-def fill_in(found: Candidates, row: int, layout: Layout, facts: Facts) -> Candidates:
-    """Fill in what is not stored of the candidates of an article, because it follows from the facts."""
+def fill_in(found: Candidates, row: int, layout: Layout, facts: Facts, *, briefly: bool = False) -> Candidates:
+    """Fill in what is not stored of the candidates of an article, because it follows from the facts.
+
+    Args:
+        briefly: Of features only hubness.
+    """
     rows = found["article"]
     found["tie"], found["published"], found["section"] = layout.tie_order[rows], facts.published[rows], facts.section[rows]
-    features = found["features"]
-    query = int(facts.published[row]), int(facts.section[row]), float(facts.length[row])
-    for name, values in from_facts(*query, rows, facts).items():
-        features[:, column(name)] = values
+    if briefly:
+        found["features"][:, PLACES[HUBNESS]] = facts.hubness[rows]
+    else:
+        query = int(facts.published[row]), int(facts.section[row]), float(facts.length[row])
+        found["features"][:, PLACES] = from_facts(*query, rows, facts).T
     return found

@@ -75,7 +75,7 @@ class ModelCard:
     @property
     def label(self) -> str:
         """The name as answers show it: of a folder only its own name, not where it lies."""
-        return Path(self.name).name if Path(self.name).is_absolute() else self.name
+        return Path(self.name).name if self.name.startswith("/") else self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from recommender.listing import Listing
 from recommender.live import LiveArticles
 from recommender.manifest import CATALOGUE, MANIFEST, MEANS, Release, holding, open_release, verify
 from recommender.overrides import Overrides, read_overrides
-from recommender.ranker import Ranker
+from recommender.ranker import SHIPPED, Ranker
 from recommender.retrieval import Archive
 from recommender.seeds import combined
 from recommender.selection import Selection
@@ -246,7 +246,7 @@ class Recommender:
 
     def _related(self, row: int, limit: int, wanted: Selection, view: View, explain: bool) -> RelatedList:
         self._check_limit(limit, wanted)
-        card, text, found = self._stored(row, view)
+        card, text, found = self._stored(row, view, briefly=self._weighs_briefly and not explain)
 
         def fill_in(places: Rows) -> None:
             untold = places[(found["query_passage"][places, 0] == UNTOLD) & (found["article"][places] < LIVE)]
@@ -258,10 +258,10 @@ class Recommender:
         items, reason = self._listing(view).read(card, text, found, wanted, limit, explain=explain, fill_in=fill_in)
         return RelatedList(card.id, self.release.name, self.release.manifest.model.label, items, reason)
 
-    def _stored(self, row: int, view: View) -> tuple[Card, str, Candidates]:
+    def _stored(self, row: int, view: View, *, briefly: bool = False) -> tuple[Card, str, Candidates]:
         """Card, text and candidates of an article, as they are now."""
         if row < LIVE:
-            card, text, found = self.catalogue.stored_list(row)
+            card, text, found = self.catalogue.stored_list(row, briefly=briefly)
         else:
             card = self._card(row, view)
             text, found = self.live.stored_list(row)
@@ -344,6 +344,11 @@ class Recommender:
                 ends = [*self._overrides(view).ends, *(of.card.published for of in view.articles.values() if of.card.published)]
                 self._edition = view, Edition(f"{self._fixed} {view.sequence}", max([self._last_embargo, *ends]))
             return self._edition[1]
+
+    @cached_property
+    def _weighs_briefly(self) -> bool:
+        """Whether no feature counts but those that the shipped weights weigh."""
+        return self.ranker.weights.keys() <= SHIPPED.weights.keys()
 
     @cached_property
     def _fixed(self) -> str:

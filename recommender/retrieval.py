@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from recommender import maxsim
 from recommender.candidate import CANDIDATE, FEATURES, UNDATED, Candidates, Features, column, in_steps
-from recommender.facts import Facts, Layout, from_facts
+from recommender.facts import FROM_FACTS, Facts, Layout, from_facts
 from recommender.lexical import LexicalIndex, Terms
 from recommender.precedents import EVER, NEVER, Precedents
 from recommender.ranker import SHIPPED
@@ -170,7 +170,7 @@ def features(query: Query, rows: Rows, near: Neighbours, compared: maxsim.Compar
         "title_overlap": overlap,
     }
     named: dict[str, NDArray[Any]] = {
-        **from_facts(query.published, query.section, query.length, rows, archive.facts),
+        **dict(zip(FROM_FACTS, from_facts(query.published, query.section, query.length, rows, archive.facts), strict=True)),
         **{name: in_steps(name, values) for name, values in stepped.items()},
         "maxsim_rank": _reciprocal_rank(rows, near.in_meaning),
         "words_rank": _reciprocal_rank(rows, near.in_words),

@@ -132,7 +132,7 @@ def test_contents_are_looked_at_too(copy: Path) -> None:
     catalogue.close()
     with closing(StoredLists(folder)) as stored, closing(ListWriter(folder / "broken")) as writer:
         for row in range(len(stored)):
-            found = stored[row]
+            found = stored.read(row)
             found["article"][2] = {4: 999, 6: -1, 8: 8}.get(row, found["article"][2])
             writer.add(row, found)
         writer.finish(len(stored))
