@@ -44,7 +44,7 @@ from recommender.duplicates import Canonical, fingerprint
 from recommender.embedding import Embedder
 from recommender.errors import IndexNotFound, IndexUnusable, InputError, StorageError
 from recommender.live import LIVE_DB
-from recommender.manifest import CANARIES, CATALOGUE, FLAT, FLOAT, FORMAT, HUBNESS, TIERED, Manifest, ModelCard, holding, open_release
+from recommender.manifest import CANARIES, CATALOGUE, FLAT, FLOAT, FORMAT, TIERED, Manifest, ModelCard, holding, open_release
 from recommender.ranker import Ranker
 from recommender.retrieval import N_CANDIDATES
 from recommender.tiered_index import ARTICLES
@@ -156,13 +156,12 @@ def build_index(
             prepare(for_lists, len(lexical_writer.numbers))
             for done in find_neighbours(for_lists):
                 progress("neighbours", done, writer.n_articles)
-            np.save(staged / HUBNESS, for_lists.near.hubness(), allow_pickle=False)
         with report.timed("duplicates"):
-            report.n_duplicates = collapse(fingerprint_writer.read(), for_lists.near, writer.facts(), writer, canonical)
-            writer.commit()
+            report.n_duplicates = collapse(fingerprint_writer.read(), for_lists.near, for_lists.facts, writer, canonical)
+            writer.add_hubness(for_lists.near.hubness())
         with report.timed("lists"):
-            for done, (row, candidates) in enumerate(related_lists(Staged(staged, writer.n_articles)), 1):
-                writer.add_related(row, candidates)
+            for done, (row, packed) in enumerate(related_lists(Staged(staged, writer.n_articles)), 1):
+                writer.add_related(row, packed)
                 progress("lists", done, writer.n_articles)
             writer.finish()
             if writer.n_chunks > EXACT:

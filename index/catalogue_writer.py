@@ -1,38 +1,57 @@
 """Write the catalogue of a release; `recommender.catalogue` reads it."""
 
 import sqlite3
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
+from index.facts_writer import finish_facts, write_facts
 from index.links import Link, resolve
-from recommender.candidate import Candidates
-from recommender.catalogue import CHUNK, parse_time
+from index.list_writer import ListWriter
+from recommender.catalogue import parse_time
 from recommender.chunking import Tokenizer, embedding_text
 from recommender.duplicates import Canonical
-from recommender.facts import Facts, Layout, read_facts, read_layout
-from recommender.precedents import Precedents, read_precedents
+from recommender.facts import OFFSETS, SPANS
 from recommender.schema import SCHEMA
-from recommender.types import Article, Chunk, rfc3339
+from recommender.types import Article, Chunk, Matrix, rfc3339
 from recommender.urls import url_key
+
+PAGE = 1 << 15
+"""Bytes of a page of the SQLite file: few texts fill pages of 4 KiB, which leaves a fourth of such a file empty."""
 
 
 class CatalogueWriter:
-    """A catalogue that is being written: articles first, then hand-made lists, then related lists."""
+    """A catalogue that is being written: articles first, then hand-made lists, then related lists.
+
+    Args:
+        path: Of the SQLite file; the other files are written beside it.
+    """
 
     def __init__(self, path: Path) -> None:
+        self._folder = path.parent
         # The folder is staged: nobody reads it before it is complete, and `publish` flushes it.
         self._connection = sqlite3.connect(path, isolation_level=None)
-        self._connection.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {SCHEMA} BEGIN;")
-        self.n_articles = 0
-        self.n_chunks = 0
+        self._connection.executescript(f"PRAGMA page_size = {PAGE}; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {SCHEMA} BEGIN;")
+        self._offsets, self._spans = array("q", [0]), array("i")
+        self._lists = ListWriter(self._folder)
         self.n_links = 0
+
+    @property
+    def n_articles(self) -> int:
+        return len(self._offsets) - 1
+
+    @property
+    def n_chunks(self) -> int:
+        return self._offsets[-1]
 
     def add(self, article: Article, chunks: Sequence[Chunk]) -> None:
         """Append an article and its chunks; ids must be new."""
         row = self.n_articles
         self._connection.execute(
-            "INSERT INTO article VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",
+            "INSERT INTO article VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",
             (
                 row,
                 article.id,
@@ -42,20 +61,15 @@ class CatalogueWriter:
                 rfc3339(article.published),
                 article.section,
                 article.lang,
-                self.n_chunks,
-                len(chunks),
                 article.text,
             ),
         )
         self._connection.executemany(
-            "INSERT INTO chunk VALUES (?, ?, ?, ?)",
-            ((self.n_chunks + chunk.position, row, chunk.start, chunk.end) for chunk in chunks),
-        )
-        self._connection.executemany(
             "INSERT INTO named VALUES (?, ?, ?)", ((row, position, name) for position, name in enumerate(article.read_more))
         )
-        self.n_articles += 1
-        self.n_chunks += len(chunks)
+        for chunk in chunks:
+            self._spans.extend((chunk.start, chunk.end))
+        self._offsets.append(self.n_chunks + len(chunks))
 
     def resolve_hand_made_lists(self) -> list[Link]:
         """Find the articles that the hand-made lists name.
@@ -78,30 +92,15 @@ class CatalogueWriter:
 
     def texts(self, tokenizer: Tokenizer) -> Iterator[str]:
         """What the model reads for each chunk, in order of rows."""
-        for title, passage in self._connection.execute(
-            "SELECT title, substr(text, start + 1, stop - start) FROM chunk JOIN article ON article.row = chunk.article ORDER BY chunk.row"
-        ):
-            yield embedding_text(title, passage, tokenizer)
+        for row, title, text in self._connection.execute("SELECT row, title, text FROM article ORDER BY row"):
+            for start, stop in self._spans_of(row):
+                yield embedding_text(title, text[start:stop], tokenizer)
 
     def sample(self, n_runs: int, length: int) -> list[tuple[Article, list[Chunk]]]:
         """Articles and their chunks, in runs of neighbouring rows that are spread evenly; hand-made lists are left out."""
         starts = (place * max(0, self.n_articles - length) // max(1, n_runs - 1) for place in range(n_runs))
         rows = sorted({row for start in starts for row in range(start, min(start + length, self.n_articles))})
         return [(article := self._article(row), self._chunks(article, row)) for row in rows]
-
-    def layout(self) -> Layout:
-        return read_layout(self._connection)
-
-    def facts(self) -> Facts:
-        return read_facts(self._connection)
-
-    def precedents(self, facts: Facts) -> Precedents:
-        return read_precedents(self._connection, facts)
-
-    def chunk(self, chunk_row: int) -> tuple[int, str]:
-        """Where a chunk begins in its article's text, and what it says."""
-        found: tuple[int, str] = self._connection.execute(CHUNK, (chunk_row,)).fetchone()
-        return found
 
     def _article(self, row: int) -> Article:
         columns = "id, title, text, url, published, section, lang"
@@ -111,12 +110,13 @@ class CatalogueWriter:
         return Article(id_, title, text, url, parse_time(published), section, lang)
 
     def _chunks(self, article: Article, row: int) -> list[Chunk]:
-        place = self._connection.execute("SELECT first_chunk, n_chunks FROM article WHERE row = ?", (row,)).fetchone()
-        spans = self._connection.execute(
-            "SELECT start, stop FROM chunk WHERE row >= :first AND row < :first + :n ORDER BY row",
-            dict(zip(("first", "n"), place, strict=True)),
-        )
-        return [Chunk(article.id, position, start, stop, article.text[start:stop]) for position, (start, stop) in enumerate(spans)]
+        spans = enumerate(self._spans_of(row))
+        return [Chunk(article.id, position, start, stop, article.text[start:stop]) for position, (start, stop) in spans]
+
+    def _spans_of(self, row: int) -> Iterator[tuple[int, int]]:
+        """First and last character of the chunks of an article."""
+        spans = self._spans[2 * self._offsets[row] : 2 * self._offsets[row + 1]]
+        return zip(spans[::2], spans[1::2], strict=True)
 
     def _id(self, row: int) -> str:
         return str(self._connection.execute("SELECT id FROM article WHERE row = ?", (row,)).fetchone()[0])
@@ -135,16 +135,34 @@ class CatalogueWriter:
     def add_words(self, numbers: Mapping[str, int]) -> None:
         self._connection.executemany("INSERT INTO word VALUES (?, ?)", ((number, word) for word, number in numbers.items()))
 
-    def add_related(self, row: int, candidates: Candidates) -> None:
-        self._connection.execute("INSERT INTO related VALUES (?, ?)", (row, candidates.tobytes()))
-
     def commit(self) -> None:
-        """Let others read what was written so far."""
-        self._connection.execute("COMMIT")
-        self._connection.execute("BEGIN")
+        """Let others read what was written so far: articles, chunks, hand-made lists, words, and the facts but for hubness."""
+        np.save(self._folder / OFFSETS, np.array(self._offsets, dtype=np.int64), allow_pickle=False)
+        np.save(self._folder / SPANS, np.array(self._spans, dtype=np.int32).reshape(-1, 2), allow_pickle=False)
+        write_facts(self._connection, self._folder, self.n_articles)
+        self._begin_anew()
+
+    def add_hubness(self, hubness: Matrix) -> None:
+        """Let others read what the neighbours of all articles say: which are near-duplicates, and how close each is to everything.
+
+        Args:
+            hubness: float32 (n_articles, 2), in meaning and in words.
+        """
+        finish_facts(self._connection, self._folder, hubness)
+        self._begin_anew()
+
+    def add_related(self, row: int, packed: bytes) -> None:
+        """Add the list of an article; lists may come in any order of articles."""
+        self._lists.add(row, packed)
 
     def finish(self) -> None:
+        self._lists.finish(self.n_articles)
         self._connection.execute("COMMIT")
 
     def close(self) -> None:
+        self._lists.close()
         self._connection.close()
+
+    def _begin_anew(self) -> None:
+        self._connection.execute("COMMIT")
+        self._connection.execute("BEGIN")

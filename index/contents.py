@@ -4,13 +4,16 @@ import sqlite3
 from collections.abc import Iterator, Set
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from recommender.candidate import CANDIDATE
 from recommender.catalogue import immutable_uri
 from recommender.errors import IndexDamaged
-from recommender.manifest import CATALOGUE, HUBNESS, TIERED, VECTORS, Manifest
+from recommender.facts import FACT, FACTS, OFFSETS, SPANS, map_array
+from recommender.manifest import CATALOGUE, TIERED, VECTORS, Manifest
+from recommender.stored_lists import LISTS, PLACE, PLACES, StoredLists
 from recommender.tiered_index import ARTICLES, TieredIndex, open_vectors
 from recommender.vector_index import FlatIndex
 
@@ -20,26 +23,12 @@ BLOCK = 16_384
 TOLERANCE = 1e-3
 """By how much a squared norm may differ from 1."""
 
-COUNTS = (("article", "n_articles"), ("chunk", "n_chunks"), ("related", "n_articles"))
-"""Table -> the manifest's count of its rows."""
-
 # Each counts the rows that should not be; the words say what they do.
 STRAYS = (
-    ("chunks that belong to no article", "chunk WHERE article NOT IN (SELECT row FROM article)"),
-    (
-        "chunks that lie outside their article's text",
-        "chunk JOIN article ON article.row = chunk.article WHERE start < 0 OR stop < start OR stop > length(text)",
-    ),
-    ("lists of no article", "related WHERE article NOT IN (SELECT row FROM article)"),
     ("near-duplicates of no article", "article WHERE canonical NOT IN (SELECT row FROM article)"),
     (
         "lines of hand-made lists that point to no article",
         "read_more WHERE target NOT IN (SELECT row FROM article) OR article NOT IN (SELECT row FROM article)",
-    ),
-    (
-        "articles whose chunks are not where they say",
-        "article WHERE n_chunks != (SELECT count(*) FROM chunk WHERE chunk.row BETWEEN first_chunk AND first_chunk + n_chunks - 1"
-        " AND chunk.article = article.row)",
     ),
 )
 
@@ -58,8 +47,14 @@ def content_faults(folder: Path, manifest: Manifest, sound: Set[str]) -> Iterato
             with closing(sqlite3.connect(immutable_uri(folder / CATALOGUE), uri=True)) as connection:
                 for found in _catalogue_faults(connection, manifest):
                     yield CATALOGUE, found
+                if {OFFSETS, SPANS} <= sound:
+                    yield from _chunk_faults(folder, connection, manifest)
         except (sqlite3.Error, UnicodeDecodeError) as error:
             yield CATALOGUE, f"cannot be read ({error})"
+    if FACTS in sound:
+        yield from _fact_faults(folder, manifest)
+    if {LISTS, PLACES} <= sound:
+        yield from _list_faults(folder, manifest)
     if VECTORS in sound and (manifest.vectors != TIERED or ARTICLES in sound):
         try:
             index = open_vectors(folder)
@@ -68,50 +63,106 @@ def content_faults(folder: Path, manifest: Manifest, sound: Set[str]) -> Iterato
         else:
             for found in _vector_faults(index, manifest):
                 yield VECTORS, found
-    if HUBNESS in sound:
-        for found in _array_faults(folder / HUBNESS, (manifest.n_articles, 2)):
-            yield HUBNESS, found
 
 
 def _catalogue_faults(connection: sqlite3.Connection, manifest: Manifest) -> Iterator[str]:
     for (line,) in connection.execute("PRAGMA quick_check"):
         if line != "ok":
             yield f"is no sound SQLite file: {line}"
-    for table, count in COUNTS:
-        n_rows, last = connection.execute(f"SELECT count(*), max(rowid) FROM {table}").fetchone()
-        expected = getattr(manifest, count)
-        if n_rows != expected:
-            yield f"has {n_rows} rows in table {table}, its manifest says {expected}"
-        elif n_rows and last != n_rows - 1:
-            yield f"has gaps in the rows of table {table}: {n_rows} of them, the last is {last}"
+    n_rows, last = connection.execute("SELECT count(*), max(rowid) FROM article").fetchone()
+    if n_rows != manifest.n_articles:
+        yield f"has {n_rows} rows in table article, its manifest says {manifest.n_articles}"
+    elif n_rows and last != n_rows - 1:
+        yield f"has gaps in the rows of table article: {n_rows} of them, the last is {last}"
     for what, stray in STRAYS:
         (n_stray,) = connection.execute(f"SELECT count(*) FROM {stray}").fetchone()
         if n_stray:
             yield f"has {n_stray} {what}"
-    yield from _candidate_faults(connection, manifest)
 
 
-def _candidate_faults(connection: sqlite3.Connection, manifest: Manifest) -> Iterator[str]:
+def _chunk_faults(folder: Path, connection: sqlite3.Connection, manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Chunks that belong to no article, or lie outside its text."""
+    try:
+        offsets = _array(folder / OFFSETS, np.dtype(np.int64), (manifest.n_articles + 1,))
+        spans = _array(folder / SPANS, np.dtype(np.int32), (manifest.n_chunks, 2))
+    except IndexDamaged as error:
+        yield str(error).partition(" ")[0], str(error).partition(" ")[2]
+        return
+    n_chunks = np.diff(offsets)
+    if offsets[0] != 0 or (n_chunks < 0).any() or offsets[-1] != len(spans):
+        yield OFFSETS, f"does not share {len(spans)} chunks among the articles"
+        return
+    lengths = np.fromiter((length for (length,) in connection.execute("SELECT length(text) FROM article ORDER BY row")), dtype=np.int64)
+    start, stop = spans.T
+    if len(lengths) != len(n_chunks):
+        return  # which is said of the catalogue
+    n_outside = int(((start < 0) | (stop < start) | (stop > np.repeat(lengths, n_chunks))).sum())
+    if n_outside:
+        yield SPANS, f"has {n_outside} chunks that lie outside their article's text"
+
+
+def _fact_faults(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Facts that name what is not there."""
+    try:
+        facts = _array(folder / FACTS, FACT, (manifest.n_articles,))
+    except IndexDamaged as error:
+        yield FACTS, str(error).partition(" ")[2]
+        return
+    rows = np.arange(len(facts))
+    if not np.array_equal(np.sort(facts["tie"]), rows):
+        yield FACTS, "does not put the articles in order"
+    n_strangers = int(np.isin(facts["canonical"], rows, invert=True).sum())
+    if n_strangers:
+        yield FACTS, f"has {n_strangers} near-duplicates of no article"
+    n_wrong = int((~np.isfinite(facts["hubness"])).sum() + (~np.isfinite(facts["length"])).sum())
+    if n_wrong:
+        yield FACTS, f"holds {n_wrong} numbers that are not finite"
+
+
+def _list_faults(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
     """Lists that cannot be read or shown: counted, and the first article of each kind named."""
+    try:
+        _array(folder / PLACES, PLACE, (manifest.n_articles,))
+        lists = StoredLists(folder)
+    except (IndexDamaged, ValueError) as error:
+        yield PLACES, str(error).partition(" ")[2]
+        return
     wrong: dict[str, list[int]] = {}
-    for row, blob in connection.execute("SELECT article, candidates FROM related ORDER BY article"):
-        if not isinstance(blob, bytes) or len(blob) % CANDIDATE.itemsize:
-            wrong.setdefault("lists that are cut", []).append(row)
-            continue
-        found = np.frombuffer(blob, dtype=CANDIDATE)
-        targets = found["article"]
-        if ((targets < 0) | (targets >= manifest.n_articles)).any():
-            wrong.setdefault("lists with candidates that are no article", []).append(row)
-        if (targets == row).any():
-            wrong.setdefault("lists that name their own article", []).append(row)
-        if len(np.unique(targets)) != len(targets):
-            wrong.setdefault("lists that name an article twice", []).append(row)
-        if len(found) > manifest.n_candidates:
-            wrong.setdefault(f"lists of more than {manifest.n_candidates} candidates", []).append(row)
-        if not np.isfinite(found["features"]).all():
-            wrong.setdefault("lists with features that are no finite number", []).append(row)
+    with closing(lists):
+        for row in range(len(lists)):
+            try:
+                found = lists.read(row)
+            except ValueError:
+                wrong.setdefault("lists that are cut", []).append(row)
+                continue
+            targets = found["article"]
+            if ((targets < 0) | (targets >= manifest.n_articles)).any():
+                wrong.setdefault("lists with candidates that are no article", []).append(row)
+            if (targets == row).any():
+                wrong.setdefault("lists that name their own article", []).append(row)
+            if len(np.unique(targets)) != len(targets):
+                wrong.setdefault("lists that name an article twice", []).append(row)
+            if len(found) > manifest.n_candidates:
+                wrong.setdefault(f"lists of more than {manifest.n_candidates} candidates", []).append(row)
+            if not np.isfinite(found["features"]).all():
+                wrong.setdefault("lists with features that are no finite number", []).append(row)
     for what, rows in wrong.items():
-        yield f"has {len(rows)} {what}, the first of article row {rows[0]}"
+        yield LISTS, f"has {len(rows)} {what}, the first of article row {rows[0]}"
+
+
+def _array(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """An array of a release.
+
+    Raises:
+        IndexDamaged: It is none, or another one; the message begins with the file's name.
+    """
+    try:
+        array = map_array(path)
+    except (ValueError, OSError, EOFError) as error:
+        raise IndexDamaged(f"{path.name} is no array ({type(error).__name__})") from error
+    if (array.dtype, array.shape) != (dtype, shape):
+        raise IndexDamaged(f"{path.name} is an array of {array.shape}, its manifest asks for {shape}")
+    return array
 
 
 def _vector_faults(index: FlatIndex | TieredIndex, manifest: Manifest) -> Iterator[str]:

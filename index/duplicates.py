@@ -11,8 +11,7 @@ from index.loops import FREE
 from index.staged import BLOCK, Near
 from recommender.candidate import UNDATED
 from recommender.duplicates import Canonical, groups, is_duplicate
-from recommender.facts import Facts
-from recommender.retrieval import DAY
+from recommender.facts import DAY, Facts
 
 LEAST_CLOSENESS = 0.5
 """MaxSim, or closeness in words, below which two articles are never one piece of writing."""

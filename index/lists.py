@@ -7,6 +7,7 @@ process for every processor if there are enough articles to repay that; what the
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,26 +16,28 @@ from index import loops
 from index.neighbours import ENOUGH
 from index.processes import everywhere
 from index.staged import Rows, Staged
-from recommender.candidate import CANDIDATE, FEATURES, N_TERMS, UNDATED, Candidates, column
+from recommender.candidate import CANDIDATE, FEATURES, N_TERMS, UNDATED, Candidates, column, in_steps
+from recommender.facts import FROM_FACTS, from_facts
 from recommender.key_table import PAIRS
 from recommender.lexical import NAMED
+from recommender.packed import pack
 from recommender.precedents import NEVER
 from recommender.ranker import SHIPPED
-from recommender.retrieval import DAY, N_CANDIDATES, N_MENTIONED, OWN_TITLE
+from recommender.retrieval import N_CANDIDATES, N_MENTIONED, OWN_TITLE
 from recommender.stretches import stretches
 from recommender.types import Matrix
 
 Begins = NDArray[np.int64]
 
 
-def related_lists(staged: Staged) -> Iterator[tuple[int, Candidates]]:
-    """Row and candidates of every article, each once, in any order; what is near, hubness and near-duplicates are written."""
+def related_lists(staged: Staged) -> Iterator[tuple[int, bytes]]:
+    """Row and packed candidates of every article, each once, in any order; what is near, hubness and near-duplicates are written."""
     opened = partial(Staged, staged.folder, staged.n_articles)
     for found in everywhere(_lists, opened, staged.blocks(), alone=staged.n_articles < ENOUGH):
         yield from found
 
 
-def _lists(staged: Staged, rows: Rows) -> list[tuple[int, Candidates]]:
+def _lists(staged: Staged, rows: Rows) -> list[tuple[int, bytes]]:
     targets, begins = _targets(staged, rows)
     figures, pairs = loops.describe(rows, begins, targets, staged.chunks, staged.words, staged.titles)
     owners = np.repeat(np.arange(len(rows)), np.diff(begins))
@@ -50,7 +53,7 @@ def _lists(staged: Staged, rows: Rows) -> list[tuple[int, Candidates]]:
     best, owners = found[order], owners[order]
     begins = np.searchsorted(owners, np.arange(len(rows) + 1))
     _explain(staged, rows, begins, owners, best, pairs[order])
-    return [(int(row), best[begins[place] : begins[place + 1]]) for place, row in enumerate(rows)]
+    return [(int(row), pack(best[begins[place] : begins[place + 1]])) for place, row in enumerate(rows)]
 
 
 def _targets(staged: Staged, rows: Rows) -> tuple[Rows, Begins]:
@@ -72,33 +75,22 @@ def _targets(staged: Staged, rows: Rows) -> tuple[Rows, Begins]:
 
 def _features(staged: Staged, rows: Rows, owners: Rows, targets: Rows, figures: NDArray[np.float64]) -> Matrix:
     """The features of all candidates of a block, as `retrieval.features` has them: float32 (n_pairs, len(FEATURES))."""
-    facts, near = staged.facts, staged.near
+    facts, near, own = staged.facts, staged.near, rows[owners]
     there, back, closest, mean_cosine, words, mention, overlap = figures.T
-    own = rows[owners]
-    dated = (facts.published[targets] != UNDATED) & (facts.published[own] != UNDATED)
-    days = np.where(dated, np.where(dated, facts.published[own], 0) - np.where(dated, facts.published[targets], 0), 0) / DAY
-    apart = np.where(dated, np.log1p(np.abs(days)), 0.0)
-    length = np.log1p(facts.length[targets] / 1000)
-    named = {
+    stepped = {
         "maxsim": (there + back) / 2,
-        "maxsim_hubness": staged.hubness[targets, 0],
         "words": words,
-        "words_hubness": staged.hubness[targets, 1],
         "mention": mention,
         "maxsim_there": there,
         "mean_cosine": mean_cosine,
         "closest_pair": closest,
         "title_overlap": overlap,
+    }
+    named: dict[str, NDArray[Any]] = {
+        **dict(zip(FROM_FACTS, from_facts(facts.published[own], facts.section[own], facts.length[own], targets, facts), strict=True)),
+        **{name: in_steps(name, values) for name, values in stepped.items()},
         "maxsim_rank": _reciprocal_ranks(near.in_meaning[own], targets),
         "words_rank": _reciprocal_ranks(near.in_words[own], targets),
-        "older": np.where(dated, np.where(days >= 0, 0.5, -0.5), 0.0),
-        "days_apart": apart,
-        "days_older": np.sign(days) * apart,
-        "within_month": np.where(dated, np.exp(-np.abs(days) / 30), 0.0),
-        "within_year": np.where(dated, np.exp(-np.abs(days) / 365), 0.0),
-        "same_section": (facts.section[targets] == facts.section[own]) & (facts.section[own] >= 0),
-        "length": length,
-        "longer": length - np.log1p(facts.length[own] / 1000),
         **_linked(staged, rows, owners, targets),
     }
     return np.stack([named[name] for name in FEATURES], axis=1).astype(np.float32)

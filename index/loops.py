@@ -39,7 +39,7 @@ class Chunks(NamedTuple):
     scales: NDArray[np.float32]
     offsets: NDArray[np.int64]
     sums: NDArray[np.float32]
-    tie_order: NDArray[np.int64]
+    tie_order: NDArray[np.integer[Any]]
     by_tie: NDArray[np.int64]
 
 
@@ -257,7 +257,7 @@ def scores_of_products(products: Floats32, ends: Numbers, begins: Numbers, score
 
 
 @njit(cache=True)
-def nearest_by_scores(rows: Numbers, scores: Floats, tie_order: Numbers, by_tie: Numbers, limit: int) -> Near:
+def nearest_by_scores(rows: Numbers, scores: Floats, tie_order: NDArray[Any], by_tie: Numbers, limit: int) -> Near:
     """The nearest of each article, given its score with every article: see `nearest_of`."""
     near, closeness = np.full((len(rows), limit), FREE, dtype=np.int32), np.zeros((len(rows), limit), dtype=np.float32)
     keys = np.empty(len(tie_order) - 1, dtype=np.int64)

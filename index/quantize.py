@@ -31,7 +31,8 @@ from recommender.chunking import embedding_text
 from recommender.compiled import GRAPH, TOKENIZER, CompiledEmbedder, encoder_folder
 from recommender.embedding import Embedder
 from recommender.errors import ModelError
-from recommender.manifest import CANARIES, CATALOGUE, FLOAT, HUBNESS, INT8
+from recommender.manifest import CANARIES, CATALOGUE, FLOAT, INT8
+from recommender.packed import unpack
 from recommender.types import Article, Chunk, Vectors
 
 LEAST_CHUNKS = 10_000
@@ -137,9 +138,9 @@ def _lists(sample: Sequence[tuple[Article, list[Chunk]]], vectors: Vectors) -> l
         prepare(staged, len(lexical_writer.numbers))
         for _ in find_neighbours(staged):
             pass
-        np.save(staged.folder / HUBNESS, staged.near.hubness(), allow_pickle=False)
+        writer.add_hubness(staged.near.hubness())
         lists = dict(related_lists(Staged(Path(folder), len(sample))))
-        return [set(lists[row]["article"][:LINES].tolist()) for row in range(len(sample))]
+        return [set(unpack(lists[row])["article"][:LINES].tolist()) for row in range(len(sample))]
 
 
 def _overlap(before: Sequence[set[int]], after: Sequence[set[int]]) -> float:

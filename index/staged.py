@@ -27,7 +27,7 @@ from recommender.catalogue import Catalogue
 from recommender.facts import Facts, Layout
 from recommender.key_table import PAIRS
 from recommender.lexical import FOLDER, LexicalIndex
-from recommender.manifest import CATALOGUE, HUBNESS, VECTORS
+from recommender.manifest import CATALOGUE, VECTORS
 from recommender.precedents import Precedents
 from recommender.retrieval import HUB_NEIGHBOURS
 from recommender.tiered_index import ARTICLES, looked_into, open_faiss
@@ -118,10 +118,6 @@ class Staged:
     @cached_property
     def means(self) -> NDArray[np.float16]:
         return open_array(self.folder / MEANS)
-
-    @cached_property
-    def hubness(self) -> Matrix:
-        return open_array(self.folder / HUBNESS)
 
     @cached_property
     def chunks(self) -> loops.Chunks:

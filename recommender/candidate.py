@@ -33,6 +33,17 @@ FEATURES = {
 }
 """Name of every feature, in the order in which candidates hold them, and what it says."""
 
+STEPS = {
+    "maxsim": 1024,
+    "words": 1024,
+    "mention": 255,
+    "maxsim_there": 256,
+    "mean_cosine": 256,
+    "closest_pair": 256,
+    "title_overlap": 255,
+}
+"""In so many steps a unit of some features is divided: what is finer changes no list for the better, and fills releases."""
+
 COLUMNS = {name: place for place, name in enumerate(FEATURES)}
 
 N_TERMS = 3
@@ -49,6 +60,9 @@ CANDIDATE = np.dtype(
         ("features", "<f2", (len(FEATURES),)),
     ]
 )
+
+UNTOLD = -1
+"""First and last character of the query's passage, of a candidate that is explained when it is shown."""
 
 UNDATED = np.iinfo(np.int64).min
 
@@ -71,6 +85,12 @@ Candidates = NDArray[np.void]
 
 Features = NDArray[np.floating[Any]]
 """float16, as stored, or wider: (n, len(FEATURES))."""
+
+
+def in_steps(name: str, values: NDArray[Any]) -> NDArray[np.float32]:
+    """Values of a feature that is kept in steps, to the nearest one: float32 (n,)."""
+    steps: NDArray[np.float32] = np.rint(values * STEPS[name]).astype(np.float32)
+    return steps / np.float32(STEPS[name])
 
 
 def column(name: str) -> int:

@@ -1,25 +1,28 @@
-"""The catalogue of a release: articles, chunks, hand-made lists and precomputed related lists, in one SQLite file.
+"""The catalogue of a release: articles and hand-made lists in a SQLite file; chunks and precomputed related lists in files beside it.
 
-Rows count from 0 in all tables, without gaps. The chunks of an article are neighbours, in text order, and a chunk's
-row is its vector's row in the vector index. The file is opened immutable: no lock, no journal, no write, ever.
+Rows count from 0, without gaps. The chunks of an article are neighbours, in text order, and a chunk's row is its vector's row in
+the vector index. The SQLite file is opened immutable, the others are mapped: no lock, no journal, no write, ever.
 """
 
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+from numpy.typing import NDArray
 
-from recommender.candidate import CANDIDATE, Candidates
+from recommender.candidate import Candidates
 from recommender.cleaning import clean_line
 from recommender.connections import Connections
 from recommender.errors import ArticleNotFound, IndexDamaged
-from recommender.facts import Facts, Layout, read_facts, read_layout
+from recommender.facts import SPANS, Facts, Layout, fill_in, map_array, map_facts, map_layout
 from recommender.precedents import Precedents, read_precedents
+from recommender.stored_lists import StoredLists
 from recommender.types import Article, rfc3339
 from recommender.urls import url_key
 
@@ -29,9 +32,6 @@ CARD = "row, id, title, url, published, section"
 LINE = f"""
 SELECT {CARD}, substr(text, ? + 1, ? - ?), EXISTS (SELECT 1 FROM article AS other WHERE other.canonical = article.row)
 FROM article WHERE row = ?
-"""
-CHUNK = """
-SELECT start, substr(text, start + 1, stop - start) FROM chunk JOIN article ON article.row = chunk.article WHERE chunk.row = ?
 """
 
 
@@ -56,13 +56,16 @@ class Catalogue:
     """Read-only access; safe to share between threads, each of which reads over a connection of its own."""
 
     def __init__(self, path: Path) -> None:
+        self._folder = path.parent
         self._connections = Connections(immutable_uri(path))
-        self._words: dict[int, str] = {}
+        self._phrases: dict[tuple[int, ...], str] = {}
         self._numbers: dict[str, int] = {}
 
     def close(self) -> None:
-        """Close the connections of all threads; none may be reading."""
+        """Close the connections of all threads, and the lists; nobody may be reading."""
         self._connections.close()
+        if "_lists" in self.__dict__:
+            self._lists.close()
 
     def row(self, article_id: str) -> int:
         """Row of an article.
@@ -136,10 +139,16 @@ class Catalogue:
         sql = f"SELECT {CARD} FROM article WHERE canonical IS NULL AND published <= ? AND (? IS NULL OR section = ?)"
         return [_card(found) for found in self._all(f"{sql} ORDER BY published DESC LIMIT ?", rfc3339(before), section, section, limit)]
 
-    def candidates(self, row: int) -> Candidates:
-        """The precomputed candidates of an article, best by the shipped weights first."""
-        found = self._one("SELECT candidates FROM related WHERE article = ?", row)
-        return np.frombuffer((found or _missing("related", row))[0], dtype=CANDIDATE)
+    def candidates(self, row: int, *, briefly: bool = False) -> Candidates:
+        """The precomputed candidates of an article, best by the shipped weights first.
+
+        Args:
+            briefly: Only with the features that the shipped weights weigh; the others are 0.
+        """
+        try:
+            return fill_in(self._lists.read(row, briefly=briefly), row, *self._known, briefly=briefly)
+        except (ValueError, IndexError) as error:
+            raise IndexDamaged(f"the list of row {row} cannot be read ({error}) - build the index again") from error
 
     def rows_among(self, rows: Sequence[int], sections: Sequence[str], langs: Sequence[str], exclude: Sequence[str]) -> set[int]:
         """Those of some rows whose articles are of some sections and languages, where any are named, and have none of some ids,
@@ -159,11 +168,10 @@ class Catalogue:
         )
         return {row for (row,) in found}
 
-    def stored_list(self, row: int) -> tuple[Card, str, Candidates]:
-        """Card, text and candidates of an article, in one read."""
-        found = self._one(f"SELECT {CARD}, text, candidates FROM article JOIN related ON article = row WHERE row = ?", row)
-        *card, text, candidates = found or _missing("related", row)
-        return _card(card), text, np.frombuffer(candidates, dtype=CANDIDATE)
+    def stored_list(self, row: int, *, briefly: bool = False) -> tuple[Card, str, Candidates]:
+        """Card, text and candidates of an article."""
+        *card, text = self._one(f"SELECT {CARD}, text FROM article WHERE row = ?", row) or _missing("article", row)
+        return _card(card), text, self.candidates(row, briefly=briefly)
 
     def line(self, row: int, start: int, stop: int) -> tuple[Card, str, list[Card]]:
         """What a list shows of an article: its card, some characters of its text, and the near-duplicates that it stands for."""
@@ -173,9 +181,10 @@ class Catalogue:
 
     def chunk(self, chunk_row: int) -> tuple[int, str]:
         """Where a chunk begins in its article's text, and what it says."""
-        found = self._one(CHUNK, chunk_row)
-        start, text = found or _missing("chunk", chunk_row)
-        return int(start), str(text)
+        start, stop = self._spans[chunk_row].tolist()
+        row = int(np.searchsorted(self._known[0].offsets, chunk_row, side="right")) - 1
+        found = self._one("SELECT substr(text, ?, ?) FROM article WHERE row = ?", start + 1, stop - start, row)
+        return start, str((found or _missing("article", row))[0])
 
     def duplicates(self, row: int) -> list[Card]:
         """The near-duplicates that an article stands for, in order of rows."""
@@ -196,37 +205,49 @@ class Catalogue:
             found[word] = number
         return found
 
-    def word(self, number: int) -> str:
-        """The word of a number. They are kept: explanations ask for the same ones again and again."""
-        word = self._words.get(number)
-        if word is None:
-            found = self._one("SELECT word FROM word WHERE number = ?", number)
-            word = str((found or _missing("word", number))[0])
-            if len(self._words) < WORDS_KEPT:
-                self._words[number] = word
-        return word
+    def phrase(self, numbers: tuple[int, ...]) -> str:
+        """The words of some numbers. They are kept: explanations ask for the same ones again and again."""
+        phrase = self._phrases.get(numbers)
+        if phrase is None:
+            found = [self._one("SELECT word FROM word WHERE number = ?", number) or _missing("word", number) for number in numbers]
+            phrase = " ".join(word for (word,) in found)
+            if len(self._phrases) < WORDS_KEPT:
+                self._phrases[numbers] = phrase
+        return phrase
 
     def last_published(self) -> datetime | None:
         """The latest date of an article, which may lie ahead; None if none has a date."""
         return parse_time(self._one("SELECT max(published) FROM article")[0])
 
     def layout(self) -> Layout:
-        """Where the articles lie: read once per release, when the vectors are first needed."""
-        return read_layout(self._connections.here)
+        """Where the articles lie."""
+        return self._known[0]
 
     def facts(self) -> Facts:
-        """What ranking knows of all articles: read once per release, with the layout."""
-        return read_facts(self._connections.here)
+        """What ranking knows of all articles."""
+        return self._known[1]
+
+    @cached_property
+    def _known(self) -> tuple[Layout, Facts]:
+        sections = dict(self._all("SELECT name, number FROM section"))
+        return map_layout(self._folder), map_facts(self._folder, sections)
+
+    @cached_property
+    def _spans(self) -> NDArray[np.int32]:
+        return map_array(self._folder / SPANS)
+
+    @cached_property
+    def _lists(self) -> StoredLists:
+        return StoredLists(self._folder)
 
     def precedents(self, facts: Facts) -> Precedents:
         """What the editors linked, for ranking: read once per release, with the facts."""
         return read_precedents(self._connections.here, facts)
 
     def counts(self) -> tuple[int, int, int]:
-        """Rows of the tables article, chunk and related; they have no gaps, so the last one tells, however many there are."""
-        of = "SELECT max({}) + 1 FROM {}".format
-        found = self._one(f"SELECT ({of('row', 'article')}), ({of('row', 'chunk')}), ({of('article', 'related')})")
-        return found or (0, 0, 0)
+        """Articles, chunks and related lists. Rows of the table have no gaps, so the last one tells, however many there are."""
+        found = self._one("SELECT max(row) + 1 FROM article")
+        return (found and found[0]) or 0, len(self._spans), len(self._lists)
 
     def _one(self, sql: str, *values: object) -> Any:
         return next(iter(self._all(sql, *values)), None)

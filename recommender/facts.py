@@ -1,16 +1,49 @@
-"""What ranking knows of all articles at once: where their vectors lie, and their dates, sections and lengths.
+"""What ranking knows of all articles at once: where their vectors lie, their dates, sections, lengths and hubness.
 
-Read from a catalogue, finished or still being written.
+    facts.npy      an entry of `FACT` for every article, 29 bytes
+    offsets.npy    int64 (n_articles + 1,): where each article's chunks begin
+    spans.npy      int32 (n_chunks, 2): first and last character of each chunk in its article's text
+
+They are mapped into memory: read as they are needed, once for all processes of a machine.
 """
 
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.candidate import UNDATED
+from recommender.candidate import UNDATED, Candidates, column
+from recommender.types import Matrix
+
+FACTS = "facts.npy"
+OFFSETS = "offsets.npy"
+SPANS = "spans.npy"
+
+FACT = np.dtype(
+    [
+        ("published", "<i8"),  # seconds since 1970, UNDATED if unknown
+        ("tie", "<i4"),
+        ("canonical", "<i4"),
+        ("section", "<i4"),
+        ("length", "<f4"),
+        ("hubness", "<f2", (2,)),
+        ("headline", "?"),
+    ]
+)
+
+FROM_FACTS = (
+    *("older", "within_month", "within_year", "days_apart", "days_older"),
+    *("same_section", "length", "longer", "maxsim_hubness", "words_hubness"),
+)
+HUBNESS = slice(8, 10)
+PLACES = [*map(column, FROM_FACTS)]
+
+DAY = 86_400
+
+Rows = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +52,11 @@ class Layout:
 
     Attributes:
         offsets: int64 (n_articles + 1,): article a has the chunks offsets[a] <= row < offsets[a + 1].
-        tie_order: int64 (n_articles,): place of each article among equals, newest first, then by id.
+        tie_order: int32 or int64 (n_articles,): place of each article among equals, newest first, then by id.
     """
 
     offsets: NDArray[np.int64]
-    tie_order: NDArray[np.int64]
+    tie_order: Rows
 
     @property
     def n_articles(self) -> int:
@@ -39,7 +72,8 @@ class Facts:
         section: int32 (n_articles,): number of its section, -1 if it has none.
         length: float32 (n_articles,): characters of title and text.
         headline: bool (n_articles,): whether only the title is known.
-        canonical: int64 (n_articles,): row of the article that stands for it in lists; its own, unless it is a near-duplicate.
+        canonical: int32 (n_articles,): row of the article that stands for it in lists; its own, unless it is a near-duplicate.
+        hubness: float16 (n_articles, 2): mean closeness to its nearest, in meaning and in words.
         sections: Name of every section -> its number.
     """
 
@@ -47,32 +81,73 @@ class Facts:
     section: NDArray[np.int32]
     length: NDArray[np.float32]
     headline: NDArray[np.bool_]
-    canonical: NDArray[np.int64]
+    canonical: NDArray[np.int32]
+    hubness: NDArray[np.float16]
     sections: Mapping[str, int]
 
 
-def read_layout(connection: sqlite3.Connection) -> Layout:
-    """Read where the articles lie from a catalogue, finished or not."""
-    counts = [count for (count,) in connection.execute("SELECT n_chunks FROM article ORDER BY row")]
-    newest_first = [row for (row,) in connection.execute("SELECT row FROM article ORDER BY published DESC NULLS LAST, id")]
-    tie_order = np.empty(len(counts), dtype=np.int64)
-    tie_order[newest_first] = np.arange(len(counts))
-    return Layout(np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]), tie_order)
+def map_array(path: Path) -> NDArray[Any]:
+    """A file of a release as a plain array, whose pages are read when they are needed."""
+    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
-def read_facts(connection: sqlite3.Connection) -> Facts:
-    """Read the facts of all articles from a catalogue, finished or not."""
-    seconds = f"coalesce(CAST(strftime('%s', published) AS INTEGER), {UNDATED})"
-    rows = connection.execute(
-        f"SELECT {seconds}, section, length(title) + length(text), text = '', coalesce(canonical, row) FROM article ORDER BY row"
-    ).fetchall()
-    published, names, length, headline, canonical = zip(*rows, strict=True) if rows else ((), (), (), (), ())
-    sections = {name: number for number, name in enumerate(dict.fromkeys(name for name in names if name is not None))}
+def map_layout(folder: Path) -> Layout:
+    """Where the articles of a release lie, finished or not."""
+    return Layout(map_array(folder / OFFSETS), map_array(folder / FACTS)["tie"])
+
+
+def map_facts(folder: Path, sections: Mapping[str, int]) -> Facts:
+    """The facts of all articles of a release, finished or not."""
+    table = map_array(folder / FACTS)
     return Facts(
-        published=np.array(published, dtype=np.int64),
-        section=np.array([sections.get(name, -1) for name in names], dtype=np.int32),
-        length=np.array(length, dtype=np.float32),
-        headline=np.array(headline, dtype=np.bool_),
-        canonical=np.array(canonical, dtype=np.int64),
+        published=table["published"],
+        section=table["section"],
+        length=table["length"],
+        headline=table["headline"],
+        canonical=table["canonical"],
+        hubness=table["hubness"],
         sections=sections,
     )
+
+
+def from_facts(published: Any, section: Any, length: Any, rows: Rows, facts: Facts) -> Matrix:
+    """The features `FROM_FACTS` of some articles, which follow from their facts and the query's: float32 (n_features, n_rows).
+
+    Args:
+        published, section, length: Of the query; or, of queries of their own, one for each row.
+        published: When the query was, in seconds since 1970; UNDATED if unknown.
+        section: Number of the query's section, -1 if it has none or the archive does not know it.
+        length: Characters of the query's title and text.
+    """
+    found = np.empty((len(FROM_FACTS), len(rows)), dtype=np.float32)
+    dates = facts.published[rows]
+    dated = (dates != UNDATED) & (published != UNDATED)
+    days = np.where(dated, published - dates, 0) / DAY  # above 0: the target is older
+    far = np.abs(days)
+    found[0] = np.copysign(0.5, days)
+    found[1] = np.exp(far / -30)
+    found[2] = np.exp(far / -365)
+    found[:3] *= dated
+    found[3] = np.log1p(far)
+    found[4] = np.copysign(found[3], days)
+    found[5] = (facts.section[rows] == section) & (section >= 0)
+    found[6] = np.log1p(facts.length[rows] / 1000)
+    found[7] = found[6] - np.log1p(length / 1000)
+    found[HUBNESS] = facts.hubness[rows].T
+    return found
+
+
+def fill_in(found: Candidates, row: int, layout: Layout, facts: Facts, *, briefly: bool = False) -> Candidates:
+    """Fill in what is not stored of the candidates of an article, because it follows from the facts.
+
+    Args:
+        briefly: Of features only hubness.
+    """
+    rows = found["article"]
+    found["tie"], found["published"], found["section"] = layout.tie_order[rows], facts.published[rows], facts.section[rows]
+    if briefly:
+        found["features"][:, PLACES[HUBNESS]] = facts.hubness[rows]
+    else:
+        query = int(facts.published[row]), int(facts.section[row]), float(facts.length[row])
+        found["features"][:, PLACES] = from_facts(*query, rows, facts).T
+    return found

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import numpy as np
 
-from recommender.candidate import FEATURES, column
+from recommender.candidate import FEATURES, column, seconds
 from recommender.catalogue import Card, Catalogue
 from recommender.lexical import words_of_key
 from recommender.live import LiveArticles
@@ -64,7 +64,7 @@ class Lines:
             url=card.url,
             published=card.published,
             section=card.section,
-            relation=self._relation(card) if candidate is None else relation(candidate["features"]),
+            relation=self._relation(card) if candidate is None else relation(candidate, seconds(self.published)),
             passages=None if candidate is None else self._pair(candidate, passage or card.title),
             terms=() if candidate is None else tuple([self._term(key - 1) for key in candidate["terms"].tolist() if key]),
             also=tuple([Duplicate(copy.id, copy.title, copy.url, copy.published) for copy in shown]),
@@ -92,7 +92,7 @@ class Lines:
         return "follow_up" if newer else "background"
 
     def _term(self, key: int) -> str:
-        return " ".join(map(self.catalogue.word, words_of_key(key)))
+        return self.catalogue.phrase(words_of_key(key))
 
 
 def _features(candidate: np.void, ranker: Ranker) -> tuple[Feature, ...]:

@@ -138,11 +138,11 @@ def _archive(texts: Sequence[LiveText], release: Archive) -> Archive:
             section=np.array([facts.sections.get(article.section or "", -1) for article in articles], dtype=np.int32),
             length=np.array([len(article.title) + len(article.text) for article in articles], dtype=np.float32),
             headline=np.array([not article.text for article in articles], dtype=np.bool_),
-            canonical=np.arange(n),
+            canonical=np.arange(n, dtype=np.int32),
+            hubness=np.stack([text.hubness for text in texts]).astype(np.float16),
             sections=facts.sections,
         ),
         precedents=Precedents(none, nowhere, none, none, nowhere, none, published),
-        hubness=np.stack([text.hubness for text in texts]),
     )
 
 

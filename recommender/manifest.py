@@ -2,7 +2,7 @@
 
     index_dir/
       CURRENT                     one line: the name of the release that serves
-      releases/<name>/            manifest.json (written last), chunks.npy, catalogue.db, hubness.npy, lexical/
+      releases/<name>/            manifest.json (written last), catalogue.db, facts.npy, lists.bin, chunks.npy, lexical/ and others
 
 `open_release` goes CURRENT -> manifest -> format -> sizes and hashes; the hashes of a large release may wait (`quick`).
 When CURRENT or the release it names is damaged, the newest sound release serves in its place, and `Release.degraded` says why.
@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from recommender.errors import FormatUnsupported, IndexDamaged, IndexNotFound, IndexUnusable
 
-FORMAT = 3
+FORMAT = 4
 """Version of the files on disk. A reader refuses any other."""
 
 MANIFEST = "manifest.json"
@@ -30,7 +30,6 @@ CURRENT = "CURRENT"
 RELEASES = "releases"
 VECTORS = "chunks.npy"
 CATALOGUE = "catalogue.db"
-HUBNESS = "hubness.npy"
 
 CANARIES = (
     "The council voted on Tuesday to close two of the city's four libraries.",
@@ -79,7 +78,7 @@ class ModelCard:
     @property
     def label(self) -> str:
         """The name as answers show it: of a folder only its own name, not where it lies."""
-        return Path(self.name).name if Path(self.name).is_absolute() else self.name
+        return Path(self.name).name if self.name.startswith("/") else self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from recommender.candidate import Candidates
+from recommender.candidate import UNTOLD, Candidates
 from recommender.catalogue import Card, Catalogue
 from recommender.cleaning import clean_line
 from recommender.embedding import (
@@ -26,7 +26,7 @@ from recommender.listing import Listing
 from recommender.live import LiveArticles
 from recommender.manifest import CATALOGUE, MANIFEST, Release, holding, open_release, verify
 from recommender.overrides import Overrides, read_overrides
-from recommender.ranker import Ranker
+from recommender.ranker import SHIPPED, Ranker
 from recommender.retrieval import Archive
 from recommender.seeds import combined
 from recommender.selection import Selection
@@ -83,7 +83,7 @@ class Recommender:
         manifest = release.manifest
         try:
             counts = self.catalogue.counts()
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, OSError, ValueError, EOFError):  # a file that is no catalogue, or no array
             counts = None
         if counts != (manifest.n_articles, manifest.n_chunks, manifest.n_articles):
             self.close()
@@ -243,14 +243,22 @@ class Recommender:
 
     def _related(self, row: int, limit: int, wanted: Selection, view: View, explain: bool) -> RelatedList:
         self._check_limit(limit, wanted)
-        card, text, found = self._stored(row, view)
-        items, reason = self._listing(view).read(card, text, found, wanted, limit, explain=explain)
+        card, text, found = self._stored(row, view, briefly=self._weighs_briefly and not explain)
+
+        def fill_in(places: Rows) -> None:
+            untold = places[(found["query_passage"][places, 0] == UNTOLD) & (found["article"][places] < LIVE)]
+            if len(untold):
+                shown = found[untold]
+                self.texts.explain_stored(card.title, text, shown)
+                found[untold] = shown
+
+        items, reason = self._listing(view).read(card, text, found, wanted, limit, explain=explain, fill_in=fill_in)
         return RelatedList(card.id, self.release.name, self.release.manifest.model.label, items, reason)
 
-    def _stored(self, row: int, view: View) -> tuple[Card, str, Candidates]:
+    def _stored(self, row: int, view: View, *, briefly: bool = False) -> tuple[Card, str, Candidates]:
         """Card, text and candidates of an article, as they are now."""
         if row < LIVE:
-            card, text, found = self.catalogue.stored_list(row)
+            card, text, found = self.catalogue.stored_list(row, briefly=briefly)
         else:
             card = self._card(row, view)
             text, found = self.live.stored_list(row)
@@ -333,6 +341,11 @@ class Recommender:
                 ends = [*self._overrides(view).ends, *(of.card.published for of in view.articles.values() if of.card.published)]
                 self._edition = view, Edition(f"{self._fixed} {view.sequence}", max([self._last_embargo, *ends]))
             return self._edition[1]
+
+    @cached_property
+    def _weighs_briefly(self) -> bool:
+        """Whether no feature counts but those that the shipped weights weigh."""
+        return self.ranker.weights.keys() <= SHIPPED.weights.keys()
 
     @cached_property
     def _fixed(self) -> str:

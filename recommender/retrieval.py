@@ -5,13 +5,14 @@ The build does this for every article and stores the outcome; a draft gets it on
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender import maxsim
-from recommender.candidate import CANDIDATE, FEATURES, UNDATED, Candidates, Features, column
-from recommender.facts import Facts, Layout
+from recommender.candidate import CANDIDATE, FEATURES, UNDATED, Candidates, Features, column, in_steps
+from recommender.facts import FROM_FACTS, Facts, Layout, from_facts
 from recommender.lexical import LexicalIndex, Terms
 from recommender.precedents import EVER, NEVER, Precedents
 from recommender.ranker import SHIPPED
@@ -31,8 +32,6 @@ OWN_TITLE = 0.8
 
 OWN_TEXT = 0.97
 """MaxSim from which a text under the same title is the same text."""
-
-DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +97,13 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """What candidates are found in and described by.
-
-    Attributes:
-        hubness: float32 (n_articles, 2), in meaning and in words.
-    """
+    """What candidates are found in and described by."""
 
     index: VectorIndex
     layout: Layout
     lexical: LexicalIndex
     facts: Facts
     precedents: Precedents
-    hubness: Matrix
 
 
 def neighbours(
@@ -131,7 +125,7 @@ def candidates(query: Query, near: Neighbours, archive: Archive) -> tuple[Candid
         Candidates, best first, without passages and terms; and their comparison with the query.
     """
     named = archive.lexical.mentioned(query.terms, N_MENTIONED, query.row)
-    rows = np.unique(archive.facts.canonical[np.concatenate([near.in_meaning, near.in_words, named])])
+    rows = np.unique(archive.facts.canonical[np.concatenate([near.in_meaning, near.in_words, named])]).astype(np.int64)
     if query.row is not None:
         rows = rows[rows != archive.facts.canonical[query.row]]
     return best(*described(query, rows, near, archive))
@@ -159,32 +153,21 @@ def best(found: Candidates, compared: maxsim.Comparison) -> tuple[Candidates, ma
 
 def features(query: Query, rows: Rows, near: Neighbours, compared: maxsim.Comparison, archive: Archive) -> Matrix:
     """The features of some articles as candidates of a query: float32 (n_rows, len(FEATURES))."""
-    facts = archive.facts
     mention, overlap = archive.lexical.title_features(query.terms, rows)
-    dated = (facts.published[rows] != UNDATED) & (query.published != UNDATED)
-    days = np.where(dated, query.published - np.where(dated, facts.published[rows], 0), 0) / DAY  # above 0: the target is older
-    apart = np.where(dated, np.log1p(np.abs(days)), 0.0)
-    length = np.log1p(facts.length[rows] / 1000)
-    named = {
+    stepped = {
         "maxsim": (compared.there + compared.back) / 2,
-        "maxsim_hubness": archive.hubness[rows, 0],
         "words": np.sqrt(archive.lexical.cosines(query.terms, rows)),
-        "words_hubness": archive.hubness[rows, 1],
         "mention": mention,
         "maxsim_there": compared.there,
         "mean_cosine": compared.mean_cosine,
         "closest_pair": compared.closest,
         "title_overlap": overlap,
+    }
+    named: dict[str, NDArray[Any]] = {
+        **dict(zip(FROM_FACTS, from_facts(query.published, query.section, query.length, rows, archive.facts), strict=True)),
+        **{name: in_steps(name, values) for name, values in stepped.items()},
         "maxsim_rank": _reciprocal_rank(rows, near.in_meaning),
         "words_rank": _reciprocal_rank(rows, near.in_words),
-        "older": np.where(dated, np.where(days >= 0, 0.5, -0.5), 0.0),
-        "days_apart": apart,
-        "days_older": np.sign(days) * apart,
-        "within_month": np.where(dated, np.exp(-np.abs(days) / 30), 0.0),
-        "within_year": np.where(dated, np.exp(-np.abs(days) / 365), 0.0),
-        "same_section": (facts.section[rows] == query.section) & (query.section >= 0),
-        "length": length,
-        "longer": length - np.log1p(query.length / 1000),
         "linked": archive.precedents.linked(rows, query.moment),
         "linked_nearby": archive.precedents.linked_nearby(rows, *near.both, query.moment),
     }

@@ -10,19 +10,15 @@ CREATE TABLE article (
     published TEXT,              -- RFC 3339, UTC
     section TEXT,
     lang TEXT,
-    first_chunk INTEGER NOT NULL,
-    n_chunks INTEGER NOT NULL,
     canonical INTEGER,           -- row of the article that stands for it in lists, where it is a near-duplicate
     text TEXT NOT NULL           -- last: what stands behind a long text is slow to read
 );
 CREATE INDEX article_url ON article (url_key) WHERE url_key IS NOT NULL;
 CREATE INDEX article_canonical ON article (canonical) WHERE canonical IS NOT NULL;
 CREATE INDEX article_published ON article (published);
-CREATE TABLE chunk (
-    row INTEGER PRIMARY KEY,
-    article INTEGER NOT NULL,
-    start INTEGER NOT NULL,      -- characters of article.text
-    stop INTEGER NOT NULL
+CREATE TABLE section (           -- numbers that facts.npy calls sections by
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL
 );
 CREATE TABLE named (             -- the editors' lists as the sources give them: ids, URLs, titles
     article INTEGER NOT NULL,
@@ -36,10 +32,6 @@ CREATE TABLE read_more (         -- those of them that are articles of the archi
     target INTEGER NOT NULL,
     PRIMARY KEY (article, position)
 ) WITHOUT ROWID;
-CREATE TABLE related (           -- our lists, best by the shipped weights first
-    article INTEGER PRIMARY KEY,
-    candidates BLOB NOT NULL     -- rows of CANDIDATE
-);
 CREATE TABLE word (              -- numbers that the lexical index calls words by
     number INTEGER PRIMARY KEY,
     word TEXT NOT NULL UNIQUE

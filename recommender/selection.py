@@ -221,10 +221,17 @@ SAME_STORY_WORDS = 0.3
 """Closeness from which two articles of the same days tell the same story; measured in docs/ranking.md."""
 
 
-def relation(features: NDArray[np.float16]) -> Relation:
-    """How a candidate stands to the article being read; undated articles are background."""
-    older, apart = float(features[column("older")]), float(np.expm1(float(features[column("days_apart")])))
-    close = features[column("maxsim")] >= SAME_STORY_MAXSIM and features[column("words")] >= SAME_STORY_WORDS
-    if older and apart <= SAME_STORY_DAYS and close:
-        return "same_story"
-    return "follow_up" if older < 0 else "background"
+def relation(candidate: np.void, published: int) -> Relation:
+    """How a candidate stands to the article being read; undated articles are background.
+
+    Args:
+        published: When the article being read was, in seconds since 1970; UNDATED if unknown.
+    """
+    moment = int(candidate["published"])
+    if UNDATED in (moment, published):
+        return "background"
+    if abs(published - moment) <= SAME_STORY_DAYS * DAY:
+        features = candidate["features"]
+        if features[column("maxsim")] >= SAME_STORY_MAXSIM and features[column("words")] >= SAME_STORY_WORDS:
+            return "same_story"
+    return "follow_up" if moment > published else "background"

@@ -19,10 +19,10 @@ from recommender.compiled import embedder_of
 from recommender.embedding import Embedder, check_model
 from recommender.errors import IndexDamaged
 from recommender.facts import Layout
-from recommender.lexical import FOLDER, Terms, count_terms, pair_keys, words
+from recommender.lexical import FOLDER, LexicalIndex, Terms, count_terms, pair_keys, words
 from recommender.live import LiveArticles
 from recommender.live_archive import LiveArchive, LiveText, read_live_text
-from recommender.manifest import HUBNESS, Release
+from recommender.manifest import Release
 from recommender.maxsim import Comparison
 from recommender.passages import Sentences, best_pairs, read_sentences
 from recommender.pruned_terms import open_terms
@@ -73,10 +73,13 @@ class Texts:
             raise IndexDamaged(
                 f"{folder} holds {len(index)} vectors ({index.kind}), the manifest says {manifest.n_chunks} ({manifest.vectors})"
             )
-        hubness = np.load(folder / HUBNESS, mmap_mode="r", allow_pickle=False)
-        lexical = open_terms(folder / FOLDER, manifest.n_articles)
         facts = self._catalogue.facts()
-        return Archive(index, self._layout, lexical, facts, self._catalogue.precedents(facts), hubness)
+        return Archive(index, self._layout, self.lexical, facts, self._catalogue.precedents(facts))
+
+    @cached_property
+    def lexical(self) -> LexicalIndex:
+        """The words of the release."""
+        return open_terms(self.release.folder / FOLDER, self.release.manifest.n_articles)
 
     @cached_property
     def _layout(self) -> Layout:
@@ -140,13 +143,13 @@ class Texts:
 
     def terms(self, article: Article) -> Terms:
         """The words of a text by the archive's numbers, where the archive has them."""
-        return self.archive.lexical.weigh(count_terms(*self._numbers(article)))
+        return self.lexical.weigh(count_terms(*self._numbers(article)))
 
     def rarity_of_pairs(self, title: str) -> dict[tuple[str, str], float]:
         """The idf of all pairs of neighbouring words of a title."""
         of, numbers = words(title), self._numbers(Article("", title, ""))[0]
         keys = pair_keys(np.array(numbers, dtype=np.uint64))
-        return dict(zip(pairwise(of), self.archive.lexical.idf_of(keys).tolist(), strict=True))
+        return dict(zip(pairwise(of), self.lexical.idf_of(keys).tolist(), strict=True))
 
     def _numbers(self, article: Article) -> tuple[list[int], list[int]]:
         title, text = words(article.title), words(article.text[:MAX_TEXT])
@@ -157,7 +160,7 @@ class Texts:
 
     def neighbours(self, query: Query, view: View, limit: int = retrieval.N_CANDIDATES) -> Neighbours:
         """The nearest of the release, in meaning and in words, less those that were withdrawn or put anew."""
-        near = retrieval.neighbours([query], self.archive.index, self.archive.layout, self.archive.lexical, limit)[0]
+        near = retrieval.neighbours([query], self.archive.index, self.archive.layout, self.lexical, limit)[0]
         return near.without(view.replaced.keys()) if view else near
 
     def candidates(self, query: Query, near: Neighbours, view: View, own_row: int | None = None) -> tuple[Candidates, Comparison]:
@@ -199,7 +202,7 @@ class Texts:
         live = self.live_archive(view) if view else None
         rows = found["article"].astype(np.int64)
         stored = rows < LIVE
-        found["terms"][stored] = self.archive.lexical.shared_terms(terms, rows[stored], N_TERMS)
+        found["terms"][stored] = self.lexical.shared_terms(terms, rows[stored], N_TERMS)
         if live is not None and not stored.all():
             places = np.searchsorted(live.rows, rows[~stored])
             found["terms"][~stored] = live.archive.lexical.shared_terms(terms, places, N_TERMS)
@@ -211,6 +214,18 @@ class Texts:
             for place, target, (mine, its) in zip(places, theirs, best_pairs(own, theirs), strict=True):
                 found["query_passage"][place], found["target_passage"][place] = own.spans[mine], target.spans[its]
 
+    def explain_stored(self, title: str, text: str, shown: Candidates) -> None:
+        """Fill in what the build stored of an article's best candidates only (`packed.EXPLAINED`).
+
+        Sentences are compared with those of the whole text, not of the closest chunks alone: neither model nor vectors are loaded.
+        """
+        rows = shown["article"].astype(np.int64)
+        shown["terms"] = self.lexical.shared_terms(self.terms(Article("", title, text)), rows, N_TERMS)
+        own = self._sentences(text[:MAX_TEXT], 0)
+        theirs = [self._sentences(self._catalogue.article(row).text[:MAX_TEXT], 0) for row in rows.tolist()]
+        for place, (target, (mine, its)) in enumerate(zip(theirs, best_pairs(own, theirs), strict=True)):
+            shown["query_passage"][place], shown["target_passage"][place] = own.spans[mine], target.spans[its]
+
     def _sentences_of(self, chunk_row: int, live: LiveArchive | None) -> Sentences:
         if chunk_row >= LIVE_CHUNK and live is not None:
             start, text = live.chunk(chunk_row - LIVE_CHUNK)
@@ -219,4 +234,4 @@ class Texts:
         return self._sentences(text, start)
 
     def _sentences(self, text: str, start: int) -> Sentences:
-        return read_sentences(text, start, self._catalogue.numbers, self.archive.lexical.idf_of)
+        return read_sentences(text, start, self._catalogue.numbers, self.lexical.idf_of)

@@ -2,17 +2,18 @@
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from index import lists, neighbours, staged
 from index.build import build_index
+from recommender.catalogue import Catalogue
 from recommender.manifest import CATALOGUE, current_folder
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
@@ -35,12 +36,9 @@ if __name__ == "__main__":
 """
 
 
-def related(index_dir: Path) -> list[tuple[int, bytes]]:
-    catalogue = sqlite3.connect(current_folder(index_dir) / CATALOGUE)
-    try:
-        return catalogue.execute("SELECT * FROM related ORDER BY article").fetchall()
-    finally:
-        catalogue.close()
+def related(index_dir: Path) -> list[bytes]:
+    with closing(Catalogue(current_folder(index_dir) / CATALOGUE)) as catalogue:
+        return [catalogue.candidates(row).tobytes() for row in range(catalogue.counts()[2])]
 
 
 def test_several_processes_find_what_one_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

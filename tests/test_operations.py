@@ -20,16 +20,19 @@ from hypothesis import strategies as st
 from index.build import build_index
 from index.difference import Ids, Limits, compare
 from index.health import Check, checks
+from index.list_writer import ListWriter
 from index.lock import build_lock
 from index.overlap import jaccard, rank_biased_overlap
 from index.publish import KEPT
 from index.releases import roll_back
 from index.verify import Verification, verify_index
 from recommender import Recommender
-from recommender.candidate import CANDIDATE
 from recommender.errors import IndexBusy, IndexDamaged, IndexNotFound, InputError
+from recommender.facts import FACTS, SPANS
 from recommender.manifest import CATALOGUE, CURRENT, MANIFEST, VECTORS, Manifest, current_folder, file_entry, release_folders, verify
+from recommender.packed import pack
 from recommender.ranker import RANKER
+from recommender.stored_lists import LISTS, PLACES, StoredLists
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 
@@ -115,25 +118,36 @@ def rewrite(index_dir: Path, name: str, content: bytes) -> None:
 
 def test_contents_are_looked_at_too(copy: Path) -> None:
     folder = current_folder(copy)
+    (folder / "broken").mkdir()
     vectors = np.load(folder / VECTORS)
     vectors[3] *= 2
     vectors[5] = np.nan
     np.save(folder / VECTORS, vectors)
     rewrite(copy, VECTORS, (folder / VECTORS).read_bytes())
     with sqlite3.connect(folder / CATALOGUE) as catalogue:
-        catalogue.execute("UPDATE chunk SET article = 999 WHERE row = 0")
-        catalogue.execute("UPDATE related SET candidates = x'00' WHERE article = 2")
         catalogue.execute("INSERT INTO read_more VALUES (0, 99, 777)")
-        for row, article in ((4, 999), (6, -1), (8, 8)):
-            [blob] = catalogue.execute("SELECT candidates FROM related WHERE article = ?", (row,)).fetchone()
-            found = np.frombuffer(blob, dtype=CANDIDATE).copy()
-            found["article"][2] = article
-            catalogue.execute("UPDATE related SET candidates = ? WHERE article = ?", (found.tobytes(), row))
     catalogue.close()
-    rewrite(copy, CATALOGUE, (folder / CATALOGUE).read_bytes())
+    with closing(StoredLists(folder)) as stored, closing(ListWriter(folder / "broken")) as writer:
+        for row in range(len(stored)):
+            found = stored.read(row)
+            found["article"][2] = {4: 999, 6: -1, 8: 8}.get(row, found["article"][2])
+            writer.add(row, pack(found))
+        writer.finish(len(stored))
+    places = np.load(folder / "broken" / PLACES)
+    places["length"][2] -= 1
+    np.save(folder / "broken" / PLACES, places)
+    facts, spans = np.load(folder / FACTS), np.load(folder / SPANS)
+    facts["canonical"][1], facts["hubness"][2, 0], spans[0, 1] = 999, np.nan, 1 << 20
+    np.save(folder / "broken" / FACTS, facts)
+    np.save(folder / "broken" / SPANS, spans)
+    for name in (CATALOGUE, f"broken/{LISTS}", f"broken/{PLACES}", f"broken/{FACTS}", f"broken/{SPANS}"):
+        rewrite(copy, Path(name).name, (folder / name).read_bytes())
+    shutil.rmtree(folder / "broken")
     said = "\n".join(fault.found for fault in verify_index(copy).faults)
     assert "holds 2 vectors that are not of length 1, the first in row 3" in said
-    assert "has 1 chunks that belong to no article" in said
+    assert "has 1 chunks that lie outside their article's text" in said
+    assert "has 1 near-duplicates of no article" in said
+    assert "holds 1 numbers that are not finite" in said
     assert "has 1 lists that are cut, the first of article row 2" in said
     assert "has 2 lists with candidates that are no article, the first of article row 4" in said
     assert "has 1 lists that name their own article, the first of article row 8" in said
@@ -349,7 +363,7 @@ def test_the_doctor_goes_on_where_an_index_cannot_be_opened(copy: Path) -> None:
     folder = current_folder(copy)
     (folder / MANIFEST).write_text(replace(verify(folder).manifest, n_chunks=1).to_json())
     found = list(checks(copy, HashEmbedder))
-    assert [Path(check.found.split()[0]).name for check in found if check.state == "fail"] == [CATALOGUE, VECTORS]
+    assert [Path(check.found.split()[0]).name for check in found if check.state == "fail"] == [SPANS, VECTORS]
     assert ("disk", "ok") in states(found)
 
 

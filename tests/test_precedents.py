@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from index.catalogue_writer import CatalogueWriter
 from recommender.candidate import UNDATED, column
+from recommender.catalogue import Catalogue
 from recommender.lexical import words
 from recommender.more_like_this import MoreLikeThis
 from recommender.precedents import EVER, NEVER, Precedents
@@ -40,9 +42,11 @@ def read(archive: Lists, folder: Path, canonical: dict[int, int]) -> Precedents:
     writer.resolve_hand_made_lists()
     for duplicate, of in canonical.items():
         writer.set_canonical(of, [duplicate])
-    found = writer.precedents(writer.facts())
+    writer.commit()
+    writer.add_hubness(np.zeros((len(archive), 2), dtype=np.float32))
     writer.close()
-    return found
+    with closing(Catalogue(path)) as catalogue:
+        return catalogue.precedents(catalogue.facts())
 
 
 def older_lists(archive: Lists, moment: int, canonical: dict[int, int]) -> dict[int, set[int]]:

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 
+import numpy as np
 import pytest
 
 from index.build import build_index
@@ -19,6 +20,7 @@ from recommender import Article, Recommender, Related
 from recommender.chunking import TokenSpans
 from recommender.embedding import embed_articles
 from recommender.errors import ArticleNotFound, InvalidArticle, ModelError
+from recommender.packed import EXPLAINED
 from recommender.selection import Selection
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
@@ -111,6 +113,25 @@ def test_the_passages_are_sentences_of_the_closest_chunks(recommender: Recommend
         assert item.passages
         assert item.passages.query in query_chunks[best_query].text
         assert item.passages.target in target_chunks[best_target].text
+
+
+def test_lines_that_are_not_stored_with_their_reasons_are_explained_when_they_are_shown(recommender: Recommender) -> None:
+    """As those are that are: with the same terms, and with sentences of both texts."""
+    by_id = {article.id: article for article in archive_articles(recommender)}
+    for query in list(by_id)[:5]:
+        found = recommender.related(query, limit=60)
+        assert len(found) > EXPLAINED, "the fixture must have longer lists"
+        row = recommender.row(query)
+        again = recommender.catalogue.candidates(row)
+        recommender.texts.explain_stored(by_id[query].title, by_id[query].text, again)
+        assert np.array_equal(again["terms"][:EXPLAINED], recommender.catalogue.candidates(row)["terms"][:EXPLAINED])
+        for item in found.items[EXPLAINED:]:
+            assert item.passages
+            assert item.passages.query
+            assert item.passages.query in by_id[query].text
+            assert item.passages.target
+            assert item.passages.target in (by_id[item.id].text or by_id[item.id].title)
+            assert len(item.terms) == np.count_nonzero(again["terms"][item.rank - 1])
 
 
 def test_shared_terms_are_shared_and_rare(recommender: Recommender) -> None:

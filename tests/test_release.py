@@ -14,7 +14,18 @@ from recommender.manifest import Manifest, current_folder, verify
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 
-FILES = ("catalogue.db", "chunks.npy", "manifest.json", "hubness.npy", "lexical/keys.npy", "lexical/weights.npy")
+FILES = (
+    "catalogue.db",
+    "chunks.npy",
+    "manifest.json",
+    "facts.npy",
+    "lists.bin",
+    "lists.npy",
+    "offsets.npy",
+    "spans.npy",
+    "lexical/keys.npy",
+    "lexical/weights.npy",
+)
 MUTATIONS = ("flip", "cut", "grow", "empty", "gone")
 
 

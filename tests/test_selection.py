@@ -82,10 +82,11 @@ def test_values_out_of_range_are_named(wrong: dict[str, float]) -> None:
 
 
 def test_relations() -> None:
-    found = candidates([0.9, 0.3, 0.9], [1.0] * 3)["features"]
-    found[:, column("words")] = 0.5
-    found[:, column("older")] = [0.5, -0.5, 0.0]
-    assert [relation(of) for of in found] == ["same_story", "follow_up", "background"]
+    found = candidates([0.9, 0.3, 0.3, 0.9, 0.9], [6.0, 4.0, 6.0, 9.0, None])
+    found["features"][:, column("words")] = 0.5
+    published = int((NOW - timedelta(days=5)).timestamp())
+    assert [relation(of, published) for of in found] == ["same_story", "follow_up", "background", "background", "background"]
+    assert {relation(of, UNDATED) for of in found} == {"background"}
 
 
 def test_articles_older_than_asked_for_or_undated_are_left_out() -> None:

@@ -1,0 +1,51 @@
+"""Write the facts of all articles; `recommender.facts` maps them.
+
+They become known in two steps: what the articles say of themselves, then what their neighbours say of them.
+"""
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+
+from recommender.candidate import UNDATED
+from recommender.facts import FACT, FACTS
+from recommender.types import Matrix
+
+SECTIONS = """
+INSERT INTO section
+SELECT row_number() OVER (ORDER BY min(row)) - 1, section FROM article WHERE section IS NOT NULL GROUP BY section
+"""
+BY_THEMSELVES = f"""
+SELECT coalesce(CAST(strftime('%s', published) AS INTEGER), {UNDATED}), coalesce(number, -1), length(title) + length(text), text = ''
+FROM article LEFT JOIN section ON name = section ORDER BY row
+"""
+COLUMNS = ["published", "section", "length", "headline"]
+NEWEST_FIRST = "SELECT row FROM article ORDER BY published DESC NULLS LAST, id"
+
+
+def write_facts(connection: sqlite3.Connection, folder: Path, n_articles: int) -> None:
+    """Write what the articles of a catalogue say of themselves: each stands for itself, and hubness is 0."""
+    connection.execute(SECTIONS)
+    facts = np.zeros(n_articles, dtype=FACT)
+    of_each = [(name, FACT[name]) for name in COLUMNS]
+    found = np.fromiter(connection.execute(BY_THEMSELVES), dtype=of_each, count=n_articles)
+    for name in COLUMNS:
+        facts[name] = found[name]
+    newest_first = np.fromiter((row for (row,) in connection.execute(NEWEST_FIRST)), dtype=np.int64, count=n_articles)
+    facts["tie"][newest_first] = facts["canonical"] = np.arange(n_articles)
+    np.save(folder / FACTS, facts, allow_pickle=False)
+
+
+def finish_facts(connection: sqlite3.Connection, folder: Path, hubness: Matrix) -> None:
+    """Write which articles stand for their near-duplicates, and hubness: float32 (n_articles, 2), in meaning and in words.
+
+    The file is replaced by another: who has mapped it sees what it said.
+    """
+    facts = np.load(folder / FACTS, allow_pickle=False)
+    facts["hubness"] = hubness
+    for row, canonical in connection.execute("SELECT row, canonical FROM article WHERE canonical IS NOT NULL"):
+        facts["canonical"][row] = canonical
+    finished = folder / f"finished-{FACTS}"
+    np.save(finished, facts, allow_pickle=False)
+    finished.replace(folder / FACTS)

@@ -1,0 +1,44 @@
+"""The related lists of a release: `lists.bin` holds them one after the other, `lists.npy` says where each begins.
+
+They may lie in any order: the build computes neighbours of each other together. Both files are mapped into memory.
+"""
+
+import mmap
+from pathlib import Path
+
+import numpy as np
+
+from recommender.candidate import Candidates
+from recommender.facts import map_array
+from recommender.packed import unpack
+
+LISTS = "lists.bin"
+PLACES = "lists.npy"
+
+PLACE = np.dtype([("begin", "<i8"), ("length", "<i4")])
+"""Where a list lies in `lists.bin`, in bytes; an entry for every article."""
+
+
+class StoredLists:
+    """Read-only; safe to share between threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self._places = map_array(folder / PLACES)
+        with (folder / LISTS).open("rb") as file:
+            self._content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def read(self, row: int, *, briefly: bool = False) -> Candidates:
+        """The candidates of an article, best by the shipped weights first; see `packed.unpack`.
+
+        Raises:
+            ValueError: The list is damaged.
+        """
+        begin, length = self._places[row].tolist()
+        return unpack(self._content[begin : begin + length], briefly=briefly)
+
+    def close(self) -> None:
+        """Let go of the file; no thread may be reading."""
+        self._content.close()
