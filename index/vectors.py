@@ -36,8 +36,8 @@ BLOCK = 1024
 CELLS_PER_ROOT = 4.0
 """So many times the square root of the number of articles."""
 
-PER_CELL = 32
-"""Articles that the place of a cell is computed from."""
+PER_CELL, ROUNDS = 32, 5
+"""Articles that the place of a cell is computed from, and how often it is moved."""
 
 FITTED_TO = 32_768
 """Chunks that the codebook is fitted to."""
@@ -98,9 +98,10 @@ def write_tiers(layout: Layout, staged: Path) -> None:
     if not (staged / CHUNKS).exists():
         return
     chunks, sizes = StagedChunks(staged), np.diff(layout.offsets)
-    means = np.concatenate([_means(chunks, layout, articles) for articles in _blocks(layout.n_articles)])
-    np.save(staged / MEANS, means.astype(np.float16), allow_pickle=False)
-    centres, cells = write_articles(means, staged / ARTICLES)
+    with _array(staged / MEANS, np.float16, layout.n_articles, chunks.dim) as means:
+        for articles in _blocks(layout.n_articles):
+            means.write(_means(chunks, layout, articles).astype(np.float16).data)
+    centres, cells = write_articles(open_array(staged / MEANS), staged / ARTICLES)
     np.save(staged / ARTICLE_CELLS, cells, allow_pickle=False)
     of_chunks = np.repeat(cells, sizes)
     np.save(staged / CELLS, of_chunks, allow_pickle=False)
@@ -124,11 +125,11 @@ def to_integers(vectors: Vectors) -> tuple[NDArray[np.int8], NDArray[np.float32]
     return scaled.astype(np.int8), (1 / np.linalg.norm(scaled, axis=1)).astype(np.float32)
 
 
-def write_articles(means: Vectors, path: Path) -> tuple[Vectors, NDArray[np.uint16]]:
+def write_articles(means: NDArray[np.float16], path: Path) -> tuple[Vectors, NDArray[np.uint16]]:
     """Write the upper tier.
 
     Args:
-        means: float32 (n_articles, dim), unit norm.
+        means: float16 (n_articles, dim), unit norm.
 
     Returns:
         The centres of its cells, float32 (n_cells, dim), and the cell of each article, (n_articles,).
@@ -144,8 +145,10 @@ def write_articles(means: Vectors, path: Path) -> tuple[Vectors, NDArray[np.uint
     index = faiss.IndexIVFRaBitQ(centres, dim, n_cells, faiss.METRIC_INNER_PRODUCT)
     index.cp.min_points_per_centroid = 1
     index.cp.spherical = True
-    index.train(means[:: max(1, n // (PER_CELL * n_cells))])
-    index.add(means)
+    index.cp.niter = ROUNDS
+    index.train(means[:: max(1, n // (PER_CELL * n_cells))].astype(np.float32))
+    for articles in _blocks(n):
+        index.add(means[articles.start : articles.stop].astype(np.float32))
     cells = np.empty(n, dtype=np.uint16)
     lists: Any = index.invlists
     for cell in range(n_cells):
