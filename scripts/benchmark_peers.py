@@ -10,7 +10,7 @@ keeps texts, lists and their reasons; the others, ids and what they search by.
   chroma         the vectors of by-hand; its default HNSW graph
   lancedb        the same, not indexed up to 100,000 articles, as it advises
   pgvector       the same, in PostgreSQL; its default HNSW graph, loaded by COPY
-  lucene         MoreLikeThis with its defaults: words only, no model
+  lucene         MoreLikeThis with its defaults, over stemmed English: words only, no model
 
 One vector of an article's beginning is a quarter of the work, or so, of embedding all of it as Readmore does. Chroma's and PostgreSQL's
 servers know vectors, not articles: they, and those without a server, are asked in the process (*), without HTTP. Peers are no dependencies

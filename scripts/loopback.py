@@ -88,13 +88,25 @@ def wrk(address: str, paths: Sequence[str], seconds: int, seed: int, headers: st
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(LUA.format(paths=",".join(json.dumps(path) for path in paths), seed=seed, headers=headers))
         script.flush()
-        line = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", script.name, address]
+        line = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "60s", "-s", script.name, address]
         said = subprocess.run(line, check=True, capture_output=True, text=True).stdout  # noqa: S603
     found = re.search(r"FIGURES (\d+) (\d+) (\d+) (\d+)", said)
     if found is None:
         raise InputError(f"wrk said nothing that is known: {said[:200]}")
     n, micros, p99, errors = map(int, found.groups())
     return {"per_s": round(n / micros * 1e6), "p99_ms": round(p99 / 1e3, 2), "errors": errors}
+
+
+def rate(address: str, paths: Sequence[str], seconds: int) -> float:
+    """Answers a second of `CONNECTIONS`, over random ones of all paths.
+
+    Raises:
+        InputError: One of them failed.
+    """
+    loaded = wrk(address, paths, seconds, 1)
+    if loaded["errors"]:
+        raise InputError(f"{loaded['errors']} requests of {paths[0][:80]} and others failed under load - what the server said stands above")
+    return loaded["per_s"]
 
 
 def one_by_one(address: str, paths: Sequence[str]) -> list[float]:

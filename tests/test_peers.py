@@ -3,8 +3,10 @@
 import argparse
 import doctest
 import json
+import os
+import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 
 ANSWERS = Answers(by_id=(1.234, 20.0), by_id_per_s=1234.5, draft_ms=123.4, memory_mb=321, over_http=True)
-FIGURES = Figures("txtai", "9", 8, 12.345, 1666.6, 1000, 1.5, ANSWERS, 0.98765, 0.3)
+FIGURES = Figures("txtai", {"txtai": "9"}, 8, 12.345, 1666.6, 1000, 1.5, ANSWERS, 0.98765, 0.3)
 
 
 def by_hand(folder: Path) -> ByHand:
@@ -53,16 +55,17 @@ def test_figures_of_measured_numbers() -> None:
     measured = Answers.measured(seconds, [0.2, 0.1, 0.3], 77)
     assert measured.by_id == pytest.approx((51.0, 100.0))
     assert measured.by_id_per_s == pytest.approx(101 / sum(seconds))
-    assert (measured.draft_ms, measured.memory_mb, measured.over_http) == (pytest.approx(200), 77, False)
+    assert measured.draft_ms == pytest.approx(200)
+    assert (measured.memory_mb, measured.over_http) == (77, False)
     served = Answers.measured(seconds, [0.1], 77, 4321)
     assert (served.by_id_per_s, served.over_http) == (4321, True)
 
 
 def test_the_table_marks_what_was_called_in_the_process() -> None:
-    in_process = replace(FIGURES, peer="by-hand", version=None, answers=replace(ANSWERS, over_http=False), recall=None, ndcg=None)
+    in_process = replace(FIGURES, peer="by-hand", answers=replace(ANSWERS, over_http=False), recall=None, ndcg=None)
     head, rule, first, second = table([FIGURES, in_process]).splitlines()
     assert head.count("|") == rule.count("|") == first.count("|")
-    assert first == "| txtai 9 | 12.3 | 1,667 | 1,000 | 1.50 | 1.23 | 20 | 1,234 | 123 | 321 | .988 | .3000 |"
+    assert first == "| txtai | 12.3 | 1,667 | 1,000 | 1.50 | 1.23 | 20 | 1,234 | 123 | 321 | .988 | .3000 |"
     assert second == "| by-hand | 12.3 | 1,667 | 1,000 | 1.50 | 1.23* | 20* | 1,234* | 123* | 321 | – | – |"
 
 
@@ -129,8 +132,8 @@ def test_recall_is_what_of_the_exact_list_was_found(articles: Path, tmp_path: Pa
 
 def test_a_process_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert about("by-hand", sys.executable)["missing"] is None
-    monkeypatch.setitem(process.PEERS, "chroma", ("chroma", "Chroma", ("no-such-package",)))
-    assert process.about("chroma") == {"version": None, "missing": "no-such-package"}
+    monkeypatch.setitem(process.PEERS, "chroma", ("chroma", "Chroma", ("numpy", "no-such-package")))
+    assert process.about("chroma") == {"versions": {"numpy": np.__version__}, "missing": "no-such-package"}
     with Conversation("no such peer", sys.executable, Path("/dev/null")) as talk, pytest.raises(InputError, match=r"gave up \(about\)"):
         talk.ask("about")
 
@@ -154,9 +157,6 @@ def test_memory_is_that_of_all_that_carry_the_mark(tmp_path: Path) -> None:
     """Also of what has left its parent's session, as a database server does."""
     detached = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.argv[1]], start_new_session=True)"
     holding = f"import time; held = bytearray(b'x') * 60_000_000; open({str(tmp_path / 'held')!r}, 'w').close(); time.sleep(5)"
-    import os
-    import subprocess
-
     before = held_mb("of this test")
     with watched("of this test") as peak:
         subprocess.run([sys.executable, "-c", detached, holding], env={**os.environ, MARK: "of this test"}, check=True)
@@ -190,6 +190,4 @@ def test_peaks_are_measured() -> None:
 
 
 def test_figures_are_json() -> None:
-    from dataclasses import asdict
-
     assert json.loads(json.dumps(asdict(FIGURES)))["answers"]["draft_ms"] == 123.4

@@ -7,7 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.StringJoiner;
 import org.apache.lucene.analysis.Analyzer;
-import org.apache.lucene.analysis.standard.StandardAnalyzer;
+import org.apache.lucene.analysis.en.EnglishAnalyzer;
 import org.apache.lucene.document.Document;
 import org.apache.lucene.document.Field;
 import org.apache.lucene.document.FieldType;
@@ -29,13 +29,13 @@ import org.apache.lucene.store.FSDirectory;
 /**
  * MoreLikeThis, line by line.
  *
- * <p>build FOLDER: reads "id TAB text"; answer FOLDER: reads "id TAB k TAB id" or "text TAB k TAB text", says ids with spaces between.
+ * <p>build FOLDER: reads "id TAB text"; answer FOLDER: reads "id TAB k TAB id" or "text TAB k TAB text", says ids with tabs between.
  */
 public final class Lucene {
   private static final BufferedReader IN = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
 
   public static void main(String[] arguments) throws IOException {
-    try (Directory folder = FSDirectory.open(Path.of(arguments[1])); Analyzer analyzer = new StandardAnalyzer()) {
+    try (Directory folder = FSDirectory.open(Path.of(arguments[1])); Analyzer analyzer = new EnglishAnalyzer()) {
       if (arguments[0].equals("build")) {
         build(folder, analyzer);
       } else {
@@ -68,7 +68,7 @@ public final class Lucene {
       likeThis.setAnalyzer(analyzer);
       for (String line = IN.readLine(); line != null; line = IN.readLine()) {
         String[] parts = line.split("\t", 3);
-        StringJoiner found = new StringJoiner(" ");
+        StringJoiner found = new StringJoiner("\t");
         Query query = parts[0].equals("id") ? ofArticle(searcher, likeThis, parts[2]) : likeThis.like("text", new StringReader(parts[2]));
         for (ScoreDoc hit : searcher.search(query, Integer.parseInt(parts[1])).scoreDocs) {
           found.add(searcher.doc(hit.doc).get("id"));

@@ -56,7 +56,8 @@ class Archive:
                 path = short
             texts = read_texts(path)
             with path.open(encoding="utf-8") as file:
-                listed = {str(record["id"]): record.get("read_more") or [] for record in map(json.loads, file)}
+                records = [json.loads(line) for line in file if line.strip()]
+            listed = {str(record["id"]): record.get("read_more") or [] for record in records}
         except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
             raise InputError(f"{path} cannot be read ({type(error).__name__}) - give JSON Lines with id, title and text") from error
         asked = [text for text in texts if len(text.text.split()) >= LEAST_WORDS]

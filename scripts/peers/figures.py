@@ -1,6 +1,6 @@
 """What is measured of each peer, and the table of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +48,7 @@ class Figures:
     """Of one peer.
 
     Attributes:
-        version: Its own; None: Readmore's checkout.
+        versions: Of the packages that it is made of; none of Readmore's checkout.
         batch_size: The best; 0 where none was chosen.
         articles_per_s: From JSON Lines to an index that answers, the start of the process and loading the model among it.
         bytes_per_article: On disk, beside the source.
@@ -59,7 +59,7 @@ class Figures:
     """
 
     peer: str
-    version: str | None
+    versions: Mapping[str, str]
     batch_size: int
     articles_per_s: float
     bytes_per_article: float
@@ -71,7 +71,7 @@ class Figures:
 
 
 COLUMNS: tuple[tuple[str, Callable[[Figures], str]], ...] = (
-    ("", lambda of: f"{of.peer} {of.version or ''}".strip()),
+    ("", lambda of: of.peer),
     ("build, articles/s", lambda of: _short(of.articles_per_s)),
     ("bytes an article", lambda of: f"{of.bytes_per_article:,.0f}"),
     ("memory, building, MB", lambda of: f"{of.building_mb:,}"),

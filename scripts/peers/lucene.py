@@ -1,4 +1,4 @@
-"""Lucene's MoreLikeThis, with its defaults: what a site's search engine gives. It compares words, so no model takes part.
+"""Lucene's MoreLikeThis, with its defaults, over stemmed English: what a site's search engine gives. It compares words, without a model.
 
 Debian's liblucene8-java and a JDK; `Lucene.java`, beside this, does the work in a process of its own and is asked line by line.
 """
@@ -81,7 +81,8 @@ class Lucene:
         assert process.stdout  # noqa: S101
         process.stdin.write(f"{kind}\t{k}\t{_line(asked)}\n")
         process.stdin.flush()
-        return process.stdout.readline().split()
+        found = process.stdout.readline().rstrip("\n")
+        return found.split("\t") if found else []
 
 
 def _line(text: str) -> str:

