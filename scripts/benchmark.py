@@ -18,6 +18,7 @@ from index.compile import fastest_embedder
 from index.report import Report
 from recommender import Article, Embedder, Recommender, SentenceTransformerEmbedder
 from scripts import command
+from scripts.peaks import operations, peak
 
 EXAMPLES = """\
   benchmark.py pydoc-topics
@@ -28,6 +29,8 @@ DRAFTS = 20
 CHUNKS = 200
 BATCH_SIZES = (4, 8, 16, 32)
 ROUNDS = 3
+SPECIAL = 2
+"""Tokens that the model reads before and after a text."""
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -45,7 +48,7 @@ def main(arguments: argparse.Namespace) -> None:
                 "second build, nothing changed, s": round(sum(again.seconds.values()), 2),
                 "open and verify, ms": round(1000 * opened, 1),
                 **_answer_figures(recommender),
-                **_embedding_figures(recommender, embedder),
+                **_embedding_figures(recommender),
             }
     if arguments.json:
         print(json.dumps(figures))
@@ -53,19 +56,24 @@ def main(arguments: argparse.Namespace) -> None:
         print("\n".join(f"| {name} | {figure:,} |" for name, figure in figures.items()))
 
 
-def _embedding_figures(recommender: Recommender, embedder: Embedder) -> dict[str, float]:
-    """The compiled model beside sentence-transformers at its best batch size, turn by turn."""
-    n_chunks = recommender.release.manifest.n_chunks
+def _embedding_figures(recommender: Recommender) -> dict[str, float]:
+    """The index's compiled model beside sentence-transformers at its best batch size, turn by turn, and beside what the machine can."""
+    n_chunks, embedder = recommender.release.manifest.n_chunks, recommender.embedder
     texts = [recommender.catalogue.chunk(row)[1] for row in range(0, n_chunks, max(1, n_chunks // CHUNKS))][:CHUNKS]
     references = [SentenceTransformerEmbedder(batch_size=size) for size in BATCH_SIZES]
     rounds = [(max(_rate(of, texts) for of in references), _rate(embedder, texts)) for _ in range(ROUNDS)]
     torch, compiled = rounds[-1]
     cosines = np.einsum("ij,ij->i", references[0].embed(texts), embedder.embed(texts))
+    of_text = statistics.fmean(operations(min(len(embedder.token_spans(text)), embedder.max_tokens) + SPECIAL) for text in texts)
+    in_integers = peak(integers=True)
     return {
         "sentence-transformers, best batch, chunks/s": round(torch, 1),
         "compiled, chunks/s": round(compiled, 1),
         "compiled to sentence-transformers, median": round(statistics.median(new / old for old, new in rounds), 2),
         "compiled, least cosine": round(float(cosines.min()), 5),
+        "float32 peak, GFLOP/s": round(peak(integers=False) / 1e9),
+        "int8 peak, GFLOP/s": round(in_integers / 1e9),
+        "compiled, share of the int8 peak": round(max(rate for _, rate in rounds) * of_text / in_integers, 2),
     }
 
 

@@ -30,6 +30,7 @@ SCRIPTS = (
     "evaluate",
     "benchmark",
     "benchmark_service",
+    "benchmark_peers",
     "fit_ranker",
     "doctor",
     "verify_index",

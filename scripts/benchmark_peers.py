@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""Measure Readmore against what a user would take instead: same run, same machine, same cores, same model, same texts.
+
+All get title and text of each article, and the bundled all-MiniLM-L6-v2 at the batch size that is fastest of 4, 8, 16 and 32. Readmore
+keeps texts, lists and their reasons; the others, ids and what they search by.
+
+  by-hand        sentence-transformers, one vector an article of its first 256 tokens, in a flat FAISS index
+  txtai          the same vector by txtai's own code and index; lists over HTTP by its own API, which takes texts, not ids
+  txtai-chunked  a row for each passage that Readmore would make: as much is embedded
+  chroma         the vectors of by-hand; its default HNSW graph
+  lancedb        the same, not indexed up to 100,000 articles, as it advises
+  pgvector       the same, in PostgreSQL; its default HNSW graph, loaded by COPY
+  lucene         MoreLikeThis with its defaults, over stemmed English: words only, no model
+
+One vector of an article's beginning is a quarter of the work, or so, of embedding all of it as Readmore does. Chroma's and PostgreSQL's
+servers know vectors, not articles: they, and those without a server, are asked in the process (*), without HTTP. Peers are no dependencies
+of Readmore: give each the interpreter that it is installed in. Needs wrk.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from recommender.errors import InputError
+from scripts import command
+from scripts.loopback import check_wrk
+from scripts.peers.archive import Archive
+from scripts.peers.figures import Figures, table
+from scripts.peers.measure import about, measure
+from scripts.peers.process import PEERS
+from scripts.peers.readmore import measure_readmore
+
+EXAMPLES = """\
+  benchmark_peers.py archive.jsonl
+  benchmark_peers.py archive.jsonl --limit 300 --peers by-hand,txtai --python peers/bin/python
+  benchmark_peers.py archive.jsonl --python peers/bin/python --python txtai=txtai/bin/python --json figures.json
+"""
+
+
+def main(arguments: argparse.Namespace) -> None:
+    check_wrk()
+    pythons = dict(arguments.python)
+    rows: list[Figures] = []
+    absent: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        archive = Archive.read(arguments.articles.resolve(), arguments.limit, folder / "articles.jsonl")
+        _say(f"readmore, {archive.n} articles")
+        rows.append(measure_readmore(archive, folder / "readmore", arguments.seconds))
+        for peer in arguments.peers:
+            python = pythons.get(peer) or pythons.get("") or sys.executable
+            told = about(peer, python)
+            if told["missing"]:
+                absent[peer] = f"not measured: {told['missing']} is not there - {_cure(peer)}"
+                continue
+            _say(peer)
+            (folder / peer).mkdir()
+            try:
+                rows.append(measure(peer, python, archive, folder / peer, arguments.seconds))
+            except InputError as fault:
+                absent[peer] = str(fault)
+    print(table(rows))
+    print("".join(f"\n{peer}: {reason}" for peer, reason in absent.items()))
+    if arguments.json:
+        figures = {
+            "articles": archive.n,
+            "lists": len(archive.qrels),
+            "cpus": os.cpu_count(),
+            "peers": [asdict(row) for row in rows],
+            "absent": absent,
+        }
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def peers(text: str) -> list[str]:
+    """Names of peers, as given with commas."""
+    names = text.split(",")
+    unknown = [name for name in names if name not in PEERS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is no peer - there are {', '.join(PEERS)}")
+    return names
+
+
+def interpreter(text: str) -> tuple[str, str]:
+    """PEER=PYTHON, or PYTHON for all that have none of their own: peer, or nothing, and its interpreter.
+
+    >>> interpreter("txtai=a/bin/python"), interpreter("b/bin/python")
+    (('txtai', 'a/bin/python'), ('', 'b/bin/python'))
+    """
+    peer, _, python = text.rpartition("=")
+    if peer and peer not in PEERS:
+        raise argparse.ArgumentTypeError(f"{peer!r} is no peer - there are {', '.join(PEERS)}")
+    return peer, python
+
+
+def _cure(peer: str) -> str:
+    packages = PEERS[peer][2]
+    if not packages:
+        return "install the packages liblucene8-java and default-jdk-headless"
+    return f"pip install {' '.join(packages)}, and name the interpreter: --python {peer}=PYTHON"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    parser = command.parser(str(__doc__), EXAMPLES)
+    parser.add_argument("articles", type=Path, metavar="ARTICLES", help="JSON Lines: id, title, text, read_more")
+    parser.add_argument("--peers", type=peers, default=list(PEERS), metavar="A,B", help=f"of {', '.join(PEERS)} (default: all)")
+    parser.add_argument(
+        "--python", type=interpreter, action="append", default=[], metavar="[PEER=]PYTHON", help="interpreter of a peer, or of all others"
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N articles")
+    parser.add_argument("--seconds", type=int, default=10, help="of load over HTTP (default: %(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
+    command.run(main, parser.parse_args())

@@ -1,0 +1,67 @@
+"""What peers share that keep vectors and leave the model to their user: one vector an article, of the first 256 tokens."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from recommender import Embedder, SentenceTransformerEmbedder
+from recommender.types import Vectors
+from scripts.peers.peer import Text, best_batch_size, folder_size, others
+
+
+class VectorPeer(ABC):
+    """A `Peer` that keeps ids and vectors, not the texts.
+
+    Args:
+        folder: Of its index.
+        load: Loads the model, for a batch size.
+    """
+
+    def __init__(self, folder: Path, load: Callable[[int], Embedder] = lambda size: SentenceTransformerEmbedder(batch_size=size)) -> None:
+        self.folder = folder
+        self._load = load
+
+    @abstractmethod
+    def write(self, ids: Sequence[str], vectors: Vectors) -> None:
+        """Write the index."""
+
+    @abstractmethod
+    def open(self) -> None:
+        """See `Peer.open`."""
+
+    @abstractmethod
+    def vector(self, article_id: str) -> Vectors:
+        """An article's own: float32 (dim,)."""
+
+    @abstractmethod
+    def search(self, vector: Vectors, k: int, *, exact: bool = False) -> list[str]:
+        """The ids of the `k` closest; `exact`: compare with all."""
+
+    def prepare(self, texts: Sequence[Text]) -> int:
+        """See `Peer.prepare`."""
+        return best_batch_size(lambda size: self._load(size).embed, texts)
+
+    def build(self, texts: Sequence[Text], batch_size: int) -> None:
+        """See `Peer.build`."""
+        self.write([text.id for text in texts], self._load(batch_size).embed([text.whole for text in texts]))
+
+    def near(self, asked: Text, k: int) -> list[str]:
+        """See `Peer.near`."""
+        return others(asked.id, self.search(self.vector(asked.id), k + 1), k)
+
+    def near_draft(self, text: str, k: int) -> list[str]:
+        """See `Peer.near_draft`."""
+        return self.search(self._embedder.embed([text])[0], k)
+
+    def exact(self, asked: Text, k: int) -> list[str]:
+        """See `Peer.exact`."""
+        return others(asked.id, self.search(self.vector(asked.id), k + 1, exact=True), k)
+
+    def size(self) -> int:
+        """See `Peer.size`."""
+        return folder_size(self.folder)
+
+    @cached_property
+    def _embedder(self) -> Embedder:
+        return self._load(1)
