@@ -47,11 +47,11 @@ class Ranker:
     def scores(self, features: Features) -> Scores:
         """Score of each candidate: float64 (n,), higher is closer, not calibrated."""
         columns, weights = self._columns
-        return np.round(features[:, columns].astype(np.float64) @ weights, DECIMALS)
+        return (features[:, columns].astype(np.float64) @ weights).round(DECIMALS)
 
     def confidence(self, scores: Scores) -> Scores:
         """The chance that an editor would link each: float64 (n,), in [0, 1], rising with the score."""
-        return np.asarray(1 / (1 + np.exp(-np.clip(self.slope * scores + self.offset, -50, 50))))
+        return np.asarray(1 / (1 + np.exp(-np.maximum(np.minimum(self.slope * scores + self.offset, 50), -50))))
 
     @cached_property
     def _columns(self) -> tuple[list[int], Scores]:

@@ -142,7 +142,7 @@ def select(
     if not len(places):
         return _none("no_candidates" if not len(found) else "filtered_out")
     confidence = ranker.confidence(ranker.scores(found["features"][places])) if confidence is None else confidence[places]
-    confidence = np.round(confidence, DECIMALS)
+    confidence = confidence.round(DECIMALS)
     if wanted.min_score:
         confident = confidence >= wanted.min_score
         places, confidence = places[confident], confidence[confident]
@@ -152,7 +152,7 @@ def select(
     order = np.lexsort((found["tie"][places], -scores))
     places, scores = places[order], scores[order]
     chosen = _choose(found[places], scores, wanted, limit, vectors) if wanted.holds_back else slice(limit)
-    return Selected(places[chosen], np.round(scores[chosen], DECIMALS))
+    return Selected(places[chosen], scores[chosen].round(DECIMALS))
 
 
 def may_show(published: datetime | None, wanted: Selection) -> bool:
