@@ -24,7 +24,7 @@ from index.corpus import PYDOC_TOPICS
 from index.duplicates import collapse
 from index.fingerprints import STAGED_FINGERPRINTS, FingerprintWriter
 from index.incoming import Changes, Incoming
-from index.lexical_writer import MEMORY, STAGED_TERMS, LexicalWriter
+from index.lexical_writer import STAGED_TERMS, LexicalWriter
 from index.lists import related_lists
 from index.live import LiveChanges, changes_since, purge
 from index.lock import build_lock
@@ -42,7 +42,7 @@ from index.vectors import EXACT, STAGED_VECTORS, write_chunks, write_tiers
 from recommender.compiled import CompiledEmbedder
 from recommender.duplicates import Canonical, fingerprint
 from recommender.embedding import Embedder
-from recommender.errors import IndexNotFound, IndexUnusable, InputError, StorageError
+from recommender.errors import IndexNotFound, IndexUnusable, InputError, OutOfRange, StorageError
 from recommender.live import LIVE_DB
 from recommender.manifest import CANARIES, CATALOGUE, FLAT, FLOAT, FORMAT, TIERED, Manifest, ModelCard, holding, open_release
 from recommender.ranker import Ranker
@@ -55,6 +55,10 @@ LINKS = "links.jsonl"
 
 BLOCK = 512
 """Chunks embedded and stored in the cache at a time: what a killed build does again; with 128 of them it is an eighth slower."""
+
+MEMORY, LEAST_MEMORY = 2 << 30, 1 << 30
+SHARE = 16
+"""Terms and shingles are each counted in one part in so many of the memory; the rest is for the model, for processes and words."""
 
 ONLY_STAGED = (STAGED_TERMS, STAGED_FINGERPRINTS, STAGED_VECTORS, SENTENCES, LISTS)
 """Folders that a release has only while it is built."""
@@ -91,14 +95,18 @@ def build_index(
         strict: Publish nothing if a single article is rejected.
         max_rejects: Publish nothing if a larger share of the articles is rejected.
         canonical: Which of several near-duplicates stands for all of them in lists.
-        memory: Bytes that the arrays of terms may take while they are counted and weighed.
+        memory: Bytes that all processes of the build may take together; what a machine lends files of its own free memory is not counted.
 
     Raises:
         InputError: A source cannot be read, or holds no article.
         TooManyRejects: See `strict` and `max_rejects`.
         IndexBusy: Another build is at work in the folder.
         StorageError: The disk is full, or the folder cannot be written.
+        OutOfRange: `memory` is too little for any build.
     """
+    if memory < LEAST_MEMORY:
+        raise OutOfRange(f"memory is {memory >> 20} MiB, a build needs at least {LEAST_MEMORY >> 20} MiB")
+    for_terms = memory // SHARE
     report = Report()
     request = {
         "sources": [source if source == PYDOC_TOPICS else str(Path(source).absolute()) for source in sources],
@@ -110,6 +118,7 @@ def build_index(
         "strict": strict,
         "max_rejects": max_rejects,
         "canonical": canonical,
+        "memory": memory,
     }
     with _storage_errors(index_dir), ExitStack() as stack:
         index_dir.mkdir(parents=True, exist_ok=True)
@@ -118,8 +127,8 @@ def build_index(
         ranker = Ranker.of_index(index_dir)
         staged = stack.enter_context(staging_folder(index_dir))
         writer = stack.enter_context(closing(CatalogueWriter(staged / CATALOGUE)))
-        lexical_writer = stack.enter_context(closing(LexicalWriter(staged, memory)))
-        fingerprint_writer = stack.enter_context(closing(FingerprintWriter(staged, memory)))
+        lexical_writer = stack.enter_context(closing(LexicalWriter(staged, for_terms)))
+        fingerprint_writer = stack.enter_context(closing(FingerprintWriter(staged, for_terms)))
         rejects = stack.enter_context(Rejects(index_dir, report))
         with Incoming(staged / "incoming.db") as incoming:
             with report.timed("read"):
@@ -165,7 +174,7 @@ def build_index(
                 progress("lists", done, writer.n_articles)
             writer.finish()
             if writer.n_chunks > EXACT:
-                prune_terms(staged, writer.n_articles, memory)
+                prune_terms(staged, writer.n_articles, for_terms)
             for folder in ONLY_STAGED:
                 shutil.rmtree(staged / folder, ignore_errors=True)  # a small archive has no vectors of its own for lists
         with report.timed("publish"):

@@ -24,7 +24,7 @@ from recommender.vocabulary import Vocabulary
 STAGED_TERMS = "terms"
 """A folder that a release has only while it is built: all keys of every article, and how often each stands in it."""
 
-MEMORY = 1 << 30
+MEMORY = 1 << 27
 
 
 class LexicalWriter:

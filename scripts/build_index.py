@@ -3,6 +3,7 @@
 
 import argparse
 import json
+import re
 import resource
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from index.build import LINKS, build_index
+from index.build import LINKS, MEMORY, build_index
 from index.compile import fastest_embedder
 from index.corpus import FORMATS
 from index.reading import OnDuplicate
@@ -32,6 +33,7 @@ EXAMPLES = """\
   build_index.py pydoc-topics --out var/demo                        the help topics that ship with Python
 """
 FIELDS = ("id", "title", "text", "html", "url", "published", "section", "lang", "read_more")
+SIZE = re.compile(r"(?P<number>\d+(\.\d+)?) ?(?P<unit>[KMGT]?)(iB|(?P<decimal>B)|)", re.IGNORECASE)
 LABELS = {"read": "read", "chunk": "articles", "embed": "chunks", "neighbours": "neighbours", "lists": "lists"}
 
 
@@ -81,6 +83,7 @@ def _request(arguments: argparse.Namespace) -> dict[str, Any]:
         "strict": arguments.strict,
         "max_rejects": arguments.max_rejects,
         "canonical": arguments.canonical,
+        "memory": arguments.memory,
     }
 
 
@@ -108,6 +111,14 @@ def _mapping(text: str) -> tuple[str, str]:
     if ours not in FIELDS or not theirs:
         raise argparse.ArgumentTypeError(f"{text!r} is not OURS=THEIRS with OURS one of {', '.join(FIELDS)}")
     return ours, theirs
+
+
+def _size(text: str) -> int:
+    found = SIZE.fullmatch(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 2GiB or 1500MB")
+    power = " KMGT".index(found["unit"].upper() or " ")
+    return int(float(found["number"]) * (1000 if found["decimal"] else 1024) ** power)
 
 
 def _share(text: str) -> float:
@@ -140,6 +151,7 @@ if __name__ == "__main__":
         default="earliest",
         help="which near-duplicate stands for the others (default: %(default)s)",
     )
+    parser.add_argument("--memory", type=_size, default=MEMORY, metavar="SIZE", help="what the build may take (default: 2GiB)")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     given = parser.parse_args()
     if bool(given.inputs) == given.resume:

@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""Build an index of a synthetic archive of any size, and measure what grows with it.
+
+The archive and its vectors come from `scripts/synthetic.py`; no model is needed, so the time to embed is the generator's. Over HTTP the
+index is measured by `scripts/benchmark_service.py --lists-only`.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.build import MEMORY, build_index
+from index.report import Report
+from recommender import Recommender
+from recommender.chunking import chunk_article, embedding_text
+from recommender.manifest import current_folder
+from recommender.types import Article, Vectors, rfc3339
+from recommender.view import View
+from scripts import command
+from scripts.synthetic import WORDS, SyntheticEmbedder, articles
+
+EXAMPLES = """\
+  benchmark_scale.py 200000 --out var/scale
+  benchmark_scale.py 1000000 --words 30 --out var/scale        chunks of 30 words instead of 120
+"""
+ASKED, DRAFTS = 2_000, 200
+BLOCK = 2_000
+
+OPEN = """
+import sys, time
+from recommender import Recommender
+began = time.perf_counter()
+with Recommender.open(sys.argv[1]) as recommender:
+    recommender.related(sys.argv[2])
+    print(time.perf_counter() - began)
+"""
+
+
+def main(arguments: argparse.Namespace) -> None:
+    archive, index_dir = arguments.out / "archive.jsonl", arguments.out / "index"
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    embedder = SyntheticEmbedder(arguments.words)
+    _write(archive, arguments.n, arguments.words)
+    with Peak() as peak:
+        report = build_index([str(archive)], index_dir, embedder, delete_missing=True, memory=arguments.memory)
+    again = build_index([str(archive)], index_dir, embedder, delete_missing=True, memory=arguments.memory)
+    figures = {
+        **_build_figures(report, index_dir),
+        "anonymous memory, MB": peak.mb,
+        "second build, s": round(sum(again.seconds.values()), 1),
+    }
+    opened = [sys.executable, "-c", OPEN, str(index_dir), "a00000001"]
+    figures["open to first list, s"] = round(min(float(subprocess.check_output(opened)) for _ in range(3)), 3)  # noqa: S603
+    chance = np.random.default_rng(1)
+    with Recommender.open(index_dir, embedder) as recommender:
+        ids = [f"a{number:08d}" for number in chance.integers(0, arguments.n, ASKED)]
+        figures |= {f"list by id, {name}": figure for name, figure in _timed(ids, recommender).items()}
+        rows = chance.choice(arguments.n, DRAFTS, replace=False)
+        figures |= _draft_figures(recommender, embedder, rows, arguments)
+    print(json.dumps(figures) if arguments.json else "\n".join(f"| {name} | {figure} |" for name, figure in figures.items()))
+
+
+def _write(archive: Path, n: int, words: int) -> None:
+    with archive.open("w", encoding="utf-8") as file:
+        for article in articles(n, words=words):
+            fields = {"id": article.id, "title": article.title, "text": article.text, "published": rfc3339(article.published)}
+            file.write(json.dumps({**fields, "section": article.section, "lang": article.lang}) + "\n")
+
+
+def _build_figures(report: Report, index_dir: Path) -> dict[str, object]:
+    n, seconds = report.n_articles, report.seconds
+    release = current_folder(index_dir)
+    sizes: dict[str, int] = defaultdict(int)
+    for path in release.rglob("*"):
+        if path.is_file():
+            sizes[path.relative_to(release).parts[0]] += path.stat().st_size
+    with Recommender.open(index_dir) as recommender:
+        sample = [recommender.catalogue.article(row) for row in range(0, n, max(1, n // 1000))]
+    text = statistics.mean(len(f"{of.id}{of.title}{of.text}{of.section}{of.lang}{rfc3339(of.published)}".encode()) for of in sample)
+    return {
+        "articles": n,
+        "chunks": report.n_chunks,
+        **{f"{stage}, ms an article": round(1e3 * of / n, 3) for stage, of in seconds.items()},
+        "lists in all, ms an article": round(1e3 * sum(seconds[stage] for stage in ("neighbours", "duplicates", "lists")) / n, 3),
+        "bytes an article": round(sum(sizes.values()) / n),
+        "of these its text and fields": round(text),
+        **{f"bytes an article, {name}": round(size / n, 1) for name, size in sorted(sizes.items(), key=lambda of: -of[1]) if size > n},
+    }
+
+
+def _timed(ids: Sequence[str], recommender: Recommender) -> dict[str, float]:
+    recommender.related(ids[0])
+    taken = []
+    for article_id in ids:
+        began = time.perf_counter()
+        recommender.related(article_id)
+        taken.append(1e6 * (time.perf_counter() - began))
+    return {"p50 us": round(statistics.median(taken)), "p99 us": round(statistics.quantiles(taken, n=100)[-1])}
+
+
+def _draft_figures(
+    recommender: Recommender, embedder: SyntheticEmbedder, rows: NDArray[np.int64], arguments: argparse.Namespace
+) -> dict[str, float]:
+    """Articles of the archive as if they were drafts, their vectors known: how long their candidates take, and whether they are close."""
+    texts, taken, found = recommender.texts, [], []
+    sample = [recommender.catalogue.article(int(row)) for row in rows]
+    vectors = [_vectors(article, embedder) for article in sample]
+    for row, article, own in zip(rows.tolist(), sample, vectors, strict=True):
+        began = time.perf_counter()
+        query = texts.query(article, own, row, texts.terms(article))
+        near = texts.neighbours(query, View())
+        texts.candidates(query, near, View())
+        taken.append(1e3 * (time.perf_counter() - began))
+        found.append(set(near.in_meaning[:10].tolist()))
+    closest = _closest(vectors, rows, embedder, arguments)
+    recall = statistics.mean(len(some & true) / 10 for some, true in zip(found, closest, strict=True))
+    return {
+        "draft without embedding, p50 ms": round(statistics.median(taken[len(taken) // 10 :]), 2),
+        "draft without embedding, p90 ms": round(statistics.quantiles(taken[len(taken) // 10 :], n=10)[-1], 2),
+        "recall@10 in meaning": round(recall, 4),
+    }
+
+
+def _vectors(article: Article, embedder: SyntheticEmbedder) -> Vectors:
+    return embedder.embed([embedding_text(article.title, chunk.text, embedder) for chunk in chunk_article(article, embedder)])
+
+
+def _closest(
+    queries: Sequence[Vectors], rows: NDArray[np.int64], embedder: SyntheticEmbedder, arguments: argparse.Namespace
+) -> list[set[int]]:
+    """The ten closest articles by exact MaxSim in float32, by its definition, over the whole archive."""
+    stacked, ends = np.concatenate(queries), np.cumsum([0, *map(len, queries)])
+    best = np.full((len(queries), 10), -1.0)
+    whose = np.full((len(queries), 10), -1)
+    rest, first = articles(arguments.n, words=arguments.words), 0
+    while block := list(islice(rest, BLOCK)):  # ids count up, so that rows do
+        chunks = [_vectors(article, embedder) for article in block]
+        begins = np.cumsum([0, *map(len, chunks)])
+        cosines = stacked @ np.concatenate(chunks).T
+        there = np.add.reduceat(np.maximum.reduceat(cosines, begins[:-1], axis=1), ends[:-1], axis=0) / np.diff(ends)[:, None]
+        back = np.add.reduceat(np.maximum.reduceat(cosines, ends[:-1], axis=0), begins[:-1], axis=1) / np.diff(begins)
+        scores = np.concatenate([best, (there + back) / 2], axis=1)
+        own = np.concatenate([whose, np.tile(np.arange(first, first + len(block)), (len(queries), 1))], axis=1)
+        scores[own == rows[:, None]] = -1.0
+        order = np.argsort(-scores, axis=1)[:, :10]
+        best, whose = np.take_along_axis(scores, order, axis=1), np.take_along_axis(own, order, axis=1)
+        first += len(block)
+    return [set(of.tolist()) for of in whose]
+
+
+class Peak:
+    """The most anonymous memory of this process and its children together, looked at five times a second; a context."""
+
+    def __init__(self) -> None:
+        self.mb = 0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "Peak":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.2):
+            with suppress(OSError, ValueError):
+                self.mb = max(self.mb, sum(_anonymous_kb(path) for path in _family()) // 1000)
+
+
+def _family() -> list[Path]:
+    me, children = Path("/proc/self").resolve(), []
+    for thread in (me / "task").iterdir():
+        children += [Path("/proc", pid) for pid in (thread / "children").read_text().split()]
+    return [me, *children]
+
+
+def _anonymous_kb(process: Path) -> int:
+    for line in (process / "status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1])
+    return 0
+
+
+if __name__ == "__main__":
+    parser = command.parser(str(__doc__), EXAMPLES)
+    parser.add_argument("n", type=int, help="articles")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the archive and its index are put")
+    parser.add_argument("--words", type=int, default=WORDS, help="of a chunk, on average (default: %(default)s)")
+    parser.add_argument("--memory", type=int, default=MEMORY, metavar="BYTES", help="what the build may take (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print JSON in place of a table")
+    command.run(main, parser.parse_args())
