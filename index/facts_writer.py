@@ -38,14 +38,12 @@ def write_facts(connection: sqlite3.Connection, folder: Path, n_articles: int) -
 
 
 def finish_facts(connection: sqlite3.Connection, folder: Path, hubness: Matrix) -> None:
-    """Write which articles stand for their near-duplicates, and hubness: float32 (n_articles, 2), in meaning and in words.
+    """Add which articles stand for their near-duplicates, and hubness: float32 (n_articles, 2), in meaning and in words.
 
-    The file is replaced by another: who has mapped it sees what it said.
+    It is added in place: who has mapped the file sees it.
     """
-    facts = np.load(folder / FACTS, allow_pickle=False)
+    facts = np.load(folder / FACTS, mmap_mode="r+", allow_pickle=False)
     facts["hubness"] = hubness
     for row, canonical in connection.execute("SELECT row, canonical FROM article WHERE canonical IS NOT NULL"):
         facts["canonical"][row] = canonical
-    finished = folder / f"finished-{FACTS}"
-    np.save(finished, facts, allow_pickle=False)
-    finished.replace(folder / FACTS)
+    facts.flush()

@@ -39,7 +39,7 @@ FROM_FACTS = (
     *("same_section", "length", "longer", "maxsim_hubness", "words_hubness"),
 )
 HUBNESS = slice(8, 10)
-PLACES = [*map(column, FROM_FACTS)]
+PLACES = np.array([column(name) for name in FROM_FACTS])
 
 DAY = 86_400
 

@@ -130,7 +130,7 @@ def test_what_follows_from_facts_is_filled_in_as_it_is_computed(n: int, seed: in
         expected["longer"] = expected["length"] - np.log1p(facts.length[0] / 1000)
         expected |= {"maxsim_hubness": facts.hubness[row, 0], "words_hubness": facts.hubness[row, 1]}
         assert expected.keys() == {*FROM_FACTS}
-        assert {name: of[name] for name in expected} == pytest.approx(expected, abs=0.005)
+        assert {name: of[name] for name in expected} == pytest.approx(expected, rel=6e-4, abs=1e-5)
         assert (candidate["tie"], candidate["published"]) == (layout.tie_order[row], facts.published[row])
     computed = from_facts(int(facts.published[0]), int(facts.section[0]), float(facts.length[0]), found["article"], facts)
     assert np.array_equal(found["features"][:, [column(name) for name in FROM_FACTS]], computed.T.astype(np.float16))
