@@ -137,7 +137,7 @@ def build_index(
                 check_rejects(report, strict, max_rejects, sources, rejects)
                 report.changes, live = _lay_over_serving(index_dir, incoming, keep=not delete_missing)
                 report.n_live = len(live.articles)
-            with report.timed("chunk"), SentenceWriter(staged) as sentence_writer:
+            with report.timed("chunk"), closing(SentenceWriter(staged)) as sentence_writer:
                 for article, chunks in read_articles(incoming, embedder, rejects, report):
                     writer.add(article, chunks)
                     lexical_writer.add(article)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from index.growing import Growing, GrowingStretches
+from index.growing import Growing, GrowingStretches, close_all
 from index.runs import Runs
 from recommender.duplicates import COMMON, HIGHEST, LEAST_CONTAINED, Fingerprint, Hashes, among
 from recommender.stretches import mapped
@@ -56,9 +56,7 @@ class FingerprintWriter:
         self._runs.close()
 
     def _close_files(self) -> None:
-        for growing in self._sets.values():
-            growing.close()
-        self._reach.close()
+        close_all(*self._sets.values(), self._reach)
 
 
 class Fingerprints:

@@ -1,5 +1,6 @@
 """Arrays that grow on disk: `.npy` files written piece by piece, so that only the pieces are ever in memory."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -32,9 +33,9 @@ class Growing:
 
     def close(self) -> None:
         if not self._file.closed:
-            self._file.seek(0)
-            self._write_header()
-            self._file.close()
+            with self._file:  # closed even if the disk is full
+                self._file.seek(0)
+                self._write_header()
 
     def _write_header(self) -> None:
         """As long at the end as in the beginning: numpy leaves room for an array to grow."""
@@ -66,5 +67,11 @@ class GrowingStretches:
         self._values.add(values)
 
     def close(self) -> None:
-        self._values.close()
-        self._offsets.close()
+        close_all(self._values, self._offsets)
+
+
+def close_all(*growing: Growing | GrowingStretches) -> None:
+    """Close some arrays, all of them even if the disk is full."""
+    with ExitStack() as stack:
+        for one in growing:
+            stack.callback(one.close)

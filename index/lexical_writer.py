@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from index.growing import Growing, GrowingStretches
+from index.growing import Growing, GrowingStretches, close_all
 from index.postings import PostingsWriter
 from index.runs import NONE, Runs
 from recommender.chunking import MAX_TEXT
@@ -79,8 +79,7 @@ class LexicalWriter:
         self._runs.close()
 
     def _close_files(self) -> None:
-        for growing in (self._keys, self._counts, self._titles):
-            growing.close()
+        close_all(self._keys, self._counts, self._titles)
 
     def _write_vocabulary(self) -> NDArray[np.uint32]:
         """Terms of at least two articles, and their idf.
@@ -99,9 +98,9 @@ class LexicalWriter:
     def _write_weights(self, vocabulary: Vocabulary, df: NDArray[np.uint32]) -> None:
         """Every article's best terms; every term's articles."""
         offsets, counts = (mapped(self._terms / f"{name}.npy") for name in ("offsets", "counts"))
-        postings = PostingsWriter(self._terms / "postings", df, self._memory)
+        writer = PostingsWriter(self._terms / "postings", df, self._memory)
         terms = GrowingStretches(self._lexical / "terms.npy", self._lexical / "offsets.npy", np.uint32)
-        with closing(terms), Growing(self._lexical / "weights.npy", np.float16) as weights:
+        with closing(writer) as postings, closing(terms), Growing(self._lexical / "weights.npy", np.float16) as weights:
             first = 0
             for places in self._runs.numbers():
                 last = int(np.searchsorted(offsets, offsets[first] + len(places), side="right")) - 1
@@ -112,7 +111,7 @@ class LexicalWriter:
                 weights.add(their_weights)
                 postings.add(kept, np.repeat(np.arange(first, last), n_kept), their_weights)
                 first = last
-        postings.write(self._lexical)
+            postings.write(self._lexical)
 
 
 def _titles(offsets: NDArray[np.int64], keys: NDArray[np.uint64], vocabulary: Vocabulary) -> dict[str, NDArray[Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from index.growing import Growing
+from index.growing import Growing, close_all
 from recommender.lexical import POSTINGS
 from recommender.stretches import mapped
 
@@ -49,6 +49,9 @@ class PostingsWriter:
         ends = np.cumsum(np.bincount(ranges, minlength=len(self._aside)))
         for aside, begin, end in zip(self._aside, [0, *ends], ends, strict=False):
             aside.add(postings[begin:end])
+
+    def close(self) -> None:
+        close_all(*self._aside)
 
     def write(self, folder: Path) -> None:
         """Write starts.npy, rows.npy and impacts.npy."""

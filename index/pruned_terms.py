@@ -88,8 +88,8 @@ def _write_terms(whole: Path, folder: Path, named: NDArray[np.bool_], n_articles
     """Every article's terms and every term's articles, by the places that terms now have."""
     place = (np.cumsum(named) - 1).astype(np.uint32)
     offsets, kept_terms, kept_weights = (mapped(whole / f"kept-{name}.npy") for name in ("offsets", "terms", "weights"))
-    postings = PostingsWriter(whole / "postings", n_articles_of[named], memory)
-    with Growing(folder / "terms.npy", np.uint32) as all_terms:
+    writer = PostingsWriter(whole / "postings", n_articles_of[named], memory)
+    with closing(writer) as postings, Growing(folder / "terms.npy", np.uint32) as all_terms:
         for first, last in _blocks(offsets, memory // BYTES):
             own = slice(offsets[first], offsets[last])
             terms, lengths = place[kept_terms[own]], np.diff(offsets[first : last + 1])
@@ -97,9 +97,9 @@ def _write_terms(whole: Path, folder: Path, named: NDArray[np.bool_], n_articles
             rank = np.arange(len(terms)) - np.repeat(offsets[first:last] - offsets[first], lengths)
             found_by = rank < FOUND_BY
             postings.add(terms[found_by], np.repeat(np.arange(first, last), lengths)[found_by], kept_weights[own][found_by])
+        postings.write(whole)
     np.save(folder / "offsets", offsets.astype(np.uint32), allow_pickle=False)
     np.save(folder / "weights", one_byte(kept_weights), allow_pickle=False)
-    postings.write(whole)
     np.save(folder / "starts", mapped(whole / "starts.npy").astype(np.uint32), allow_pickle=False)
     np.save(folder / "impacts", one_byte(mapped(whole / "impacts.npy")), allow_pickle=False)
     (whole / "rows.npy").rename(folder / "rows.npy")

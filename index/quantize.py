@@ -124,7 +124,7 @@ def _quantize(reference: CompiledEmbedder, texts: Sequence[str], made: Path) -> 
 def _lists(sample: Sequence[tuple[Article, list[Chunk]]], vectors: Vectors) -> list[set[int]]:
     """The first lines of the list of every article of a sample, as if it were the archive."""
     with tempfile.TemporaryDirectory() as folder, closing(CatalogueWriter(Path(folder) / CATALOGUE)) as writer:
-        with closing(LexicalWriter(Path(folder))) as lexical_writer, SentenceWriter(Path(folder)) as sentence_writer:
+        with closing(LexicalWriter(Path(folder))) as lexical_writer, closing(SentenceWriter(Path(folder))) as sentence_writer:
             for article, chunks in sample:
                 writer.add(replace(article, read_more=()), chunks)
                 lexical_writer.add(article)

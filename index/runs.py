@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -66,25 +67,26 @@ class Runs:
         """
         runs = self._sorted()
         growing = [Growing(self._path(number, "numbers"), np.uint32) for number in range(len(runs))]
-        n_numbered = 0
-        for slices in _ranges(runs, self._most):
-            parts = [run[own] for run, own in zip(runs, slices, strict=True)]
-            values = np.concatenate(parts)
-            order = np.argsort(values, kind="stable")
-            values = values[order]
-            new = _is_new(values)
-            firsts = np.flatnonzero(new)
-            counts = np.diff(firsts, append=len(values))
-            several = counts > 1
-            of_distinct = np.where(several, (n_numbered - 1 + np.cumsum(several)).astype(np.uint32), NONE)
-            numbers = np.empty(len(values), dtype=np.uint32)
-            numbers[order] = np.repeat(of_distinct, counts)
-            for of_run, begin, end in zip(growing, *_bounds(parts), strict=True):
-                of_run.add(numbers[begin:end])
-            n_numbered += int(several.sum())
-            yield values[firsts[several]], counts[several]
-        for of_run in growing:
-            of_run.close()
+        with ExitStack() as stack:
+            for of_run in growing:
+                stack.enter_context(of_run)
+            n_numbered = 0
+            for slices in _ranges(runs, self._most):
+                parts = [run[own] for run, own in zip(runs, slices, strict=True)]
+                values = np.concatenate(parts)
+                order = np.argsort(values, kind="stable")
+                values = values[order]
+                new = _is_new(values)
+                firsts = np.flatnonzero(new)
+                counts = np.diff(firsts, append=len(values))
+                several = counts > 1
+                of_distinct = np.where(several, (n_numbered - 1 + np.cumsum(several)).astype(np.uint32), NONE)
+                numbers = np.empty(len(values), dtype=np.uint32)
+                numbers[order] = np.repeat(of_distinct, counts)
+                for of_run, begin, end in zip(growing, *_bounds(parts), strict=True):
+                    of_run.add(numbers[begin:end])
+                n_numbered += int(several.sum())
+                yield values[firsts[several]], counts[several]
 
     def numbers(self) -> Iterator[Numbers]:
         """The numbers of all values in the order in which they were added, run by run."""

@@ -1,16 +1,13 @@
 """The sentences of all articles, by the numbers of their words, staged for the passages that explain lists."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from index import loops
-from index.growing import Growing
+from index.growing import Growing, close_all
 from recommender.lexical import words
 from recommender.passages import split
 from recommender.stretches import mapped
@@ -24,22 +21,13 @@ FILES = {"of_chunk": np.int64, "begins": np.int64, "spans": np.int32, "words": n
 
 
 class SentenceWriter:
-    """Writes sentences in order of chunks; a context, at whose end the files are complete."""
+    """Writes sentences in order of chunks; the files are complete when it is closed."""
 
     def __init__(self, staged: Path) -> None:
         (staged / SENTENCES).mkdir()
         self._files = {name: Growing(staged / SENTENCES / f"{name}.npy", dtype) for name, dtype in FILES.items()}
-        self._stack = ExitStack()
         self._files["of_chunk"].add([0])
         self._files["begins"].add([0])
-
-    def __enter__(self) -> Self:
-        for file in self._files.values():
-            self._stack.enter_context(file)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._stack.close()
 
     def add(self, chunks: Sequence[Chunk], numbers: dict[str, int]) -> None:
         """Add the chunks of the next article.
@@ -58,6 +46,9 @@ class SentenceWriter:
         files["begins"].add(files["words"].n + np.cumsum([len(of_sentence) for of_sentence in distinct]))
         files["spans"].add([span for of_chunk in spans for span in of_chunk])
         files["words"].add([number for of_sentence in distinct for number in of_sentence])
+
+    def close(self) -> None:
+        close_all(*self._files.values())
 
 
 def staged_sentences(staged: Path, idf: NDArray[np.float64]) -> loops.Sentences:
