@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from index import loops
 from index.growing import Growing, close_all
-from recommender.lexical import words
 from recommender.passages import split
 from recommender.stretches import mapped
 from recommender.types import Chunk
@@ -35,16 +34,12 @@ class SentenceWriter:
         Args:
             numbers: The number of every word of the article.
         """
-        spans = [split(chunk.text, chunk.start) for chunk in chunks]
-        distinct = [
-            sorted({numbers[word] for word in words(chunk.text[begin - chunk.start : end - chunk.start])})
-            for chunk, of_chunk in zip(chunks, spans, strict=True)
-            for begin, end in of_chunk
-        ]
+        sentences = [split(chunk.text, chunk.start) for chunk in chunks]
+        distinct = [sorted({numbers[word] for word in of}) for of_chunk in sentences for _, _, of in of_chunk]
         files = self._files
-        files["of_chunk"].add(files["spans"].n // 2 + np.cumsum([len(of_chunk) for of_chunk in spans]))
+        files["of_chunk"].add(files["spans"].n // 2 + np.cumsum([len(of_chunk) for of_chunk in sentences]))
         files["begins"].add(files["words"].n + np.cumsum([len(of_sentence) for of_sentence in distinct]))
-        files["spans"].add([span for of_chunk in spans for span in of_chunk])
+        files["spans"].add([span[:2] for of_chunk in sentences for span in of_chunk])
         files["words"].add([number for of_sentence in distinct for number in of_sentence])
 
     def close(self) -> None:

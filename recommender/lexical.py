@@ -58,7 +58,8 @@ def words(text: str) -> list[str]:
     >>> words("The city's 2 ferries, 渡船")
     ['the', "city's", '2', 'ferries', '渡', '船']
     """
-    return [word[:LONGEST_WORD].replace("’", "'") for word in WORD.findall(text.lower())]
+    found: list[str] = WORD.findall(text.lower().replace("’", "'"))
+    return found if max(map(len, found), default=0) <= LONGEST_WORD else [word[:LONGEST_WORD] for word in found]
 
 
 def pair_keys(numbers: NDArray[np.uint64]) -> Keys:

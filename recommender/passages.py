@@ -38,21 +38,22 @@ class Sentences:
     begins: NDArray[np.int64]
 
 
-def split(chunk: str, start: int) -> list[tuple[int, int]]:
-    """Cut a chunk, which begins at character `start` of its article, into sentences; one without an end is one sentence.
+def split(chunk: str, start: int) -> list[tuple[int, int, list[str]]]:
+    """Cut a chunk, which begins at character `start` of its article, into sentences, and these into words; one without an end is one.
 
-    >>> split("Ships left the old port. They came back in the evening. No!", 10)
-    [(10, 34), (35, 65)]
+    >>> split("Ships left the old port. They came back late. No!", 10)
+    [(10, 34, ['ships', 'left', 'the', 'old', 'port']), (35, 55, ['they', 'came', 'back', 'late'])]
     """
-    spans: list[tuple[int, int]] = []
+    found: list[tuple[int, int, list[str]]] = []
     begin = 0
     for end in [*(match.end() for match in SENTENCE_END.finditer(chunk)), len(chunk)]:
         sentence = chunk[begin:end]
-        if len(words(sentence)) >= FEWEST_WORDS:
+        of = words(sentence)
+        if len(of) >= FEWEST_WORDS:
             left = start + begin + len(sentence) - len(sentence.lstrip())
-            spans.append((left, left + len(sentence.strip())))
+            found.append((left, left + len(sentence.strip()), of))
         begin = end
-    return spans or [(start, start + len(chunk))]
+    return found or [(start, start + len(chunk), words(chunk))]
 
 
 def read_sentences(
@@ -64,8 +65,10 @@ def read_sentences(
         start: Where the chunk begins in its article's text.
         numbers_of: Words -> the numbers of those that the archive knows.
     """
-    spans = split(chunk, start)
-    of_sentences = [words(chunk[begin - start : end - start]) for begin, end in spans]
+    spans, of_sentences = [], []
+    for begin, end, of in split(chunk, start):
+        spans.append((begin, end))
+        of_sentences.append(of)
     known = numbers_of([word for of_one in of_sentences for word in of_one])
     distinct = [sorted({known[word] for word in of_one if word in known}) for of_one in of_sentences]
     numbers = np.array([number for of_one in distinct for number in of_one], dtype=np.uint64)

@@ -67,14 +67,15 @@ def test_split_finds_the_sentences_that_a_text_was_made_of(made_of: list[tuple[i
         chunk += sentence + end
         if n_words and len(words(sentence)) >= FEWEST_WORDS:
             expected.append((start + begin, start + begin + len((sentence + end).rstrip())))
-    assert split(chunk, start) == (expected or [(start, start + len(chunk))])
+    assert [(begin, end) for begin, end, _ in split(chunk, start)] == (expected or [(start, start + len(chunk))])
 
 
 @given(st.text(st.sampled_from("ab cd ef. gh! ij\n。船」”")), st.integers(0, 99))
 @settings(deadline=None, max_examples=300)
 def test_split_gives_stripped_sentences_in_order_and_leaves_only_short_ones_out(chunk: str, start: int) -> None:
     text = "-" * start + chunk
-    spans = split(chunk, start)
+    spans = [(begin, end) for begin, end, of in split(chunk, start) if of == words(chunk[begin - start : end - start])]
+    assert len(spans) == len(split(chunk, start)), "a sentence comes with its words"
     cuts = [start, *(start + match.end() for match in SENTENCE_END.finditer(chunk)), len(text)]
     pieces = [text[begin:end] for begin, end in pairwise(cuts)]
     long = [piece.strip() for piece in pieces if len(words(piece)) >= FEWEST_WORDS]
@@ -100,7 +101,7 @@ def test_sentences_hold_the_distinct_words_that_the_archive_knows(seed: int, sta
 
     read = read_sentences(chunk, start, numbers_of, lambda keys: keys.astype(np.float64) / 2)
     text = "-" * start + chunk
-    assert read.spans.tolist() == [list(span) for span in split(chunk, start)]
+    assert read.spans.tolist() == [[begin, end] for begin, end, _ in split(chunk, start)]
     assert asked == [word for begin, end in read.spans for word in words(text[begin:end])]
     expected = [sorted({numbers[word] for word in words(text[begin:end]) if word in numbers}) for begin, end in read.spans]
     assert [read.numbers[begin:end].tolist() for begin, end in pairwise(read.begins)] == expected
