@@ -32,7 +32,7 @@ from index.neighbours import find_neighbours
 from index.pruned_terms import prune_terms
 from index.publish import file_entries, kept_manifests, publish, release_name, staging_folder
 from index.quantize import integers_if_worth_it
-from index.reading import OnDuplicate, check_rejects, read_articles, read_sources
+from index.reading import KnownChunks, OnDuplicate, check_rejects, read_articles, read_sources
 from index.rejects import Rejects
 from index.report import Report
 from index.sentences import SENTENCES, SentenceWriter
@@ -41,8 +41,8 @@ from index.unfinished import unfinished
 from index.vectors import EXACT, STAGED_VECTORS, write_chunks, write_tiers
 from recommender.compiled import CompiledEmbedder
 from recommender.duplicates import Canonical, fingerprint
-from recommender.embedding import Embedder
-from recommender.errors import IndexNotFound, IndexUnusable, InputError, OutOfRange, StorageError
+from recommender.embedding import Embedder, check_model
+from recommender.errors import IndexNotFound, IndexUnusable, InputError, ModelError, OutOfRange, StorageError
 from recommender.live import LIVE_DB
 from recommender.manifest import CANARIES, CATALOGUE, FLAT, FLOAT, FORMAT, TIERED, Manifest, ModelCard, holding, open_release
 from recommender.ranker import Ranker
@@ -135,10 +135,10 @@ def build_index(
                 for n_read in read_sources(sources, names or {}, source_format, on_duplicate, delete_missing, incoming, rejects, report):
                     progress("read", n_read, None)
                 check_rejects(report, strict, max_rejects, sources, rejects)
-                report.changes, live = _lay_over_serving(index_dir, incoming, keep=not delete_missing)
+                report.changes, live, known = _lay_over_serving(index_dir, incoming, embedder, keep=not delete_missing)
                 report.n_live = len(live.articles)
             with report.timed("chunk"), closing(SentenceWriter(staged)) as sentence_writer:
-                for article, chunks in read_articles(incoming, embedder, rejects, report):
+                for article, chunks in read_articles(incoming, known, embedder, rejects, report):
                     writer.add(article, chunks)
                     lexical_writer.add(article)
                     sentence_writer.add(chunks, lexical_writer.numbers)
@@ -188,7 +188,9 @@ def build_index(
     return report
 
 
-def _lay_over_serving(index_dir: Path, incoming: Incoming, keep: bool) -> tuple[Changes, LiveChanges]:
+def _lay_over_serving(
+    index_dir: Path, incoming: Incoming, embedder: Embedder, keep: bool
+) -> tuple[Changes, LiveChanges, KnownChunks | None]:
     """Lay what the sources give over the release that serves, if there is one; and over both what was put and withdrawn since."""
     try:
         release = open_release(index_dir)
@@ -196,10 +198,15 @@ def _lay_over_serving(index_dir: Path, incoming: Incoming, keep: bool) -> tuple[
         if keep and not isinstance(error, IndexNotFound):
             raise type(error)(f"{error}; to build without the articles it holds, give the whole archive and --delete-missing") from error
         live = _take_live(index_dir, 0, incoming)
-        return incoming.all_new(), live
+        return incoming.all_new(), live, None
     with holding(release.folder):
         live = _take_live(index_dir, release.manifest.live_sequence, incoming)
-        return incoming.lay_over(release.folder / CATALOGUE, keep), live
+        try:
+            check_model(embedder, release.manifest.model, release.folder)
+            known = KnownChunks.of_release(release.folder)
+        except ModelError:  # another model, other chunks
+            known = None
+        return incoming.lay_over(release.folder / CATALOGUE, keep), live, known
 
 
 def _take_live(index_dir: Path, since: int, incoming: Incoming) -> LiveChanges:

@@ -20,7 +20,8 @@ SCHEMA = """
 CREATE TABLE incoming (
     id TEXT NOT NULL UNIQUE, title TEXT, text TEXT, url TEXT, published TEXT, section TEXT, lang TEXT,
     names TEXT,                  -- JSON: the hand-made list, as the source gives it
-    place TEXT                   -- file:line; NULL for what the serving release holds
+    place TEXT,                  -- file:line; NULL for what the serving release holds
+    same INTEGER                 -- row of the serving release's article of the same id, title and text
 );
 CREATE TABLE withdrawn (id TEXT PRIMARY KEY) WITHOUT ROWID;
 """
@@ -29,10 +30,11 @@ FIELDS = ("title", "text", "url", "published", "section", "lang", "names")
 
 
 def as_given(schema: str) -> str:
-    """SQL: the articles of a release's catalogue with all that sources give of them."""
+    """SQL: the articles of a release's catalogue with all that sources give of them, and their rows."""
     names = f"SELECT name FROM {schema}.named WHERE article = row ORDER BY position"
     return f"""
-    SELECT id, title, text, url, published, section, lang, (SELECT json_group_array(name) FROM ({names})) AS names FROM {schema}.article
+    SELECT row, id, title, text, url, published, section, lang, (SELECT json_group_array(name) FROM ({names})) AS names
+    FROM {schema}.article
     """
 
 
@@ -77,7 +79,7 @@ class Incoming:
         """Add an article, or put it in place of the one with its id."""
         values = (article.id, article.title, article.text, article.url, rfc3339(article.published), article.section, article.lang)
         names = json.dumps(article.read_more, ensure_ascii=False, separators=(",", ":"))  # as SQLite writes it
-        self._connection.execute("INSERT OR REPLACE INTO incoming VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*values, names, place))
+        self._connection.execute("INSERT OR REPLACE INTO incoming VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)", (*values, names, place))
 
     def withdraw(self, article_id: str) -> None:
         """Leave an article out, whatever was put, and whatever the serving release holds."""
@@ -97,10 +99,13 @@ class Incoming:
         both = "incoming AS new JOIN old USING (id)"
         n_known = self._count("incoming JOIN serving.article USING (id)")
         n_same = self._count(f"{both} WHERE {' AND '.join(f'new.{name} IS old.{name}' for name in FIELDS)}")
+        same = "SELECT row FROM serving.article AS old WHERE old.id = new.id AND old.title = new.title AND old.text = new.text"
+        self._connection.execute(f"UPDATE incoming AS new SET same = ({same})")
         n_kept = 0
         if keep:
+            columns = ", ".join(("id", *FIELDS))
             missing = "id NOT IN (SELECT id FROM incoming) AND id NOT IN (SELECT id FROM withdrawn)"
-            n_kept = self._connection.execute(f"INSERT INTO incoming SELECT *, NULL FROM old WHERE {missing}").rowcount
+            n_kept = self._connection.execute(f"INSERT INTO incoming SELECT {columns}, NULL, row FROM old WHERE {missing}").rowcount
         self._connection.execute("DROP VIEW old")
         self._connection.execute("DETACH serving")
         return Changes(n_given - n_known, n_known - n_same, n_kept, n_old - n_known - n_kept)
@@ -109,14 +114,15 @@ class Incoming:
         """The changes where no release serves."""
         return Changes(n_new=self._count("incoming"))
 
-    def articles(self) -> Iterator[tuple[Article, str]]:
-        """All articles and where they stand, in order of ids; `read_more` holds names as the sources give them."""
+    def articles(self) -> Iterator[tuple[Article, str, int | None]]:
+        """All articles in order of ids, where they stand, and what row of the serving release has the same title and text.
+
+        `read_more` holds names as the sources give them.
+        """
         rows = self._connection.execute("SELECT * FROM incoming ORDER BY id")
-        for id_, title, text, url, published, section, lang, names, place in rows:
-            yield (
-                Article(id_, title, text, url, parse_time(published), section, lang, tuple(json.loads(names))),
-                place or "the last release:1",
-            )
+        for id_, title, text, url, published, section, lang, names, place, same in rows:
+            article = Article(id_, title, text, url, parse_time(published), section, lang, tuple(json.loads(names)))
+            yield article, place or "the last release:1", same
 
     def _count(self, rows: str) -> int:
         found: tuple[int] = self._connection.execute(f"SELECT count(*) FROM {rows}").fetchone()

@@ -1,9 +1,13 @@
 """The first two stages of a build: from sources to the archive as it will be, and from its articles to chunks."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
+from pathlib import Path
 from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from index import corpus
 from index.corpus.extraction import with_text
@@ -16,7 +20,31 @@ from index.report import Report
 from recommender.chunking import MAX_TEXT, chunk_article
 from recommender.embedding import Embedder
 from recommender.errors import InputError, InvalidArticle, TooManyRejects
+from recommender.facts import OFFSETS, SPANS, map_array
 from recommender.types import Article, Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class KnownChunks:
+    """How the serving release's articles are cut into chunks.
+
+    Attributes:
+        offsets: int64 (n_articles + 1,), where each article's chunks begin.
+        spans: int32 (n_chunks, 2), first and last character of each.
+    """
+
+    offsets: NDArray[np.int64]
+    spans: NDArray[np.int32]
+
+    @classmethod
+    def of_release(cls, folder: Path) -> "KnownChunks":
+        return cls(map_array(folder / OFFSETS), map_array(folder / SPANS))
+
+    def of(self, article: Article, row: int) -> list[Chunk]:
+        """The chunks of an article whose text is that of a row."""
+        spans = self.spans[self.offsets[row] : self.offsets[row + 1]].tolist()
+        return [Chunk(article.id, position, start, end, article.text[start:end]) for position, (start, end) in enumerate(spans)]
+
 
 OnDuplicate = Literal["first", "last", "error"]
 """Which of several articles with one id stays; or none, and the build stops."""
@@ -83,10 +111,16 @@ def _take(record: Record, on_duplicate: OnDuplicate, incoming: Incoming, rejects
         incoming.put(article if article.lang else replace(article, lang=language_of(article.text)), place)
 
 
-def read_articles(incoming: Incoming, embedder: Embedder, rejects: Rejects, report: Report) -> Iterator[tuple[Article, list[Chunk]]]:
-    """The articles of the archive to be and their chunks, in order of ids."""
-    for article, place in incoming.articles():
-        chunks = chunk_article(article, embedder)
+def read_articles(
+    incoming: Incoming, known: KnownChunks | None, embedder: Embedder, rejects: Rejects, report: Report
+) -> Iterator[tuple[Article, list[Chunk]]]:
+    """The articles of the archive to be and their chunks, in order of ids.
+
+    Args:
+        known: The chunks of the serving release, if they are those that the model would get.
+    """
+    for article, place, same in incoming.articles():
+        chunks = known.of(article, same) if known is not None and same is not None else chunk_article(article, embedder)
         if not chunks:
             reason = f"the model knows no word of the first {MAX_TEXT} characters - check the encoding"
             rejects.write(_reject(place, article.id, "empty_text", reason))

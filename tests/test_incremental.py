@@ -18,8 +18,10 @@ from index.build import build_index
 from index.incoming import Changes
 from index.report import Report
 from recommender import Recommender
+from recommender.chunking import chunk_article
 from recommender.errors import IndexDamaged, InputError
 from recommender.manifest import CATALOGUE, current_folder
+from recommender.types import Article, Chunk
 from tests.archive import records, write_jsonl
 from tests.conftest import shared
 from tests.hash_embedder import HashEmbedder
@@ -180,3 +182,43 @@ def test_a_changed_percent_of_an_archive_costs_a_tenth_of_the_first_build(tmp_pa
     assert contents(tmp_path / "index") == contents(tmp_path / "scratch")
     print(f"first {first:.1f} s, second {second:.1f} s, ratio {second / first:.3f}")
     assert second <= 0.1 * first
+
+
+def test_texts_that_stay_are_not_cut_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their chunks are taken over; a changed title or text, a new article, or another model, is cut."""
+    lines = records(30)
+    cut: list[str] = []
+
+    def noted(article: Article, embedder: HashEmbedder) -> list[Chunk]:
+        cut.append(article.id)
+        return chunk_article(article, embedder)
+
+    monkeypatch.setattr("index.reading.chunk_article", noted)
+
+    def built(embedder: HashEmbedder, *more: dict[str, object]) -> None:
+        cut.clear()
+        build_index([str(write_jsonl(tmp_path / "a.jsonl", [*lines, *more]))], tmp_path / "index", embedder)
+
+    built(HashEmbedder())
+    assert len(cut) == 30
+    lines[3]["text"] += " One more sentence about ships."
+    lines[7]["title"] += " again"
+    lines[9]["section"] = "another"
+    built(HashEmbedder(), {"id": "new", "title": "New", "text": "A ship came."})
+    assert sorted(cut) == sorted([lines[3]["id"], lines[7]["id"], "new"])
+    lines = lines[:2]  # the others stay, unnamed
+    built(HashEmbedder())
+    assert cut == []
+    with Recommender.open(tmp_path / "index") as opened:
+        for row in range(31):
+            article = opened.catalogue.article(row)
+            assert opened.catalogue.find_row(article.id) == row
+            spans = opened.catalogue.layout().offsets[row : row + 2]
+            texts = [opened.catalogue.chunk(chunk)[1] for chunk in range(*spans.tolist())]
+            assert texts == [chunk.text for chunk in chunk_article(article, HashEmbedder())]
+
+    class Other(HashEmbedder):
+        sha256 = "e" * 64
+
+    built(Other())
+    assert len(cut) == 31
