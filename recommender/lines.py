@@ -1,5 +1,6 @@
 """From what was chosen to what a page shows: cards, passages, shared terms, near-duplicates."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -50,11 +51,18 @@ class Lines:
     hidden_sections: frozenset[str] = frozenset()
     explained_by: Ranker | None = None
 
-    def read(self, rank: int, chosen: Chosen) -> Related:
-        """The line of a list."""
+    def read(self, ranked: Sequence[tuple[int, Chosen]]) -> tuple[Related, ...]:
+        """The lines of a list, given what was chosen and its rank."""
+        passages = {of.row: of.candidate["target_passage"].tolist() if of.candidate is not None else (0, 0) for _, of in ranked}
+        stored = self.catalogue.lines([(row, *passage) for row, passage in passages.items() if row < LIVE])
+        return tuple([self._line(rank, of, *(stored.get(of.row) or self._live(of.row, *passages[of.row]))) for rank, of in ranked])
+
+    def _live(self, row: int, start: int, stop: int) -> tuple[Card, str, list[Card]]:
+        return self.view.articles[row].card, self.live.passage(row, start, stop), []
+
+    def _line(self, rank: int, chosen: Chosen, card: Card, passage: str, copies: list[Card]) -> Related:
         candidate = chosen.candidate
-        start, stop = candidate["target_passage"].tolist() if candidate is not None else (0, 0)
-        card, passage, copies = self._read(chosen.row, start, stop)
+        copies = self.view.copies_of(chosen.row, copies) if self.view else copies
         shown = [copy for copy in copies if self.may_show(copy)]
         return Related(
             id=card.id,
@@ -75,13 +83,6 @@ class Lines:
     def may_show(self, card: Card) -> bool:
         """Whether an article may be shown: editors do not hide it, and it is published, and of the dates that are wanted."""
         return card.row not in self.hidden and card.section not in self.hidden_sections and may_show(card.published, self.wanted)
-
-    def _read(self, row: int, start: int, stop: int) -> tuple[Card, str, list[Card]]:
-        if row < LIVE:
-            card, passage, copies = self.catalogue.line(row, start, stop)
-        else:
-            card, passage, copies = self.view.articles[row].card, self.live.passage(row, start, stop), []
-        return card, passage, self.view.copies_of(row, copies) if self.view else copies
 
     def _pair(self, candidate: np.void, passage: str) -> PassagePair:
         start, stop = candidate["query_passage"].tolist()

@@ -135,7 +135,7 @@ class Listing:
         arranged = place_pins(ranked, pinned, last) if pinned else ranked[:last]
         if lines.wanted.fallback and len(arranged) < last:
             arranged += self._newest(card, {line.row for line in arranged}, last - len(arranged), lines)
-        items = tuple([lines.read(rank, line) for rank, line in enumerate(arranged, 1) if rank > lines.wanted.offset])
+        items = lines.read([(rank, line) for rank, line in enumerate(arranged, 1) if rank > lines.wanted.offset])
         return items, None if items else chosen.reason or "no_more"
 
     def _newest(self, card: Card, taken: set[int], n: int, lines: Lines) -> list[Chosen]:
