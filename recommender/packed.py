@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from recommender.candidate import CANDIDATE, FEATURES, N_TERMS, STEPS, UNTOLD, Candidates, column
 
-EXPLAINED = 20
+EXPLAINED = 12
 """Passages and terms of all 64 would take half as many bytes again, and few lists show so many lines."""
 
 HEADER = struct.Struct("<5H")
