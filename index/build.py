@@ -25,6 +25,7 @@ from index.duplicates import collapse
 from index.fingerprints import STAGED_FINGERPRINTS, FingerprintWriter
 from index.incoming import Changes, Incoming
 from index.lexical_writer import STAGED_TERMS, LexicalWriter
+from index.list_writer import ListWriter
 from index.lists import related_lists
 from index.live import LiveChanges, changes_since, purge
 from index.lock import build_lock
@@ -38,6 +39,7 @@ from index.report import Report
 from index.sentences import SENTENCES, SentenceWriter
 from index.staged import LISTS, Staged, prepare
 from index.unfinished import unfinished
+from index.unfinished_lists import rescue, take_up
 from index.vectors import EXACT, STAGED_VECTORS, write_chunks, write_tiers
 from recommender.compiled import CompiledEmbedder
 from recommender.duplicates import Canonical, fingerprint
@@ -125,7 +127,7 @@ def build_index(
         stack.enter_context(build_lock(index_dir))
         stack.enter_context(unfinished(index_dir, request))
         ranker = Ranker.of_index(index_dir)
-        staged = stack.enter_context(staging_folder(index_dir))
+        staged = stack.enter_context(staging_folder(index_dir, rescue))
         writer = stack.enter_context(closing(CatalogueWriter(staged / CATALOGUE)))
         lexical_writer = stack.enter_context(closing(LexicalWriter(staged, for_terms)))
         fingerprint_writer = stack.enter_context(closing(FingerprintWriter(staged, for_terms)))
@@ -163,15 +165,18 @@ def build_index(
             for_lists = Staged(staged, writer.n_articles)
             write_tiers(for_lists.layout, staged)
             prepare(for_lists, len(lexical_writer.numbers))
+            take_up(for_lists, index_dir)
             for done in find_neighbours(for_lists):
                 progress("neighbours", done, writer.n_articles)
         with report.timed("duplicates"):
             report.n_duplicates = collapse(fingerprint_writer.read(), for_lists.near, for_lists.facts, writer, canonical)
             writer.add_hubness(for_lists.near.hubness())
-        with report.timed("lists"):
-            for done, (row, packed) in enumerate(related_lists(Staged(staged, writer.n_articles)), 1):
-                writer.add_related(row, packed)
-                progress("lists", done, writer.n_articles)
+        with report.timed("lists"), closing(ListWriter(staged / LISTS, writer.n_articles)) as list_writer:
+            listed = list_writer.done
+            for n_new, (row, packed) in enumerate(related_lists(Staged(staged, writer.n_articles), listed), 1):
+                list_writer.add(row, packed)
+                progress("lists", int(listed.sum()) + n_new, writer.n_articles)
+            list_writer.finish(staged)
             writer.finish()
             if writer.n_chunks > EXACT:
                 prune_terms(staged, writer.n_articles, for_terms)

@@ -10,7 +10,6 @@ import numpy as np
 
 from index.facts_writer import finish_facts, write_facts
 from index.links import Link, resolve
-from index.list_writer import ListWriter
 from recommender.catalogue import parse_time
 from recommender.chunking import Tokenizer, embedding_text
 from recommender.duplicates import Canonical
@@ -36,7 +35,6 @@ class CatalogueWriter:
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.executescript(f"PRAGMA page_size = {PAGE}; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {SCHEMA} BEGIN;")
         self._offsets, self._spans = array("q", [0]), array("i")
-        self._lists = ListWriter(self._folder)
         self.n_links = 0
 
     @property
@@ -151,16 +149,10 @@ class CatalogueWriter:
         finish_facts(self._connection, self._folder, hubness)
         self._begin_anew()
 
-    def add_related(self, row: int, packed: bytes) -> None:
-        """Add the list of an article; lists may come in any order of articles."""
-        self._lists.add(row, packed)
-
     def finish(self) -> None:
-        self._lists.finish(self.n_articles)
         self._connection.execute("COMMIT")
 
     def close(self) -> None:
-        self._lists.close()
         self._connection.close()
 
     def _begin_anew(self) -> None:

@@ -1,5 +1,7 @@
 """Arrays that grow on disk: `.npy` files written piece by piece, so that only the pieces are ever in memory."""
 
+import math
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -75,3 +77,18 @@ def close_all(*growing: Growing | GrowingStretches) -> None:
     with ExitStack() as stack:
         for one in growing:
             stack.callback(one.close)
+
+
+def allocated(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> np.memmap[Any, Any]:
+    """A mapped array of zeros to be filled in any order; one that is there stays as it is.
+
+    Raises:
+        OSError: The disk is too full for it: writing to a mapped file that has no room there would end the process.
+    """
+    if not path.exists():
+        with path.open("wb") as file:
+            header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            file.flush()
+            os.posix_fallocate(file.fileno(), 0, file.tell() + np.dtype(dtype).itemsize * math.prod(shape))
+    return np.lib.format.open_memmap(path, mode="r+")

@@ -1,34 +1,44 @@
 """Write the related lists of a release; `recommender.stored_lists` reads them."""
 
-from array import array
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from index.growing import allocated
 from recommender.stored_lists import LISTS, PLACE, PLACES
 
 
 class ListWriter:
-    """Lists that are being written, in any order of articles, each once."""
+    """Lists that are being written, in any order of articles, each once. What another writer left in the folder stays.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: Where the files are put.
+    """
+
+    def __init__(self, folder: Path, n_articles: int) -> None:
         self._folder = folder
-        self._file = (folder / LISTS).open("wb")
-        self._rows, self._lengths = array("i"), array("i")
+        self._places = allocated(folder / PLACES, PLACE, (n_articles,))
+        self._end = int((self._places["begin"] + self._places["length"]).max(initial=0))
+        self._file = (folder / LISTS).open("ab", buffering=0)
+        self._file.truncate(self._end)  # of a list that was being written nothing is known
+
+    @property
+    def done(self) -> NDArray[np.bool_]:
+        """Which articles have their lists: bool (n_articles,)."""
+        return np.asarray(self._places["length"] > 0)
 
     def add(self, row: int, packed: bytes) -> None:
         """Append the list of an article, best by the shipped weights first."""
-        self._rows.append(row)
-        self._lengths.append(self._file.write(packed))
+        self._file.write(packed)
+        self._places[row] = self._end, len(packed)
+        self._end += len(packed)
 
-    def finish(self, n_articles: int) -> None:
-        """Say where the list of each article lies."""
-        self._file.flush()
-        lengths = np.array(self._lengths, dtype=np.int64)
-        places = np.zeros(n_articles, dtype=PLACE)
-        rows = np.array(self._rows, dtype=np.int64)
-        places["begin"][rows], places["length"][rows] = np.cumsum(lengths) - lengths, lengths
-        np.save(self._folder / PLACES, places, allow_pickle=False)
+    def finish(self, folder: Path) -> None:
+        """Move the complete files to where they belong."""
+        self._places.flush()
+        for name in (LISTS, PLACES):
+            (self._folder / name).rename(folder / name)
 
     def close(self) -> None:
         self._file.close()

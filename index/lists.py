@@ -30,11 +30,15 @@ from recommender.types import Matrix
 Begins = NDArray[np.int64]
 
 
-def related_lists(staged: Staged) -> Iterator[tuple[int, bytes]]:
-    """Row and packed candidates of every article, each once, in any order; what is near, hubness and near-duplicates are written."""
+def related_lists(staged: Staged, done: NDArray[np.bool_]) -> Iterator[tuple[int, bytes]]:
+    """Row and packed candidates of every article, each once, in any order; what is near, hubness and near-duplicates are written.
+
+    Args:
+        done: bool (n_articles,), those whose lists are known.
+    """
     opened = partial(Staged, staged.folder, staged.n_articles)
-    for found in everywhere(_lists, opened, staged.blocks(), alone=staged.n_articles < ENOUGH):
-        yield from found
+    for found in everywhere(_lists, opened, staged.blocks(done), alone=staged.n_articles < ENOUGH):
+        yield from ((row, packed) for row, packed in found if not done[row])
 
 
 def _lists(staged: Staged, rows: Rows) -> list[tuple[int, bytes]]:

@@ -7,15 +7,14 @@ chunk by chunk.
 
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from index import loops
+from index.growing import allocated
 from index.processes import everywhere
-from index.staged import LISTS, NEAR, Near, Rows, Staged
+from index.staged import LISTS, NEAR, NEAR_DONE, Near, Rows, Staged
 from recommender.lexical import DEPTH, QUERY_TERMS
 from recommender.retrieval import N_CANDIDATES
 from recommender.tiered_index import FOUND
@@ -34,21 +33,17 @@ Nearest = tuple[NDArray[np.int32], Matrix]
 
 
 def find_neighbours(staged: Staged) -> Iterator[int]:
-    """Write the nearest of every article for `Staged.near`; yield how many articles are done."""
-    files = [_new(staged.folder, name, kind, staged.n_articles) for name, kind in zip(NEAR, (np.int32, np.float32) * 2, strict=True)]
-    done = 0
+    """Write the nearest of every article for `Staged.near`, but of those that are written; yield how many are done."""
+    folder, shape = staged.folder / LISTS, (staged.n_articles, N_CANDIDATES)
+    files = [allocated(folder / f"{name}.npy", kind, shape) for name, kind in zip(NEAR, (np.int32, np.float32) * 2, strict=True)]
+    done = allocated(folder / f"{NEAR_DONE}.npy", np.bool_, (staged.n_articles,))
+    yield int(done.sum())
     opened = partial(Staged, staged.folder, staged.n_articles)
-    for rows, found in everywhere(_neighbours, opened, staged.blocks(), alone=staged.n_articles < ENOUGH):
+    for rows, found in everywhere(_neighbours, opened, staged.blocks(done), alone=staged.n_articles < ENOUGH):
         for file, part in zip(files, (found.in_meaning, found.maxsim, found.in_words, found.words), strict=True):
             file[rows] = part
-        done += len(rows)
-        yield done
-    for file in files:
-        file.flush()
-
-
-def _new(folder: Path, name: str, kind: type, n_articles: int) -> np.memmap[Any, Any]:
-    return np.lib.format.open_memmap(folder / LISTS / f"{name}.npy", mode="w+", dtype=kind, shape=(n_articles, N_CANDIDATES))
+        done[rows] = True
+        yield int(done.sum())
 
 
 def _neighbours(staged: Staged, rows: Rows) -> tuple[Rows, Near]:

@@ -7,7 +7,7 @@ one, whole, and never a mixture.
 
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,11 +21,16 @@ KEPT = 3
 
 
 @contextmanager
-def staging_folder(index_dir: Path) -> Iterator[Path]:
-    """A folder to write a release into; the name behind `.staging-` is the release's. The build lock must be held."""
+def staging_folder(index_dir: Path, rescue: Callable[[Path, Path], None]) -> Iterator[Path]:
+    """A folder to write a release into; the name behind `.staging-` is the release's. The build lock must be held.
+
+    Args:
+        rescue: Called with a staged folder and the index's, when a build was killed or interrupted, before the first is removed.
+    """
     releases = index_dir / RELEASES
     releases.mkdir(parents=True, exist_ok=True)
     for leftover in releases.glob(f"{STAGING}*"):  # of a build that was killed
+        rescue(leftover, index_dir)
         shutil.rmtree(leftover)
     now = datetime.now(UTC)
     name = f"{now:%Y%m%dT%H%M%SZ}-{now.microsecond * 0x10000 // 1_000_000:04x}"  # names sort by time, within a second too
@@ -33,6 +38,9 @@ def staging_folder(index_dir: Path) -> Iterator[Path]:
     folder.mkdir()
     try:
         yield folder
+    except KeyboardInterrupt:
+        rescue(folder, index_dir)
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # nothing to remove once it is published
 

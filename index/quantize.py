@@ -139,7 +139,7 @@ def _lists(sample: Sequence[tuple[Article, list[Chunk]]], vectors: Vectors) -> l
         for _ in find_neighbours(staged):
             pass
         writer.add_hubness(staged.near.hubness())
-        lists = dict(related_lists(Staged(Path(folder), len(sample))))
+        lists = dict(related_lists(Staged(Path(folder), len(sample)), np.zeros(len(sample), dtype=np.bool_)))
         return [set(unpack(lists[row])["article"][:LINES].tolist()) for row in range(len(sample))]
 
 

@@ -6,7 +6,8 @@ What follows from these and is the same for all articles is computed once (`prep
           sums.npy                                     float32 (n_articles,), length of the sum of each article's chunk vectors
           order.npy cells.npy                          rows of articles, cell by cell, and where each cell begins
           near_cells.npy                               the cells that are searched for the articles of each
-          meaning.npy maxsim.npy words.npy closeness.npy   the nearest of every article (`Near`)
+          meaning.npy maxsim.npy words.npy closeness.npy   the nearest of every article (`Near`); near-done.npy  which are known
+          lists.bin lists.npy                          the lists that are computed so far
 """
 
 from collections.abc import Iterator
@@ -107,13 +108,16 @@ class Staged:
         """Whether there are so many chunks that lists are found by the articles' means."""
         return (self.folder / CHUNKS).exists()
 
+    @property
+    def vector_file(self) -> Path:
+        """What lists are computed from."""
+        return self.folder / (CHUNKS if self.two_tiers else VECTORS)
+
     @cached_property
     def vectors(self) -> tuple[NDArray[Any], NDArray[np.float32]]:
         """Those of all chunks: int8 or float32 (n_chunks, dim), and by what each is multiplied to be of length 1."""
-        if self.two_tiers:
-            return open_array(self.folder / CHUNKS), open_array(self.folder / SCALES)
-        stored = open_array(self.folder / VECTORS)
-        return stored, np.ones(len(stored), dtype=np.float32)
+        stored = open_array(self.vector_file)
+        return stored, open_array(self.folder / SCALES) if self.two_tiers else np.ones(len(stored), dtype=np.float32)
 
     @cached_property
     def means(self) -> NDArray[np.float16]:
@@ -166,14 +170,20 @@ class Staged:
     def near_cells(self) -> Rows:
         return self.prepared("near_cells")
 
-    def blocks(self) -> Iterator[Rows]:
-        """Rows of articles that are worked on together, of one cell where there are cells; each once."""
+    def blocks(self, done: NDArray[np.bool_]) -> Iterator[Rows]:
+        """Rows of articles that are worked on together, of one cell where there are cells; each once.
+
+        Args:
+            done: bool (n_articles,); blocks of which all are done are left out.
+        """
         for begin, end in pairwise(self.cells.tolist()):
             for first in range(begin, end, BLOCK):
-                yield np.array(self.order[first : min(first + BLOCK, end)])
+                rows = np.array(self.order[first : min(first + BLOCK, end)])
+                if not done[rows].all():
+                    yield rows
 
 
-NEAR = ("meaning", "maxsim", "words", "closeness")
+NEAR, NEAR_DONE = ("meaning", "maxsim", "words", "closeness"), "near-done"
 
 
 def prepare(staged: Staged, n_words: int) -> None:

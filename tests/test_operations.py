@@ -127,12 +127,12 @@ def test_contents_are_looked_at_too(copy: Path) -> None:
     with sqlite3.connect(folder / CATALOGUE) as catalogue:
         catalogue.execute("INSERT INTO read_more VALUES (0, 99, 777)")
     catalogue.close()
-    with closing(StoredLists(folder)) as stored, closing(ListWriter(folder / "broken")) as writer:
+    with closing(StoredLists(folder)) as stored, closing(ListWriter(folder / "broken", len(stored))) as writer:
         for row in range(len(stored)):
             found = stored.read(row)
             found["article"][2] = {4: 999, 6: -1, 8: 8}.get(row, found["article"][2])
             writer.add(row, pack(found))
-        writer.finish(len(stored))
+        writer.finish(folder / "broken")
     places = np.load(folder / "broken" / PLACES)
     places["length"][2] -= 1
     np.save(folder / "broken" / PLACES, places)

@@ -138,10 +138,11 @@ def test_what_follows_from_facts_is_filled_in_as_it_is_computed(n: int, seed: in
 
 def test_lists_are_written_in_any_order(tmp_path: Path) -> None:
     lists = [some(n, n) for n in (3, 0, 64, 17)]
-    with closing(ListWriter(tmp_path)) as writer:
+    (tmp_path / "staged").mkdir()
+    with closing(ListWriter(tmp_path / "staged", 4)) as writer:
         for row in (2, 0, 3, 1):
             writer.add(row, pack(lists[row]))
-        writer.finish(4)
+        writer.finish(tmp_path)
     with closing(StoredLists(tmp_path)) as stored:
         assert len(stored) == 4
         for row, made in enumerate(lists):
