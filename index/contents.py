@@ -180,16 +180,3 @@ def _vector_faults(index: FlatIndex | TieredIndex, manifest: Manifest) -> Iterat
         wrong += (begin + np.flatnonzero(~(np.abs(norms - 1.0) < TOLERANCE))).tolist()  # NaN compares false
     if wrong:
         yield f"holds {len(wrong)} vectors that are not of length 1, the first in row {wrong[0]}"
-
-
-def _array_faults(path: Path, shape: tuple[int, int]) -> Iterator[str]:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        yield f"is no array ({type(error).__name__})"
-        return
-    if array.shape != shape:
-        yield f"is an array of {array.shape}, its manifest asks for {shape}"
-    n_wrong = sum(int((~np.isfinite(array[begin : begin + BLOCK])).sum()) for begin in range(0, len(array), BLOCK))
-    if n_wrong:
-        yield f"holds {n_wrong} numbers that are not finite"

@@ -19,8 +19,10 @@ from scripts import command, loopback
 EXAMPLES = """\
   benchmark_service.py var/index
   benchmark_service.py var/index --seconds 20 --json figures.json
+  benchmark_service.py var/scale/index --lists-only --workers 2      an archive without a model
 """
 ROUNDS = 3
+FIRST_ASKED = 20_000
 N_DRAFTS = 30
 
 PLAIN = """
@@ -45,30 +47,32 @@ def main(arguments: argparse.Namespace) -> None:
     paths = [f"/v1/articles/{quote(article_id)}/related" for article_id in ids]
     drafts = loopback.drafts_of(texts, N_DRAFTS)
     figures: dict[str, object] = {"articles": len(ids), "cpus": os.cpu_count()}
-    serve = [sys.executable, "scripts/serve.py", "--index", str(arguments.index), "--port", "{port}"]
+    serve = [sys.executable, "scripts/serve.py", "--index", str(arguments.index), "--port", "{port}", "--workers", str(arguments.workers)]
     with loopback.running(serve) as (service, pid, started):
         figures["start_to_ready_s"] = round(started, 2)
         size = len(loopback.get(f"{service}{paths[0]}")[0])
         figures["memory_after_start_mb"] = _memory(pid)
         with loopback.running([sys.executable, "-c", PLAIN, "{port}", str(size)], "/v1/articles/x/related") as (plain, _, _):
-            cold = _first_asked(service, paths)
+            cold = _first_asked(service, paths[:: max(1, len(paths) // FIRST_ASKED)])
             rounds = [
                 {
                     "plain": loopback.wrk(plain, paths, arguments.seconds, number),
                     "by_id": loopback.wrk(service, paths, arguments.seconds, number),
+                    "by_id_as_readers_ask": loopback.wrk(service, paths, arguments.seconds, number, place=loopback.FEW),
                     "not_modified": _not_modified(service, paths, arguments.seconds),
                 }
                 for number in range(1, ROUNDS + 1)
             ]
         figures["by_id_first_asked"] = cold
-        for name in ("plain", "by_id", "not_modified"):
+        for name in rounds[0]:
             figures[name] = sorted((of[name] for of in rounds), key=lambda of: of["per_s"])[ROUNDS // 2]
         figures["by_id_to_plain"] = round(statistics.median(of["by_id"]["per_s"] / of["plain"]["per_s"] for of in rounds), 2)
         figures["not_modified_to_by_id"] = round(statistics.median(of["not_modified"]["per_s"] / of["by_id"]["per_s"] for of in rounds), 2)
         figures["memory_after_lists_mb"] = _memory(pid)
-        of_drafts = loopback.posted(f"{service}/v1/related", [{"text": draft} for draft in drafts])
-        figures["draft_p50_ms"] = round(1e3 * statistics.median(of_drafts), 1)
-        figures["memory_after_drafts_mb"] = _memory(pid)
+        if not arguments.lists_only:
+            of_drafts = loopback.posted(f"{service}/v1/related", [{"text": draft} for draft in drafts])
+            figures["draft_p50_ms"] = round(1e3 * statistics.median(of_drafts), 1)
+            figures["memory_after_drafts_mb"] = _memory(pid)
     print(json.dumps(figures, indent=1))
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
@@ -87,15 +91,18 @@ def _not_modified(address: str, paths: list[str], seconds: int) -> dict[str, flo
 
 
 def _memory(pid: int) -> int:
-    """Resident memory: MB."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    found = re.search(r"VmRSS:\s+(\d+) kB", status)
-    return int(found[1]) // 1000 if found else 0
+    """Memory of the service, its workers included, pages that they share counted once: MB."""
+    children = [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+    rollups = (Path(f"/proc/{process}/smaps_rollup").read_text(encoding="utf-8") for process in (pid, *children))
+    found = (re.search(r"Pss:\s+(\d+) kB", rollup) for rollup in rollups)
+    return sum(int(of[1]) for of in found if of) // 1000
 
 
 if __name__ == "__main__":
     parser = command.parser(str(__doc__), EXAMPLES)
     parser.add_argument("index", type=Path, help="folder of the index")
     parser.add_argument("--seconds", type=int, default=10, help="of each measurement (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=1, help="processes of the service (default: %(default)s)")
+    parser.add_argument("--lists-only", action="store_true", help="no drafts: the index was built without a model")
     parser.add_argument("--json", type=Path, help="write the figures to a file")
     command.run(main, parser.parse_args())

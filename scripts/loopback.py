@@ -25,7 +25,7 @@ LUA = """
 local paths = {{ {paths} }}
 math.randomseed({seed})
 request = function()
-  return wrk.format("GET", paths[math.random(#paths)], {headers})
+  return wrk.format("GET", paths[{place}], {headers})
 end
 done = function(summary, latency, requests)
   local e = summary.errors
@@ -83,10 +83,14 @@ def get(url: str) -> tuple[bytes, str]:
         return answer.read(), answer.headers.get("etag", "")
 
 
-def wrk(address: str, paths: Sequence[str], seconds: int, seed: int, headers: str = "nil") -> dict[str, float]:
+EACH, FEW = "math.random(#paths)", "math.floor(#paths ^ math.random())"
+"""Which path is asked for: each as often as any other; or as readers do, the k-th as often as 1 / k."""
+
+
+def wrk(address: str, paths: Sequence[str], seconds: int, seed: int, headers: str = "nil", place: str = EACH) -> dict[str, float]:
     """Requests a second, p99 in ms, and errors, over random ones of all paths."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(LUA.format(paths=",".join(json.dumps(path) for path in paths), seed=seed, headers=headers))
+        script.write(LUA.format(paths=",".join(json.dumps(path) for path in paths), seed=seed, headers=headers, place=place))
         script.flush()
         line = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "60s", "-s", script.name, address]
         said = subprocess.run(line, check=True, capture_output=True, text=True).stdout  # noqa: S603

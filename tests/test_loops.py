@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from index import loops
 from index.build import build_index
+from index.loops import keys, words
 from recommender import Recommender
 from recommender.candidate import FEATURES
 from recommender.chunking import chunk_article
@@ -26,8 +27,8 @@ values = st.lists(st.integers(-1000, 1000).map(lambda number: np.float32(number 
 @given(values, st.integers(1, 90))
 def test_the_highest_are_those_of_a_sort(of: list[float], limit: int) -> None:
     """Highest values first, lower rows first where they are equal."""
-    keys = np.array([loops._key(value, row) for row, value in enumerate(of)], dtype=np.int64)
-    found = [int(loops._row(key)) for key in loops._highest(keys, limit)]
+    made = np.array([keys.key_of(value, row) for row, value in enumerate(of)], dtype=np.int64)
+    found = [int(keys.row_of(key)) for key in keys.highest_of(made, limit)]
     assert found == sorted(range(len(of)), key=lambda row: (-of[row], row))[:limit]
 
 
@@ -48,11 +49,11 @@ def test_a_heap_keeps_the_highest_of_several_stretches(n: int, k: int, n_stretch
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 2**32 - 1), unique=True, max_size=200), st.lists(st.integers(0, 2**32 - 1), max_size=50))
 def test_a_table_holds_what_was_put_into_it(terms: list[int], others: list[int]) -> None:
-    table, weights = loops._table(np.array(terms, dtype=np.uint32), np.arange(len(terms), dtype=np.float32))
+    table, weights = words.table_of(np.array(terms, dtype=np.uint32), np.arange(len(terms), dtype=np.float32))
     for place, term in enumerate(terms):
-        assert weights[loops._look(table, term)] == place
+        assert weights[words.look(table, term)] == place
     for term in set(others) - set(terms):
-        assert loops._look(table, term) == loops.FREE
+        assert words.look(table, term) == loops.FREE
 
 
 @settings(deadline=None)
