@@ -32,7 +32,7 @@ from index.lock import build_lock
 from index.neighbours import find_neighbours
 from index.pruned_terms import prune_terms
 from index.publish import file_entries, kept_manifests, publish, release_name, staging_folder
-from index.quantize import integers_if_worth_it
+from index.quantize import QUANTIZING, integers_if_worth_it
 from index.reading import KnownChunks, OnDuplicate, check_rejects, read_articles, read_sources
 from index.rejects import Rejects
 from index.report import Report
@@ -58,7 +58,7 @@ LINKS = "links.jsonl"
 BLOCK = 512
 """Chunks embedded and stored in the cache at a time: what a killed build does again; with 128 of them it is an eighth slower."""
 
-MEMORY, LEAST_MEMORY = 2 << 30, 1 << 30
+MEMORY, LEAST_MEMORY = 4 << 30, 1 << 30
 SHARE = 16
 """Terms and shingles are each counted in one part in so many of the memory; the rest is for the model, for processes and words."""
 
@@ -152,7 +152,8 @@ def build_index(
         with report.timed("links"):
             report.n_links, report.n_links_unknown, report.n_links_guessed = _resolve_links(writer, index_dir)
         with report.timed("quantize"):
-            embedder = integers_if_worth_it(embedder, index_dir, writer)
+            if memory >= QUANTIZING:
+                embedder = integers_if_worth_it(embedder, index_dir, writer)
         canaries = embedder.embed(CANARIES)
         with report.timed("embed"), closing(EmbeddingCache(index_dir / "cache", embedder, canaries)) as cache:
             write_chunks(_embed(writer, cache, embedder, progress), writer.n_chunks, embedder.dim, staged)

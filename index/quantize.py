@@ -38,6 +38,9 @@ from recommender.types import Article, Chunk, Vectors
 LEAST_CHUNKS = 10_000
 """New chunks from which on it pays: calibration and comparison take about as long as it saves on so many."""
 
+QUANTIZING = 4 << 30
+"""Bytes of memory that calibration takes at its peak, or nearly so."""
+
 CALIBRATION, SHORT = 100, (60, 120, 200)
 """Chunks that the ranges of the integers are taken from, and how many characters are left of those that are cut short."""
 

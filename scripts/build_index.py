@@ -151,7 +151,13 @@ if __name__ == "__main__":
         default="earliest",
         help="which near-duplicate stands for the others (default: %(default)s)",
     )
-    parser.add_argument("--memory", type=_size, default=MEMORY, metavar="SIZE", help="what the build may take (default: 2GiB)")
+    parser.add_argument(
+        "--memory",
+        type=_size,
+        default=MEMORY,
+        metavar="SIZE",
+        help="what the build may take; below 4GiB it embeds in floats (default: 4GiB)",
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     given = parser.parse_args()
     if bool(given.inputs) == given.resume:

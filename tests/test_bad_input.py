@@ -275,3 +275,10 @@ def test_a_read_only_folder_is_5_and_the_old_release_stays(tmp_path: Path, comma
             assert opened.release.manifest.n_articles == 5
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+@pytest.mark.parametrize(("size", "code", "said"), [("1KiB", 2, "needs at least 1024 MiB"), ("many", 2, "is no size such as 2GiB")])
+def test_memory_that_no_build_can_do_with(tmp_path: Path, command: Command, size: str, code: int, said: str) -> None:
+    answered, told = command(write_jsonl(tmp_path / "a.jsonl", records(5)), "--out", tmp_path / "index", "--memory", size)
+    assert (answered, said in told) == (code, True)
+    assert not (tmp_path / "index").exists()
