@@ -39,7 +39,7 @@ from index.report import Report
 from index.sentences import SENTENCES, SentenceWriter
 from index.staged import LISTS, Staged, prepare
 from index.unfinished import unfinished
-from index.unfinished_lists import rescue, take_up
+from index.unfinished_lists import forget_lists_of_other_facts, rescue, take_up
 from index.vectors import EXACT, STAGED_VECTORS, write_chunks, write_tiers
 from recommender.compiled import CompiledEmbedder
 from recommender.duplicates import Canonical, fingerprint
@@ -172,11 +172,12 @@ def build_index(
         with report.timed("duplicates"):
             report.n_duplicates = collapse(fingerprint_writer.read(), for_lists.near, for_lists.facts, writer, canonical)
             writer.add_hubness(for_lists.near.hubness())
+            forget_lists_of_other_facts(staged)
         with report.timed("lists"), closing(ListWriter(staged / LISTS, writer.n_articles)) as list_writer:
             listed = list_writer.done
-            for n_new, (row, packed) in enumerate(related_lists(Staged(staged, writer.n_articles), listed), 1):
+            for n_listed, (row, packed) in enumerate(related_lists(Staged(staged, writer.n_articles), listed), int(listed.sum()) + 1):
                 list_writer.add(row, packed)
-                progress("lists", int(listed.sum()) + n_new, writer.n_articles)
+                progress("lists", n_listed, writer.n_articles)
             list_writer.finish(staged)
             writer.finish()
             if writer.n_chunks > EXACT:
@@ -209,7 +210,8 @@ def _lay_over_serving(
         live = _take_live(index_dir, release.manifest.live_sequence, incoming)
         try:
             check_model(embedder, release.manifest.model, release.folder)
-            known = KnownChunks.of_release(release.folder)
+            same_window = embedder.max_tokens == release.manifest.model.max_tokens
+            known = KnownChunks.of_release(release.folder) if same_window else None
         except ModelError:  # another model, other chunks
             known = None
         return incoming.lay_over(release.folder / CATALOGUE, keep), live, known

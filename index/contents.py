@@ -10,15 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.catalogue import immutable_uri
+from recommender.codebook import AXES, CENTRES, LEVELS
 from recommender.errors import IndexDamaged
 from recommender.facts import FACT, FACTS, OFFSETS, SPANS, map_array
 from recommender.manifest import CATALOGUE, TIERED, VECTORS, Manifest
 from recommender.stored_lists import LISTS, PLACE, PLACES, StoredLists
-from recommender.tiered_index import ARTICLES, TieredIndex, open_vectors
+from recommender.tiered_index import ARTICLES, CELLS, TieredIndex, open_vectors
 from recommender.vector_index import FlatIndex
 
 BLOCK = 16_384
 """Vectors looked at together."""
+
+TIERS = (ARTICLES, CELLS, AXES, CENTRES, LEVELS)
 
 TOLERANCE = 1e-3
 """By how much a squared norm may differ from 1."""
@@ -55,7 +58,7 @@ def content_faults(folder: Path, manifest: Manifest, sound: Set[str]) -> Iterato
         yield from _fact_faults(folder, manifest)
     if {LISTS, PLACES} <= sound:
         yield from _list_faults(folder, manifest)
-    if VECTORS in sound and (manifest.vectors != TIERED or ARTICLES in sound):
+    if {VECTORS, *(TIERS if manifest.vectors == TIERED else ())} <= sound:
         try:
             index = open_vectors(folder)
         except IndexDamaged as error:
@@ -122,11 +125,17 @@ def _fact_faults(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
 def _list_faults(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
     """Lists that cannot be read or shown: counted, and the first article of each kind named."""
     try:
-        _array(folder / PLACES, PLACE, (manifest.n_articles,))
-        lists = StoredLists(folder)
-    except (IndexDamaged, ValueError) as error:
+        places = _array(folder / PLACES, PLACE, (manifest.n_articles,))
+    except IndexDamaged as error:
         yield PLACES, str(error).partition(" ")[2]
         return
+    size, ends = (folder / LISTS).stat().st_size, places["begin"] + places["length"]
+    if places["length"].sum(dtype=np.int64) != size:
+        yield PLACES, f"does not share the {size} bytes of {LISTS} among the articles"
+    if (places["begin"] < 0).any() or (places["length"] <= 0).any() or ends.max() > size:
+        yield PLACES, f"names places outside of {LISTS}"
+        return
+    lists = StoredLists(folder)
     wrong: dict[str, list[int]] = {}
     with closing(lists):
         for row in range(len(lists)):

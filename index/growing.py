@@ -86,9 +86,11 @@ def allocated(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> np.memmap
         OSError: The disk is too full for it: writing to a mapped file that has no room there would end the process.
     """
     if not path.exists():
-        with path.open("wb") as file:
+        new = path.with_name(f"new-{path.name}")
+        with new.open("wb") as file:
             header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
             file.flush()
             os.posix_fallocate(file.fileno(), 0, file.tell() + np.dtype(dtype).itemsize * math.prod(shape))
+        new.rename(path)
     return np.lib.format.open_memmap(path, mode="r+")

@@ -24,8 +24,8 @@ Kind = Literal["packages", "model", "index", "disk", "machine", "speed"]
 
 EXTRAS = ("", "model", "build", "serve", "eval", "parquet")
 
-SPARE = 2
-"""A build needs the room of so many releases: the one that serves stays while the next is written."""
+SPARE = 9
+"""A build needs the room of so many releases: the next one, and what it is made from while it is (docs/operations.md)."""
 
 SPARE_BYTES = 1 << 30
 """Room asked for where there is no release to go by."""

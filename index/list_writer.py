@@ -20,7 +20,7 @@ class ListWriter:
         self._folder = folder
         self._places = allocated(folder / PLACES, PLACE, (n_articles,))
         self._end = int((self._places["begin"] + self._places["length"]).max(initial=0))
-        self._file = (folder / LISTS).open("ab", buffering=0)
+        self._file = (folder / LISTS).open("ab")
         self._file.truncate(self._end)  # of a list that was being written nothing is known
 
     @property
@@ -31,6 +31,7 @@ class ListWriter:
     def add(self, row: int, packed: bytes) -> None:
         """Append the list of an article, best by the shipped weights first."""
         self._file.write(packed)
+        self._file.flush()  # to the system, which keeps it whatever becomes of this process
         self._places[row] = self._end, len(packed)
         self._end += len(packed)
 

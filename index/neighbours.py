@@ -23,8 +23,8 @@ from recommender.types import Matrix
 ENOUGH = 4_000
 """Articles from which on several processes are worth their start."""
 
-FEW = 64
-"""Articles that are compared with all others at a time."""
+FEW = 256
+"""Chunks that are compared with all others at a time."""
 
 STRETCH = 8_192
 """Chunks, or means of articles, that a block is compared with at a time."""
@@ -54,8 +54,14 @@ def _neighbours(staged: Staged, rows: Rows) -> tuple[Rows, Near]:
 
 def _by_all(staged: Staged, rows: Rows) -> Nearest:
     """The nearest of neighbouring rows, by all chunks of the archive."""
-    parts = [_by_products(staged, rows[first : first + FEW]) for first in range(0, len(rows), FEW)]
+    parts = [_by_products(staged, few) for few in _few(staged, rows)]
     return np.concatenate([near for near, _ in parts]), np.concatenate([closeness for _, closeness in parts])
+
+
+def _few(staged: Staged, rows: Rows) -> Iterator[Rows]:
+    """Neighbouring rows in parts of `FEW` chunks, one article at least."""
+    parts = (staged.chunks.offsets[rows] - staged.chunks.offsets[rows[0]]) // FEW
+    return iter(np.split(rows, np.flatnonzero(np.diff(parts)) + 1))
 
 
 def _by_products(staged: Staged, rows: Rows) -> Nearest:

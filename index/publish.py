@@ -8,6 +8,7 @@ one, whole, and never a mixture.
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +39,7 @@ def staging_folder(index_dir: Path, rescue: Callable[[Path, Path], None]) -> Ite
     folder.mkdir()
     try:
         yield folder
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenProcessPool, MemoryError):
         rescue(folder, index_dir)
         raise
     finally:

@@ -32,10 +32,10 @@ class SentenceWriter:
         """Add the chunks of the next article.
 
         Args:
-            numbers: The number of every word of the article.
+            numbers: The number of every word of the article; a chunk that had to be cut within a word has others, which say nothing.
         """
         sentences = [split(chunk.text, chunk.start) for chunk in chunks]
-        distinct = [sorted({numbers[word] for word in of}) for of_chunk in sentences for _, _, of in of_chunk]
+        distinct = [sorted({numbers[word] for word in of if word in numbers}) for of_chunk in sentences for _, _, of in of_chunk]
         files = self._files
         files["of_chunk"].add(files["spans"].n // 2 + np.cumsum([len(of_chunk) for of_chunk in sentences]))
         files["begins"].add(files["words"].n + np.cumsum([len(of_sentence) for of_sentence in distinct]))

@@ -134,7 +134,8 @@ class SentenceTransformerEmbedder:
         """
         import torch
 
-        ids = [np.array(encoding.ids[: self.window]) for encoding in self.tokenizer.encode_batch(list(texts))]
+        found = [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts))]
+        ids = [np.array(of if len(of) <= self.window else [*of[: self.window - 1], of[-1]]) for of in found]
         order = sorted(range(len(ids)), key=lambda row: -len(ids[row]))
         vectors = torch.empty((len(ids), self.dim), dtype=torch.float32, device=self.model.device)
         first = 0
@@ -146,8 +147,8 @@ class SentenceTransformerEmbedder:
                 for place, row in enumerate(rows):
                     tokens[place, : len(ids[row])], mask[place, : len(ids[row])] = ids[row], 1
                 inputs = {"input_ids": tokens, "attention_mask": mask}
-                found = self.model({name: torch.from_numpy(array).to(self.model.device) for name, array in inputs.items()})
-                vectors[rows] = torch.nn.functional.normalize(found["sentence_embedding"].float(), dim=1)
+                told = self.model({name: torch.from_numpy(array).to(self.model.device) for name, array in inputs.items()})
+                vectors[rows] = torch.nn.functional.normalize(told["sentence_embedding"].float(), dim=1)
                 first += len(rows)
         return np.asarray(vectors.cpu().numpy(), dtype=np.float32)
 

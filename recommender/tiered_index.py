@@ -139,6 +139,8 @@ def open_chunks(folder: Path) -> FlatIndex | StoredChunks:
     codebook, cells = Codebook.open(folder), open_array(folder / CELLS)
     if stored.shape != (len(cells), len(codebook.axes) // 2) or cells.dtype != np.uint16:
         raise IndexDamaged(f"{folder / CELLS} is an array of {cells.dtype} {cells.shape}, of {stored.shape} codes - build again")
+    if int(cells.max(initial=0)) >= len(codebook.centres):
+        raise IndexDamaged(f"{folder / CELLS} names cell {cells.max()}, there are {len(codebook.centres)} - build again")
     return StoredChunks(stored, cells, codebook)
 
 

@@ -1,5 +1,7 @@
 """The compiled loops of the batch job against what they repeat: numpy and sorting, and the library's own code for one text."""
 
+import random
+import string
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +12,10 @@ from hypothesis import strategies as st
 from index import loops
 from index.build import build_index
 from index.loops import keys, words
-from recommender import Recommender
+from recommender import Recommender, SentenceTransformerEmbedder
 from recommender.candidate import FEATURES
 from recommender.chunking import chunk_article
+from recommender.lexical import words as words_of
 from recommender.packed import EXPLAINED
 from recommender.ranker import SHIPPED
 from recommender.retrieval import candidates, neighbours
@@ -93,3 +96,29 @@ def test_stored_candidates_are_those_of_the_library(tmp_path: Path, monkeypatch:
                 np.testing.assert_array_equal(stored[name][:EXPLAINED], same[name][:EXPLAINED], err_msg=name)
             seen += np.abs(stored["features"].astype(np.float64)).sum(axis=0)
         assert (seen > 0).all(), "every feature was put to the test"
+
+
+@pytest.mark.parametrize("n", [1, 2, 40])
+def test_titles_that_all_articles_have_bring_no_candidate(tmp_path: Path, n: int) -> None:
+    """Their pairs of words stand everywhere, so their idf is 0: nothing is gathered, and nothing written where nothing is."""
+    title = "The Morning Brief of the old harbour town and its seven islands"
+    lines = [{"id": f"a{row}", "title": title, "text": f"{title}. {record['text']}"} for row, record in enumerate(records(n))]
+    build_index([str(write_jsonl(tmp_path / "a.jsonl", lines))], tmp_path / "index", HashEmbedder())
+    with Recommender.open(tmp_path / "index", HashEmbedder()) as opened:
+        for row in range(n):
+            assert len(opened.catalogue.candidates(row)) <= n - 1
+            assert (opened.catalogue.candidates(row)["features"][:, list(FEATURES).index("mention")] == 0).all()
+
+
+def test_a_text_cut_within_a_word_is_built(tmp_path: Path, model: SentenceTransformerEmbedder) -> None:
+    """An address longer than a chunk leaves parts of words that the text does not have."""
+    address = "https://example.org/" + "/".join("".join(random.Random(part).choices(string.ascii_lowercase, k=40)) for part in range(30))
+    lines = [*records(6), {"id": "long", "title": "An address", "text": f"It stands at {address} and nowhere else."}]
+    report = build_index([str(write_jsonl(tmp_path / "a.jsonl", lines))], tmp_path / "index", model)
+    assert report.n_articles == 7
+    with Recommender.open(tmp_path / "index", model) as opened:
+        offsets = opened.catalogue.layout().offsets
+        row = opened.catalogue.row("long")
+        parts = [opened.catalogue.chunk(chunk)[1] for chunk in range(*offsets[row : row + 2].tolist())]
+        assert not {word for part in parts for word in words_of(part)} <= {*words_of(opened.catalogue.article(row).text)}
+        assert len(opened.related("long", limit=5)) == 5

@@ -149,6 +149,7 @@ def test_contents_are_looked_at_too(copy: Path) -> None:
     assert "has 1 near-duplicates of no article" in said
     assert "holds 1 numbers that are not finite" in said
     assert "has 1 lists that are cut, the first of article row 2" in said
+    assert "bytes of lists.bin among the articles" in said
     assert "has 2 lists with candidates that are no article, the first of article row 4" in said
     assert "has 1 lists that name their own article, the first of article row 8" in said
     assert "has 1 lines of hand-made lists that point to no article" in said

@@ -53,9 +53,9 @@ def damage(path: Path, how: str, chance: random.Random) -> None:
     path.write_bytes(bytes(content))
 
 
-@pytest.mark.parametrize("number", range(60))
+@pytest.mark.parametrize("number", range(len(FILES) * len(MUTATIONS)))
 def test_every_damaged_file_is_refused_by_name(copy: Path, number: int) -> None:
-    name, how = FILES[number % 6], MUTATIONS[number // 6 % 5]
+    name, how = FILES[number % len(FILES)], MUTATIONS[number // len(FILES)]
     path = current_folder(copy) / name
     damage(path, how, random.Random(number))
     with pytest.raises(IndexUnusable) as caught:

@@ -9,7 +9,7 @@ import pytest
 from index import lists, neighbours, staged
 from index.build import build_index
 from index.list_writer import ListWriter
-from index.unfinished_lists import UNFINISHED_LISTS
+from index.unfinished_lists import INPUTS, UNFINISHED_LISTS
 from recommender.manifest import current_folder
 from recommender.stored_lists import StoredLists
 from tests.archive import records, write_jsonl
@@ -130,3 +130,33 @@ def test_a_list_that_was_being_written_is_written_anew(tmp_path: Path) -> None:
     again.finish(tmp_path / "out")
     again.close()
     assert (tmp_path / "out" / "lists.bin").read_bytes() == b"twonought"
+
+
+def test_what_a_crash_left_without_its_note_is_not_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worked_on: dict[str, list[int]]
+) -> None:
+    """As when the one before was killed while it took lists up, or removed them."""
+    source = write_jsonl(tmp_path / "a.jsonl", records(N))
+    interrupted_after(40, monkeypatch, source, tmp_path / "index")
+    (tmp_path / "index" / UNFINISHED_LISTS / INPUTS).unlink()
+    (tmp_path / "index" / UNFINISHED_LISTS / "meaning.npy").unlink()
+    worked_on["near"].clear()
+    build_index([str(source)], tmp_path / "index", HashEmbedder())
+    assert sorted(worked_on["near"]) == list(range(N))
+    assert not (tmp_path / "index" / UNFINISHED_LISTS).exists()
+
+
+def test_lists_of_other_near_duplicates_are_computed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worked_on: dict[str, list[int]]
+) -> None:
+    text = " ".join(f"Engineer {number} found {number * 7} cracks in the old harbour bridge of the city." for number in range(20))
+    twins = [{"id": f"twin-{day}", "title": "Bridge", "text": text, "published": f"2020-01-0{day}"} for day in (1, 2)]
+    source = write_jsonl(tmp_path / "a.jsonl", [*records(N), *twins])
+    interrupted_after(40, monkeypatch, source, tmp_path / "index")
+    worked_on["near"].clear()
+    worked_on["lists"].clear()
+    build_index([str(source)], tmp_path / "index", HashEmbedder(), canonical="newest")
+    assert worked_on["near"] == []
+    assert sorted(worked_on["lists"]) == list(range(N + 2))
+    build_index([str(source)], tmp_path / "whole", HashEmbedder(), canonical="newest")
+    assert list(stored(tmp_path / "index")) == list(stored(tmp_path / "whole"))

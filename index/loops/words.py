@@ -137,6 +137,8 @@ def mentioned(rows: Numbers, places: Numbers, begins: Numbers, mentions: Mention
     for article in range(len(rows)):
         n_touched = 0
         for pair in places[begins[article] : begins[article + 1]]:
+            if mentions.idf[pair] <= 0:  # it stands in every article, and says nothing
+                continue
             for posting in range(mentions.starts[pair], mentions.starts[pair + 1]):
                 row = mentions.rows[posting]
                 if gathered[row] == 0:
