@@ -83,7 +83,7 @@ def get(url: str) -> tuple[bytes, str]:
         return answer.read(), answer.headers.get("etag", "")
 
 
-EACH, FEW = "math.random(#paths)", "math.floor(#paths ^ math.random())"
+EACH, FEW = "math.random(#paths)", "math.floor((#paths) ^ math.random())"
 """Which path is asked for: each as often as any other; or as readers do, the k-th as often as 1 / k."""
 
 
