@@ -65,12 +65,6 @@ class StagedChunks:
         """See `VectorIndex.vectors`."""
         return np.asarray(self.integers.take(rows, axis=0) * self.scales[rows, None])
 
-    stored = vectors
-
-    def turned(self, vectors: Vectors) -> Vectors:
-        """As they are."""
-        return vectors
-
 
 def write_chunks(blocks: Iterable[Vectors], n_chunks: int, dim: int, staged: Path) -> None:
     """Write the vectors of all chunks; where there are many, to compute lists from.
