@@ -19,6 +19,7 @@ import numpy as np
 from recommender.chunking import SENTENCE_END, Tokenizer, TokenSpans, chunk_article, embedding_text
 from recommender.cleaning import clean_text, has_words
 from recommender.errors import InvalidArticle, ModelError
+from recommender.large_batches import embed_in_large_batches
 from recommender.manifest import CANARIES, ModelCard
 from recommender.types import Article, Chunk, Matrix, Vectors
 
@@ -65,16 +66,12 @@ class Embedder(Tokenizer, Protocol):
         ...
 
 
-TOGETHER = 1 << 18
-"""Tokens that go through a GPU at a time."""
-
-
 class SentenceTransformerEmbedder:
     """The reference embedder: any sentence-transformers model whose weights are safetensors.
 
     Args:
         model: A folder, or the name of a model; all-MiniLM-L6-v2 comes with the package and needs no network.
-        batch_size: Chunks that go through the model together; on a GPU it goes by tokens instead (`TOGETHER`).
+        batch_size: Chunks that go through the model together; on a GPU it goes by tokens instead (`recommender.large_batches`).
         download: Whether a model of that name may be fetched, if it is not on this machine.
 
     Attributes:
@@ -118,7 +115,7 @@ class SentenceTransformerEmbedder:
         if not texts:
             return np.empty((0, self.dim), dtype=np.float32)
         if self.on_gpu:
-            return self._embed_on_gpu(texts)
+            return embed_in_large_batches(self, texts)
         vectors = self.model.encode(
             list(texts),
             batch_size=self._batch_size,
@@ -127,30 +124,6 @@ class SentenceTransformerEmbedder:
             show_progress_bar=False,
         )
         return np.ascontiguousarray(vectors, dtype=np.float32)
-
-    def _embed_on_gpu(self, texts: Sequence[str]) -> Vectors:
-        """The same in half precision. A GPU is through with a batch long before `encode` has made the next one, so we make them:
-        tokenized on all processors at once, the longest first, as many as have so many tokens.
-        """
-        import torch
-
-        found = [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts))]
-        ids = [np.array(of if len(of) <= self.window else [*of[: self.window - 1], of[-1]]) for of in found]
-        order = sorted(range(len(ids)), key=lambda row: -len(ids[row]))
-        vectors = torch.empty((len(ids), self.dim), dtype=torch.float32, device=self.model.device)
-        first = 0
-        with torch.inference_mode():
-            while first < len(order):
-                width = len(ids[order[first]])
-                rows = order[first : first + max(1, TOGETHER // width)]
-                tokens, mask = np.zeros((2, len(rows), width), dtype=np.int64)
-                for place, row in enumerate(rows):
-                    tokens[place, : len(ids[row])], mask[place, : len(ids[row])] = ids[row], 1
-                inputs = {"input_ids": tokens, "attention_mask": mask}
-                told = self.model({name: torch.from_numpy(array).to(self.model.device) for name, array in inputs.items()})
-                vectors[rows] = torch.nn.functional.normalize(told["sentence_embedding"].float(), dim=1)
-                first += len(rows)
-        return np.asarray(vectors.cpu().numpy(), dtype=np.float32)
 
 
 def has_gpu() -> bool:

@@ -11,6 +11,8 @@ from scipy.stats import spearmanr
 from recommender import Article, SentenceTransformerEmbedder, similarity
 from recommender.embedding import BUNDLED_SHA256, embed_articles, mean_vector, similarity_matrix
 from recommender.errors import InvalidArticle, ModelError
+from recommender.large_batches import embed_in_large_batches
+from recommender.manifest import CANARIES
 from tests.conftest import shared
 from tests.hash_embedder import HashEmbedder
 
@@ -120,3 +122,18 @@ def test_a_changed_bundled_model_is_refused(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "model.safetensors").write_bytes(b"not the official file")
     with pytest.raises(ModelError, match=f"official file has {BUNDLED_SHA256}"):
         SentenceTransformerEmbedder()
+
+
+@pytest.mark.parametrize("together", [64, 600, 1 << 18])
+def test_large_batches_give_the_vectors_of_encode(
+    model: SentenceTransformerEmbedder, monkeypatch: pytest.MonkeyPatch, together: int
+) -> None:
+    """What a GPU is given, on whatever is here: short, long, empty and cut texts, in their order, however many go together."""
+    monkeypatch.setattr("recommender.large_batches.TOGETHER", together)
+    texts = ["", "A ferry.", "The council voted to close two libraries. " * 60, *CANARIES, "\u5317\u4eac", "x " * 900]
+    found = embed_in_large_batches(model, texts)
+    expected = model.embed(texts)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    assert np.einsum("ij,ij->i", found, expected).min() > 0.99999
+    assert embed_in_large_batches(model, []).shape == (0, model.dim)
