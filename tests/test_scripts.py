@@ -31,6 +31,7 @@ SCRIPTS = (
     "benchmark",
     "benchmark_service",
     "benchmark_peers",
+    "benchmark_scale",
     "fit_ranker",
     "doctor",
     "verify_index",
