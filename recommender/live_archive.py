@@ -132,7 +132,7 @@ def _archive(texts: Sequence[LiveText], release: Archive) -> Archive:
     return Archive(
         index=FlatIndex.build(np.concatenate([text.vectors for text in texts])),
         layout=Layout(offsets, np.arange(n)),
-        lexical=_lexical([text.terms for text in texts], release.lexical),
+        lexical=lexical_of([text.terms for text in texts], release.lexical),
         facts=Facts(
             published=published,
             section=np.array([facts.sections.get(article.section or "", -1) for article in articles], dtype=np.int32),
@@ -146,8 +146,8 @@ def _archive(texts: Sequence[LiveText], release: Archive) -> Archive:
     )
 
 
-def _lexical(terms: Sequence[Terms], release: LexicalIndex) -> LexicalIndex:
-    """The terms of live articles, by the vocabulary of the release."""
+def lexical_of(terms: Sequence[Terms], release: LexicalIndex) -> LexicalIndex:
+    """The terms of some texts, by the vocabulary of the release."""
     arrays = {
         "offsets": np.cumsum([0, *(len(of.terms) for of in terms)]),
         "terms": np.concatenate([of.terms for of in terms]),

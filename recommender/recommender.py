@@ -246,7 +246,7 @@ class Recommender:
         card, text, found = self._stored(row, view, briefly=self._weighs_briefly and not explain)
 
         def fill_in(places: Rows) -> None:
-            untold = places[(found["query_passage"][places, 0] == UNTOLD) & (found["article"][places] < LIVE)]
+            untold = places[found["query_passage"][places, 0] == UNTOLD]
             if len(untold):
                 shown = found[untold]
                 self.texts.explain_stored(card.title, text, shown)

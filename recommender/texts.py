@@ -21,7 +21,7 @@ from recommender.errors import IndexDamaged
 from recommender.facts import Layout
 from recommender.lexical import FOLDER, LexicalIndex, Terms, count_terms, pair_keys, words
 from recommender.live import LiveArticles
-from recommender.live_archive import LiveArchive, LiveText, read_live_text
+from recommender.live_archive import LiveArchive, LiveText, lexical_of, read_live_text
 from recommender.manifest import Release
 from recommender.maxsim import Comparison
 from recommender.passages import Sentences, best_pairs, read_sentences
@@ -215,14 +215,18 @@ class Texts:
                 found["query_passage"][place], found["target_passage"][place] = own.spans[mine], target.spans[its]
 
     def explain_stored(self, title: str, text: str, shown: Candidates) -> None:
-        """Fill in what the build stored of an article's best candidates only (`packed.EXPLAINED`).
+        """Fill in what the build stored of an article's best candidates only (`packed.EXPLAINED`), and not of those put anew since.
 
         Sentences are compared with those of the whole text, not of the closest chunks alone: neither model nor vectors are loaded.
         """
-        rows = shown["article"].astype(np.int64)
-        shown["terms"] = self.lexical.shared_terms(self.terms(Article("", title, text)), rows, N_TERMS)
+        terms, rows = self.terms(Article("", title, text)), shown["article"].astype(np.int64)
+        articles, stored = [self.article(row) for row in rows.tolist()], rows < LIVE
+        shown["terms"][stored] = self.lexical.shared_terms(terms, rows[stored], N_TERMS)
+        if not stored.all():
+            live = [self.terms(articles[place]) for place in np.flatnonzero(~stored)]
+            shown["terms"][~stored] = lexical_of(live, self.lexical).shared_terms(terms, np.arange(len(live)), N_TERMS)
         own = self._sentences(text[:MAX_TEXT], 0)
-        theirs = [self._sentences(self._catalogue.article(row).text[:MAX_TEXT], 0) for row in rows.tolist()]
+        theirs = [self._sentences(article.text[:MAX_TEXT], 0) for article in articles]
         for place, (target, (mine, its)) in enumerate(zip(theirs, best_pairs(own, theirs), strict=True)):
             shown["query_passage"][place], shown["target_passage"][place] = own.spans[mine], target.spans[its]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from recommender.candidate import Candidates, seconds
+from recommender.candidate import UNTOLD, Candidates, seconds
 from recommender.catalogue import Card, Catalogue
 from recommender.cleaning import clean_line
 from recommender.overrides import Overrides
@@ -89,7 +89,8 @@ class View:
 def laid_over(found: Candidates, places: Candidates, view: View, catalogue: Catalogue) -> Candidates:
     """The candidates of an article, as they are now: stored ones that are still there, and live ones.
 
-    An article that was put anew keeps the place that its older text had, where its new one was not near enough to get a place of its own.
+    An article that was put anew keeps the place that its older text had, where its new one was not near enough to get a place of its own;
+    its passages are told when it is shown.
     Of near-duplicates whose article was withdrawn, the first that is left stands for the others.
 
     Args:
@@ -109,7 +110,7 @@ def laid_over(found: Candidates, places: Candidates, view: View, catalogue: Cata
         if card is None or card.row in taken:
             dropped.append(place)
         elif card.row != row:
-            now["article"][place], now["published"][place], now["target_passage"][place] = card.row, seconds(card.published), 0
+            now["article"][place], now["published"][place], now["query_passage"][place] = card.row, seconds(card.published), UNTOLD
     return np.concatenate([places, np.delete(now, dropped)])
 
 

@@ -14,6 +14,7 @@ from index.releases import roll_back
 from recommender import Article, Recommender
 from recommender.catalogue import parse_time
 from recommender.errors import ArticleNotFound, ArticleWithdrawn
+from recommender.lexical import words
 from recommender.live import LIVE_DB
 from recommender.view import LIVE
 from tests.archive import records, write_jsonl
@@ -83,6 +84,28 @@ def test_it_is_folded_into_the_next_build_once(index: Path, opened: Recommender)
             folded.related(ALL[5]["id"])
     second = build_index([str(first)], index, HashEmbedder())
     assert (second.n_live, second.n_articles) == (0, len(ALL) - 1)
+
+
+def test_lines_of_what_was_put_anew_tell_its_new_words(tmp_path: Path) -> None:
+    many = records(150)  # more than the candidates of a list: so the new text is not near enough to all that the old one was near
+    build_index([str(write_jsonl(tmp_path / "many.jsonl", many))], tmp_path / "index", HashEmbedder())
+    new_text = "Nobody wrote of tides before. They were late again that day."
+    changed = {**many[2], "title": "Of the tides", "text": new_text}
+    with Recommender.open(tmp_path / "index", HashEmbedder()) as recommender:
+        live.put(tmp_path / "index", recommender, to_article(changed))
+        shown = 0
+        for record in many[3:]:
+            kept_its_place = not len(recommender.live.places(recommender.row(record["id"])))
+            lines = recommender.related(record["id"], limit=64).items if kept_its_place else ()
+            for line in (of for of in lines if of.id == changed["id"]):
+                shown += 1
+                assert line.passages is not None
+                assert line.passages.target in new_text
+                assert line.passages.query in record["text"]
+                told = {word for term in line.terms for word in term.split()}
+                assert told <= {*words(changed["title"]), *words(new_text)}
+                assert told <= {*words(record["title"]), *words(record["text"])}
+    assert shown > 10
 
 
 def test_what_was_put_while_a_build_ran_outlives_it(index: Path, opened: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
