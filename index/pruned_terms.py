@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from index.growing import Growing, GrowingStretches
 from index.postings import PostingsWriter
+from recommender.carried import carried
 from recommender.key_table import PAIRS, halved
 from recommender.lexical import FOLDER, LexicalIndex
-from recommender.pruned_terms import FOUND_BY, KEPT, one_byte, title_names
+from recommender.pruned_terms import FOUND_BY, KEPT, mention_names, one_byte, title_names
 from recommender.stretches import mapped
 
 WORK = "whole-terms"
@@ -79,7 +80,7 @@ def _of_length_1(weights: NDArray[np.float32], lengths: NDArray[np.int64]) -> ND
 
 def _write_vocabulary(index: LexicalIndex, named: NDArray[np.bool_], folder: Path) -> None:
     begins, lower = halved(index.arrays["keys"][named])
-    np.save(folder / "begins", begins, allow_pickle=False)
+    _save_carried(folder, "begins", begins)
     np.save(folder / "lower", lower, allow_pickle=False)
     np.save(folder / "idf", index.vocabulary.in_steps(index.arrays["idf"][named]), allow_pickle=False)
 
@@ -98,9 +99,9 @@ def _write_terms(whole: Path, folder: Path, named: NDArray[np.bool_], n_articles
             found_by = rank < FOUND_BY
             postings.add(terms[found_by], np.repeat(np.arange(first, last), lengths)[found_by], kept_weights[own][found_by])
         postings.write(whole)
-    np.save(folder / "offsets", offsets.astype(np.uint32), allow_pickle=False)
+    _save_carried(folder, "offsets", offsets)
     np.save(folder / "weights", one_byte(kept_weights), allow_pickle=False)
-    np.save(folder / "starts", mapped(whole / "starts.npy").astype(np.uint32), allow_pickle=False)
+    _save_carried(folder, "starts", mapped(whole / "starts.npy"))
     np.save(folder / "impacts", one_byte(mapped(whole / "impacts.npy")), allow_pickle=False)
     (whole / "rows.npy").rename(folder / "rows.npy")
 
@@ -108,19 +109,24 @@ def _write_terms(whole: Path, folder: Path, named: NDArray[np.bool_], n_articles
 def _write_titles(index: LexicalIndex, folder: Path) -> None:
     arrays = index.arrays
     keys = arrays["title_keys"]
-    begins, lower = halved(arrays["mention_keys"])
+    names = np.repeat(mention_names(arrays["mention_keys"]), np.diff(arrays["mention_starts"]))
+    ascending = np.argsort(names, kind="stable")
+    _save_carried(folder, "title_offsets", arrays["title_offsets"])
     written: dict[str, NDArray[Any]] = {
-        "title_offsets": arrays["title_offsets"].astype(np.uint32),
         "title_names": title_names(keys),
         "title_idf": index.vocabulary.in_steps(index.idf_of(keys)),
         "title_masses": arrays["title_masses"].astype(np.float32),
-        "mention_begins": begins,
-        "mention_lower": lower,
-        "mention_starts": arrays["mention_starts"].astype(np.uint32),
-        "mention_rows": arrays["mention_rows"],
+        "mention_names": names[ascending],
+        "mention_rows": arrays["mention_rows"][ascending],
     }
     for name, array in written.items():
         np.save(folder / name, array, allow_pickle=False)
+
+
+def _save_carried(folder: Path, name: str, numbers: NDArray[np.int64]) -> None:
+    last, carries = carried(numbers)
+    np.save(folder / name, last, allow_pickle=False)
+    np.save(folder / f"{name}_carries", carries, allow_pickle=False)
 
 
 def _blocks(offsets: NDArray[np.int64], most: int) -> list[tuple[int, int]]:

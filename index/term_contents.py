@@ -46,15 +46,27 @@ def word_faults(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def term_faults(folder: Path, n_articles: int) -> Iterator[tuple[str, str]]:
-    """Terms of words that have no number.
+    """Terms of words that have no number; stretches that do not share what they should; articles and terms that are none.
 
     Args:
         folder: Of a release.
     """
-    n_words, table = len(mapped(folder / WORD_FILES[-1])), open_terms(folder / FOLDER, n_articles).vocabulary.table
+    n_words, index = len(mapped(folder / WORD_FILES[-1])), open_terms(folder / FOLDER, n_articles)
+    of, n_terms = index.arrays, len(index.vocabulary)
+    in_titles, mentions = ("title_names", "mention_names") if "mention_names" in of else ("title_keys", "mention_keys")
+    for name, values, n in (("offsets", "terms", n_articles), ("starts", "rows", n_terms), ("title_offsets", in_titles, n_articles)):
+        begins = of[name][np.arange(n + 1)] if len(of[name]) == n + 1 else np.empty(0)
+        if not len(begins) or begins[0] != 0 or (np.diff(begins) < 0).any() or begins[-1] != len(of[values]):
+            yield f"{FOLDER}/{name}.npy", f"does not share {len(of[values])} entries of {values}.npy among {n}"
+            return
+    for name, n in (("terms", n_terms), ("rows", n_articles), ("mention_rows", n_articles)):
+        if len(of[name]) and of[name].max() >= n:
+            yield f"{FOLDER}/{name}.npy", f"names what is none of {n}"
+    if (of[mentions][1:] < of[mentions][:-1]).any():
+        yield f"{FOLDER}/{mentions}.npy", "does not ascend"
     n_wrong = 0
-    for first in range(0, len(table), BLOCK):
-        keys = table.at(np.arange(first, min(first + BLOCK, len(table))))
+    for first in range(0, n_terms, BLOCK):
+        keys = index.vocabulary.table.at(np.arange(first, min(first + BLOCK, n_terms)))
         n_wrong += int(((keys & LOW >= n_words) | (keys >> HALF > n_words)).sum())
     if n_wrong:
         yield FOLDER, f"has {n_wrong} terms of words that are none of {n_words}"

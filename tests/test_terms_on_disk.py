@@ -15,7 +15,9 @@ from index.growing import Growing
 from index.lexical_writer import LexicalWriter
 from index.pruned_terms import prune_terms
 from index.runs import NONE, Runs
+from index.term_contents import term_faults, word_faults
 from recommender import pruned_terms
+from recommender.carried import Carried, carried
 from recommender.duplicates import fingerprint, is_duplicate
 from recommender.key_table import PAIRS, HalvedKeys, SortedKeys, halved
 from recommender.lexical import FOLDER, LexicalIndex, count_terms, words
@@ -48,11 +50,24 @@ def test_runs_count_and_number_what_was_added(added: list[list[int]], memory: in
     assert numbers == [place.get(value, int(NONE)) for value in everything]
 
 
+@given(
+    st.lists(st.one_of(st.just(0), st.integers(0, 9), st.integers(0, 2_000)), max_size=60), st.lists(st.integers(0, 70_000), max_size=20)
+)
+def test_carried_numbers_are_read_as_an_array_is(steps: list[int], values: list[int]) -> None:
+    numbers = np.cumsum([0, *steps])
+    table = Carried(*carried(numbers))
+    assert len(table) == len(numbers)
+    assert table[np.arange(len(numbers))].tolist() == numbers.tolist()
+    wanted = np.array([*values, *numbers, *(numbers + 1)])
+    assert table.count(wanted).tolist() == np.searchsorted(numbers, wanted, side="right").tolist()
+
+
 @given(keys, keys)
 def test_halved_keys_are_found_as_whole_ones_are(some: set[int], asked: set[int]) -> None:
     table = np.array(sorted(some), dtype=np.uint64)
     wanted = np.array([*sorted(asked | some), 1 << 62], dtype=np.uint64)
-    whole, half = SortedKeys(table), HalvedKeys(*halved(table))
+    begins, lower = halved(table)
+    whole, half = SortedKeys(table), HalvedKeys(Carried(*carried(begins)), lower)
     for expected, found in zip(whole.find(wanted), half.find(wanted), strict=True):
         assert found.tolist() == expected.tolist()
     assert half.at(np.arange(len(half))).tolist() == table.tolist()
@@ -155,3 +170,21 @@ def test_sketches_hide_no_duplicate(tmp_path: Path) -> None:
     assert said.any()
     assert looked_at[said].all()
     assert looked_at.sum() < len(looked_at) / 2
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_terms_that_do_not_fit_together_are_named(tmp_path: Path, pruned: bool) -> None:
+    articles, folder = some_articles(60), tmp_path / "release"
+    write(folder, PLENTY, articles)
+    if pruned:
+        prune_terms(folder, len(articles), PLENTY)
+    assert not [*word_faults(folder), *term_faults(folder, len(articles))]
+    in_titles, mentions = ("title_names", "mention_names") if pruned else ("title_keys", "mention_keys")
+    for name, values in (("offsets", "terms"), ("starts", "rows"), ("title_offsets", in_titles), (mentions, None)):
+        path = folder / FOLDER / f"{name}.npy"
+        content, array = path.read_bytes(), np.load(path)
+        np.save(path, array[::-1] if values is None else array[:-1])
+        expected = "does not ascend" if values is None else f" entries of {values}.npy among "
+        assert [(file, expected in found) for file, found in term_faults(folder, len(articles))] == [(f"{FOLDER}/{name}.npy", True)]
+        path.write_bytes(content)
+    assert {file for file, _ in term_faults(folder, len(articles) - 1)} == {f"{FOLDER}/offsets.npy"}
