@@ -60,7 +60,7 @@ def term_faults(folder: Path, n_articles: int) -> Iterator[tuple[str, str]]:
             yield f"{FOLDER}/{name}.npy", f"does not share {len(of[values])} entries of {values}.npy among {n}"
             return
     for name, n in (("terms", n_terms), ("rows", n_articles), ("mention_rows", n_articles)):
-        if len(of[name]) and of[name].max() >= n:
+        if of[name][:].max(initial=0) >= n:
             yield f"{FOLDER}/{name}.npy", f"names what is none of {n}"
     if (of[mentions][1:] < of[mentions][:-1]).any():
         yield f"{FOLDER}/{mentions}.npy", "does not ascend"

@@ -25,7 +25,8 @@ class Carried:
 
     def __getitem__(self, places: NDArray[np.integer[Any]]) -> Numbers:
         """The numbers at some places."""
-        return np.asarray(np.searchsorted(self._carries, places, side="right") << 8 | self._last[places])
+        numbers: Numbers = (self._carries.searchsorted(places, side="right") << 8) + self._last[places]
+        return numbers
 
     def count(self, values: NDArray[np.integer[Any]]) -> Numbers:
         """How many numbers are no greater than each value."""
@@ -47,14 +48,14 @@ def carried(numbers: NDArray[np.integer[Any]]) -> tuple[NDArray[np.uint8], NDArr
     return (numbers & 255).astype(np.uint8), carries.astype(np.uint32)
 
 
-def bisected(values: NDArray[Any], low: Numbers, high: Numbers, wanted: NDArray[np.integer[Any]]) -> Numbers:
+def bisected(values: Any, low: Numbers, high: Numbers, wanted: NDArray[np.integer[Any]]) -> Numbers:
     """For each one wanted the first place, of its own from low to high, where a value is no less; high if there is none.
 
     Args:
-        values: Ascending between each low and its high.
+        values: An array, or what is read as one; ascending between each low and its high.
     """
-    for _ in range(int((high - low).max(initial=0)).bit_length()):
-        middle = np.minimum((low + high) >> 1, max(len(values) - 1, 0))
-        below = (values[middle] < wanted) & (low < high)
-        low, high = np.where(below, middle + 1, low), np.where(below, high, middle)
+    step = 1 << int((high - low).max(initial=0)).bit_length()
+    while step := step >> 1:
+        further = np.minimum(low + step, high)
+        low = np.where(values[further - 1] < wanted, further, low)
     return low

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.carried import Carried, bisected
+from recommender.narrow import Narrow
 from recommender.vector_index import Rows
 
 PAIRS = np.uint64(1 << 32)
@@ -55,14 +56,14 @@ class SortedKeys:
 
 
 class HalvedKeys:
-    """Keys in half: 4 bytes each, and one for each word. The upper halves of neighbours are the same, and so need not be written.
+    """Keys in half: 3 or 4 bytes each, and one for each word. The upper halves of neighbours are the same, and so need not be written.
 
     Args:
         begins: Of n_words + 2: the keys with the upper half h lie at begins[h] <= place < begins[h + 1].
-        lower: uint32 (n,): their lower halves, ascending between two begins.
+        lower: Their lower halves, ascending between two begins.
     """
 
-    def __init__(self, begins: Carried, lower: NDArray[np.uint32]) -> None:
+    def __init__(self, begins: Carried, lower: Narrow) -> None:
         self._begins, self._lower = begins, lower
 
     def __len__(self) -> int:

@@ -156,7 +156,7 @@ class LexicalIndex:
         """
         strongest = np.argsort(-query.weights, kind="stable")[:QUERY_TERMS]
         begins, ends = self.arrays["starts"][query.terms[strongest]], self.arrays["starts"][query.terms[strongest] + 1]
-        found, impacts = (between(self.arrays[name], begins, ends) for name in ("rows", "impacts"))
+        found, impacts = (self.entries(name, begins, ends) for name in ("rows", "impacts"))
         gathered = np.zeros(self.n_articles, dtype=np.float32)
         np.add.at(gathered, found, np.repeat(query.weights[strongest], ends - begins) * self.decoded(impacts))
         if own_row is not None:
@@ -176,7 +176,7 @@ class LexicalIndex:
             (n_rows + 1,).
         """
         offsets = self.arrays["offsets"]
-        theirs, weights = (between(self.arrays[name], offsets[rows], offsets[rows + 1]) for name in ("terms", "weights"))
+        theirs, weights = (self.entries(name, offsets[rows], offsets[rows + 1]) for name in ("terms", "weights"))
         maybe = np.zeros(FILTER, dtype=np.bool_)
         maybe[query.terms % FILTER] = True
         places = np.flatnonzero(maybe[theirs % FILTER])
@@ -189,6 +189,10 @@ class LexicalIndex:
         """Exact cosines of a text with some articles: float32 (n_rows,), in [0, 1]."""
         products, _, begins = self.products(query, rows)
         return np.clip(sums(products.astype(np.float64), begins), 0.0, 1.0).astype(np.float32)
+
+    def entries(self, name: str, begins: Rows, ends: Rows) -> NDArray[Any]:
+        """The entries of some stretches of an array, one after the other."""
+        return between(self.arrays[name], begins, ends)
 
     def decoded(self, weights: NDArray[Any]) -> Weights:
         """Weights as they were before they were stored."""
@@ -232,7 +236,7 @@ class LexicalIndex:
     def titles(self, rows: Rows) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_], Rows]:
         """The terms of some titles: their names, as `names` has them; idf; which are pairs; and where each title begins (n_rows + 1,)."""
         offsets = self.arrays["title_offsets"]
-        keys = between(self.arrays["title_keys"], offsets[rows], offsets[rows + 1])
+        keys = self.entries("title_keys", offsets[rows], offsets[rows + 1])
         begins = np.concatenate([[0], np.cumsum(offsets[rows + 1] - offsets[rows], dtype=np.int64)])
         return keys, self.idf_of(keys), keys >= PAIRS, begins
 
@@ -247,7 +251,7 @@ class LexicalIndex:
         if not len(begins):
             return np.empty(0, dtype=np.int64)
         named = np.repeat(self.idf_of(pairs[known]), ends - begins)
-        rows, back = np.unique(between(self.arrays["mention_rows"], begins, ends).astype(np.int64), return_inverse=True)
+        rows, back = np.unique(self.entries("mention_rows", begins, ends).astype(np.int64), return_inverse=True)
         shares = np.bincount(back, weights=named) / self.arrays["title_masses"][rows]
         enough = np.flatnonzero((shares >= NAMED) & (rows != (-1 if own_row is None else own_row)))
         return rows[enough[np.argsort(-shares[enough], kind="stable")[:limit]]]

@@ -10,7 +10,7 @@ An article's strongest terms do nearly all of the work; what was measured stands
             mention_names.npy  mention_rows.npy   hashes of pairs of words, ascending, and a title that each stands in
 
 Weights and impacts are one byte, the square root of what they stand for: so small ones keep two digits too. `begins`, `offsets`, `starts`
-and `title_offsets` are `Carried`, with a file more for each.
+and `title_offsets` are `Carried`, with a file more for each; `lower`, `terms`, `rows` and `mention_rows` are `Narrow`.
 """
 
 from pathlib import Path
@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from recommender.carried import Carried
 from recommender.key_table import PAIRS, HalvedKeys, Keys
 from recommender.lexical import LexicalIndex
-from recommender.stretches import between, mapped
+from recommender.narrow import Narrow
+from recommender.stretches import mapped
 from recommender.vector_index import Rows
 from recommender.vocabulary import Vocabulary, Weights
 
@@ -32,6 +33,7 @@ FOUND_BY = 24
 SQUARES: Weights = np.square(np.arange(256, dtype=np.float32) / np.float32(255))
 
 CARRIED = ("begins", "offsets", "starts", "title_offsets")
+NARROW = ("lower", "terms", "rows", "mention_rows")
 
 LOWER = "lower.npy"
 """A file that only a pruned index has."""
@@ -48,7 +50,12 @@ class PrunedIndex(LexicalIndex):
     def __init__(self, folder: Path, n_articles: int) -> None:
         arrays: dict[str, Any] = {path.stem: mapped(path) for path in folder.glob("*.npy")}
         arrays |= {name: Carried(arrays[name], arrays[f"{name}_carries"]) for name in CARRIED}
+        arrays |= {name: Narrow(arrays[name]) for name in NARROW}
         super().__init__(arrays, n_articles, Vocabulary(HalvedKeys(arrays["begins"], arrays["lower"]), arrays["idf"], n_articles))
+
+    def entries(self, name: str, begins: Rows, ends: Rows) -> NDArray[Any]:
+        """See `LexicalIndex`."""
+        return self.arrays[name].between(begins, ends) if name in NARROW else super().entries(name, begins, ends)
 
     def decoded(self, weights: NDArray[Any]) -> Weights:
         """See `LexicalIndex`."""
@@ -57,7 +64,7 @@ class PrunedIndex(LexicalIndex):
     def titles(self, rows: Rows) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_], Rows]:
         """See `LexicalIndex`."""
         begins, ends = self.arrays["title_offsets"][rows], self.arrays["title_offsets"][rows + 1]
-        names, idf = (between(self.arrays[name], begins, ends) for name in ("title_names", "title_idf"))
+        names, idf = (self.entries(name, begins, ends) for name in ("title_names", "title_idf"))
         each = np.concatenate([[0], np.cumsum(ends - begins, dtype=np.int64)])
         return names, self.vocabulary.decoded(idf).astype(np.float64), (names & 1).astype(np.bool_), each
 

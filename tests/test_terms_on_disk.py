@@ -21,8 +21,9 @@ from recommender.carried import Carried, carried
 from recommender.duplicates import fingerprint, is_duplicate
 from recommender.key_table import PAIRS, HalvedKeys, SortedKeys, halved
 from recommender.lexical import FOLDER, LexicalIndex, count_terms, words
+from recommender.narrow import Narrow, narrow, narrow_type
 from recommender.pruned_terms import PrunedIndex, open_terms
-from recommender.stretches import mapped
+from recommender.stretches import between, mapped
 from recommender.types import Article
 
 LITTLE, PLENTY = 2_000, 1 << 30
@@ -62,12 +63,26 @@ def test_carried_numbers_are_read_as_an_array_is(steps: list[int], values: list[
     assert table.count(wanted).tolist() == np.searchsorted(numbers, wanted, side="right").tolist()
 
 
+@pytest.mark.parametrize(("n", "n_bytes"), [(1, 3), (1 << 24, 3), ((1 << 24) + 1, 4), (1 << 32, 4)])
+@given(drawn=st.lists(st.integers(0, (1 << 32) - 1), max_size=20), bounds=st.lists(st.integers(0, 20), max_size=8))
+def test_narrow_numbers_are_read_as_an_array_is(n: int, n_bytes: int, drawn: list[int], bounds: list[int]) -> None:
+    numbers = np.array([*(number % n for number in drawn), n - 1], dtype=np.uint32)
+    stored = narrow(np.append(numbers, 0), narrow_type(n))
+    assert stored.nbytes == n_bytes * (len(numbers) + 1)
+    table = Narrow(stored)
+    assert len(table) == len(numbers)
+    assert table[:].tolist() == numbers.tolist()
+    assert table[np.array([-1, 0])].tolist() == [n - 1, numbers[0]]
+    begins, ends = np.sort(np.array([bounds, bounds[::-1]], dtype=np.int64), axis=0)
+    assert table.between(begins, ends).tolist() == between(numbers, begins, ends).tolist()
+
+
 @given(keys, keys)
 def test_halved_keys_are_found_as_whole_ones_are(some: set[int], asked: set[int]) -> None:
     table = np.array(sorted(some), dtype=np.uint64)
     wanted = np.array([*sorted(asked | some), 1 << 62], dtype=np.uint64)
     begins, lower = halved(table)
-    whole, half = SortedKeys(table), HalvedKeys(Carried(*carried(begins)), lower)
+    whole, half = SortedKeys(table), HalvedKeys(Carried(*carried(begins)), Narrow(narrow(np.append(lower, 0), narrow_type(1 << 32))))
     for expected, found in zip(whole.find(wanted), half.find(wanted), strict=True):
         assert found.tolist() == expected.tolist()
     assert half.at(np.arange(len(half))).tolist() == table.tolist()
