@@ -31,7 +31,8 @@ class Narrow:
 
     def between(self, begins: NDArray[Any], ends: NDArray[Any]) -> Numbers:
         """See `stretches.between`."""
-        return np.bitwise_and(between(self._wide, begins, ends), self._all)
+        numbers: Numbers = between(self._wide, begins, ends) & self._all
+        return numbers
 
 
 def narrow_type(n: int) -> np.dtype[np.void]:
