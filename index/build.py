@@ -160,7 +160,6 @@ def build_index(
             report.n_embedded, report.n_reused, report.n_truncated = cache.n_embedded, cache.n_reused, cache.n_truncated
         with report.timed("terms"):
             lexical_writer.write()
-            writer.add_words(lexical_writer.numbers)
             writer.commit()
         with report.timed("neighbours"):
             for_lists = Staged(staged, writer.n_articles)

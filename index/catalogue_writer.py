@@ -2,7 +2,7 @@
 
 import sqlite3
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -130,11 +130,8 @@ class CatalogueWriter:
         """Have an article stand for its near-duplicates in lists."""
         self._connection.executemany("UPDATE article SET canonical = ? WHERE row = ?", ((row, other) for other in duplicates))
 
-    def add_words(self, numbers: Mapping[str, int]) -> None:
-        self._connection.executemany("INSERT INTO word VALUES (?, ?)", ((number, word) for word, number in numbers.items()))
-
     def commit(self) -> None:
-        """Let others read what was written so far: articles, chunks, hand-made lists, words, and the facts but for hubness."""
+        """Let others read what was written so far: articles, chunks, hand-made lists, and the facts but for hubness."""
         np.save(self._folder / OFFSETS, np.array(self._offsets, dtype=np.int64), allow_pickle=False)
         np.save(self._folder / SPANS, np.array(self._spans, dtype=np.int32).reshape(-1, 2), allow_pickle=False)
         write_facts(self._connection, self._folder, self.n_articles)

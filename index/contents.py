@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from index.term_contents import WORD_FILES, term_faults, word_faults
 from recommender.catalogue import immutable_uri
 from recommender.codebook import AXES, CENTRES, LEVELS
 from recommender.errors import IndexDamaged
 from recommender.facts import FACT, FACTS, OFFSETS, SPANS, map_array
+from recommender.lexical import FOLDER
 from recommender.manifest import CATALOGUE, TIERED, VECTORS, Manifest
 from recommender.stored_lists import LISTS, PLACE, PLACES, StoredLists
 from recommender.tiered_index import ARTICLES, CELLS, TieredIndex, open_vectors
@@ -58,6 +60,10 @@ def content_faults(folder: Path, manifest: Manifest, sound: Set[str]) -> Iterato
         yield from _fact_faults(folder, manifest)
     if {LISTS, PLACES} <= sound:
         yield from _list_faults(folder, manifest)
+    if set(WORD_FILES) <= sound:
+        yield from word_faults(folder)
+        if {name for name in manifest.files if name.startswith(f"{FOLDER}/")} <= sound:
+            yield from term_faults(folder, manifest.n_articles)
     if {VECTORS, *(TIERS if manifest.vectors == TIERED else ())} <= sound:
         try:
             index = open_vectors(folder)

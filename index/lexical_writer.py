@@ -1,4 +1,4 @@
-"""Write the lexical index of a release; `recommender.lexical` reads it and says what the files hold.
+"""Write the lexical index of a release and its words; `recommender.lexical` and `recommender.word_table` say what the files hold.
 
 Nothing here grows with the archive but the dictionary of words and what titles hold: terms go to plain files as articles come, are counted
 and numbered in sorted runs (`index.runs`), weighed run by run, and turned into postings in ranges of terms (`index.postings`).
@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from index.growing import Growing, GrowingStretches, close_all
 from index.postings import PostingsWriter
 from index.runs import NONE, Runs
+from index.word_writer import write_words
 from recommender.chunking import MAX_TEXT
 from recommender.key_table import PAIRS, SortedKeys
 from recommender.lexical import FOLDER, MENTIONS, count_terms, words
 from recommender.stretches import mapped
 from recommender.types import Article
 from recommender.vocabulary import Vocabulary
+from recommender.word_table import WORDS
 
 STAGED_TERMS = "terms"
 """A folder that a release has only while it is built: all keys of every article, and how often each stands in it."""
@@ -43,7 +45,7 @@ class LexicalWriter:
         self.numbers: dict[str, int] = {}
         self.n_articles = 0
         self._memory = memory
-        self._lexical, self._terms = staged / FOLDER, staged / STAGED_TERMS
+        self._lexical, self._terms, self._words = staged / FOLDER, staged / STAGED_TERMS, staged / WORDS
         self._lexical.mkdir()
         self._runs = Runs(self._terms / "runs", memory, np.uint64)
         self._keys = GrowingStretches(self._terms / "keys.npy", self._terms / "offsets.npy", np.uint64)
@@ -65,8 +67,9 @@ class LexicalWriter:
         return [numbers.setdefault(word, len(numbers)) for word in of]
 
     def write(self) -> None:
-        """Once: weigh all terms and write the files; also, until the release is published, the keys of all articles."""
+        """Once: weigh all terms and write the files, of the words too; also, until the release is published, the keys of all articles."""
         self._close_files()
+        write_words(self.numbers, self._words)
         df = self._write_vocabulary()
         arrays = {name: mapped(self._lexical / f"{name}.npy") for name in ("keys", "idf", "title_offsets", "title_keys")}
         vocabulary = Vocabulary(SortedKeys(arrays["keys"]), arrays["idf"], self.n_articles)

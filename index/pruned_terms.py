@@ -10,13 +10,18 @@ from numpy.typing import NDArray
 
 from index.growing import Growing, GrowingStretches
 from index.postings import PostingsWriter
+from recommender.carried import carried
 from recommender.key_table import PAIRS, halved
 from recommender.lexical import FOLDER, LexicalIndex
-from recommender.pruned_terms import FOUND_BY, KEPT, one_byte, title_names
+from recommender.narrow import narrow, narrow_type
+from recommender.pruned_terms import FOUND_BY, KEPT, mention_names, one_byte, title_names
 from recommender.stretches import mapped
 
 WORK = "whole-terms"
 """A folder that a release has only while its terms are pruned."""
+
+BLOCK = 1 << 20
+"""Numbers written at a time."""
 
 BYTES = 64
 """Of memory for each term of a block of articles."""
@@ -79,48 +84,64 @@ def _of_length_1(weights: NDArray[np.float32], lengths: NDArray[np.int64]) -> ND
 
 def _write_vocabulary(index: LexicalIndex, named: NDArray[np.bool_], folder: Path) -> None:
     begins, lower = halved(index.arrays["keys"][named])
-    np.save(folder / "begins", begins, allow_pickle=False)
-    np.save(folder / "lower", lower, allow_pickle=False)
+    _save_carried(folder, "begins", begins)
+    _save_narrow(folder, "lower", lower, int(lower.max(initial=0)) + 1)
     np.save(folder / "idf", index.vocabulary.in_steps(index.arrays["idf"][named]), allow_pickle=False)
 
 
 def _write_terms(whole: Path, folder: Path, named: NDArray[np.bool_], n_articles_of: NDArray[np.uint32], memory: int) -> None:
     """Every article's terms and every term's articles, by the places that terms now have."""
     place = (np.cumsum(named) - 1).astype(np.uint32)
+    of_term = narrow_type(int(named.sum()))
     offsets, kept_terms, kept_weights = (mapped(whole / f"kept-{name}.npy") for name in ("offsets", "terms", "weights"))
     writer = PostingsWriter(whole / "postings", n_articles_of[named], memory)
-    with closing(writer) as postings, Growing(folder / "terms.npy", np.uint32) as all_terms:
+    with closing(writer) as postings, Growing(folder / "terms.npy", of_term) as all_terms:
         for first, last in _blocks(offsets, memory // BYTES):
             own = slice(offsets[first], offsets[last])
             terms, lengths = place[kept_terms[own]], np.diff(offsets[first : last + 1])
-            all_terms.add(terms)
+            all_terms.add(narrow(terms, of_term))
             rank = np.arange(len(terms)) - np.repeat(offsets[first:last] - offsets[first], lengths)
             found_by = rank < FOUND_BY
             postings.add(terms[found_by], np.repeat(np.arange(first, last), lengths)[found_by], kept_weights[own][found_by])
+        all_terms.add(np.zeros(1, of_term))
         postings.write(whole)
-    np.save(folder / "offsets", offsets.astype(np.uint32), allow_pickle=False)
+    _save_carried(folder, "offsets", offsets)
     np.save(folder / "weights", one_byte(kept_weights), allow_pickle=False)
-    np.save(folder / "starts", mapped(whole / "starts.npy").astype(np.uint32), allow_pickle=False)
+    _save_carried(folder, "starts", mapped(whole / "starts.npy"))
     np.save(folder / "impacts", one_byte(mapped(whole / "impacts.npy")), allow_pickle=False)
-    (whole / "rows.npy").rename(folder / "rows.npy")
+    _save_narrow(folder, "rows", mapped(whole / "rows.npy"), len(offsets) - 1)
 
 
 def _write_titles(index: LexicalIndex, folder: Path) -> None:
     arrays = index.arrays
     keys = arrays["title_keys"]
-    begins, lower = halved(arrays["mention_keys"])
+    names = np.repeat(mention_names(arrays["mention_keys"]), np.diff(arrays["mention_starts"]))
+    ascending = np.argsort(names, kind="stable")
+    _save_carried(folder, "title_offsets", arrays["title_offsets"])
+    _save_narrow(folder, "mention_rows", arrays["mention_rows"][ascending], index.n_articles)
     written: dict[str, NDArray[Any]] = {
-        "title_offsets": arrays["title_offsets"].astype(np.uint32),
         "title_names": title_names(keys),
         "title_idf": index.vocabulary.in_steps(index.idf_of(keys)),
         "title_masses": arrays["title_masses"].astype(np.float32),
-        "mention_begins": begins,
-        "mention_lower": lower,
-        "mention_starts": arrays["mention_starts"].astype(np.uint32),
-        "mention_rows": arrays["mention_rows"],
+        "mention_names": names[ascending],
     }
     for name, array in written.items():
         np.save(folder / name, array, allow_pickle=False)
+
+
+def _save_carried(folder: Path, name: str, numbers: NDArray[np.int64]) -> None:
+    last, carries = carried(numbers)
+    np.save(folder / name, last, allow_pickle=False)
+    np.save(folder / f"{name}_carries", carries, allow_pickle=False)
+
+
+def _save_narrow(folder: Path, name: str, numbers: NDArray[np.uint32], n: int) -> None:
+    """Numbers below n."""
+    dtype = narrow_type(n)
+    with Growing(folder / f"{name}.npy", dtype) as file:
+        for first in range(0, len(numbers), BLOCK):
+            file.add(narrow(numbers[first : first + BLOCK], dtype))
+        file.add(np.zeros(1, dtype))
 
 
 def _blocks(offsets: NDArray[np.int64], most: int) -> list[tuple[int, int]]:

@@ -133,7 +133,6 @@ def _lists(sample: Sequence[tuple[Article, list[Chunk]]], vectors: Vectors) -> l
                 lexical_writer.add(article)
                 sentence_writer.add(chunks, lexical_writer.numbers)
             lexical_writer.write()
-        writer.add_words(lexical_writer.numbers)
         writer.commit()
         write_chunks([vectors], len(vectors), vectors.shape[1], Path(folder))
         staged = Staged(Path(folder), len(sample))

@@ -1,11 +1,11 @@
-"""The catalogue of a release: articles and hand-made lists in a SQLite file; chunks and precomputed related lists in files beside it.
+"""The catalogue of a release: articles and hand-made lists in a SQLite file; chunks, words and related lists in files beside it.
 
 Rows count from 0, without gaps. The chunks of an article are neighbours, in text order, and a chunk's row is its vector's row in
 the vector index. The SQLite file is opened immutable, the others are mapped: no lock, no journal, no write, ever.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -26,8 +26,7 @@ from recommender.precedents import Precedents, read_precedents
 from recommender.stored_lists import StoredLists
 from recommender.types import Article, rfc3339
 from recommender.urls import url_key
-
-WORDS_KEPT = 1 << 16
+from recommender.word_table import WORDS, WordTable
 
 CARD = "row, id, title, url, published, section"
 LINES = f"""
@@ -59,8 +58,6 @@ class Catalogue:
     def __init__(self, path: Path) -> None:
         self._folder = path.parent
         self._connections = Connections(immutable_uri(path))
-        self._phrases: dict[tuple[int, ...], str] = {}
-        self._numbers: dict[str, int] = {}
 
     def close(self) -> None:
         """Close the connections of all threads, and the lists; nobody may be reading."""
@@ -207,31 +204,6 @@ class Catalogue:
         """The near-duplicates that an article stands for, in order of rows."""
         return [_card(found) for found in self._all(f"SELECT {CARD} FROM article WHERE canonical = ? ORDER BY row", row)]
 
-    def numbers(self, words: Iterable[str]) -> dict[str, int]:
-        """The numbers of words, of those that some article of the archive holds. They are kept: most texts use the same ones."""
-        kept, found = self._numbers, {}
-        for word in set(words):
-            number = kept.get(word)
-            if number is None:
-                row = self._one("SELECT number FROM word WHERE word = ?", word)
-                if row is None:
-                    continue
-                number = int(row[0])
-                if len(kept) < WORDS_KEPT:
-                    kept[word] = number
-            found[word] = number
-        return found
-
-    def phrase(self, numbers: tuple[int, ...]) -> str:
-        """The words of some numbers. They are kept: explanations ask for the same ones again and again."""
-        phrase = self._phrases.get(numbers)
-        if phrase is None:
-            found = [self._one("SELECT word FROM word WHERE number = ?", number) or _missing("word", number) for number in numbers]
-            phrase = " ".join(word for (word,) in found)
-            if len(self._phrases) < WORDS_KEPT:
-                self._phrases[numbers] = phrase
-        return phrase
-
     def last_published(self) -> datetime | None:
         """The latest date of an article, which may lie ahead; None if none has a date."""
         return parse_time(self._one("SELECT max(published) FROM article")[0])
@@ -243,6 +215,11 @@ class Catalogue:
     def facts(self) -> Facts:
         """What ranking knows of all articles."""
         return self._known[1]
+
+    @cached_property
+    def words(self) -> WordTable:
+        """The words of all articles, by number."""
+        return WordTable(self._folder / WORDS)
 
     @cached_property
     def _known(self) -> tuple[Layout, Facts]:

@@ -5,6 +5,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.carried import Carried, bisected
+from recommender.narrow import Narrow
 from recommender.vector_index import Rows
 
 PAIRS = np.uint64(1 << 32)
@@ -54,14 +56,14 @@ class SortedKeys:
 
 
 class HalvedKeys:
-    """Keys in half: 4 bytes each, and 4 for each word. The upper halves of neighbours are the same, and so need not be written.
+    """Keys in half: 3 or 4 bytes each, and one for each word. The upper halves of neighbours are the same, and so need not be written.
 
     Args:
-        begins: uint32 (n_words + 2,): the keys with the upper half h lie at begins[h] <= place < begins[h + 1].
-        lower: uint32 (n,): their lower halves, ascending between two begins.
+        begins: Of n_words + 2: the keys with the upper half h lie at begins[h] <= place < begins[h + 1].
+        lower: Their lower halves, ascending between two begins.
     """
 
-    def __init__(self, begins: NDArray[np.uint32], lower: NDArray[np.uint32]) -> None:
+    def __init__(self, begins: Carried, lower: Narrow) -> None:
         self._begins, self._lower = begins, lower
 
     def __len__(self) -> int:
@@ -70,24 +72,19 @@ class HalvedKeys:
     def find(self, keys: NDArray[np.uint64]) -> tuple[Rows, NDArray[np.bool_]]:
         """See `KeyTable`. Bisects for all keys at once."""
         upper, lower = np.minimum(keys >> HALF, np.uint64(len(self._begins) - 1)).astype(np.int64), keys & LOW
-        low = self._begins[upper].astype(np.int64)
-        end = self._begins[np.minimum(upper + 1, len(self._begins) - 1)].astype(np.int64)
-        high = end.copy()
-        for _ in range(int((high - low).max(initial=0)).bit_length()):
-            middle = np.minimum((low + high) >> 1, max(len(self._lower) - 1, 0))
-            below = (self._lower[middle] < lower) & (low < high)
-            low, high = np.where(below, middle + 1, low), np.where(below, high, middle)
-        known = low < end
-        known[known] = self._lower[low[known]] == lower[known]
-        return low[known], known
+        low, high = self._begins[upper], self._begins[np.minimum(upper + 1, len(self._begins) - 1)]
+        places = bisected(self._lower, low, high, lower)
+        known = places < high
+        known[known] = self._lower[places[known]] == lower[known]
+        return places[known], known
 
     def at(self, places: Rows) -> NDArray[np.uint64]:
         """See `KeyTable`."""
-        upper = np.searchsorted(self._begins, places, side="right").astype(np.uint64) - np.uint64(1)
+        upper = self._begins.count(places).astype(np.uint64) - np.uint64(1)
         return upper << HALF | self._lower[places]
 
 
-def halved(keys: Keys) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+def halved(keys: Keys) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
     """What `HalvedKeys` is made of.
 
     >>> begins, lower = halved(np.array([3, 5, 1 << 32 | 7], dtype=np.uint64))
@@ -96,5 +93,4 @@ def halved(keys: Keys) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """
     upper = keys >> HALF
     n_upper = int(upper[-1]) + 1 if len(keys) else 0
-    begins = np.searchsorted(upper, np.arange(n_upper + 1, dtype=np.uint64))
-    return begins.astype(np.uint32), (keys & LOW).astype(np.uint32)
+    return np.searchsorted(upper, np.arange(n_upper + 1, dtype=np.uint64)), (keys & LOW).astype(np.uint32)

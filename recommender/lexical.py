@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.key_table import PAIRS, Keys, KeyTable, SortedKeys
+from recommender.key_table import PAIRS, Keys, SortedKeys
 from recommender.stretches import between, mapped, sums
 from recommender.vector_index import Rows
 from recommender.vocabulary import Vocabulary, Weights
@@ -122,17 +122,14 @@ class LexicalIndex:
     """Read-only; safe to share between threads. See the module for what the arrays hold.
 
     Attributes:
-        arrays: By the names of their files.
+        arrays: By the names of their files; such as are read like one among them.
         vocabulary: What its terms are places in.
     """
 
-    def __init__(
-        self, arrays: Mapping[str, NDArray[Any]], n_articles: int, vocabulary: Vocabulary | None = None, in_titles: KeyTable | None = None
-    ) -> None:
+    def __init__(self, arrays: Mapping[str, Any], n_articles: int, vocabulary: Vocabulary | None = None) -> None:
         self.arrays = arrays
         self.n_articles = n_articles
         self.vocabulary = vocabulary or Vocabulary(SortedKeys(arrays["keys"]), arrays["idf"], n_articles)
-        self._in_titles = in_titles or SortedKeys(arrays.get("mention_keys", np.empty(0, dtype=np.uint64)))
 
     @classmethod
     def open(cls, folder: Path, n_articles: int) -> "LexicalIndex":
@@ -159,7 +156,7 @@ class LexicalIndex:
         """
         strongest = np.argsort(-query.weights, kind="stable")[:QUERY_TERMS]
         begins, ends = self.arrays["starts"][query.terms[strongest]], self.arrays["starts"][query.terms[strongest] + 1]
-        found, impacts = (between(self.arrays[name], begins, ends) for name in ("rows", "impacts"))
+        found, impacts = (self.entries(name, begins, ends) for name in ("rows", "impacts"))
         gathered = np.zeros(self.n_articles, dtype=np.float32)
         np.add.at(gathered, found, np.repeat(query.weights[strongest], ends - begins) * self.decoded(impacts))
         if own_row is not None:
@@ -179,7 +176,7 @@ class LexicalIndex:
             (n_rows + 1,).
         """
         offsets = self.arrays["offsets"]
-        theirs, weights = (between(self.arrays[name], offsets[rows], offsets[rows + 1]) for name in ("terms", "weights"))
+        theirs, weights = (self.entries(name, offsets[rows], offsets[rows + 1]) for name in ("terms", "weights"))
         maybe = np.zeros(FILTER, dtype=np.bool_)
         maybe[query.terms % FILTER] = True
         places = np.flatnonzero(maybe[theirs % FILTER])
@@ -192,6 +189,10 @@ class LexicalIndex:
         """Exact cosines of a text with some articles: float32 (n_rows,), in [0, 1]."""
         products, _, begins = self.products(query, rows)
         return np.clip(sums(products.astype(np.float64), begins), 0.0, 1.0).astype(np.float32)
+
+    def entries(self, name: str, begins: Rows, ends: Rows) -> NDArray[Any]:
+        """The entries of some stretches of an array, one after the other."""
+        return between(self.arrays[name], begins, ends)
 
     def decoded(self, weights: NDArray[Any]) -> Weights:
         """Weights as they were before they were stored."""
@@ -235,7 +236,7 @@ class LexicalIndex:
     def titles(self, rows: Rows) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_], Rows]:
         """The terms of some titles: their names, as `names` has them; idf; which are pairs; and where each title begins (n_rows + 1,)."""
         offsets = self.arrays["title_offsets"]
-        keys = between(self.arrays["title_keys"], offsets[rows], offsets[rows + 1])
+        keys = self.entries("title_keys", offsets[rows], offsets[rows + 1])
         begins = np.concatenate([[0], np.cumsum(offsets[rows + 1] - offsets[rows], dtype=np.int64)])
         return keys, self.idf_of(keys), keys >= PAIRS, begins
 
@@ -246,15 +247,19 @@ class LexicalIndex:
     def mentioned(self, query: Terms, limit: int, own_row: int | None) -> Rows:
         """Articles whose titles the text names, at least by half: at most `limit` rows, the most fully named first."""
         pairs = query.keys[np.searchsorted(query.keys, PAIRS) :]
-        places, known = self._in_titles.find(pairs)
-        if not len(places):
+        begins, ends, known = self.in_titles(pairs)
+        if not len(begins):
             return np.empty(0, dtype=np.int64)
-        begins, ends = self.arrays["mention_starts"][places], self.arrays["mention_starts"][places + 1]
         named = np.repeat(self.idf_of(pairs[known]), ends - begins)
-        rows, back = np.unique(between(self.arrays["mention_rows"], begins, ends).astype(np.int64), return_inverse=True)
+        rows, back = np.unique(self.entries("mention_rows", begins, ends).astype(np.int64), return_inverse=True)
         shares = np.bincount(back, weights=named) / self.arrays["title_masses"][rows]
         enough = np.flatnonzero((shares >= NAMED) & (rows != (-1 if own_row is None else own_row)))
         return rows[enough[np.argsort(-shares[enough], kind="stable")[:limit]]]
+
+    def in_titles(self, pairs: Keys) -> tuple[Rows, Rows, NDArray[np.bool_]]:
+        """Where in `mention_rows` the titles of those pairs begin and end that stand in any; and which these are."""
+        places, known = SortedKeys(self.arrays["mention_keys"]).find(pairs)
+        return self.arrays["mention_starts"][places], self.arrays["mention_starts"][places + 1], known
 
     def idf_of(self, keys: Keys) -> NDArray[np.float64]:
         """Idf of any keys; what is not in the vocabulary stands in one article."""

@@ -93,7 +93,7 @@ class Lines:
         return "follow_up" if newer else "background"
 
     def _term(self, key: int) -> str:
-        return self.catalogue.phrase(words_of_key(key))
+        return self.catalogue.words.phrase(words_of_key(key))
 
 
 def _features(candidate: np.void, ranker: Ranker) -> tuple[Feature, ...]:

@@ -7,9 +7,10 @@ An article's strongest terms do nearly all of the work; what was measured stands
             offsets.npy  terms.npy  weights.npy   each article's `KEPT` best terms, strongest first; of length 1
             starts.npy  rows.npy  impacts.npy     each term's articles of which it is among the best `FOUND_BY`
             title_offsets.npy  title_names.npy  title_idf.npy  title_masses.npy   each title's terms
-            mention_begins.npy  mention_lower.npy  mention_starts.npy  mention_rows.npy   pairs of words -> the titles they stand in
+            mention_names.npy  mention_rows.npy   hashes of pairs of words, ascending, and a title that each stands in
 
-Weights and impacts are one byte, the square root of what they stand for: so small ones keep two digits too.
+Weights and impacts are one byte, the square root of what they stand for: so small ones keep two digits too. `begins`, `offsets`, `starts`
+and `title_offsets` are `Carried`, with a file more for each; `lower`, `terms`, `rows` and `mention_rows` are `Narrow`.
 """
 
 from pathlib import Path
@@ -18,9 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.carried import Carried
 from recommender.key_table import PAIRS, HalvedKeys, Keys
 from recommender.lexical import LexicalIndex
-from recommender.stretches import between, mapped
+from recommender.narrow import Narrow
+from recommender.stretches import mapped
 from recommender.vector_index import Rows
 from recommender.vocabulary import Vocabulary, Weights
 
@@ -28,6 +31,9 @@ KEPT = 40
 FOUND_BY = 24
 
 SQUARES: Weights = np.square(np.arange(256, dtype=np.float32) / np.float32(255))
+
+CARRIED = ("begins", "offsets", "starts", "title_offsets")
+NARROW = ("lower", "terms", "rows", "mention_rows")
 
 LOWER = "lower.npy"
 """A file that only a pruned index has."""
@@ -42,9 +48,14 @@ class PrunedIndex(LexicalIndex):
     """Answers as `LexicalIndex` does, nearly."""
 
     def __init__(self, folder: Path, n_articles: int) -> None:
-        arrays = {path.stem: mapped(path) for path in folder.glob("*.npy")}
-        vocabulary = Vocabulary(HalvedKeys(arrays["begins"], arrays["lower"]), arrays["idf"], n_articles)
-        super().__init__(arrays, n_articles, vocabulary, HalvedKeys(arrays["mention_begins"], arrays["mention_lower"]))
+        arrays: dict[str, Any] = {path.stem: mapped(path) for path in folder.glob("*.npy")}
+        arrays |= {name: Carried(arrays[name], arrays[f"{name}_carries"]) for name in CARRIED}
+        arrays |= {name: Narrow(arrays[name]) for name in NARROW}
+        super().__init__(arrays, n_articles, Vocabulary(HalvedKeys(arrays["begins"], arrays["lower"]), arrays["idf"], n_articles))
+
+    def entries(self, name: str, begins: Rows, ends: Rows) -> NDArray[Any]:
+        """See `LexicalIndex`."""
+        return self.arrays[name].between(begins, ends) if name in NARROW else super().entries(name, begins, ends)
 
     def decoded(self, weights: NDArray[Any]) -> Weights:
         """See `LexicalIndex`."""
@@ -53,9 +64,16 @@ class PrunedIndex(LexicalIndex):
     def titles(self, rows: Rows) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_], Rows]:
         """See `LexicalIndex`."""
         begins, ends = self.arrays["title_offsets"][rows], self.arrays["title_offsets"][rows + 1]
-        names, idf = (between(self.arrays[name], begins, ends) for name in ("title_names", "title_idf"))
+        names, idf = (self.entries(name, begins, ends) for name in ("title_names", "title_idf"))
         each = np.concatenate([[0], np.cumsum(ends - begins, dtype=np.int64)])
         return names, self.vocabulary.decoded(idf).astype(np.float64), (names & 1).astype(np.bool_), each
+
+    def in_titles(self, pairs: Keys) -> tuple[Rows, Rows, NDArray[np.bool_]]:
+        """See `LexicalIndex`. Now and then a pair is taken for another: a title more is looked at, by names of another kind."""
+        hashes, wanted = self.arrays["mention_names"], mention_names(pairs)
+        begins, ends = (np.searchsorted(hashes, wanted, side=side) for side in ("left", "right"))
+        known = begins < ends
+        return begins[known], ends[known], known
 
     def names(self, keys: Keys) -> NDArray[Any]:
         """See `LexicalIndex`."""
@@ -64,8 +82,17 @@ class PrunedIndex(LexicalIndex):
 
 def title_names(keys: Keys) -> NDArray[np.uint32]:
     """What titles call their terms: 31 bits of a hash, then whether it is a pair. Two terms of one text are rarely called the same."""
-    mixed = (keys ^ keys >> np.uint64(29)) * np.uint64(0x9E3779B97F4A7C15)  # wraps; the odd factor loses nothing
-    return (mixed >> np.uint64(32)).astype(np.uint32) & np.uint32(0xFFFFFFFE) | (keys >= PAIRS).astype(np.uint32)
+    return _hashed(keys, 0x9E3779B97F4A7C15) & np.uint32(0xFFFFFFFE) | (keys >= PAIRS).astype(np.uint32)
+
+
+def mention_names(pairs: Keys) -> NDArray[np.uint32]:
+    """What mentions call their pairs: another hash, so that what one takes for the same the other tells apart."""
+    return _hashed(pairs, 0xC2B2AE3D27D4EB4F)
+
+
+def _hashed(keys: Keys, factor: int) -> NDArray[np.uint32]:
+    mixed = (keys ^ keys >> np.uint64(29)) * np.uint64(factor)  # wraps; the odd factor loses nothing
+    return (mixed >> np.uint64(32)).astype(np.uint32)
 
 
 def one_byte(weights: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:

@@ -32,8 +32,4 @@ CREATE TABLE read_more (         -- those of them that are articles of the archi
     target INTEGER NOT NULL,
     PRIMARY KEY (article, position)
 ) WITHOUT ROWID;
-CREATE TABLE word (              -- numbers that the lexical index calls words by
-    number INTEGER PRIMARY KEY,
-    word TEXT NOT NULL UNIQUE
-);
 """

@@ -153,7 +153,7 @@ class Texts:
 
     def _numbers(self, article: Article) -> tuple[list[int], list[int]]:
         title, text = words(article.title), words(article.text[:MAX_TEXT])
-        numbers = self._catalogue.numbers([*title, *text])
+        numbers = self._catalogue.words.numbers([*title, *text])
         for word in {*title, *text} - numbers.keys():  # numbers of their own, the same in every text: they match among live articles
             numbers[word] = STRANGE + zlib.crc32(word.encode()) % (STRANGE - 2)
         return [numbers[word] for word in title], [numbers[word] for word in text]
@@ -238,4 +238,4 @@ class Texts:
         return self._sentences(text, start)
 
     def _sentences(self, text: str, start: int) -> Sentences:
-        return read_sentences(text, start, self._catalogue.numbers, self.lexical.idf_of)
+        return read_sentences(text, start, self._catalogue.words.numbers, self.lexical.idf_of)

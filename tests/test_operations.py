@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from index.build import build_index
 from index.difference import Ids, Limits, compare
@@ -25,7 +26,9 @@ from index.lock import build_lock
 from index.overlap import jaccard, rank_biased_overlap
 from index.publish import KEPT
 from index.releases import roll_back
+from index.term_contents import WORD_FILES
 from index.verify import Verification, verify_index
+from index.word_writer import write_words
 from recommender import Recommender
 from recommender.errors import IndexBusy, IndexDamaged, IndexNotFound, InputError
 from recommender.facts import FACTS, SPANS
@@ -155,11 +158,40 @@ def test_contents_are_looked_at_too(copy: Path) -> None:
     assert "has 1 lines of hand-made lists that point to no article" in said
 
 
+def test_words_that_are_not_found_are_named(copy: Path) -> None:
+    folder = current_folder(copy)
+    letters, begins, hashes, numbers = (np.load(folder / name) for name in WORD_FILES)
+
+    def found_with(name: str, array: NDArray[Any]) -> list[tuple[str, str]]:
+        """What is wrong once a file is another, which is then put back."""
+        content = (folder / name).read_bytes()
+        np.save(folder / name, array)
+        rewrite(copy, name, (folder / name).read_bytes())
+        found = [(Path(fault.file).name, fault.found) for fault in verify_index(copy).faults]
+        rewrite(copy, name, content)
+        return found
+
+    in_letters, in_begins, in_hashes, in_numbers = WORD_FILES
+    n, fewer, one_wrong = len(hashes), int(begins[3]), hashes.copy()
+    one_wrong[-1] -= hashes[-1] > hashes[-2]
+    assert found_with(in_letters, letters[:-1]) == [("letters.npy", f"holds {n - 1} words, {in_numbers} numbers {n}")]
+    assert found_with(in_begins, begins + np.uint32(1)) == [("begins.npy", "does not say where words begin")]
+    assert found_with(in_hashes, hashes[::-1]) == [("hashes.npy", f"does not hold {n} hashes, ascending")]
+    assert found_with(in_hashes, one_wrong) == [("hashes.npy", "holds 1 hashes of other words")]
+    assert found_with(in_numbers, np.where(numbers == 0, 1, numbers)) == [("numbers.npy", "does not hold every number once")]
+    write_words(bytes(letters[:fewer]).decode().split(), folder / "fewer")
+    for name in WORD_FILES:
+        rewrite(copy, name, (folder / "fewer" / Path(name).name).read_bytes())
+    shutil.rmtree(folder / "fewer")
+    (fault,) = verify_index(copy).faults
+    assert fault.found.endswith("terms of words that are none of 48")
+
+
 def test_a_page_of_the_catalogue_that_no_list_needs_is_looked_at(copy: Path) -> None:
     """Hashes right, tables right: only SQLite itself sees that one of its indexes is broken."""
     path = current_folder(copy) / CATALOGUE
     with closing(sqlite3.connect(path)) as catalogue:
-        [page] = catalogue.execute("SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_word_1'").fetchone()
+        [page] = catalogue.execute("SELECT rootpage FROM sqlite_master WHERE name = 'article_published'").fetchone()
         [size] = catalogue.execute("PRAGMA page_size").fetchone()
     content = bytearray(path.read_bytes())
     content[(page - 1) * size : page * size] = bytes(size)

@@ -25,6 +25,8 @@ FILES = (
     "spans.npy",
     "lexical/keys.npy",
     "lexical/weights.npy",
+    "words/letters.npy",
+    "words/hashes.npy",
 )
 MUTATIONS = ("flip", "cut", "grow", "empty", "gone")
 

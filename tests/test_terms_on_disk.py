@@ -15,12 +15,15 @@ from index.growing import Growing
 from index.lexical_writer import LexicalWriter
 from index.pruned_terms import prune_terms
 from index.runs import NONE, Runs
+from index.term_contents import term_faults, word_faults
 from recommender import pruned_terms
+from recommender.carried import Carried, carried
 from recommender.duplicates import fingerprint, is_duplicate
 from recommender.key_table import PAIRS, HalvedKeys, SortedKeys, halved
 from recommender.lexical import FOLDER, LexicalIndex, count_terms, words
+from recommender.narrow import Narrow, narrow, narrow_type
 from recommender.pruned_terms import PrunedIndex, open_terms
-from recommender.stretches import mapped
+from recommender.stretches import between, mapped
 from recommender.types import Article
 
 LITTLE, PLENTY = 2_000, 1 << 30
@@ -48,11 +51,38 @@ def test_runs_count_and_number_what_was_added(added: list[list[int]], memory: in
     assert numbers == [place.get(value, int(NONE)) for value in everything]
 
 
+@given(
+    st.lists(st.one_of(st.just(0), st.integers(0, 9), st.integers(0, 2_000)), max_size=60), st.lists(st.integers(0, 70_000), max_size=20)
+)
+def test_carried_numbers_are_read_as_an_array_is(steps: list[int], values: list[int]) -> None:
+    numbers = np.cumsum([0, *steps])
+    table = Carried(*carried(numbers))
+    assert len(table) == len(numbers)
+    assert table[np.arange(len(numbers))].tolist() == numbers.tolist()
+    wanted = np.array([*values, *numbers, *(numbers + 1)])
+    assert table.count(wanted).tolist() == np.searchsorted(numbers, wanted, side="right").tolist()
+
+
+@pytest.mark.parametrize(("n", "n_bytes"), [(1, 3), (1 << 24, 3), ((1 << 24) + 1, 4), (1 << 32, 4)])
+@given(drawn=st.lists(st.integers(0, (1 << 32) - 1), max_size=20), bounds=st.lists(st.integers(0, 20), max_size=8))
+def test_narrow_numbers_are_read_as_an_array_is(n: int, n_bytes: int, drawn: list[int], bounds: list[int]) -> None:
+    numbers = np.array([*(number % n for number in drawn), n - 1], dtype=np.uint32)
+    stored = narrow(np.append(numbers, 0), narrow_type(n))
+    assert stored.nbytes == n_bytes * (len(numbers) + 1)
+    table = Narrow(stored)
+    assert len(table) == len(numbers)
+    assert table[:].tolist() == numbers.tolist()
+    assert table[np.array([-1, 0])].tolist() == [n - 1, numbers[0]]
+    begins, ends = np.sort(np.array([bounds, bounds[::-1]], dtype=np.int64), axis=0)
+    assert table.between(begins, ends).tolist() == between(numbers, begins, ends).tolist()
+
+
 @given(keys, keys)
 def test_halved_keys_are_found_as_whole_ones_are(some: set[int], asked: set[int]) -> None:
     table = np.array(sorted(some), dtype=np.uint64)
     wanted = np.array([*sorted(asked | some), 1 << 62], dtype=np.uint64)
-    whole, half = SortedKeys(table), HalvedKeys(*halved(table))
+    begins, lower = halved(table)
+    whole, half = SortedKeys(table), HalvedKeys(Carried(*carried(begins)), Narrow(narrow(np.append(lower, 0), narrow_type(1 << 32))))
     for expected, found in zip(whole.find(wanted), half.find(wanted), strict=True):
         assert found.tolist() == expected.tolist()
     assert half.at(np.arange(len(half))).tolist() == table.tolist()
@@ -106,7 +136,7 @@ def test_a_pruned_index_answers_nearly_as_the_whole_one(tmp_path: Path, monkeypa
     monkeypatch.setattr("index.pruned_terms.KEPT", kept)
     monkeypatch.setattr("index.pruned_terms.FOUND_BY", found_by)
     prune_terms(tmp_path / "pruned", len(articles), PLENTY)
-    assert [path.name for path in (tmp_path / "pruned").iterdir() if path.name != "terms"] == [FOLDER]
+    assert {path.name for path in (tmp_path / "pruned").iterdir()} == {FOLDER, "terms", "words"}
     whole, pruned = (open_terms(tmp_path / name / FOLDER, len(articles)) for name in ("whole", "pruned"))
     assert type(whole) is LexicalIndex
     assert type(pruned) is PrunedIndex
@@ -155,3 +185,21 @@ def test_sketches_hide_no_duplicate(tmp_path: Path) -> None:
     assert said.any()
     assert looked_at[said].all()
     assert looked_at.sum() < len(looked_at) / 2
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_terms_that_do_not_fit_together_are_named(tmp_path: Path, pruned: bool) -> None:
+    articles, folder = some_articles(60), tmp_path / "release"
+    write(folder, PLENTY, articles)
+    if pruned:
+        prune_terms(folder, len(articles), PLENTY)
+    assert not [*word_faults(folder), *term_faults(folder, len(articles))]
+    in_titles, mentions = ("title_names", "mention_names") if pruned else ("title_keys", "mention_keys")
+    for name, values in (("offsets", "terms"), ("starts", "rows"), ("title_offsets", in_titles), (mentions, None)):
+        path = folder / FOLDER / f"{name}.npy"
+        content, array = path.read_bytes(), np.load(path)
+        np.save(path, array[::-1] if values is None else array[:-1])
+        expected = "does not ascend" if values is None else f" entries of {values}.npy among "
+        assert [(file, expected in found) for file, found in term_faults(folder, len(articles))] == [(f"{FOLDER}/{name}.npy", True)]
+        path.write_bytes(content)
+    assert {file for file, _ in term_faults(folder, len(articles) - 1)} == {f"{FOLDER}/offsets.npy"}
