@@ -2,12 +2,13 @@
 
 import sqlite3
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from index.digest import Text
 from index.facts_writer import finish_facts, write_facts
 from index.links import Link, resolve
 from recommender.catalogue import parse_time
@@ -68,6 +69,12 @@ class CatalogueWriter:
         for chunk in chunks:
             self._spans.extend((chunk.start, chunk.end))
         self._offsets.append(self.n_chunks + len(chunks))
+
+    def add_all(self, articles: Iterable[tuple[Article, Sequence[Chunk]]]) -> Iterator[Text]:
+        """Append articles and their chunks as they come; yield what is digested of each."""
+        for article, chunks in articles:
+            self.add(article, chunks)
+            yield Text(article.title, article.text, [(chunk.start, chunk.end) for chunk in chunks])
 
     def resolve_hand_made_lists(self) -> list[Link]:
         """Find the articles that the hand-made lists name.

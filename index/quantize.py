@@ -21,6 +21,7 @@ import numpy as np
 from index.cache import EmbeddingCache
 from index.catalogue_writer import CatalogueWriter
 from index.compile import new_encoder, parity, quiet, write_card
+from index.digest import digests
 from index.lexical_writer import LexicalWriter
 from index.lists import related_lists
 from index.neighbours import find_neighbours
@@ -128,10 +129,8 @@ def _lists(sample: Sequence[tuple[Article, list[Chunk]]], vectors: Vectors) -> l
     """The first lines of the list of every article of a sample, as if it were the archive."""
     with tempfile.TemporaryDirectory() as folder, closing(CatalogueWriter(Path(folder) / CATALOGUE)) as writer:
         with closing(LexicalWriter(Path(folder))) as lexical_writer, closing(SentenceWriter(Path(folder))) as sentence_writer:
-            for article, chunks in sample:
-                writer.add(replace(article, read_more=()), chunks)
-                lexical_writer.add(article)
-                sentence_writer.add(chunks, lexical_writer.numbers)
+            for digest in digests(writer.add_all((replace(article, read_more=()), chunks) for article, chunks in sample), alone=True):
+                sentence_writer.extend(digest.sentences, lexical_writer.extend(digest.words))
             lexical_writer.write()
         writer.add_words(lexical_writer.numbers)
         writer.commit()
