@@ -22,7 +22,7 @@ from recommender.passages import FEWEST_WORDS
 ENOUGH = 4_000
 """Articles from which on several processes are worth their start."""
 
-BLOCK = 1 << 18
+BLOCK = 1 << 17
 """Characters that are digested at a time."""
 
 LONGER = "İ"

@@ -41,22 +41,19 @@ class Fingerprinted(NamedTuple):
 
 
 def fingerprinted(titles: Sequence[str], texts: Sequence[str]) -> Fingerprinted:
-    """What `fingerprint` says of each of some articles; a word that they share is hashed once."""
+    """What `fingerprint` says of each of some articles."""
     n = len(texts)
     found = [WORD.findall(of.casefold()) for of in (*texts, *titles)]
     lengths = np.array([len(of) for of in found])
     owners = np.repeat(np.arange(2 * n) % n, lengths)
-    flat = list(chain.from_iterable(found))
-    places = {word: place for place, word in enumerate(dict.fromkeys(flat))}
-    numbers = np.fromiter(map(places.__getitem__, flat), dtype=np.int64, count=len(flat))
-    hashes = hashes_of(list(places))[numbers]
+    hashes = hashes_of(list(chain.from_iterable(found)))
     text, title = slice(lengths[:n].sum()), slice(lengths[:n].sum(), None)
     runs = [shingles_of(words) for words in np.split(hashes[text], np.cumsum(lengths[: n - 1]))]
     shingles = distinct(np.repeat(np.arange(n), [len(of) for of in runs]), np.concatenate(runs), n)
     reach = np.full(n, HIGHEST, dtype=np.uint32)
     long = shingles.lengths > SKETCH
     reach[long] = shingles.values[(np.cumsum(shingles.lengths) - shingles.lengths)[long] + SKETCH - 1]
-    is_figure = np.array([word[0].isdigit() for word in places], dtype=np.bool_)[numbers[text]]
+    is_figure = np.array([word[0].isdigit() for words in found[:n] for word in words], dtype=np.bool_)
     return Fingerprinted(
         shingles=_smallest(shingles),
         words=_smallest(distinct(owners, hashes, n)),
