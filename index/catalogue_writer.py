@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from index.digest import Text
+from index.digest import Spans, Text
 from index.facts_writer import finish_facts, write_facts
 from index.links import Link, resolve
 from recommender.catalogue import parse_time
@@ -46,8 +46,8 @@ class CatalogueWriter:
     def n_chunks(self) -> int:
         return self._offsets[-1]
 
-    def add(self, article: Article, chunks: Sequence[Chunk]) -> None:
-        """Append an article and its chunks; ids must be new."""
+    def add(self, article: Article, spans: Spans) -> None:
+        """Append an article and where its chunks are; ids must be new."""
         row = self.n_articles
         self._connection.execute(
             "INSERT INTO article VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",
@@ -66,15 +66,15 @@ class CatalogueWriter:
         self._connection.executemany(
             "INSERT INTO named VALUES (?, ?, ?)", ((row, position, name) for position, name in enumerate(article.read_more))
         )
-        for chunk in chunks:
-            self._spans.extend((chunk.start, chunk.end))
-        self._offsets.append(self.n_chunks + len(chunks))
+        for span in spans:
+            self._spans.extend(span)
+        self._offsets.append(self.n_chunks + len(spans))
 
-    def add_all(self, articles: Iterable[tuple[Article, Sequence[Chunk]]]) -> Iterator[Text]:
-        """Append articles and their chunks as they come; yield what is digested of each."""
-        for article, chunks in articles:
-            self.add(article, chunks)
-            yield Text(article.title, article.text, [(chunk.start, chunk.end) for chunk in chunks])
+    def add_all(self, articles: Iterable[tuple[Article, Spans]]) -> Iterator[Text]:
+        """Append articles as they come; yield what is digested of each."""
+        for article, spans in articles:
+            self.add(article, spans)
+            yield Text(article.title, article.text, spans)
 
     def resolve_hand_made_lists(self) -> list[Link]:
         """Find the articles that the hand-made lists name.

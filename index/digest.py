@@ -18,6 +18,7 @@ from index.processes import everywhere
 from recommender.chunking import MAX_TEXT, SENTENCE_END
 from recommender.lexical import CJK, LONGEST_WORD, WORD, lowered
 from recommender.passages import FEWEST_WORDS
+from recommender.types import Chunk
 
 ENOUGH = 4_000
 """Articles from which on several processes are worth their start."""
@@ -29,19 +30,20 @@ LONGER = "İ"
 """The one character that is two in lower case."""
 
 _LETTER = rf"[^\W_{CJK}]"
-REST_OF_WORD = re.compile(rf"(?:(?<={_LETTER})|(?<={_LETTER}')){_LETTER}*(?:'{_LETTER}+)*")
+REST_OF_WORD = re.compile(rf"(?:(?<={_LETTER}){_LETTER}*|(?<={_LETTER}'){_LETTER}+)(?:'{_LETTER}+)*")
+"""What a chunk's end leaves of a word that it cuts."""
+
+
+Spans = Sequence[tuple[int, int]]
+"""First and last character of the chunks of an article."""
 
 
 class Text(NamedTuple):
-    """What is digested of an article.
-
-    Attributes:
-        spans: First and last character of its chunks.
-    """
+    """What is digested of an article."""
 
     title: str
     text: str
-    spans: Sequence[tuple[int, int]]
+    spans: Spans
 
 
 class Words(NamedTuple):
@@ -76,6 +78,17 @@ class Digest(NamedTuple):
     words: Words
     sentences: Sentences
     fingerprints: Fingerprinted
+
+
+def spans_of(chunks: Iterable[Chunk]) -> Spans:
+    return [(chunk.start, chunk.end) for chunk in chunks]
+
+
+def numbering() -> defaultdict[str, int]:
+    """A dictionary that gives every new word the next number when it is asked for it."""
+    numbers: defaultdict[str, int] = defaultdict()
+    numbers.default_factory = numbers.__len__
+    return numbers
 
 
 def digests(texts: Iterable[Text], *, alone: bool) -> Iterator[Digest]:
@@ -119,7 +132,7 @@ def _digest(_: tuple[()], block: Sequence[Text]) -> Digest:
     )
 
 
-def _sentences(text: str, spans: Sequence[tuple[int, int]], found: list[str]) -> Iterator[list[tuple[int, int, int, int]]]:
+def _sentences(text: str, spans: Spans, found: list[str]) -> Iterator[list[tuple[int, int, int, int]]]:
     """The sentences of every chunk: first and last character, first and last word; the words of the text are appended to those found."""
     text = text[:MAX_TEXT]
     lower = lowered(text)
@@ -148,7 +161,6 @@ def _numbered(found: Sequence[str]) -> tuple[list[str], NDArray[np.uint32]]:
     """The distinct ones of some words, in order of first use, and the place of each word among them."""
     if max(map(len, found), default=0) > LONGEST_WORD:
         found = [word[:LONGEST_WORD] for word in found]
-    places: defaultdict[str, int] = defaultdict()
-    places.default_factory = places.__len__
+    places = numbering()
     numbers = np.fromiter(map(places.__getitem__, found), dtype=np.uint32, count=len(found))
     return list(places), numbers

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from index.digest import Words
+from index.digest import Words, numbering
 from index.distinct import counted
 from index.growing import Growing, GrowingStretches, close_all
 from index.postings import PostingsWriter
@@ -40,7 +40,7 @@ class LexicalWriter:
     """
 
     def __init__(self, staged: Path, memory: int = MEMORY) -> None:
-        self.numbers: dict[str, int] = {}
+        self.numbers = numbering()
         self.n_articles = 0
         self._memory = memory
         self._lexical, self._terms = staged / FOLDER, staged / STAGED_TERMS
@@ -56,8 +56,7 @@ class LexicalWriter:
         Returns:
             The numbers of their words, as `words.numbers` has them; new words get the next ones.
         """
-        known = self.numbers
-        table = np.array([known.setdefault(word, len(known)) for word in words.distinct], dtype=np.uint32)
+        table = np.fromiter(map(self.numbers.__getitem__, words.distinct), dtype=np.uint32, count=len(words.distinct))
         numbers = table[words.numbers]
         terms = _terms(numbers, words.lengths.ravel())
         titles, texts = terms[::2], terms[1::2]
@@ -72,6 +71,7 @@ class LexicalWriter:
 
     def write(self) -> None:
         """Once: weigh all terms and write the files; also, until the release is published, the keys of all articles."""
+        self.numbers.default_factory = None
         self._close_files()
         df = self._write_vocabulary()
         arrays = {name: mapped(self._lexical / f"{name}.npy") for name in ("keys", "idf", "title_offsets", "title_keys")}
