@@ -97,7 +97,7 @@ def digests(texts: Iterable[Text], *, alone: bool) -> Iterator[Digest]:
     Args:
         alone: Whether this process is enough.
     """
-    return everywhere(_digest, tuple, _blocks(texts), alone=alone)
+    return everywhere(_digest, _nothing, _blocks(texts), alone=alone)
 
 
 def _blocks(texts: Iterable[Text]) -> Iterator[list[Text]]:
@@ -113,7 +113,11 @@ def _blocks(texts: Iterable[Text]) -> Iterator[list[Text]]:
         yield block
 
 
-def _digest(_: tuple[()], block: Sequence[Text]) -> Digest:
+def _nothing() -> None:
+    """A text is all that its digest is made of."""
+
+
+def _digest(_: None, block: Sequence[Text]) -> Digest:
     found: list[str] = []
     begins, n_of_chunk = [0], []
     sentences: list[tuple[int, int, int, int]] = []
