@@ -21,6 +21,7 @@ from index.cache import EmbeddingCache
 from index.catalogue_writer import CatalogueWriter
 from index.compile import prune_encoders
 from index.corpus import PYDOC_TOPICS
+from index.digest import ENOUGH, digests
 from index.duplicates import collapse
 from index.fingerprints import STAGED_FINGERPRINTS, FingerprintWriter
 from index.incoming import Changes, Incoming
@@ -42,7 +43,7 @@ from index.unfinished import unfinished
 from index.unfinished_lists import forget_lists_of_other_facts, rescue, take_up
 from index.vectors import EXACT, STAGED_VECTORS, write_chunks, write_tiers
 from recommender.compiled import CompiledEmbedder
-from recommender.duplicates import Canonical, fingerprint
+from recommender.duplicates import Canonical
 from recommender.embedding import Embedder, check_model
 from recommender.errors import IndexNotFound, IndexUnusable, InputError, ModelError, OutOfRange, StorageError
 from recommender.live import LIVE_DB
@@ -140,12 +141,11 @@ def build_index(
                 report.changes, live, known = _lay_over_serving(index_dir, incoming, embedder, keep=not delete_missing)
                 report.n_live = len(live.articles)
             with report.timed("chunk"), closing(SentenceWriter(staged)) as sentence_writer:
-                for article, chunks in read_articles(incoming, known, embedder, rejects, report):
-                    writer.add(article, chunks)
-                    lexical_writer.add(article)
-                    sentence_writer.add(chunks, lexical_writer.numbers)
-                    fingerprint_writer.add(fingerprint(article))
-                    progress("chunk", report.n_articles, None)
+                articles = read_articles(incoming, known, embedder, rejects, report)
+                for digest in digests(writer.add_all(articles), alone=len(incoming) < ENOUGH):
+                    sentence_writer.extend(digest.sentences, lexical_writer.extend(digest.words))
+                    fingerprint_writer.extend(digest.fingerprints)
+                    progress("chunk", lexical_writer.n_articles, None)
                 check_rejects(report, strict, max_rejects, sources, rejects)
                 if not report.n_articles:
                     raise InputError("no article would be left - to remove an archive, remove its folder; the index is as it was")

@@ -2,12 +2,13 @@
 
 import sqlite3
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from index.digest import Spans, Text
 from index.facts_writer import finish_facts, write_facts
 from index.links import Link, resolve
 from recommender.catalogue import parse_time
@@ -45,8 +46,8 @@ class CatalogueWriter:
     def n_chunks(self) -> int:
         return self._offsets[-1]
 
-    def add(self, article: Article, chunks: Sequence[Chunk]) -> None:
-        """Append an article and its chunks; ids must be new."""
+    def add(self, article: Article, spans: Spans) -> None:
+        """Append an article and where its chunks are; ids must be new."""
         row = self.n_articles
         self._connection.execute(
             "INSERT INTO article VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",
@@ -65,9 +66,15 @@ class CatalogueWriter:
         self._connection.executemany(
             "INSERT INTO named VALUES (?, ?, ?)", ((row, position, name) for position, name in enumerate(article.read_more))
         )
-        for chunk in chunks:
-            self._spans.extend((chunk.start, chunk.end))
-        self._offsets.append(self.n_chunks + len(chunks))
+        for span in spans:
+            self._spans.extend(span)
+        self._offsets.append(self.n_chunks + len(spans))
+
+    def add_all(self, articles: Iterable[tuple[Article, Spans]]) -> Iterator[Text]:
+        """Append articles as they come; yield what is digested of each."""
+        for article, spans in articles:
+            self.add(article, spans)
+            yield Text(article.title, article.text, spans)
 
     def resolve_hand_made_lists(self) -> list[Link]:
         """Find the articles that the hand-made lists name.

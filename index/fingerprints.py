@@ -1,13 +1,17 @@
 """What is compared of every article to find near-duplicates, on disk while a release is built."""
 
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from index.distinct import Stretches, distinct
 from index.growing import Growing, GrowingStretches, close_all
 from index.runs import Runs
-from recommender.duplicates import COMMON, HIGHEST, LEAST_CONTAINED, Fingerprint, Hashes, among
+from recommender.duplicates import COMMON, HIGHEST, LEAST_CONTAINED, SKETCH, WORD, Fingerprint, Hashes, among, hashes_of, shingles_of
 from recommender.stretches import mapped
 
 STAGED_FINGERPRINTS = "fingerprints"
@@ -20,6 +24,51 @@ BITS = 4096
 
 BLOCK = 4096
 """Articles whose sketches are drawn together, and pairs of which they are compared together."""
+
+
+class Fingerprinted(NamedTuple):
+    """The fingerprints of some articles: see `Fingerprint`; a set of each in a stretch.
+
+    Attributes:
+        reach: uint32 (n_articles,).
+    """
+
+    shingles: Stretches
+    words: Stretches
+    figures: Stretches
+    title: Stretches
+    reach: NDArray[np.uint32]
+
+
+def fingerprinted(titles: Sequence[str], texts: Sequence[str]) -> Fingerprinted:
+    """What `fingerprint` says of each of some articles."""
+    n = len(texts)
+    found = [WORD.findall(of.casefold()) for of in (*texts, *titles)]
+    lengths = np.array([len(of) for of in found])
+    owners = np.repeat(np.arange(2 * n) % n, lengths)
+    hashes = hashes_of(list(chain.from_iterable(found)))
+    text, title = slice(lengths[:n].sum()), slice(lengths[:n].sum(), None)
+    runs = [shingles_of(words) for words in np.split(hashes[text], np.cumsum(lengths[: n - 1]))]
+    shingles = distinct(np.repeat(np.arange(n), [len(of) for of in runs]), np.concatenate(runs), n)
+    reach = np.full(n, HIGHEST, dtype=np.uint32)
+    long = shingles.lengths > SKETCH
+    reach[long] = shingles.values[(np.cumsum(shingles.lengths) - shingles.lengths)[long] + SKETCH - 1]
+    is_figure = np.array([word[0].isdigit() for words in found[:n] for word in words], dtype=np.bool_)
+    return Fingerprinted(
+        shingles=_smallest(shingles),
+        words=_smallest(distinct(owners, hashes, n)),
+        figures=_smallest(distinct(owners[text][is_figure], hashes[text][is_figure], n)),
+        title=distinct(owners[title], hashes[title], n),
+        reach=reach,
+    )
+
+
+def _smallest(of: Stretches) -> Stretches:
+    """The first `SKETCH` of every stretch."""
+    if of.lengths.max(initial=0) <= SKETCH:
+        return of
+    places = np.arange(len(of.values)) - np.repeat(np.cumsum(of.lengths) - of.lengths, of.lengths)
+    return Stretches(of.values[places < SKETCH], np.minimum(of.lengths, SKETCH))
 
 
 class FingerprintWriter:
@@ -38,12 +87,12 @@ class FingerprintWriter:
         }
         self._reach = Growing(self._folder / "reach.npy", np.uint32)
 
-    def add(self, fingerprint: Fingerprint) -> None:
-        """Put the fingerprint of the next article aside."""
+    def extend(self, of: Fingerprinted) -> None:
+        """Put the fingerprints of the next articles aside."""
         for name, growing in self._sets.items():
-            growing.add(getattr(fingerprint, name))
-        self._reach.add(np.array([fingerprint.reach], dtype=np.uint32))
-        self._runs.add(fingerprint.shingles)
+            growing.extend(*getattr(of, name))
+        self._reach.add(of.reach)
+        self._runs.add(of.shingles.values)
 
     def read(self) -> "Fingerprints":
         """All fingerprints, once all are there."""

@@ -70,6 +70,9 @@ class Incoming:
         self._connection.close()
         self._path.unlink(missing_ok=True)
 
+    def __len__(self) -> int:
+        return self._count("incoming")
+
     def place_of(self, article_id: str) -> str | None:
         """Where the article with an id stands, file and line; None if there is none."""
         found = self._connection.execute("SELECT place FROM incoming WHERE id = ?", (article_id,)).fetchone()

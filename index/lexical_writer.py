@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from index.digest import Words, numbering
+from index.distinct import counted
 from index.growing import Growing, GrowingStretches, close_all
 from index.postings import PostingsWriter
 from index.runs import NONE, Runs
 from index.word_writer import write_words
-from recommender.chunking import MAX_TEXT
-from recommender.key_table import PAIRS, SortedKeys
-from recommender.lexical import FOLDER, MENTIONS, count_terms, words
+from recommender.key_table import PAIRS, Keys, SortedKeys
+from recommender.lexical import FOLDER, LEAD, MENTIONS, pair_keys
 from recommender.stretches import mapped
-from recommender.types import Article
 from recommender.vocabulary import Vocabulary
 from recommender.word_table import WORDS
 
@@ -42,7 +42,7 @@ class LexicalWriter:
     """
 
     def __init__(self, staged: Path, memory: int = MEMORY) -> None:
-        self.numbers: dict[str, int] = {}
+        self.numbers = numbering()
         self.n_articles = 0
         self._memory = memory
         self._lexical, self._terms, self._words = staged / FOLDER, staged / STAGED_TERMS, staged / WORDS
@@ -52,22 +52,28 @@ class LexicalWriter:
         self._counts = Growing(self._terms / "counts.npy", np.uint32)
         self._titles = GrowingStretches(self._lexical / "title_keys.npy", self._lexical / "title_offsets.npy", np.uint64)
 
-    def add(self, article: Article) -> None:
-        """Count the terms of the next article."""
-        counted = count_terms(self.number(words(article.title)), self.number(words(article.text[:MAX_TEXT])))
-        self._runs.add(counted.keys)
-        self._keys.add(counted.keys)
-        self._counts.add(counted.counts)
-        self._titles.add(counted.title_keys)
-        self.n_articles += 1
+    def extend(self, words: Words) -> NDArray[np.uint32]:
+        """Count the terms of the next articles.
 
-    def number(self, of: list[str]) -> list[int]:
-        """The numbers of words; new words get the next ones."""
-        numbers = self.numbers
-        return [numbers.setdefault(word, len(numbers)) for word in of]
+        Returns:
+            The numbers of their words, as `words.numbers` has them; new words get the next ones.
+        """
+        table = np.fromiter(map(self.numbers.__getitem__, words.distinct), dtype=np.uint32, count=len(words.distinct))
+        numbers = table[words.numbers]
+        terms = _terms(numbers, words.lengths.ravel())
+        titles, texts = terms[::2], terms[1::2]
+        lead = 2 * LEAD - 1
+        keys, counts = counted([np.concatenate((title, title, text, text[:lead])) for title, text in zip(titles, texts, strict=True)])
+        self._runs.add(keys.values)
+        self._keys.extend(*keys)
+        self._counts.add(counts)
+        self._titles.extend(*counted(titles)[0])
+        self.n_articles += len(titles)
+        return numbers
 
     def write(self) -> None:
         """Once: weigh all terms and write the files, of the words too; also, until the release is published, the keys of all articles."""
+        self.numbers.default_factory = None
         self._close_files()
         write_words(self.numbers, self._words)
         df = self._write_vocabulary()
@@ -115,6 +121,22 @@ class LexicalWriter:
                 postings.add(kept, np.repeat(np.arange(first, last), n_kept), their_weights)
                 first = last
             postings.write(self._lexical)
+
+
+def _terms(numbers: NDArray[np.uint32], lengths: NDArray[np.int64]) -> list[Keys]:
+    """The keys of some titles and texts, one after the other: of every word, and of its pair with the word before.
+
+    Args:
+        numbers: Of the words of all.
+        lengths: How many words are in each.
+    """
+    words = numbers.astype(np.uint64)
+    keys = np.empty((len(words), 2), dtype=np.uint64)
+    keys[1:, 0] = pair_keys(words)
+    keys[:, 1] = words
+    there = np.ones(keys.shape, dtype=np.bool_)
+    there[(np.cumsum(lengths) - lengths)[lengths > 0], 0] = False
+    return np.split(keys[there], np.cumsum(np.maximum(2 * lengths - 1, 0))[:-1])
 
 
 def _titles(offsets: NDArray[np.int64], keys: NDArray[np.uint64], vocabulary: Vocabulary) -> dict[str, NDArray[Any]]:

@@ -6,13 +6,17 @@ Processes are spawned, never forked: faiss and BLAS hang in a fork. They end whe
 import multiprocessing
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+AHEAD = 3
+"""Blocks for every process that are begun or made before the first of them is taken: none is idle because one block takes long."""
 
 Shared = TypeVar("Shared")
 Block = TypeVar("Block")
@@ -22,7 +26,7 @@ Found = TypeVar("Found")
 def everywhere(
     work: Callable[[Shared, Block], Found], shared: Callable[[], Shared], blocks: Iterable[Block], *, alone: bool
 ) -> Iterator[Found]:
-    """What some work makes of every block, as it comes: not in order.
+    """What some work makes of every block, in order.
 
     Args:
         work: A function of a module.
@@ -37,11 +41,11 @@ def everywhere(
     rest = iter(blocks)
     context = multiprocessing.get_context("spawn")
     with _one_thread_each(), ProcessPoolExecutor(n_processes, context, _open, (shared,)) as processes:
-        waiting: set[Future[Found]] = {processes.submit(_at_work, work, block) for block in islice(rest, 2 * n_processes)}
+        waiting = deque(processes.submit(_at_work, work, block) for block in islice(rest, AHEAD * n_processes))
         while waiting:
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            waiting |= {processes.submit(_at_work, work, block) for block in islice(rest, len(done))}
-            yield from (future.result() for future in done)
+            found = waiting.popleft().result()
+            waiting.extend(processes.submit(_at_work, work, block) for block in islice(rest, 1))
+            yield found
 
 
 @contextmanager

@@ -21,6 +21,7 @@ import numpy as np
 from index.cache import EmbeddingCache
 from index.catalogue_writer import CatalogueWriter
 from index.compile import new_encoder, parity, quiet, write_card
+from index.digest import digests, spans_of
 from index.lexical_writer import LexicalWriter
 from index.lists import related_lists
 from index.neighbours import find_neighbours
@@ -128,10 +129,9 @@ def _lists(sample: Sequence[tuple[Article, list[Chunk]]], vectors: Vectors) -> l
     """The first lines of the list of every article of a sample, as if it were the archive."""
     with tempfile.TemporaryDirectory() as folder, closing(CatalogueWriter(Path(folder) / CATALOGUE)) as writer:
         with closing(LexicalWriter(Path(folder))) as lexical_writer, closing(SentenceWriter(Path(folder))) as sentence_writer:
-            for article, chunks in sample:
-                writer.add(replace(article, read_more=()), chunks)
-                lexical_writer.add(article)
-                sentence_writer.add(chunks, lexical_writer.numbers)
+            articles = ((replace(article, read_more=()), spans_of(chunks)) for article, chunks in sample)
+            for digest in digests(writer.add_all(articles), alone=True):
+                sentence_writer.extend(digest.sentences, lexical_writer.extend(digest.words))
             lexical_writer.write()
         writer.commit()
         write_chunks([vectors], len(vectors), vectors.shape[1], Path(folder))

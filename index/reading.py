@@ -14,6 +14,7 @@ from index.corpus.extraction import with_text
 from index.corpus.language import language_of
 from index.corpus.record import Record, Reject
 from index.corpus.validation import to_article, to_id
+from index.digest import Spans, spans_of
 from index.incoming import Incoming
 from index.rejects import Rejects
 from index.report import Report
@@ -21,7 +22,7 @@ from recommender.chunking import MAX_TEXT, chunk_article
 from recommender.embedding import Embedder
 from recommender.errors import InputError, InvalidArticle, TooManyRejects
 from recommender.facts import OFFSETS, SPANS, map_array
-from recommender.types import Article, Chunk
+from recommender.types import Article
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,10 @@ class KnownChunks:
     def of_release(cls, folder: Path) -> "KnownChunks":
         return cls(map_array(folder / OFFSETS), map_array(folder / SPANS))
 
-    def of(self, article: Article, row: int) -> list[Chunk]:
+    def of(self, row: int) -> Spans:
         """The chunks of an article whose text is that of a row."""
-        spans = self.spans[self.offsets[row] : self.offsets[row + 1]].tolist()
-        return [Chunk(article.id, position, start, end, article.text[start:end]) for position, (start, end) in enumerate(spans)]
+        spans: Spans = self.spans[self.offsets[row] : self.offsets[row + 1]].tolist()
+        return spans
 
 
 OnDuplicate = Literal["first", "last", "error"]
@@ -113,20 +114,20 @@ def _take(record: Record, on_duplicate: OnDuplicate, incoming: Incoming, rejects
 
 def read_articles(
     incoming: Incoming, known: KnownChunks | None, embedder: Embedder, rejects: Rejects, report: Report
-) -> Iterator[tuple[Article, list[Chunk]]]:
+) -> Iterator[tuple[Article, Spans]]:
     """The articles of the archive to be and their chunks, in order of ids.
 
     Args:
         known: The chunks of the serving release, if they are those that the model would get.
     """
     for article, place, same in incoming.articles():
-        chunks = known.of(article, same) if known is not None and same is not None else chunk_article(article, embedder)
-        if not chunks:
+        spans = known.of(same) if known is not None and same is not None else spans_of(chunk_article(article, embedder))
+        if not spans:
             reason = f"the model knows no word of the first {MAX_TEXT} characters - check the encoding"
             rejects.write(_reject(place, article.id, "empty_text", reason))
             continue
-        _count(article, chunks, report)
-        yield article, chunks
+        _count(article, spans, report)
+        yield article, spans
 
 
 def _reject(place: str, article_id: str, code: str, reason: str) -> Reject:
@@ -134,9 +135,9 @@ def _reject(place: str, article_id: str, code: str, reason: str) -> Reject:
     return Reject(file, int(line), article_id, code, reason)
 
 
-def _count(article: Article, chunks: Sequence[Chunk], report: Report) -> None:
+def _count(article: Article, spans: Spans, report: Report) -> None:
     report.n_articles += 1
-    report.n_chunks += len(chunks)
+    report.n_chunks += len(spans)
     report.n_without_title += not article.title
     report.n_capped += len(article.text) > MAX_TEXT
 

@@ -1,16 +1,15 @@
 """The sentences of all articles, by the numbers of their words, staged for the passages that explain lists."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from index import loops
+from index.digest import Sentences
+from index.distinct import distinct
 from index.growing import Growing, close_all
-from recommender.passages import split
-from recommender.stretches import mapped
-from recommender.types import Chunk
+from recommender.stretches import between, mapped
 
 SENTENCES = "sentences"
 """A folder that a release has only while it is built."""
@@ -28,19 +27,21 @@ class SentenceWriter:
         self._files["of_chunk"].add([0])
         self._files["begins"].add([0])
 
-    def add(self, chunks: Sequence[Chunk], numbers: dict[str, int]) -> None:
-        """Add the chunks of the next article.
+    def extend(self, sentences: Sentences, numbers: NDArray[np.uint32]) -> None:
+        """Add the chunks of the next articles.
 
         Args:
-            numbers: The number of every word of the article; a chunk that had to be cut within a word has others, which say nothing.
+            numbers: The numbers of all words of these articles.
         """
-        sentences = [split(chunk.text, chunk.start) for chunk in chunks]
-        distinct = [sorted({numbers[word] for word in of if word in numbers}) for of_chunk in sentences for _, _, of in of_chunk]
+        begins, ends = sentences.places.T
+        lengths = ends - begins
+        owners = np.repeat(np.arange(len(lengths)), lengths)
+        words = distinct(owners, between(numbers, begins, ends), len(lengths))
         files = self._files
-        files["of_chunk"].add(files["spans"].n // 2 + np.cumsum([len(of_chunk) for of_chunk in sentences]))
-        files["begins"].add(files["words"].n + np.cumsum([len(of_sentence) for of_sentence in distinct]))
-        files["spans"].add([span[:2] for of_chunk in sentences for span in of_chunk])
-        files["words"].add([number for of_sentence in distinct for number in of_sentence])
+        files["of_chunk"].add(files["spans"].n // 2 + np.cumsum(sentences.n_of_chunk))
+        files["begins"].add(files["words"].n + np.cumsum(words.lengths))
+        files["spans"].add(sentences.spans)
+        files["words"].add(words.values)
 
     def close(self) -> None:
         close_all(*self._files.values())

@@ -19,8 +19,9 @@ MAX_TEXT = 200_000
 TITLE_SHARE = 4
 """The title in front of a chunk takes at most one fourth of the model's window."""
 
-# A paragraph's end, or a full stop (with closing quotes or brackets) before white space, or an ideographic one.
-SENTENCE_END = re.compile(r"\n\s*\n|(?<=[.!?…])[\"'”’»)\]]*\s+|(?<=[。！？])")
+# A full stop (with closing quotes or brackets) before white space, a paragraph's end, or an ideographic full stop. All begin with one of
+# a few characters, so that the text between them is skipped in one go.
+SENTENCE_END = re.compile(r"[.!?…\n。！？](?:(?<=[.!?…])[\"'”’»)\]]*\s+|(?<=\n)\s*\n|(?<=[。！？]))")
 
 TokenSpans = NDArray[np.int64]
 """int64 (n, 2): start and end character of every token, in order."""

@@ -71,15 +71,15 @@ class Fingerprint:
 def fingerprint(article: Article) -> Fingerprint:
     """The fingerprint of an article; case, white space, quotes and punctuation leave no trace in it."""
     words, title = WORD.findall(article.text.casefold()), WORD.findall(article.title.casefold())
-    hashes = _hashes(words)
+    hashes = hashes_of(words)
     figures = np.unique(hashes[[word[0].isdigit() for word in words]] if words else hashes)
-    shingles = np.unique(_shingles(hashes))
+    shingles = np.unique(shingles_of(hashes))
     return Fingerprint(
         shingles=shingles[:SKETCH].copy(),
         reach=int(shingles[SKETCH - 1]) if len(shingles) > SKETCH else HIGHEST,
-        words=np.unique(np.concatenate((hashes, _hashes(title))))[:SKETCH].copy(),
+        words=np.unique(np.concatenate((hashes, hashes_of(title))))[:SKETCH].copy(),
         figures=figures[:SKETCH].copy(),
-        title=np.unique(_hashes(title)),
+        title=np.unique(hashes_of(title)),
     )
 
 
@@ -145,11 +145,12 @@ def groups(pairs: Iterable[tuple[int, int]], order: Sequence[int]) -> list[list[
     return [group for group in found.values() if len(group) > 1]
 
 
-def _hashes(words: Sequence[str]) -> Hashes:
+def hashes_of(words: Sequence[str]) -> Hashes:
+    """A hash of each word: uint32 (n_words,)."""
     return np.fromiter(map(zlib.crc32, map(str.encode, words)), dtype=np.uint32, count=len(words))
 
 
-def _shingles(words: Hashes) -> Hashes:
+def shingles_of(words: Hashes) -> Hashes:
     """A hash of each run of `SHINGLE` words; of all words where there are fewer."""
     size = min(SHINGLE, len(words))
     if not size:

@@ -58,8 +58,13 @@ def words(text: str) -> list[str]:
     >>> words("The city's 2 ferries, 渡船")
     ['the', "city's", '2', 'ferries', '渡', '船']
     """
-    found: list[str] = WORD.findall(text.lower().replace("’", "'"))
+    found: list[str] = WORD.findall(lowered(text))
     return found if max(map(len, found), default=0) <= LONGEST_WORD else [word[:LONGEST_WORD] for word in found]
+
+
+def lowered(text: str) -> str:
+    """What words are looked for in."""
+    return text.lower().replace("’", "'")
 
 
 def pair_keys(numbers: NDArray[np.uint64]) -> Keys:

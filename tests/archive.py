@@ -2,9 +2,12 @@
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from index.digest import Digest, Text, digests
+from recommender.types import Article
 
 SUBJECTS = {
     "harbour": "ship pier crane cargo tide captain dock ferry anchor sailor lighthouse buoy",
@@ -40,6 +43,11 @@ def records(n: int = 40, seed: int = 7) -> list[dict[str, Any]]:
             }
         )
     return made
+
+
+def digested(articles: Sequence[Article]) -> Iterator[Digest]:
+    """What a build needs of some texts, each one chunk."""
+    return digests([Text(article.title, article.text, [(0, len(article.text))]) for article in articles], alone=True)
 
 
 def write_jsonl(path: Path, lines: Sequence[dict[str, Any] | str]) -> Path:

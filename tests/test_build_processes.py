@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from index import lists, neighbours, staged
+from index import digest, lists, neighbours, staged
 from index.build import build_index
 from recommender.catalogue import Catalogue
+from recommender.lexical import FOLDER
 from recommender.manifest import CATALOGUE, current_folder
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
@@ -44,6 +45,8 @@ def related(index_dir: Path) -> list[bytes]:
 def test_several_processes_find_what_one_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write_jsonl(tmp_path / "a.jsonl", records(60))
     build_index([str(source)], tmp_path / "one", HashEmbedder())
+    monkeypatch.setattr("index.build.ENOUGH", 0)
+    monkeypatch.setattr(digest, "BLOCK", 1_000)
     monkeypatch.setattr(neighbours, "ENOUGH", 0)
     monkeypatch.setattr(lists, "ENOUGH", 0)
     monkeypatch.setattr(staged, "BLOCK", 7)
@@ -51,6 +54,10 @@ def test_several_processes_find_what_one_finds(tmp_path: Path, monkeypatch: pyte
     build_index([str(source)], tmp_path / "three", HashEmbedder())
     assert related(tmp_path / "three") == related(tmp_path / "one")
     assert len(related(tmp_path / "one")) == 60
+    one, three = (current_folder(tmp_path / name) / FOLDER for name in ("one", "three"))
+    assert len(list(one.iterdir())) == 14
+    for path in one.iterdir():
+        assert path.read_bytes() == (three / path.name).read_bytes(), path.name
     assert os.environ["OMP_NUM_THREADS"] == "3"
     assert not list(current_folder(tmp_path / "three").glob("terms"))
 

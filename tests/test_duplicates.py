@@ -6,7 +6,7 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from index.fingerprints import FingerprintWriter
 from recommender.duplicates import SKETCH, Fingerprint, fingerprint, groups, is_duplicate
 from recommender.types import Article
+from tests.archive import digested
 from tests.conftest import shared
 
 LABELS = Path(__file__).with_name("duplicates_reuters.json")
@@ -51,11 +52,11 @@ def result(company: str, profit: str, before: str, sales: str, prior: str) -> Ar
     return Article(id=company, title=f"{company} first quarter", text=text)
 
 
-def without_boilerplate(fingerprints: list[Fingerprint]) -> list[Fingerprint]:
+def without_boilerplate(articles: Sequence[Article]) -> list[Fingerprint]:
     with tempfile.TemporaryDirectory() as scratch:
         writer = FingerprintWriter(Path(scratch), 1 << 20)
-        for each in fingerprints:
-            writer.add(each)
+        for digest in digested(articles):
+            writer.extend(digest.fingerprints)
         known = writer.read()
         return [known[row] for row in range(len(known))]
 
@@ -160,9 +161,9 @@ def test_boilerplate_makes_no_duplicates() -> None:
     pages = [Article(id=str(n), title=f"Command {n}", text=f"Word{n} makes thing{n} from part{n} at once. {footer}") for n in range(12)]
     bare = [fingerprint(page) for page in pages]
     assert is_duplicate(bare[0], bare[1], 0)
-    kept = without_boilerplate(bare)
+    kept = without_boilerplate(pages)
     assert not any(is_duplicate(a, b, 0) for a, b in itertools.combinations(kept, 2))
-    assert without_boilerplate(bare[:10])[0].shingles.tolist() == bare[0].shingles.tolist()
+    assert without_boilerplate(pages[:10])[0].shingles.tolist() == bare[0].shingles.tolist()
     assert without_boilerplate([]) == []
 
 
@@ -188,10 +189,11 @@ def long_text(seed: int, n_words: int) -> str:
 def test_long_texts_are_compared_by_sample(kept: float, expected: bool) -> None:
     text, other = long_text(1, 8_000), long_text(2, 8_000)
     cut = int(kept * len(text))
-    a, b = fingerprint(Article(id="a", title="A", text=text)), fingerprint(Article(id="b", title="B", text=text[:cut] + " " + other[cut:]))
+    articles = Article(id="a", title="A", text=text), Article(id="b", title="B", text=text[:cut] + " " + other[cut:])
+    a, b = map(fingerprint, articles)
     assert len(a.shingles) == len(a.words) == SKETCH
     assert is_duplicate(a, b, 0) is is_duplicate(b, a, 0) is expected
-    a, b = without_boilerplate([a, b])
+    a, b = without_boilerplate(articles)
     assert is_duplicate(a, b, 0) is expected
 
 
@@ -285,7 +287,7 @@ def days_between(a: Article, b: Article) -> float | None:
 
 
 def prints(articles: dict[str, Article]) -> dict[str, Fingerprint]:
-    return dict(zip(articles, without_boilerplate([fingerprint(article) for article in articles.values()]), strict=True))
+    return dict(zip(articles, without_boilerplate(list(articles.values())), strict=True))
 
 
 def test_pairs_of_newswire_that_were_held_back() -> None:

@@ -16,13 +16,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index import lexical_writer, postings
+from index import digest, lexical_writer, postings
 from index.lexical_writer import MEMORY, STAGED_TERMS, LexicalWriter
 from recommender import lexical, vocabulary
 from recommender.lexical import FOLDER, LEAD, LONGEST_WORD, LexicalIndex, Terms, count_terms, words, words_of_key
 from recommender.types import Article
 from recommender.vector_index import Rows
 from recommender.vocabulary import Weights
+from tests.archive import digested
 
 Term = tuple[str, ...]
 Texts = list[tuple[str, str]]
@@ -117,8 +118,8 @@ def staged_terms(folder: Path, index: LexicalIndex) -> list[Terms]:
 def build(texts: Texts, folder: Path | None = None, memory: int = MEMORY) -> Archive:
     with tempfile.TemporaryDirectory() as scratch:
         writer = LexicalWriter(folder or Path(scratch), memory)
-        for number, (title, text) in enumerate(texts):
-            writer.add(Article(id=str(number), title=title, text=text))
+        for of_block in digested([Article(id=str(number), title=title, text=text) for number, (title, text) in enumerate(texts)]):
+            writer.extend(of_block.words)
         writer.write()
         index = LexicalIndex.open((folder or Path(scratch)) / FOLDER, len(texts))
         terms = staged_terms(folder or Path(scratch), index)
@@ -387,10 +388,11 @@ def test_chinese_articles_find_each_other() -> None:
 
 
 def test_text_past_what_is_embedded_is_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lexical_writer, "MAX_TEXT", len("one two "))
+    monkeypatch.setattr(digest, "MAX_TEXT", len("one two "))
     writer = LexicalWriter(tmp_path)
     with closing(writer):
-        writer.add(Article(id="a", title="longer than that", text="one two three"))
+        (one,) = digested([Article(id="a", title="longer than that", text="one two three")])
+        writer.extend(one.words)
     assert writer.numbers == {"longer": 0, "than": 1, "that": 2, "one": 3, "two": 4}
 
 

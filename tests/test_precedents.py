@@ -17,7 +17,7 @@ from recommender.catalogue import Catalogue
 from recommender.lexical import words
 from recommender.more_like_this import MoreLikeThis
 from recommender.precedents import EVER, NEVER, Precedents
-from recommender.types import Article, Chunk
+from recommender.types import Article
 
 DAY = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -38,7 +38,7 @@ def read(archive: Lists, folder: Path, canonical: dict[int, int]) -> Precedents:
     for row, (day, targets) in enumerate(archive):
         published = None if day is None else DAY + timedelta(days=day)
         article = Article(f"a{row}", "title", "text", published=published, read_more=tuple(f"a{target}" for target in targets))
-        writer.add(article, [Chunk(article.id, 0, 0, 4, "text")])
+        writer.add(article, [(0, 4)])
     writer.resolve_hand_made_lists()
     for duplicate, of in canonical.items():
         writer.set_canonical(of, [duplicate])

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from index import digest
 from index.fingerprints import FingerprintWriter
 from index.growing import Growing
 from index.lexical_writer import LexicalWriter
@@ -18,13 +19,14 @@ from index.runs import NONE, Runs
 from index.term_contents import term_faults, word_faults
 from recommender import pruned_terms
 from recommender.carried import Carried, carried
-from recommender.duplicates import fingerprint, is_duplicate
+from recommender.duplicates import is_duplicate
 from recommender.key_table import PAIRS, HalvedKeys, SortedKeys, halved
 from recommender.lexical import FOLDER, LexicalIndex, count_terms, words
 from recommender.narrow import Narrow, narrow, narrow_type
 from recommender.pruned_terms import PrunedIndex, open_terms
 from recommender.stretches import between, mapped
 from recommender.types import Article
+from tests.archive import digested
 
 LITTLE, PLENTY = 2_000, 1 << 30
 
@@ -107,14 +109,15 @@ def some_articles(n: int) -> list[Article]:
 def write(folder: Path, memory: int, articles: list[Article]) -> LexicalWriter:
     folder.mkdir()
     with closing(LexicalWriter(folder, memory)) as writer:
-        for article in articles:
-            writer.add(article)
+        for of_block in digested(articles):
+            writer.extend(of_block.words)
         writer.write()
     return writer
 
 
-def test_with_little_memory_the_same_files_are_written(tmp_path: Path) -> None:
+def test_with_little_memory_the_same_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     articles = some_articles(60)
+    monkeypatch.setattr(digest, "BLOCK", 1)
     for name, memory in (("little", LITTLE), ("plenty", PLENTY)):
         write(tmp_path / name, memory, articles)
     assert len(list((tmp_path / "little/terms/runs").iterdir())) > 10 * len(list((tmp_path / "plenty/terms/runs").iterdir()))
@@ -176,8 +179,8 @@ def test_sketches_hide_no_duplicate(tmp_path: Path) -> None:
     very_long = " ".join(f"w{number}" for number in chance.integers(0, 10**6, 8_000))
     texts += [very_long, very_long[: len(very_long) // 20]]  # of which few shingles are compared, and all of these are in both
     with closing(FingerprintWriter(tmp_path, LITTLE)) as writer:
-        for number, text in enumerate(texts):
-            writer.add(fingerprint(Article(f"{number}", "", text)))
+        for of_block in digested([Article(f"{number}", "", text) for number, text in enumerate(texts)]):
+            writer.extend(of_block.fingerprints)
         known = writer.read()
     some, others = (of.astype(np.int64) for of in np.triu_indices(len(texts), 1))
     looked_at = known.may_be_duplicates(some, others)
