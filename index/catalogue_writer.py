@@ -19,8 +19,8 @@ from recommender.schema import SCHEMA
 from recommender.types import Article, Chunk, Matrix, rfc3339
 from recommender.urls import url_key
 
-PAGE = 1 << 15
-"""Bytes of a page of the SQLite file: few texts fill pages of 4 KiB, which leaves a fourth of such a file empty."""
+PAGE = 1 << 16
+"""Bytes of a page of the SQLite file: texts fill large pages better; of those of 4 KiB a fourth would stay empty, of 32 KiB a twentieth."""
 
 
 class CatalogueWriter:

@@ -28,6 +28,9 @@ from recommender.types import Article, rfc3339
 from recommender.urls import url_key
 from recommender.word_table import WORDS, WordTable
 
+MAPPED = 1 << 40
+"""More than SQLite maps: it then maps what it can, 2 GiB as it is compiled most of the time."""
+
 CARD = "row, id, title, url, published, section"
 LINES = f"""
 SELECT {CARD}, substr(text, start + 1, stop - start), EXISTS (SELECT 1 FROM article AS other WHERE other.canonical = article.row)
@@ -57,7 +60,7 @@ class Catalogue:
 
     def __init__(self, path: Path) -> None:
         self._folder = path.parent
-        self._connections = Connections(immutable_uri(path))
+        self._connections = Connections(immutable_uri(path), MAPPED)
 
     def close(self) -> None:
         """Close the connections of all threads, and the lists; nobody may be reading."""

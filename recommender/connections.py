@@ -8,19 +8,25 @@ import weakref
 class _Reader:
     """A connection that closes when the thread that reads over it ends; by itself it would wait for the garbage collector."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, mapped: int) -> None:
         # check_same_thread: closing is done by other threads. None but its own reads over a connection.
         self.connection = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
+        self.connection.execute(f"PRAGMA mmap_size = {mapped}")
 
     def __del__(self) -> None:
         self.connection.close()
 
 
 class Connections:
-    """Safe to share between threads, each of which gets a connection of its own."""
+    """Safe to share between threads, each of which gets a connection of its own.
 
-    def __init__(self, uri: str) -> None:
+    Args:
+        mapped: Bytes of the file that are read where they lie in memory, not copied; it must never be written to then.
+    """
+
+    def __init__(self, uri: str, mapped: int = 0) -> None:
         self._uri = uri
+        self._mapped = mapped
         self._here = threading.local()
         self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
         self._closed = False
@@ -33,7 +39,7 @@ class Connections:
         except AttributeError:
             if self._closed:
                 raise sqlite3.ProgrammingError("the file is closed") from None
-            reader = self._here.reader = _Reader(self._uri)
+            reader = self._here.reader = _Reader(self._uri, self._mapped)
             self._readers.add(reader)
         return reader.connection
 
