@@ -20,8 +20,8 @@ from recommender.lexical import CJK, LONGEST_WORD, WORD, lowered
 from recommender.passages import FEWEST_WORDS
 from recommender.types import Chunk
 
-ENOUGH = 4_000
-"""Articles from which on several processes are worth their start."""
+ENOUGH = 10_000
+"""Articles from which on several processes are worth their start: two of them save 0.1 to 0.35 ms of each."""
 
 BLOCK = 1 << 17
 """Characters that are digested at a time."""
