@@ -20,6 +20,7 @@ from recommender.duplicates import SKETCH, fingerprint
 from recommender.lexical import FOLDER, count_terms, words
 from recommender.passages import split
 from recommender.types import Article
+from recommender.word_table import WORDS
 from tests.archive import digested, records
 from tests.hash_embedder import HashEmbedder
 
@@ -148,4 +149,4 @@ def test_several_processes_and_blocks_write_what_one_writes(tmp_path: Path, monk
     monkeypatch.setattr(digest, "BLOCK", 1_000)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert written(tmp_path / "three", some, alone=False) == one
-    assert {STAGED_TERMS, SENTENCES, STAGED_FINGERPRINTS, FOLDER} == {name.split("/")[0] for name in one}
+    assert {STAGED_TERMS, SENTENCES, STAGED_FINGERPRINTS, FOLDER, WORDS} == {name.split("/")[0] for name in one}
