@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.term_contents import WORD_FILES, term_faults, word_faults
+from recommender.arrays import mapped
 from recommender.catalogue import immutable_uri
 from recommender.codebook import AXES, CENTRES, LEVELS
 from recommender.errors import IndexDamaged
-from recommender.facts import FACT, FACTS, OFFSETS, SPANS, map_array
+from recommender.facts import FACT, FACTS, OFFSETS, SPANS
 from recommender.lexical import FOLDER
 from recommender.manifest import CATALOGUE, TIERED, VECTORS, Manifest
 from recommender.stored_lists import LISTS, PLACE, PLACES, StoredLists
@@ -172,9 +173,9 @@ def _array(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[
         IndexDamaged: It is none, or another one; the message begins with the file's name.
     """
     try:
-        array = map_array(path)
-    except (ValueError, OSError, EOFError) as error:
-        raise IndexDamaged(f"{path.name} is no array ({type(error).__name__})") from error
+        array = mapped(path)
+    except IndexDamaged as error:
+        raise IndexDamaged(f"{path.name} is no array ({type(error.__cause__).__name__})") from error
     if (array.dtype, array.shape) != (dtype, shape):
         raise IndexDamaged(f"{path.name} is an array of {array.shape}, its manifest asks for {shape}")
     return array

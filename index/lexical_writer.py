@@ -17,9 +17,9 @@ from index.growing import Growing, GrowingStretches, close_all
 from index.postings import PostingsWriter
 from index.runs import NONE, Runs
 from index.word_writer import write_words
+from recommender.arrays import mapped
 from recommender.key_table import PAIRS, Keys, SortedKeys
 from recommender.lexical import FOLDER, LEAD, MENTIONS, pair_keys
-from recommender.stretches import mapped
 from recommender.vocabulary import Vocabulary
 from recommender.word_table import WORDS
 

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from index.growing import Growing, GrowingStretches
 from index.postings import PostingsWriter
+from recommender.arrays import mapped
 from recommender.carried import carried
 from recommender.key_table import PAIRS, halved
 from recommender.lexical import FOLDER, LexicalIndex
 from recommender.narrow import narrow, narrow_type
 from recommender.pruned_terms import FOUND_BY, KEPT, mention_names, one_byte, title_names
-from recommender.stretches import mapped
 
 WORK = "whole-terms"
 """A folder that a release has only while its terms are pruned."""

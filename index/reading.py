@@ -18,10 +18,11 @@ from index.digest import Spans, spans_of
 from index.incoming import Incoming
 from index.rejects import Rejects
 from index.report import Report
+from recommender.arrays import mapped
 from recommender.chunking import MAX_TEXT, chunk_article
 from recommender.embedding import Embedder
 from recommender.errors import InputError, InvalidArticle, TooManyRejects
-from recommender.facts import OFFSETS, SPANS, map_array
+from recommender.facts import OFFSETS, SPANS
 from recommender.types import Article
 
 
@@ -39,7 +40,7 @@ class KnownChunks:
 
     @classmethod
     def of_release(cls, folder: Path) -> "KnownChunks":
-        return cls(map_array(folder / OFFSETS), map_array(folder / SPANS))
+        return cls(mapped(folder / OFFSETS), mapped(folder / SPANS))
 
     def of(self, row: int) -> Spans:
         """The chunks of an article whose text is that of a row."""

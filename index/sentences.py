@@ -9,7 +9,8 @@ from index import loops
 from index.digest import Sentences
 from index.distinct import distinct
 from index.growing import Growing, close_all
-from recommender.stretches import between, mapped
+from recommender.arrays import mapped
+from recommender.stretches import between
 
 SENTENCES = "sentences"
 """A folder that a release has only while it is built."""

@@ -24,6 +24,7 @@ from index import loops
 from index.lexical_writer import STAGED_TERMS
 from index.sentences import staged_sentences
 from index.vectors import ARTICLE_CELLS, CHUNKS, MEANS, SCALES
+from recommender.arrays import mapped
 from recommender.catalogue import Catalogue
 from recommender.facts import Facts, Layout
 from recommender.key_table import PAIRS
@@ -33,7 +34,6 @@ from recommender.precedents import Precedents
 from recommender.retrieval import HUB_NEIGHBOURS
 from recommender.tiered_index import ARTICLES, looked_into, open_faiss
 from recommender.types import Matrix
-from recommender.vector_index import open_array
 
 LISTS = "lists"
 """A folder that a release has only while it is built."""
@@ -116,12 +116,12 @@ class Staged:
     @cached_property
     def vectors(self) -> tuple[NDArray[Any], NDArray[np.float32]]:
         """Those of all chunks: int8 or float32 (n_chunks, dim), and by what each is multiplied to be of length 1."""
-        stored = open_array(self.vector_file)
-        return stored, open_array(self.folder / SCALES) if self.two_tiers else np.ones(len(stored), dtype=np.float32)
+        stored = mapped(self.vector_file)
+        return stored, mapped(self.folder / SCALES) if self.two_tiers else np.ones(len(stored), dtype=np.float32)
 
     @cached_property
     def means(self) -> NDArray[np.float16]:
-        return open_array(self.folder / MEANS)
+        return mapped(self.folder / MEANS)
 
     @cached_property
     def chunks(self) -> loops.Chunks:
@@ -137,7 +137,7 @@ class Staged:
     @cached_property
     def titles(self) -> loops.Titles:
         of = self.lexical.arrays
-        offsets, keys = (open_array(self.folder / STAGED_TERMS / f"{name}.npy") for name in ("offsets", "keys"))
+        offsets, keys = (mapped(self.folder / STAGED_TERMS / f"{name}.npy") for name in ("offsets", "keys"))
         idf = self.prepared("title_idf")
         return loops.Titles(of["title_offsets"], of["title_keys"], idf, of["title_masses"], offsets, keys, PAIRS)
 
@@ -156,7 +156,7 @@ class Staged:
 
     def prepared(self, name: str) -> NDArray[Any]:
         """What `prepare` or the first pass wrote."""
-        return open_array(self.folder / LISTS / f"{name}.npy")
+        return mapped(self.folder / LISTS / f"{name}.npy")
 
     @cached_property
     def order(self) -> Rows:
@@ -218,7 +218,7 @@ def _cells(staged: Staged) -> tuple[Rows, Rows]:
     centres = index.quantizer.reconstruct_n(0, index.nlist)
     _, near = index.quantizer.search(centres, looked_into(index.nlist))
     _save(staged, "near_cells", near)
-    cell = open_array(staged.folder / ARTICLE_CELLS)
+    cell = mapped(staged.folder / ARTICLE_CELLS)
     return np.argsort(cell, kind="stable"), np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=len(centres)))])
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.arrays import mapped
 from recommender.key_table import HALF, LOW
 from recommender.lexical import FOLDER
 from recommender.pruned_terms import open_terms
-from recommender.stretches import mapped
 from recommender.word_table import FILES, TOGETHER, WORDS, hashes_of
 
 WORD_FILES = tuple(f"{WORDS}/{name}.npy" for name in FILES)

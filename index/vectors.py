@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.codebook import CodebookWriter
+from recommender.arrays import mapped
 from recommender.errors import StorageError
 from recommender.facts import Layout
 from recommender.manifest import VECTORS
 from recommender.tiered_index import ARTICLES, CELLS
 from recommender.types import Vectors
-from recommender.vector_index import Rows, check_unit, mean_vectors, open_array
+from recommender.vector_index import Rows, check_unit, mean_vectors
 
 EXACT = 100_000
 """Chunks up to which the search is exact."""
@@ -51,8 +52,8 @@ class StagedChunks:
     """
 
     def __init__(self, staged: Path) -> None:
-        self.integers: NDArray[np.int8] = open_array(staged / CHUNKS)
-        self.scales: NDArray[np.float32] = open_array(staged / SCALES)
+        self.integers: NDArray[np.int8] = mapped(staged / CHUNKS)
+        self.scales: NDArray[np.float32] = mapped(staged / SCALES)
 
     @property
     def dim(self) -> int:
@@ -95,7 +96,7 @@ def write_tiers(layout: Layout, staged: Path) -> None:
     with _array(staged / MEANS, np.float16, layout.n_articles, chunks.dim) as means:
         for articles in _blocks(layout.n_articles):
             means.write(_means(chunks, layout, articles).astype(np.float16).data)
-    centres, cells = write_articles(open_array(staged / MEANS), staged / ARTICLES)
+    centres, cells = write_articles(mapped(staged / MEANS), staged / ARTICLES)
     np.save(staged / ARTICLE_CELLS, cells, allow_pickle=False)
     of_chunks = np.repeat(cells, sizes)
     np.save(staged / CELLS, of_chunks, allow_pickle=False)

@@ -17,11 +17,12 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.arrays import mapped
 from recommender.candidate import Candidates
 from recommender.cleaning import clean_line
 from recommender.connections import Connections
 from recommender.errors import ArticleNotFound, IndexDamaged
-from recommender.facts import SPANS, Facts, Layout, fill_in, map_array, map_facts, map_layout
+from recommender.facts import SPANS, Facts, Layout, fill_in, map_facts, map_layout
 from recommender.precedents import Precedents, read_precedents
 from recommender.stored_lists import StoredLists
 from recommender.types import Article, rfc3339
@@ -231,7 +232,7 @@ class Catalogue:
 
     @cached_property
     def _spans(self) -> NDArray[np.int32]:
-        return map_array(self._folder / SPANS)
+        return mapped(self._folder / SPANS)
 
     @cached_property
     def _lists(self) -> StoredLists:

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.arrays import mapped
 from recommender.errors import IndexDamaged
 from recommender.types import Vectors
-from recommender.vector_index import open_array
 
 AXES, CENTRES, LEVELS = (f"codebook/{name}.npy" for name in ("axes", "centres", "levels"))
 
@@ -45,7 +45,7 @@ class Codebook:
         Raises:
             IndexDamaged: A file cannot be read, or is of something else.
         """
-        axes, centres, levels = (open_array(folder / name) for name in (AXES, CENTRES, LEVELS))
+        axes, centres, levels = (mapped(folder / name) for name in (AXES, CENTRES, LEVELS))
         dim = len(axes)
         for name, array, shape in ((AXES, axes, (dim, dim)), (CENTRES, centres, (len(centres), dim)), (LEVELS, levels, (dim // 2, 256, 2))):
             if array.dtype != np.float32 or array.shape != shape:

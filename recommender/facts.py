@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.arrays import mapped
 from recommender.candidate import UNDATED, Candidates, column
 from recommender.types import Matrix
 
@@ -86,19 +87,14 @@ class Facts:
     sections: Mapping[str, int]
 
 
-def map_array(path: Path) -> NDArray[Any]:
-    """A file of a release as a plain array, whose pages are read when they are needed."""
-    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-
-
 def map_layout(folder: Path) -> Layout:
     """Where the articles of a release lie, finished or not."""
-    return Layout(map_array(folder / OFFSETS), map_array(folder / FACTS)["tie"])
+    return Layout(mapped(folder / OFFSETS), mapped(folder / FACTS)["tie"])
 
 
 def map_facts(folder: Path, sections: Mapping[str, int]) -> Facts:
     """The facts of all articles of a release, finished or not."""
-    table = map_array(folder / FACTS)
+    table = mapped(folder / FACTS)
     return Facts(
         published=table["published"],
         section=table["section"],

@@ -26,8 +26,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.arrays import mapped
 from recommender.key_table import PAIRS, Keys, SortedKeys
-from recommender.stretches import between, mapped, sums
+from recommender.stretches import between, sums
 from recommender.vector_index import Rows
 from recommender.vocabulary import Vocabulary, Weights
 

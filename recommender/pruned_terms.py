@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.arrays import mapped
 from recommender.carried import Carried
 from recommender.key_table import PAIRS, HalvedKeys, Keys
 from recommender.lexical import LexicalIndex
 from recommender.narrow import Narrow
-from recommender.stretches import mapped
 from recommender.vector_index import Rows
 from recommender.vocabulary import Vocabulary, Weights
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from recommender.arrays import mapped
 from recommender.candidate import Candidates
-from recommender.facts import map_array
 from recommender.packed import unpack
 
 LISTS = "lists.bin"
@@ -23,7 +23,7 @@ class StoredLists:
     """Read-only; safe to share between threads."""
 
     def __init__(self, folder: Path) -> None:
-        self._places = map_array(folder / PLACES)
+        self._places = mapped(folder / PLACES)
         with (folder / LISTS).open("rb") as file:
             self._content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 

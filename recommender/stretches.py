@@ -1,15 +1,9 @@
 """Arrays in which every article has a stretch of its own, one after the other: chunks, terms, titles."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-
-def mapped(path: Path) -> NDArray[Any]:
-    """An array on disk, read as it is needed; a plain one, since every slice of a `memmap` costs as much as a small sum."""
-    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
 def between(values: NDArray[Any], begins: NDArray[Any], ends: NDArray[Any]) -> NDArray[Any]:

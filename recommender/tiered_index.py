@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.arrays import mapped
 from recommender.codebook import Codebook
 from recommender.errors import IndexDamaged
 from recommender.manifest import TIERED, VECTORS
 from recommender.types import Vectors
-from recommender.vector_index import FlatIndex, Rows, VectorIndex, check_unit, open_array
+from recommender.vector_index import FlatIndex, Rows, VectorIndex, check_unit
 
 if TYPE_CHECKING:
     import faiss
@@ -131,12 +132,12 @@ def open_chunks(folder: Path) -> FlatIndex | StoredChunks:
     Raises:
         IndexDamaged: The file cannot be read, or is of something else.
     """
-    stored = open_array(folder / VECTORS)
+    stored = mapped(folder / VECTORS)
     if stored.ndim != 2 or stored.dtype not in (np.float32, np.uint8):
         raise IndexDamaged(f"{folder / VECTORS} is an array of {stored.dtype} {stored.shape} - build again")
     if stored.dtype == np.float32:
         return FlatIndex(stored)
-    codebook, cells = Codebook.open(folder), open_array(folder / CELLS)
+    codebook, cells = Codebook.open(folder), mapped(folder / CELLS)
     if stored.shape != (len(cells), len(codebook.axes) // 2) or cells.dtype != np.uint16:
         raise IndexDamaged(f"{folder / CELLS} is an array of {cells.dtype} {cells.shape}, of {stored.shape} codes - build again")
     if int(cells.max(initial=0)) >= len(codebook.centres):

@@ -4,13 +4,11 @@ Vectors of chunks lie in one array, `chunks.npy`, that is mapped into memory: pr
 is asked for. FAISS answers bad calls with `-1` ids, NaN scores or a bare assertion; everything is checked here before it is called.
 """
 
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.errors import IndexDamaged
 from recommender.manifest import FLAT
 from recommender.types import Vectors
 
@@ -116,19 +114,6 @@ def mean_vectors(vectors: Vectors, begins: Rows) -> Vectors:
     means = np.add.reduceat(vectors, begins[:-1], axis=0)
     means /= np.linalg.norm(means, axis=1, keepdims=True)
     return means
-
-
-def open_array(path: Path) -> NDArray[Any]:
-    """Map an array into memory.
-
-    Raises:
-        IndexDamaged: The file cannot be read.
-    """
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise IndexDamaged(f"{path} cannot be read ({type(error).__name__}) - build again") from error
-    return np.asarray(array)  # rows of a memmap would be memmaps, which are slower
 
 
 def check_unit(vectors: Vectors) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.arrays import mapped
 from recommender.errors import IndexDamaged
-from recommender.stretches import mapped
 
 WORDS = "words"
 FILES = ("letters", "begins", "hashes", "numbers")

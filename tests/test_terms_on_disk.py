@@ -18,13 +18,14 @@ from index.pruned_terms import prune_terms
 from index.runs import NONE, Runs
 from index.term_contents import term_faults, word_faults
 from recommender import pruned_terms
+from recommender.arrays import mapped
 from recommender.carried import Carried, carried
 from recommender.duplicates import is_duplicate
 from recommender.key_table import PAIRS, HalvedKeys, SortedKeys, halved
 from recommender.lexical import FOLDER, LexicalIndex, count_terms, words
 from recommender.narrow import Narrow, narrow, narrow_type
 from recommender.pruned_terms import PrunedIndex, open_terms
-from recommender.stretches import between, mapped
+from recommender.stretches import between
 from recommender.types import Article
 from tests.archive import digested
 
