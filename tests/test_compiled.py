@@ -119,7 +119,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def short_topics(tmp_path: Path) -> str:
     """Python's help topics, without the longest, which are half of all text."""
-    topics = [record.fields for record in pydoc_topics.read() if len(record.fields["text"]) < 20_000]
+    topics = [dict(record.fields) for record in pydoc_topics.read() if len(record.fields["text"]) < 20_000]
     return str(write_jsonl(tmp_path / "topics.jsonl", topics))
 
 
