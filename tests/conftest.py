@@ -1,6 +1,9 @@
 """What most tests stand on: an index of a small archive, built for real with a fast embedder, and one of the real model."""
 
-from collections.abc import Iterator
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +11,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from index.build import build_index
+from index.compile import compile_model, fastest_embedder
 from recommender import Embedder, Recommender, SentenceTransformerEmbedder
+from recommender.compiled import ENCODERS, encoder_folder
 from recommender.embedding import bundled_embedder
+from recommender.manifest import FLOAT
 from service.app import create_app
 from service.settings import Settings, hashed
 from tests.archive import records, write_jsonl
@@ -61,9 +67,38 @@ def model() -> SentenceTransformerEmbedder:
     return bundled_embedder()
 
 
-@pytest.fixture(scope="session")
-def demo_index(tmp_path_factory: pytest.TempPathFactory, model: SentenceTransformerEmbedder) -> Path:
-    """What `make demo` builds: Python's help topics, with the real model."""
-    folder = tmp_path_factory.mktemp("demo")
-    build_index(["pydoc-topics"], folder, model)
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that the first of the processes that test side by side makes, while the others wait for it. Read only."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            make(folder.with_suffix(".new"))
+            folder.with_suffix(".new").rename(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def demo_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `make demo` builds: Python's help topics, with the real model, which is compiled."""
+
+    def make(folder: Path) -> None:
+        model = bundled_embedder()
+        compile_model(model, encoder_folder(folder, model.sha256, FLOAT))
+        build_index(["pydoc-topics"], folder, fastest_embedder(folder))
+
+    return made_once(tmp_path_factory, "demo", make)
+
+
+@pytest.fixture
+def not_compiled(demo_index: Path, tmp_path: Path) -> Path:
+    """That index where the model could not be compiled: sentence-transformers reads its texts."""
+    return Path(shutil.copytree(demo_index, tmp_path / "not-compiled", ignore=shutil.ignore_patterns(ENCODERS, "live.db*")))
+
+
+@pytest.fixture
+def new_index(demo_index: Path, tmp_path: Path) -> Path:
+    """A folder to build an index in; the model is compiled in it, as for every build but the first."""
+    shutil.copytree(demo_index / ENCODERS, tmp_path / "index" / ENCODERS, copy_function=os.link)
+    return tmp_path / "index"

@@ -12,30 +12,22 @@ import pytest
 from index import compile as compiling
 from index import quantize as quantizing
 from index.build import build_index
-from index.compile import compile_model, fastest_embedder, prune_encoders
+from index.compile import fastest_embedder, prune_encoders
+from index.corpus import pydoc_topics
 from recommender import Article, Recommender, SentenceTransformerEmbedder
 from recommender.compiled import ENCODER, FILES, GRAPH, TOKENIZER, CompiledEmbedder, encoder_folder
 from recommender.embedding import BUNDLED_SHA256
 from recommender.errors import ModelError
 from recommender.manifest import CANARIES, FLOAT
-from tests.archive import records
+from tests.archive import records, write_jsonl
 from tests.served import ROOT
 
 TEXTS = [*CANARIES, *(f"{record['title']}\n\n{record['text']}" for record in records(12)), "word " * 600, "  spaces  ", "🚢", "x"]
 
 
-@pytest.fixture(scope="session")
-def index(tmp_path_factory: pytest.TempPathFactory, model: SentenceTransformerEmbedder) -> Path:
-    """An index whose encoder is compiled, as `scripts/build_index.py` makes it."""
-    folder = tmp_path_factory.mktemp("compiled")
-    compile_model(model, encoder_folder(folder, model.sha256, FLOAT))
-    build_index(["pydoc-topics"], folder, fastest_embedder(folder))
-    return folder
-
-
 @pytest.fixture
-def encoder(index: Path) -> Path:
-    return encoder_folder(index, BUNDLED_SHA256, FLOAT)
+def encoder(demo_index: Path) -> Path:
+    return encoder_folder(demo_index, BUNDLED_SHA256, FLOAT)
 
 
 @pytest.fixture
@@ -73,14 +65,14 @@ def test_nor_on_the_number_of_threads(encoder: Path, threads: str, monkeypatch: 
     assert (CompiledEmbedder(encoder).embed(TEXTS) == here).all()
 
 
-def test_drafts_need_no_torch(index: Path, model: SentenceTransformerEmbedder) -> None:
+def test_drafts_need_no_torch(demo_index: Path, model: SentenceTransformerEmbedder) -> None:
     script = (
         "import sys; sys.modules['torch'] = sys.modules['transformers'] = sys.modules['sentence_transformers'] = None\n"
         "from recommender import Article, Recommender\n"
-        f"with Recommender.open({str(index)!r}) as opened: print(*opened.related_to(Article('', 'loops', 'for and while loops')).ids)"
+        f"with Recommender.open({str(demo_index)!r}) as opened: print(*opened.related_to(Article('', 'loops', 'for and while loops')).ids)"
     )
     told = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    with Recommender.open(index, model) as opened:
+    with Recommender.open(demo_index, model) as opened:
         by_the_model = opened.related_to(Article("", "loops", "for and while loops")).ids
     assert tuple(told.split()) == by_the_model
 
@@ -93,7 +85,11 @@ def test_drafts_need_no_torch(index: Path, model: SentenceTransformerEmbedder) -
         lambda folder: (folder / ENCODER).write_text("{}"),
     ],
 )
-def test_a_damaged_encoder_is_refused_and_made_anew(copy: Path, damage: Callable[[Path], object]) -> None:
+def test_a_damaged_encoder_is_refused_and_made_anew(
+    copy: Path, encoder: Path, damage: Callable[[Path], object], model: SentenceTransformerEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiling, "SentenceTransformerEmbedder", lambda name: model)  # loaded and exported before
+    monkeypatch.setattr(compiling, "_export", lambda model, made: [copyfile(encoder / name, made / name) for name in FILES])
     damage(copy)
     with pytest.raises(ModelError, match="build again"):
         CompiledEmbedder(copy)
@@ -139,13 +135,20 @@ def test_a_large_archive_is_embedded_in_integers(few: None, copy: Path, model: S
         assert set(by_integers) & set(opened.related_to(Article("", "loops", "for and while loops")).ids)
 
 
+@pytest.fixture
+def short_topics(tmp_path: Path) -> str:
+    """Python's help topics, without the long ones, which are most of the text."""
+    topics = [dict(record.fields) for record in pydoc_topics.read() if len(record.fields["text"]) < 8_000]
+    return str(write_jsonl(tmp_path / "topics.jsonl", topics))
+
+
 def test_integers_that_change_the_lists_are_not_kept(
-    few: None, copy: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    few: None, short_topics: str, copy: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(quantizing, "_overlap", lambda *_: 0.94)
     monkeypatch.setattr(quantizing, "_quantize", lambda model, texts, made: [copyfile(model.folder / name, made / name) for name in FILES])
     folder = copy.parents[1]
-    build_index(["pydoc-topics"], folder, fastest_embedder(folder))
+    build_index([short_topics], folder, fastest_embedder(folder))
     assert "all-MiniLM-L6-v2 gives other lists (canary cosine 1.0" in caplog.text
     assert "lists' overlap 0.940); it embeds in floats" in caplog.text
     assert [path.name for path in (folder / "encoders").iterdir()] == [copy.name]

@@ -183,7 +183,8 @@ def test_drafts_are_of_300_words() -> None:
     assert len(loopback.drafts_of(["word " * 4000], 5)) == 5
 
 
-def test_peaks_are_measured() -> None:
+def test_peaks_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peaks, "TURNS", 3)
     for integers in (True, False):
         assert np.isfinite(peaks.peak(integers=integers))
         assert peaks.peak(integers=integers) > 0

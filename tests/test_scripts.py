@@ -112,10 +112,10 @@ def test_build_and_evaluate_from_the_command_line(tmp_path: Path) -> None:
     assert "n_truncated" in shown.stderr
 
 
-def test_errors_have_one_line_and_their_own_code(tmp_path: Path, index_dir: Path, demo_index: Path) -> None:
+def test_errors_have_one_line_and_their_own_code(tmp_path: Path, new_index: Path, demo_index: Path) -> None:
     empty = write_jsonl(tmp_path / "empty.jsonl", [])
-    assert_error(run("build_index", empty, "--out", tmp_path / "index"), 3, "no article in .*empty.jsonl - give a file")
-    assert_error(run("build_index", tmp_path / "gone.jsonl", "--out", tmp_path / "index"), 3, "gone.jsonl cannot be read")
+    assert_error(run("build_index", empty, "--out", new_index), 3, "no article in .*empty.jsonl - give a file")
+    assert_error(run("build_index", tmp_path / "gone.jsonl", "--out", new_index), 3, "gone.jsonl cannot be read")
     assert_error(run("build_index", empty, "--out", tmp_path / "i", "--model", tmp_path), 4, "no .safetensors in the model folder")
     assert_error(run("build_index", empty, "--out", "/proc/nowhere"), 5, "/proc/nowhere cannot be written")
     assert_error(run("related", "--index", tmp_path, "a"), 7, "no index in .* - build one")
@@ -126,17 +126,16 @@ def test_errors_have_one_line_and_their_own_code(tmp_path: Path, index_dir: Path
     assert_error(run("related", "--index", demo_index, "--text", "-", stdin=" "), 3, "the page has no words")
 
 
-def test_the_second_of_two_builds_exits_6(tmp_path: Path) -> None:
+def test_the_second_of_two_builds_exits_6(tmp_path: Path, new_index: Path) -> None:
     """Two real builds at once: the first waits for its input to be written."""
     os.mkfifo(tmp_path / "slow.jsonl")
     source = write_jsonl(tmp_path / "archive.jsonl", records(5))
-    index = tmp_path / "index"
-    first = subprocess.Popen([sys.executable, "scripts/build_index.py", str(tmp_path / "slow.jsonl"), "--out", str(index)], cwd=ROOT)
+    first = subprocess.Popen([sys.executable, "scripts/build_index.py", str(tmp_path / "slow.jsonl"), "--out", str(new_index)], cwd=ROOT)
     with (tmp_path / "slow.jsonl").open("w", encoding="utf-8") as pipe:  # opens when the first build reads, the lock in its hand
-        assert_error(run("build_index", source, "--out", index), 6, rf"is locked by pid {first.pid} since .* - wait for it to end")
+        assert_error(run("build_index", source, "--out", new_index), 6, rf"is locked by pid {first.pid} since .* - wait for it to end")
         pipe.write(source.read_text(encoding="utf-8"))
     assert first.wait(60) == 0
-    assert run("build_index", source, "--out", index).returncode == 0
+    assert run("build_index", source, "--out", new_index).returncode == 0
 
 
 def test_debug_shows_where(tmp_path: Path) -> None:
@@ -160,10 +159,10 @@ def test_a_wrong_mapping_is_2(mapping: str, tmp_path: Path) -> None:
     assert "is not OURS=THEIRS" in done.stderr
 
 
-def test_an_index_without_lists_cannot_be_evaluated(tmp_path: Path) -> None:
+def test_an_index_without_lists_cannot_be_evaluated(tmp_path: Path, new_index: Path) -> None:
     lines = [{**record, "read_more": []} for record in records(6)]
-    run("build_index", write_jsonl(tmp_path / "a.jsonl", lines), "--out", tmp_path / "index")
-    assert_error(run("evaluate", "--index", tmp_path / "index"), 3, "has no hand-made lists - give articles a read_more field")
+    run("build_index", write_jsonl(tmp_path / "a.jsonl", lines), "--out", new_index)
+    assert_error(run("evaluate", "--index", new_index), 3, "has no hand-made lists - give articles a read_more field")
 
 
 def test_a_damaged_index_is_7_and_another_model_4(index_dir: Path, tmp_path: Path) -> None:
@@ -175,19 +174,19 @@ def test_a_damaged_index_is_7_and_another_model_4(index_dir: Path, tmp_path: Pat
     assert_error(run("related", "--index", tmp_path / "index", "harbour-0"), 7, "catalogue.db")
 
 
-def test_interrupted_is_130(tmp_path: Path) -> None:
+def test_interrupted_is_130(tmp_path: Path, new_index: Path) -> None:
     source = write_jsonl(tmp_path / "a.jsonl", records(400))
-    command = [sys.executable, "scripts/build_index.py", str(source), "--out", str(tmp_path / "index")]
+    command = [sys.executable, "scripts/build_index.py", str(source), "--out", str(new_index)]
     listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a test run in the background ignores it, and hands that on
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=listening)
     deadline = time.monotonic() + 120
-    while not list((tmp_path / "index").glob("cache/*.db")) and time.monotonic() < deadline:
+    while not list(new_index.glob("cache/*.db")) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "interrupted" in said
-    assert not list((tmp_path / "index" / "releases").iterdir())
+    assert not list((new_index / "releases").iterdir())
 
 
 def test_serve_answers_from_a_process_of_its_own(demo_index: Path) -> None:

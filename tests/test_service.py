@@ -134,9 +134,9 @@ def test_a_draft_as_a_pasted_page(client: TestClient) -> None:
     assert "Soil" not in first["reason"]["passage"]["query"]
 
 
-def test_the_customers_sample_page_over_http(demo_index: Path) -> None:
+def test_the_customers_sample_page_over_http(not_compiled: Path) -> None:
     page = shared("sample-page.txt").read_bytes()
-    with client_of(demo_index) as client:
+    with client_of(not_compiled) as client:
         answer = client.post("/v1/related", content=page, headers={"content-type": "text/plain"})
     assert answer.status_code == 200
     RelatedAnswer.model_validate(answer.json())
@@ -478,7 +478,7 @@ def test_the_schema_names_every_route(client: TestClient) -> None:
     assert set(schema["paths"]["/v1/related"]["post"]["requestBody"]["content"]) == {"application/json", "text/plain"}
 
 
-def test_lists_by_id_need_neither_model_nor_faiss(demo_index: Path) -> None:
+def test_lists_by_id_need_neither_model_nor_faiss(not_compiled: Path) -> None:
     """In a process of its own: what has been imported when a list has been served."""
     script = f"""
 import sys
@@ -490,7 +490,7 @@ from service.app import create_app
 from service import logs
 from service.settings import Settings
 logs.configure("info")
-with TestClient(create_app(Settings(index={str(demo_index)!r}))) as client:
+with TestClient(create_app(Settings(index={str(not_compiled)!r}))) as client:
     assert client.get("/v1/articles/for/related").json()["items"]
     assert client.get("/?id=for").status_code == 200
     assert client.get("/readyz").status_code == 200

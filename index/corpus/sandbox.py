@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
@@ -114,6 +114,7 @@ class _Worker(Generic[Key, Result]):
         self._is_up = False
         self._job: _Job[Key, Result] | None = None
         self._process = SPAWN.Process(target=_work, args=(theirs, function), daemon=True)
+        resource_tracker.ensure_running()  # the first process starts it, which would let the signal through again
         before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # Ctrl-C is for us alone; the child inherits this
         try:
             self._process.start()
