@@ -8,10 +8,11 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 FOLDERS := recommender index service scripts tests
 
 .DEFAULT_GOAL := help
-.PHONY: install check test fix demo build serve bench help
+.PHONY: install browser check test fix demo build serve bench help
 
 install: $(INSTALLED)  ## make .venv with everything, from pinned versions
 
@@ -21,6 +22,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m pip --python $(BIN)/python install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+browser:  ## install Debian's Chromium, which tests look at pages with
+	@command -v chromium > /dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -qq --no-install-recommends chromium > /dev/null; }
+
 check: install  ## lint, types, import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -29,7 +33,7 @@ check: install  ## lint, types, import rules
 	$(BIN)/hadolint Dockerfile
 
 # Two processes side by side, of one thread each; an idle one takes over half of what the other has left.
-test: install  ## run the tests
+test: install browser  ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 fix: install  ## format, and mend what the linter can mend

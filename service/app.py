@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
 from recommender import Embedder
-from service import articles, lists, operations, pages, problems
+from service import articles, lists, operations, pages, problems, widget
 from service.gate import Gate
 from service.kept import KeptAnswers
 from service.lanes import Lane
@@ -68,7 +68,7 @@ def create_app(settings: Settings, embedder: Embedder | None = None) -> FastAPI:
     app.state.write_lane = write_lane
     with serving.held() as recommender:
         app.state.example_id = quote(recommender.catalogue.card(0).id)
-    for part in (lists, articles, operations, pages):
+    for part in (lists, articles, operations, pages, widget):
         app.include_router(part.router)
     app.mount("/docs/static", StaticFiles(packages=[("fastapi_offline", "static")]))
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))

@@ -25,7 +25,8 @@ Role = Literal["nobody", "read", "admin"]
 MAX_URL = 8192
 MAX_HEADERS = 16_384
 
-OPEN = frozenset({"/livez", "/readyz"})
+OPEN = frozenset({"/livez", "/readyz", "/static/related-articles.js"})
+"""Whoever watches the service, and pages of other sites, send no key."""
 ADMIN = (
     (frozenset({"PUT", "DELETE", "PATCH"}), re.compile(r"/")),
     (frozenset({"POST"}), re.compile(r"/v1/(articles|index)/")),

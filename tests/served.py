@@ -97,7 +97,8 @@ def served(index: Path, *flags: str, how: tuple[str, ...] = FAST) -> Iterator[Se
 
 def main(arguments: list[str]) -> None:
     flags = {name.removeprefix("--").replace("-", "_"): value for name, value in zip(arguments[::2], arguments[1::2], strict=True)}
-    settings = Settings(**{**flags, "admin_keys": tuple(flags["admin_keys"].split(","))})  # type: ignore[arg-type]
+    given: dict[str, Any] = {**flags, **{name: tuple(flags[name].split(",")) for name in ("admin_keys", "cors_origins") if name in flags}}
+    settings = Settings(**given)
     logs.configure(settings.log_level)
     app = create_app(settings, HashEmbedder())
     listening = server.listen(settings.host, settings.port)

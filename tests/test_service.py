@@ -472,6 +472,7 @@ def test_the_schema_names_every_route(client: TestClient) -> None:
         "/v1/similarity",
         "/v1/index",
         "/v1/index/reload",
+        "/v1/widget",
         "/livez",
         "/readyz",
     }

@@ -1,0 +1,75 @@
+"""A real browser, and pages of another site for it to look at."""
+
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, sync_playwright
+
+HTML = "text/html; charset=utf-8"
+JAVASCRIPT = "text/javascript; charset=utf-8"
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium without a window."""
+    path = shutil.which("chromium")
+    assert path, "chromium is not installed - run make install"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A site of its own origin.
+
+    Attributes:
+        pages: Path -> content type and body.
+        headers: Sent with every page.
+        slow_s: Path -> seconds before it answers.
+        asked: The paths that were asked for.
+    """
+
+    origin: str
+    pages: dict[str, tuple[str, str]] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    slow_s: dict[str, float] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def site() -> Iterator[Site]:
+    """A site that is there until the end of the context."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = urlsplit(self.path).path
+            there.asked.append(path)
+            time.sleep(there.slow_s.get(path, 0.0))
+            kind, body = there.pages.get(path, (HTML, ""))
+            self.send_response(200 if path in there.pages else 404)
+            for name, value in {"Content-Type": kind, "Access-Control-Allow-Origin": "*", **there.headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    there = Site(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield there
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
