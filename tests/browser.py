@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, sync_playwright
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
 
 HTML = "text/html; charset=utf-8"
 JAVASCRIPT = "text/javascript; charset=utf-8"
@@ -24,6 +25,12 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds wrong for people who cannot see, or use no mouse: rule and element."""
+    found = Axe().run(page).response["violations"]
+    return [f"{of['id']}: {node['html'][:200]}" for of in found for node in of["nodes"]]
 
 
 @dataclass(frozen=True, slots=True)

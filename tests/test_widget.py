@@ -9,12 +9,13 @@ import shutil
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
+from typing import Literal
 
 import httpx2 as httpx
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize
 
-from tests.browser import HTML, JAVASCRIPT, Site, chromium, site
+from tests.browser import HTML, JAVASCRIPT, Site, chromium, site, violations
 from tests.served import ROOT, Served, served
 
 WIDGET = ROOT / "service" / "static" / "related-articles.js"
@@ -210,6 +211,20 @@ def test_a_narrow_page(browser: Browser, looked_at: Site, service: Served) -> No
     page.locator("related-articles a").first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
     assert page.evaluate("moved") == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_use_it(browser: Browser, looked_at: Site, service: Served, scheme: Literal["light", "dark"]) -> None:
+    style = "<style>:root { color-scheme: light dark }</style>"
+    element = f'<main><h1>An article</h1><related-articles for="{ID}"></related-articles></main>'
+    looked_at.pages["/"] = HTML, f"<!doctype html><html lang=en><title>A page</title>{style}{snippet(service.address)}{element}"
+    page = browser.new_page(color_scheme=scheme)
+    page.goto(looked_at.origin)
+    page.locator("related-articles a").first.wait_for()
+    assert violations(page) == []
+    page.keyboard.press("Tab")
+    focused = page.evaluate("""document.activeElement.shadowRoot.activeElement.textContent""")
+    assert focused == titles(service)[0], "the first link is the first stop of the keyboard"
 
 
 PAYLOADS = [
