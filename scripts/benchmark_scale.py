@@ -13,8 +13,10 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -22,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.build import MEMORY, build_index
+from index.processes import everywhere
 from index.report import Report
 from recommender import Recommender
 from recommender.chunking import chunk_article, embedding_text
@@ -146,23 +149,42 @@ def _closest(
     queries: Sequence[Vectors], rows: NDArray[np.int64], embedder: SyntheticEmbedder, arguments: argparse.Namespace
 ) -> list[set[int]]:
     """The ten closest articles by exact MaxSim in float32, by its definition, over the whole archive."""
-    stacked, ends = np.concatenate(queries), np.cumsum([0, *map(len, queries)])
     best = np.full((len(queries), 10), -1.0)
     whose = np.full((len(queries), 10), -1)
-    rest, first = articles(arguments.n, words=arguments.words), 0
-    while block := list(islice(rest, BLOCK)):  # ids count up, so that rows do
-        chunks = [_vectors(article, embedder) for article in block]
-        begins = np.cumsum([0, *map(len, chunks)])
-        cosines = stacked @ np.concatenate(chunks).T
-        there = np.add.reduceat(np.maximum.reduceat(cosines, begins[:-1], axis=1), ends[:-1], axis=0) / np.diff(ends)[:, None]
-        back = np.add.reduceat(np.maximum.reduceat(cosines, ends[:-1], axis=0), begins[:-1], axis=1) / np.diff(begins)
-        scores = np.concatenate([best, (there + back) / 2], axis=1)
-        own = np.concatenate([whose, np.tile(np.arange(first, first + len(block)), (len(queries), 1))], axis=1)
-        scores[own == rows[:, None]] = -1.0
-        order = np.argsort(-scores, axis=1)[:, :10]
-        best, whose = np.take_along_axis(scores, order, axis=1), np.take_along_axis(own, order, axis=1)
-        first += len(block)
+    first = 0
+    blocks = _blocks(articles(arguments.n, words=arguments.words))
+    for scores in everywhere(_scores, partial(_Asked, queries, embedder), blocks, alone=arguments.n <= BLOCK):
+        scored = np.arange(first, first + scores.shape[1])  # ids count up, so that rows do
+        all_scores = np.concatenate([best, np.where(scored == rows[:, None], -1.0, scores)], axis=1)
+        all_rows = np.concatenate([whose, np.tile(scored, (len(queries), 1))], axis=1)
+        order = np.argsort(-all_scores, axis=1)[:, :10]
+        best, whose = np.take_along_axis(all_scores, order, axis=1), np.take_along_axis(all_rows, order, axis=1)
+        first += len(scored)
     return [set(of.tolist()) for of in whose]
+
+
+def _blocks(some: Iterator[Article]) -> Iterator[list[Article]]:
+    while block := list(islice(some, BLOCK)):
+        yield block
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What all articles are compared with."""
+
+    queries: Sequence[Vectors]
+    embedder: SyntheticEmbedder
+
+
+def _scores(asked: _Asked, block: Sequence[Article]) -> NDArray[np.float64]:
+    """MaxSim of every query and every article of a block: (n_queries, n_articles)."""
+    stacked, ends = np.concatenate(asked.queries), np.cumsum([0, *map(len, asked.queries)])
+    chunks = [_vectors(article, asked.embedder) for article in block]
+    begins = np.cumsum([0, *map(len, chunks)])
+    cosines = stacked @ np.concatenate(chunks).T
+    there = np.add.reduceat(np.maximum.reduceat(cosines, begins[:-1], axis=1), ends[:-1], axis=0) / np.diff(ends)[:, None]
+    back = np.add.reduceat(np.maximum.reduceat(cosines, ends[:-1], axis=0), begins[:-1], axis=1) / np.diff(begins)
+    return np.asarray((there + back) / 2, dtype=np.float64)
 
 
 class Peak:
