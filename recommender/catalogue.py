@@ -85,6 +85,11 @@ class Catalogue:
         found = self._one("SELECT row FROM article WHERE id = ?", clean_line(article_id))
         return None if found is None else int(found[0])
 
+    def find_card(self, article_id: str) -> Card | None:
+        """Card of an article, or None, as `find_row`."""
+        found = self._one(f"SELECT {CARD} FROM article WHERE id = ?", clean_line(article_id))
+        return None if found is None else _card(found)
+
     def find_row_of_url(self, url: str) -> int | None:
         """Row of the article published under a URL, however it is spelled, or None; of several the first by id."""
         found = self._one("SELECT row FROM article WHERE url_key = ? ORDER BY row LIMIT 1", url_key(clean_line(url)))

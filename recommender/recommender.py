@@ -198,6 +198,15 @@ class Recommender:
         with self.live.reading() as view:
             return self._related(row, limit, selection, view, explain)
 
+    def card_of(self, article_id: str) -> Card:
+        """What a page shows of an article, of the release or put since.
+
+        Raises:
+            ArticleNotFound: No article has this id; `ArticleWithdrawn` if one had.
+        """
+        with self.live.reading() as view:
+            return self._card_of(article_id, view)
+
     def card(self, row: int) -> Card:
         """What a page shows of an article whose row is known."""
         with self.live.reading() as view:
@@ -232,14 +241,18 @@ class Recommender:
         return ArticleNotFound(f"no article {asked[:100]!r} in index {self.release.name} - check it, or build the index again")
 
     def _row(self, article_id: str, view: View) -> int:
+        return self._card_of(article_id, view).row
+
+    def _card_of(self, article_id: str, view: View) -> Card:
         row = view.rows.get(clean_line(article_id)) if view else None
-        if row is None:
-            row = self.catalogue.find_row(article_id)
-            if (row is None or row in view.replaced) and clean_line(article_id) in view.withdrawn:
-                raise ArticleWithdrawn(f"article {article_id[:100]!r} was withdrawn - {TAKEN_BACK}")
-            if row is None:
-                raise self.not_found(article_id)
-        return row
+        if row is not None:
+            return self._card(row, view)
+        card = self.catalogue.find_card(article_id)
+        if (card is None or card.row in view.replaced) and clean_line(article_id) in view.withdrawn:
+            raise ArticleWithdrawn(f"article {article_id[:100]!r} was withdrawn - {TAKEN_BACK}")
+        if card is None:
+            raise self.not_found(article_id)
+        return card
 
     def _related(self, row: int, limit: int, wanted: Selection, view: View, explain: bool) -> RelatedList:
         self._check_limit(limit, wanted)

@@ -90,12 +90,14 @@ def _not_modified(address: str, paths: list[str], seconds: int) -> dict[str, flo
     return loopback.wrk(address, paths[:1], seconds, 1, f'{{["If-None-Match"] = {json.dumps(tag)}}}')
 
 
-def _memory(pid: int) -> int:
-    """Memory of the service, its workers included, pages that they share counted once: MB."""
+def _memory(pid: int) -> dict[str, int]:
+    """Memory of the service, MB: of the process that has most for itself; and of all, mapped files, whose pages they share, included."""
     children = [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
-    rollups = (Path(f"/proc/{process}/smaps_rollup").read_text(encoding="utf-8") for process in (pid, *children))
-    found = (re.search(r"Pss:\s+(\d+) kB", rollup) for rollup in rollups)
-    return sum(int(of[1]) for of in found if of) // 1000
+    rollups = [Path(f"/proc/{process}/smaps_rollup").read_text(encoding="utf-8") for process in (pid, *children)]
+    own, shared = (
+        [int(re.findall(rf"^{name}:\s+(\d+) kB", rollup, re.MULTILINE)[0]) // 1000 for rollup in rollups] for name in ("Anonymous", "Pss")
+    )
+    return {"of_a_process": max(own), "of_all_with_files": sum(shared)}
 
 
 if __name__ == "__main__":

@@ -86,7 +86,11 @@ async def related_by_url(
     if (url is None) == (id is None):
         raise fault(("query", "url"), "give either url or id")
     with serving_of(request).held() as recommender, recommender.moment() as edition:
-        card = card_to_read(recommender, str(id)) if url is None else _published(recommender, recommender.row_of_url(url), url)
+        card = (
+            card_to_read(recommender, str(id))
+            if url is None
+            else _published(recommender, recommender.card(recommender.row_of_url(url)), url)
+        )
         answer = _stored_list(request.scope, recommender, card, edition, (limit, wanted, fields, explain, format))
     return Fresh(request.scope, answer)
 
@@ -184,11 +188,10 @@ def card_to_read(recommender: Recommender, article_id: str) -> Card:
     Raises:
         ArticleNotFound: There is none; `ArticleWithdrawn` if there was.
     """
-    return _published(recommender, recommender.row(article_id), article_id)
+    return _published(recommender, recommender.card_of(article_id), article_id)
 
 
-def _published(recommender: Recommender, row: int, asked: str) -> Card:
-    card = recommender.card(row)
+def _published(recommender: Recommender, card: Card, asked: str) -> Card:
     if card.under_embargo:
         raise recommender.not_found(asked)
     return card
