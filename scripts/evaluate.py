@@ -21,13 +21,14 @@ from recommender.more_like_this import MoreLikeThis
 from recommender.ranker import SHIPPED
 from recommender.selection import Selection
 from scripts import command
-from scripts.report import HandMade, QueryArticle, Report, Suggestion, compare, write_report
+from scripts.report import HandMade, QueryArticle, Report, Suggestion, add_up, compare, write_report
 
 EXAMPLES = """\
   evaluate.py --index var/demo
   evaluate.py --index var/demo --json
   evaluate.py --index var/demo --report report.html      the hand-made lists beside ours, in a browser
   evaluate.py --index var/demo --pool lists              rank only articles that are in some hand-made list
+  evaluate.py --votes votes-*.json                       the votes that readers of the report saved, added up
   evaluate.py --similarity ratings.jsonl --json          similarity of texts against people's ratings
 """
 SHOWN = 5
@@ -39,6 +40,9 @@ Runs = dict[str, dict[str, list[str]]]
 def main(arguments: argparse.Namespace) -> None:
     if arguments.similarity:
         _print_similarity(arguments.similarity, arguments.json)
+        return
+    if arguments.votes:
+        _print_votes(arguments.votes, arguments.json)
         return
     with Recommender.open(arguments.index) as recommender:
         qrels, protocol = _protocol(recommender, arguments.pool, arguments.as_of)
@@ -65,8 +69,10 @@ def main(arguments: argparse.Namespace) -> None:
         }
         if arguments.report:
             wanted = {id_: Selection(as_of=card.published) if arguments.as_of else Selection() for id_, card in cards.items()}
-            articles = tuple(_article(recommender, id_, runs[best], qrels, values[id_], wanted[id_]) for id_ in qrels)
-            report = Report(arguments.index.name, protocol, estimates, TFIDF, best, sections, years, {best: facts}, articles)
+            base = scores[TFIDF]["nDCG@5"]
+            articles = tuple(_article(recommender, id_, runs[best][id_], (values[id_], base[id_]), wanted[id_]) for id_ in qrels)
+            title = arguments.index.name
+            report = Report(title, manifest.release, protocol, estimates, TFIDF, best, sections, years, {best: facts}, articles)
             write_report(arguments.report, report)
     if arguments.json:
         print(json.dumps(answer))
@@ -77,7 +83,7 @@ def main(arguments: argparse.Namespace) -> None:
         first = metrics["nDCG@5"]
         print(f"{method:<20}" + "".join(f"{of.mean:>9.4f}" for of in metrics.values()) + f"    {first.low:.3f} - {first.high:.3f}")
     if arguments.report:
-        print(f"the lists side by side: {arguments.report}")
+        print(f"the report: {arguments.report}")
 
 
 def _protocol(recommender: Recommender, pool: str, as_of: bool) -> tuple[dict[str, tuple[str, ...]], dict[str, str | int]]:
@@ -148,20 +154,17 @@ def _facts(recommender: Recommender) -> CollectionFacts:
 
 
 def _article(
-    recommender: Recommender,
-    article_id: str,
-    run: Mapping[str, Sequence[str]],
-    qrels: Mapping[str, Sequence[str]],
-    ndcg: float,
-    wanted: Selection,
+    recommender: Recommender, article_id: str, ranking: Sequence[str], ndcg: tuple[float, float], wanted: Selection
 ) -> QueryArticle:
-    """One article of the report."""
+    """One article of the report; `ndcg` is that of the ranking and that of the baseline's."""
     catalogue = recommender.catalogue
     row = catalogue.row(article_id)
     card = catalogue.card(row)
+    linked = catalogue.read_more(row)
+    chosen = {other.id for other in linked}
     by_id = {item.id: item for item in recommender.related_to_row(row, DEPTH, wanted)}
     ours = []
-    for target in run[article_id][:SHOWN]:
+    for target in ranking[:SHOWN]:
         item, other = by_id.get(target), catalogue.card(catalogue.row(target))
         ours.append(
             Suggestion(
@@ -171,11 +174,26 @@ def _article(
                 published=other.published,
                 relation=item.relation if item else None,
                 passages=item.passages if item else None,
-                in_hand_made=target in qrels[article_id],
+                in_hand_made=target in chosen,
+                section=other.section,
             )
         )
-    by_hand = tuple(HandMade(other.id, other.title, other.published) for other in catalogue.read_more(row))
-    return QueryArticle(card.id, card.title, card.url, card.published, card.section, by_hand, tuple(ours), ndcg)
+    by_hand = tuple(HandMade(other.id, other.title, other.published, other.section) for other in linked)
+    # A pinned line's score is the editor's doing.
+    scored = tuple((by_id[of].score, of in chosen) for of in ranking[:DEPTH] if of in by_id and by_id[of].source == "model")
+    return QueryArticle(card.id, card.title, card.url, card.published, card.section, by_hand, tuple(ours), *ndcg, scored)
+
+
+def _print_votes(paths: Sequence[Path], as_json: bool) -> None:
+    """What readers of the report's blind comparison said."""
+    votes = add_up(paths)
+    if as_json:
+        print(json.dumps(votes.as_dict()))
+        return
+    print(f"{votes.report['title']}, {votes.report['method']}: {votes.n_articles} articles, {votes.n_visits} visits")
+    print(f"ours is the better list: {votes.ours_better}")
+    print(f"the editor's list is recognised: {votes.editors_told}")
+    print(f"the first of the two is the better list: {votes.first_better}")
 
 
 def _print_similarity(path: Path, as_json: bool) -> None:
@@ -221,8 +239,9 @@ if __name__ == "__main__":
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--index", type=Path, metavar="DIR", help="folder of the index")
     what.add_argument("--similarity", type=Path, metavar="FILE", help="JSON Lines of texts with people's ratings of their likeness")
+    what.add_argument("--votes", type=Path, nargs="+", metavar="FILE", help="files of votes that the report's blind comparison saved")
     parser.add_argument("--pool", choices=["all", "lists"], default="all", help="rank all articles, or those in some hand-made list")
     parser.add_argument("--as-of", action="store_true", help="for each article, rank only what had been published by then")
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML page with the lists side by side")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML page: summary, plots, the lists side by side")
     parser.add_argument("--json", action="store_true", help="print JSON: every metric under its name, by method")
     command.run(main, parser.parse_args())

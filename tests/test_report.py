@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from recommender.errors import StorageError
 from recommender.evaluation import METRICS, Group, collection_facts
 from recommender.types import PassagePair
 from scripts.report import Estimate, HandMade, QueryArticle, Report, Suggestion, compare, write_report
+from scripts.report.page import MOST_LISTS
 
 EVIL = '</script></style><img src=x onerror="alert(1)">\'><svg onload=alert(2)> {{ 7 * 7 }} <!-- \ud800'
 SHOWN_EVIL = EVIL.replace("\ud800", "\ufffd")
@@ -72,10 +74,11 @@ def article(number: int, title: str = "", url: str | None = None) -> QueryArticl
     day = datetime(2018, 9, number % 28 + 1, tzinfo=UTC)
     passages = PassagePair(f"{title} read", f"{title} suggested")
     ours = tuple(
-        Suggestion(f"{name}{number}", f"{title} {name}", 0.5, day, title or None, passages, name == "c") for name in ("x", "c", "y")
+        Suggestion(f"{name}{number}", f"{title} {name}", 0.5, day, title or None, passages, name == "c", title) for name in ("x", "c", "y")
     )
-    by_hand = (HandMade(f"b{number}", f"{title} b", day), HandMade(f"c{number}", f"{title} c"))
-    return QueryArticle(f"id-{number}", title, url, day, title or None, by_hand, ours, 0.387)
+    by_hand = (HandMade(f"b{number}", f"{title} b", day), HandMade(f"c{number}", f"{title} c", day, title))
+    scored = ((0.5, False), (0.5, True), (0.5, False))
+    return QueryArticle(f"id-{number}", title, url, day, title or None, by_hand, ours, 0.387, 0.631, scored)
 
 
 def report(*articles: QueryArticle, name: str = "Archive") -> Report:
@@ -84,7 +87,7 @@ def report(*articles: QueryArticle, name: str = "Archive") -> Report:
     facts = collection_facts({"a": ["b"], "b": []}, group_of_article={}, published={}, section_of={})
     groups = (Group(name, 12, 0.31, 0.2, 0.4), Group("others", 3, 0.1, 0.0, 0.2))
     methods = {"dense": baseline, name: estimates}
-    return Report(name, {"n_lists": len(articles), name: name}, methods, "dense", name, groups, groups, {name: facts}, articles)
+    return Report(name, name, {"n_lists": len(articles), name: name}, methods, "dense", name, groups, groups, {name: facts}, articles)
 
 
 def page_of(tmp_path: Path, shown: Report) -> tuple[str, Page]:
@@ -101,7 +104,7 @@ def test_titles_are_inert_everywhere(tmp_path: Path) -> None:
     assert not [name for _, attributes, _ in page.elements for name in attributes if name.startswith("on") or name == "style"]
     shown = "".join(next(page.all("body"))[1])
     # title, section, 2 lines by hand, 3 of ours with relation and 2 passages each; and the report's own names.
-    assert shown.count(SHOWN_EVIL) >= 1 + 1 + 2 + 3 * 4 + 5
+    assert shown.count(SHOWN_EVIL) >= 1 + 1 + 2 + 3 * 4 + 10
     assert shown.count("{{ 7 * 7 }}") >= 20, "shown, not worked out"
     assert [code for _, code in page.all("script")] == [code for _, code in plain.all("script")]
     assert text.startswith("<!doctype html>")
@@ -113,7 +116,7 @@ def test_only_web_addresses_become_links(tmp_path: Path) -> None:
     _, page = page_of(tmp_path, report(*articles))
     links = [attributes["href"] for attributes, _ in page.all("a") if not attributes["href"].startswith("#")]
     assert links == [url for url, is_link in URLS.items() if is_link]
-    titles = [text.strip() for _, text in page.all("h3", dir="auto")]
+    titles = [text.strip() for attributes, text in page.all("h3", dir="auto") if attributes["id"] != "asked"]
     assert titles == [f"Title {number}" for number in range(len(URLS))], "one without a link has its title all the same"
 
 
@@ -143,7 +146,7 @@ def test_every_article_is_there_with_both_lists_and_its_matches(tmp_path: Path) 
     for number, (attributes, text) in enumerate(pairs):
         assert attributes["data-matches"] == "1"
         assert float(attributes["data-ndcg"]) == 0.387
-        for words in (f"Title {number}", f"id-{number}", "1 of 2 found", "0.387", "September 2018", "Title", "suggested"):
+        for words in (f"Title {number}", f"id-{number}", "1 of 2 found", "0.387", "0.631", "September 2018", "Title", "suggested"):
             assert words in text
     matches = [text for _, text in page.all("li", class_="match")]
     assert len(matches) == 80
@@ -157,7 +160,7 @@ def test_every_article_is_there_with_both_lists_and_its_matches(tmp_path: Path) 
 
 
 def test_an_empty_list_of_ours_and_missing_fields(tmp_path: Path) -> None:
-    bare = QueryArticle("bare", "", None, None, None, (HandMade("b", ""),), (), 0.0)
+    bare = QueryArticle("bare", "", None, None, None, (HandMade("b", ""),), (), 0.0, 0.0)
     odd = replace(article(2, "Odd"), ours=(Suggestion("x", "", 0.5, None, None, None, False),))
     _, page = page_of(tmp_path, replace(report(bare, odd), sections=(), years=(), facts={}))
     first, second = (text for _, text in page.all("article"))
@@ -167,18 +170,38 @@ def test_an_empty_list_of_ours_and_missing_fields(tmp_path: Path) -> None:
     assert [attributes["data-matches"] for attributes, _ in page.all("article")] == ["0", "0"]
 
 
-def test_the_summary_has_intervals_p_and_a_plot(tmp_path: Path) -> None:
+def test_the_summary_comes_first_and_in_words(tmp_path: Path) -> None:
     _, page = page_of(tmp_path, report(article(1, "A title"), name="hybrid"))
-    first, groups, years, beyond = (text for _, text in page.all("table"))
+    ((_, summary),) = page.all("ul", class_="headlines")
+    for words in (
+        "30\xa0% of our lists have a link that the editor chose among the first three lines. 95 % interval 25\xa0% to 40\xa0%",
+        "0.300 is how our first five lines agree",
+        "dense has 0.200, and of the difference: chance alone is an unlikely reason. 95 % interval 0.250 to 0.400",
+        "33\xa0% of the 3 lines that we give a score of 0.5 or more are links that the editor chose.",
+        "0 days is the median age of a line of ours",
+        "100\xa0% of our lines are of the article's own section; of the editors' links 100\xa0%.",
+    ):
+        assert words in summary
+
+
+def test_a_difference_that_may_be_chance_is_called_so(tmp_path: Path) -> None:
+    shown = report(article(1, "A title"), name="hybrid")
+    _, page = page_of(tmp_path, replace(shown, methods={**shown.methods, "hybrid": dict.fromkeys(METRICS, Estimate(0.3, 0.2, 0.4, 0.3))}))
+    assert "which may be chance alone." in next(page.all("ul", class_="headlines"))[1]
+
+
+def test_the_tables_have_intervals_p_and_a_plot(tmp_path: Path) -> None:
+    _, page = page_of(tmp_path, report(article(1, "A title"), name="hybrid"))
+    first, plotted, *_, groups, years, beyond = (text for _, text in page.all("table"))
     for words in (*METRICS, "hybrid", "0.300", "0.250–0.400", "p = 0.012", "baseline"):
         assert words in first
+    for words in ("hybrid", "0.300", "0.250–0.400"):
+        assert words in plotted
     assert "0.200–0.400" in groups
     assert "12" in years
     assert "50.0%" in beyond, "coverage of two articles of which one is listed"
     assert "–" in beyond, "no dates"
-    ((drawing, _),) = page.all("svg")
-    assert "hybrid 0.300, 0.250 to 0.400" in drawing["aria-label"]
-    widths = [float(attributes["width"]) for attributes, _ in page.all("rect")]
+    widths = [float(attributes["width"]) for attributes, _ in page.all("rect", height="18")]
     assert widths == [pytest.approx(380 * 0.2 / 0.4), pytest.approx(380 * 0.3 / 0.4)], "the axis ends at .4"
     whiskers = [re.fullmatch(r"M([\d.]+) \d+v10m0 -5H([\d.]+)m0 -5v10", attributes["d"]) for attributes, _ in page.all("path")]
     assert [[float(end) - 190 for end in found.groups()] for found in whiskers if found] == [
@@ -187,28 +210,53 @@ def test_the_summary_has_intervals_p_and_a_plot(tmp_path: Path) -> None:
     ]
 
 
+def test_every_plot_has_a_title_a_description_and_a_table(tmp_path: Path) -> None:
+    _, page = page_of(tmp_path, report(article(1, "A title")))
+    drawings = [attributes for attributes, _ in page.all("svg", role="img")]
+    assert [attributes["id"] for attributes in drawings] == ["methods", "calibration", "ages", "sections"]
+    named = {attributes["id"]: text for tag in ("title", "desc") for attributes, text in page.all(tag) if "id" in attributes}
+    assert [attributes["aria-labelledby"].split() for attributes in drawings] == [
+        [f"{of['id']}-title", f"{of['id']}-words"] for of in drawings
+    ]
+    assert all(named[id_] for attributes in drawings for id_ in attributes["aria-labelledby"].split())
+    assert sum("<table" in text or "The numbers" in text for _, text in page.all("figure")) == 4
+
+
 def test_controls_are_named_and_wait_for_the_script(tmp_path: Path) -> None:
     _, page = page_of(tmp_path, report(article(1, "A title")))
-    ((controls, _),) = page.all("div", id="controls")
-    assert "hidden" in controls, "without the script they would do nothing"
+    for tag, id_ in (("div", "controls"), ("section", "blind-section"), ("a", "to-blind")):
+        ((attributes, _),) = page.all(tag, id=id_)
+        assert "hidden" in attributes, "without the script it would do nothing"
     labels = "".join(text for _, text in page.all("label"))
-    for words in ("Find", "Order", "worst first", "best first", "as in the archive", "only without a match"):
+    for words in ("Find", "Section", "Year", "agree", "differ", "ours better by nDCG", "ours worse by nDCG", "Order", "as in the archive"):
         assert words in labels
     ids = [attributes["id"] for _, attributes, _ in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
-    named = [attributes["aria-labelledby"] for _, attributes, _ in page.elements if "aria-labelledby" in attributes]
+    named = [id_ for _, attributes, _ in page.elements for id_ in attributes.get("aria-labelledby", "").split()]
     assert set(named) <= set(ids)
     assert {attributes["href"][1:] for attributes, _ in page.all("a")} <= set(ids)
 
 
-def test_1500_articles_are_one_file_of_some_megabytes(tmp_path: Path) -> None:
-    long = "word " * 300
+def test_of_many_lists_the_page_shows_evenly_many_of_each_kind(tmp_path: Path) -> None:
+    long = "<word> " * 300
     articles = [
-        replace(article(number), ours=tuple(replace(i, passages=PassagePair(long, long)) for i in article(number).ours))
+        replace(
+            article(number),
+            ndcg=number % 100 / 100,
+            ours=tuple(replace(of, title=long, passages=PassagePair(long, long)) for of in article(number).ours * 2),
+        )
         for number in range(1500)
     ]
-    write_report(tmp_path / "report.html", report(*articles))
-    assert (tmp_path / "report.html").stat().st_size < 10_000_000
+    text, page = page_of(tmp_path, report(*articles))
+    assert len(text.encode()) < 5_000_000
+    assert "400 of 1,500 lists are shown" in text
+    shown = [float(attributes["data-ndcg"]) for attributes, _ in page.all("article")]
+    assert shown == sorted(shown), "those that differ most come first"
+    assert len(shown) == MOST_LISTS == len({attributes["data-place"] for attributes, _ in page.all("article")})
+    assert (shown[0], shown[-1]) == (0, 0.99)
+    counts = Counter(shown)
+    assert set(counts.values()) <= {3, 4, 5}, "of every nDCG alike"
+    assert len(counts) == 100
 
 
 def test_a_file_that_cannot_be_written_says_so(tmp_path: Path) -> None:
