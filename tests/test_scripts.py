@@ -38,6 +38,7 @@ SCRIPTS = (
     "rollback",
     "diff_index",
     "export",
+    "map",
 )
 
 

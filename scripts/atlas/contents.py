@@ -1,0 +1,81 @@
+"""What is on the map: the newest articles of an archive, and which of them their lists name."""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender import Recommender
+from recommender.catalogue import Card
+from recommender.errors import InputError, OutOfRange
+from recommender.vector_index import Rows
+from recommender.view import View
+
+N_LINES = 5
+"""Length of the lists."""
+
+NO_LINE, ELSEWHERE = 0xFFFF, 0xFFFE
+"""In place of an article's place: the list is shorter; the line's article is not on the map."""
+
+MOST = ELSEWHERE
+"""More articles have no places in 16 bits."""
+
+UNDATED = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Articles in their places, 0 for the newest.
+
+    Attributes:
+        release: Name of the release.
+        cards: Of the articles, by place.
+        rows: int64 (n,), the articles' rows in the index.
+        lines: uint16 (n, N_LINES), the places of the articles that each list names, in its order; or NO_LINE, ELSEWHERE.
+        scores: float32 (n, N_LINES), of the lines; 0 where there is none.
+        n_left_out: How many older articles are not on the map.
+    """
+
+    release: str
+    cards: tuple[Card, ...]
+    rows: Rows
+    lines: NDArray[np.uint16]
+    scores: NDArray[np.float32]
+    n_left_out: int
+
+
+def read_contents(recommender: Recommender, limit: int) -> Contents:
+    """The newest `limit` published articles as they are now, those put since the build too; undated ones are the oldest.
+
+    Raises:
+        InputError: None is published.
+        OutOfRange: `limit` is not 1 to `MOST`.
+    """
+    if not 1 <= limit <= MOST:
+        raise OutOfRange(f"a map of {limit} articles cannot be drawn - give 1 to {MOST:,}")
+    with recommender.live.reading() as view:
+        n_published = sum(1 for _ in _published(recommender, view))
+        cards = heapq.nlargest(limit, _published(recommender, view), key=lambda card: card.published or UNDATED)
+        if not cards:
+            raise InputError(f"no article of {recommender.release.name} is published - there is nothing to draw")
+        place_of = {card.id: place for place, card in enumerate(cards)}
+        lines = np.full((len(cards), N_LINES), NO_LINE, dtype=np.uint16)
+        scores = np.zeros(lines.shape, dtype=np.float32)
+        for place, card in enumerate(cards):
+            for number, line in enumerate(recommender.related_to_row(card.row, N_LINES)):
+                lines[place, number] = place_of.get(line.id, ELSEWHERE)
+                scores[place, number] = line.score
+    rows = np.array([card.row for card in cards], dtype=np.int64)
+    return Contents(recommender.release.name, tuple(cards), rows, lines, scores, n_published - len(cards))
+
+
+def _published(recommender: Recommender, view: View) -> Iterator[Card]:
+    stored = (row for row in range(recommender.release.manifest.n_articles) if row not in view.replaced)
+    for rows in (stored, view.articles):
+        for row in rows:
+            card = recommender.card(row)
+            if not card.under_embargo:
+                yield card

@@ -1,0 +1,93 @@
+"""The map as a page: one file that opens from disk and asks for nothing.
+
+What an archive holds goes in as JSON, which no browser runs, and from there into the page as text; only http and https addresses become
+links, and the page's own policy (a CSP with the hashes of its one style and one script) lets nothing else run or load.
+"""
+
+import base64
+import json
+from collections import Counter
+from datetime import UTC, datetime
+from os.path import commonprefix
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.errors import InputError, StorageError
+from scripts.atlas.contents import Contents
+from scripts.atlas.layout import Places
+from scripts.report import csp_hash, web_url
+
+PAGE = Path(__file__).parent / "page"
+
+SCRIPT = ("articles.js", "drawing.js", "hands.js")
+"""Parts of one script: what the page says, what it draws, what it hears."""
+
+LONGEST_TITLE = 200
+"""Characters of a title that the page shows."""
+
+NO_DAY = -(2**31)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def write_page(path: Path, contents: Contents, places: Places) -> int:
+    """Write the map as one HTML file.
+
+    Returns:
+        Its size in bytes.
+
+    Raises:
+        InputError: Jinja2 is not installed.
+        StorageError: The file cannot be written.
+    """
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    except ImportError as error:
+        raise InputError("the map needs Jinja2 - pip install 'readmore[map]'") from error
+    environment = Environment(loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters["csp_hash"] = csp_hash
+    style, *parts = ((PAGE / name).read_text(encoding="utf-8") for name in ("page.css", *SCRIPT))
+    script = f'"use strict";\n{{\n{"".join(parts)}}}\n'
+    archive = _as_json(contents, places)
+    page = environment.get_template("page.html").render(contents=contents, style=style, script=script, archive=archive)
+    written = page.encode()
+    try:
+        path.write_bytes(written)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written ({error}) - free space or give another file") from error
+    return len(written)
+
+
+def _as_json(contents: Contents, places: Places) -> str:
+    """What the script reads. No `<` is in it, so that no title ends the element that it stands in."""
+    urls = [web_url(card.url) for card in contents.cards]
+    start = commonprefix([url for url in urls if url])  # noqa: RUF071 - be it in the middle of a word
+    sections = [name for name, _ in Counter(card.section for card in contents.cards if card.section).most_common()]
+    number = {name: place for place, name in enumerate(sections)}
+    fields = {
+        "titles": [_shortened(card.title or card.id) for card in contents.cards],
+        "start": start,
+        "urls": [url and url[len(start) :] for url in urls],
+        "sections": sections,
+        "section": _packed(np.array([number.get(card.section or "", 0xFFFF) for card in contents.cards], dtype="<u2")),
+        "day": _packed(np.array([_day(card.published) for card in contents.cards], dtype="<i4")),
+        "x": _packed((places[:, 0] * 0xFFFF).round().astype("<u2")),
+        "y": _packed((places[:, 1] * 0xFFFF).round().astype("<u2")),
+        "lines": _packed(contents.lines.astype("<u2")),
+        "scores": _packed((contents.scores * 100).round().clip(0, 100).astype("u1")),
+    }
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _packed(numbers: NDArray[np.generic]) -> str:
+    return base64.b64encode(numbers.tobytes()).decode()
+
+
+def _shortened(title: str) -> str:
+    return title if len(title) <= LONGEST_TITLE else title[: LONGEST_TITLE - 1] + "…"
+
+
+def _day(published: datetime | None) -> int:
+    """Days since 1970."""
+    return NO_DAY if published is None else (published - EPOCH).days

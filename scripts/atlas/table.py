@@ -1,0 +1,45 @@
+"""The map as a table, in the form that the tool embedding-atlas opens."""
+
+from pathlib import Path
+
+from recommender.errors import InputError, StorageError
+from scripts.atlas.contents import ELSEWHERE, Contents
+from scripts.atlas.layout import Places
+from scripts.report import web_url
+
+
+def write_table(path: Path, contents: Contents, places: Places) -> None:
+    """Write Parquet with one row an article: id, title, url, section, published, x, y, neighbors.
+
+    `neighbors` is what the tool wants: the row numbers of the list's articles, and distances, which here are 1 - score. Lines whose
+    articles are not on the map are left out.
+
+    Raises:
+        InputError: pyarrow is not installed.
+        StorageError: The file cannot be written.
+    """
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise InputError("Parquet needs pyarrow - pip install 'readmore[map]'") from error
+    neighbours = []
+    for lines, scores in zip(contents.lines, contents.scores, strict=True):
+        there = lines < ELSEWHERE
+        neighbours.append({"ids": lines[there].tolist(), "distances": (1 - scores[there]).tolist()})
+    table = pa.table(
+        {
+            "id": [card.id for card in contents.cards],
+            "title": [card.title or card.id for card in contents.cards],
+            "url": pa.array([web_url(card.url) for card in contents.cards], pa.string()),
+            "section": pa.array([card.section for card in contents.cards], pa.string()),
+            "published": pa.array([card.published for card in contents.cards], pa.timestamp("us", "UTC")),
+            "x": places[:, 0],
+            "y": places[:, 1],
+            "neighbors": pa.array(neighbours, pa.struct({"ids": pa.list_(pa.int64()), "distances": pa.list_(pa.float64())})),
+        }
+    )
+    try:
+        pq.write_table(table, path)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written ({error}) - free space or give another file") from error
