@@ -23,7 +23,7 @@ from recommender.candidate import UNDATED
 from recommender.catalogue import Catalogue, immutable_uri
 from recommender.errors import IndexDamaged
 from recommender.manifest import CATALOGUE, holding
-from recommender.ranker import Ranker
+from recommender.ranker import DECIMALS, Ranker
 
 LENGTH = 5
 """Lines of a list that a page shows."""
@@ -108,7 +108,8 @@ def measured(folder: Path, ranker: Ranker) -> ArchiveHealth:
         for row in range(n):
             found = catalogue.candidates(row)
             found = found[found["published"] <= now]
-            best = np.lexsort((found["tie"], -ranker.scores(found["features"])))[:LENGTH]
+            confidence = ranker.confidence(ranker.scores(found["features"])).round(DECIMALS)
+            best = np.lexsort((found["tie"], -confidence))[:LENGTH]
             n_lines[row] = len(best)
             n_lists[found["article"][best]] += 1
             newest[row] = found["published"][best].max(initial=UNDATED)

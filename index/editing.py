@@ -9,10 +9,14 @@ from recommender.overrides import Block, Override, Pin
 def pin(said: Override, article_id: str, slot: int, until: datetime | None = None) -> Override:
     """Put an article in a slot, from wherever it was; pins that stand in the way go down.
 
+    Args:
+        until: None: as it was, or never.
+
     >>> [(of.article_id, of.slot) for of in pin(Override((Pin("a", 1), Pin("b", 2), Pin("c", 5))), "x", 1).pins]
     [('x', 1), ('a', 2), ('b', 3), ('c', 5)]
     """
-    placed = [Pin(article_id, slot, until)]
+    before = next((of.until for of in said.pins if of.article_id == article_id), None)
+    placed = [Pin(article_id, slot, until or before)]
     for other in sorted((of for of in said.pins if of.article_id != article_id), key=lambda of: of.slot):
         taken = {of.slot for of in placed}
         free = other.slot

@@ -11,7 +11,7 @@ for (const list of document.querySelectorAll(".lines")) {
     handle.addEventListener("dragstart", event => {
       dragged = line;
       event.dataTransfer.effectAllowed = "move";
-      event.dataTransfer.setData("text/plain", "");
+      event.dataTransfer.setData("text/plain", line.querySelector("a").textContent);
       event.dataTransfer.setDragImage(line, 0, 0);
     });
     handle.addEventListener("dragend", () => { dragged = null; });
