@@ -158,6 +158,19 @@ def test_search_pin_move_unpin_undo(desk: Page, service: Served) -> None:
         assert client.get(f"/v1/articles/{ID}/overrides").json()["owner"] == "Ann", "one source of truth"
 
 
+def test_a_line_is_dragged_to_a_slot(desk: Page, service: Served) -> None:
+    desk.goto(address())
+    titles = ours(desk)
+    first = desk.locator(".lines > li > a").first
+    desk.locator(".handle").nth(3).hover()
+    desk.mouse.down()
+    first.hover()
+    first.hover(position={"x": 3, "y": 3})  # browsers tell of what is dragged over only when it moves
+    with desk.expect_navigation():
+        desk.mouse.up()
+    assert readers_see(service)[:2] == [titles[3], titles[0]]
+
+
 def test_block_here_with_a_reason_and_an_end(desk: Page, service: Served) -> None:
     desk.goto(address())
     gone = ours(desk)[0]
