@@ -8,6 +8,9 @@ a softmax over each list's candidates (ListNet's top-one loss; Cao and others, 2
 
 The last term pulls towards the shipped weights, not towards 0: so a few lists change little, and many say what they want. The
 lists are split by date. The weights see the older ones only; what is reported, before and after, is measured on the newer ones.
+
+What editors accepted and rejected at the desk (`index.judgements`) is fitted on, and never measured on: they judged lists of ours, so the
+weights that made these lists would look better than they are.
 """
 
 import hashlib
@@ -18,9 +21,10 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from index.judgements import judged, with_judgements
 from recommender import Recommender
 from recommender.candidate import FEATURES
-from recommender.catalogue import parse_time
+from recommender.catalogue import Catalogue, parse_time
 from recommender.errors import InputError
 from recommender.ranker import SHIPPED, Ranker
 from recommender.types import rfc3339
@@ -96,12 +100,14 @@ class Fit:
     Attributes:
         effects: Feature -> change of the score for one standard deviation of the feature: what it weighs in practice.
         n_fitted: Lists fitted on.
+        n_judged: Those of them that editors judged at the desk.
         held_back: Ids of the articles whose lists were not.
     """
 
     ranker: Ranker
     effects: Mapping[str, float]
     n_fitted: int
+    n_judged: int
     held_back: frozenset[str]
 
 
@@ -116,7 +122,9 @@ def fit(recommender: Recommender) -> Fit:
     published = {article_id: catalogue.card(catalogue.row(article_id)).published for article_id in qrels}
     split = Split.of(list(published.values()))
     held_back = frozenset(article_id for article_id in qrels if split.holds_back(article_id, published[article_id]))
-    lists = read_lists(recommender, {article_id: targets for article_id, targets in qrels.items() if article_id not in held_back})
+    verdicts = _known(catalogue, judged(recommender.release.folder.parents[1]))
+    seen = {article_id: targets for article_id, targets in with_judgements(qrels, verdicts).items() if article_id not in held_back}
+    lists = read_lists(recommender, seen)
     if len(lists) < FEWEST or len(held_back) < FEWEST:
         raise InputError(
             f"{len(lists)} hand-made lists to fit on and {len(held_back)} to test on, {FEWEST} of each are needed"
@@ -127,12 +135,28 @@ def fit(recommender: Recommender) -> Fit:
     weights = fit_weights(lists, spread) / spread
     ranker = Ranker(dict(zip(FEATURES, weights.round(6).tolist(), strict=True)), 1.0, 0.0)
     slope, offset = calibrate(ranker.scores(everything), np.concatenate(lists.linked))
+    n_judged = len(verdicts.keys() & set(lists.ids))
     provenance = {
-        "fitted_on": {"until": rfc3339(split.until), "n_lists": len(lists), "index_version": recommender.release.name},
+        "fitted_on": {
+            "until": rfc3339(split.until),
+            "n_lists": len(lists),
+            "n_judged": n_judged,
+            "index_version": recommender.release.name,
+        },
         "fitted": rfc3339(datetime.now(UTC).replace(microsecond=0)),
     }
     effects = dict(zip(FEATURES, (weights * spread).tolist(), strict=True))
-    return Fit(Ranker(ranker.weights, slope, offset, provenance), effects, len(lists), held_back)
+    return Fit(Ranker(ranker.weights, slope, offset, provenance), effects, len(lists), n_judged, held_back)
+
+
+def _known(catalogue: Catalogue, verdicts: Mapping[str, Mapping[str, bool]]) -> dict[str, dict[str, bool]]:
+    """Judgements of articles that the release holds."""
+    found = {
+        article_id: {target: accepted for target, accepted in of.items() if catalogue.find_row(target) is not None}
+        for article_id, of in verdicts.items()
+        if catalogue.find_row(article_id) is not None
+    }
+    return {article_id: of for article_id, of in found.items() if of}
 
 
 def read_lists(recommender: Recommender, qrels: Mapping[str, Sequence[str]]) -> Lists:

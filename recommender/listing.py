@@ -73,14 +73,15 @@ class Listing:
         hidden: set[int] = set()
         sections: frozenset[str] = frozenset()
         if self.overrides:
-            blocks = self.overrides.blocks(article_id, datetime.now(UTC))
-            hidden = self._hidden(blocks)
+            now = datetime.now(UTC)
+            blocks = self.overrides.blocks(article_id, now)
+            hidden = self._hidden(blocks, now)
             sections = frozenset(block.section for block in blocks if block.section is not None)
         weights = self.ranker if explain else None
         return Lines(self.catalogue, self.live, self.view, wanted, text, published, frozenset(hidden), sections, weights)
 
-    def _hidden(self, blocks: Sequence[Block]) -> set[int]:
-        ids = [*self.overrides.everywhere, *(block.article_id for block in blocks if block.article_id is not None)]
+    def _hidden(self, blocks: Sequence[Block], now: datetime) -> set[int]:
+        ids = [*self.overrides.everywhere(now), *(block.article_id for block in blocks if block.article_id is not None)]
         return {row for row in map(self._find, ids) if row is not None}
 
     def _pinned(self, card: Card, lines: Lines) -> list[Pinned]:

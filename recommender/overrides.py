@@ -70,6 +70,7 @@ class Override:
     Attributes:
         pins, blocks: Of its list.
         everywhere: Whether it is shown on no list.
+        everywhere_until: When that ends; None: never.
 
     Raises:
         InvalidOverride: It contradicts itself, or a value is not in its range.
@@ -80,6 +81,7 @@ class Override:
     everywhere: bool = False
     reason: str = ""
     owner: str = ""
+    everywhere_until: datetime | None = None
 
     def __post_init__(self) -> None:
         if len(self.blocks) > MOST_BLOCKS:
@@ -112,6 +114,7 @@ class Override:
                 for block in self.blocks
             ],
             "everywhere": self.everywhere,
+            "everywhere_until": rfc3339(self.everywhere_until),
             "reason": self.reason,
             "owner": self.owner,
         }
@@ -119,12 +122,13 @@ class Override:
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Override":
         """The inverse of `as_dict`; ids and sections are cleaned as the build cleans them."""
-        pins = tuple(Pin(clean_line(pin["article_id"]), pin["slot"], _moment(pin.get("until"))) for pin in fields.get("pins", ()))
+        pins = tuple(Pin(clean_line(pin["article_id"]), pin["slot"], end_of(pin.get("until"))) for pin in fields.get("pins", ()))
         blocks = tuple(
-            Block(_clean(block.get("article_id")), _clean(block.get("section")), _moment(block.get("until")))
+            Block(_clean(block.get("article_id")), _clean(block.get("section")), end_of(block.get("until")))
             for block in fields.get("blocks", ())
         )
-        return cls(pins, blocks, bool(fields.get("everywhere")), fields.get("reason") or "", fields.get("owner") or "")
+        until = end_of(fields.get("everywhere_until"))
+        return cls(pins, blocks, bool(fields.get("everywhere")), fields.get("reason") or "", fields.get("owner") or "", until)
 
 
 NOTHING = Override()
@@ -154,8 +158,9 @@ class Overrides:
             pins = tuple(pin for pin in before.pins if pin.slot not in taken and pin.article_id not in taken)
             pinned = {pin.article_id for pin in said.pins}
             blocks = tuple(block for block in before.blocks if block.article_id is None or block.article_id not in pinned)
+            ends = [of.everywhere_until for of in (before, said) if of.everywhere]
             articles[article_id] = Override(
-                (*pins, *said.pins), (*blocks, *said.blocks)[-MOST_BLOCKS:], before.everywhere or said.everywhere
+                (*pins, *said.pins), (*blocks, *said.blocks)[-MOST_BLOCKS:], bool(ends), everywhere_until=_last(ends)
             )
         return Overrides(articles, (*self.hidden, *other.hidden))
 
@@ -169,17 +174,18 @@ class Overrides:
         said = self.articles.get(article_id, NOTHING) if article_id is not None else NOTHING
         return [block for block in (*said.blocks, *self.hidden) if _counts(block, now)]
 
-    @property
-    def everywhere(self) -> list[str]:
+    def everywhere(self, now: datetime) -> list[str]:
         """Ids of articles that no list shows."""
-        return [article_id for article_id, said in self.articles.items() if said.everywhere]
+        until = {article_id: said.everywhere_until for article_id, said in self.articles.items() if said.everywhere}
+        return [article_id for article_id, end in until.items() if end is None or end > now]
 
     @property
     def ends(self) -> list[datetime]:
         """When something that is said ends."""
         pins = [pin.until for said in self.articles.values() for pin in said.pins]
         blocks = [block.until for said in self.articles.values() for block in said.blocks]
-        return [until for until in (*pins, *blocks, *(block.until for block in self.hidden)) if until is not None]
+        everywhere = [said.everywhere_until for said in self.articles.values()]
+        return [until for until in (*pins, *blocks, *everywhere, *(block.until for block in self.hidden)) if until is not None]
 
 
 def place_pins(lines: Sequence[Line], pins: Iterable[tuple[int, Line]], limit: int) -> list[Line]:
@@ -252,7 +258,7 @@ def _checked(entry: Any, keys: Sequence[str], where: str) -> dict[str, Any]:
             )
         if name == "until":
             try:
-                checked[name] = _moment(value)
+                checked[name] = end_of(value)
             except InvalidOverride as error:
                 raise InvalidOverride(f"{where}: {error}") from error
         elif name == "slot":
@@ -264,8 +270,8 @@ def _checked(entry: Any, keys: Sequence[str], where: str) -> dict[str, Any]:
     return checked
 
 
-def _moment(given: Any) -> datetime | None:
-    """A time, aware; of a day its end; UTC where no zone is given."""
+def end_of(given: Any) -> datetime | None:
+    """When something ends: a time, aware; of a day its end; UTC where no zone is given."""
     if given is None:
         return None
     try:
@@ -275,6 +281,12 @@ def _moment(given: Any) -> datetime | None:
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (AttributeError, ValueError, TypeError, OverflowError):
         raise InvalidOverride(f"until is {given!r:.50}, which is no time - write it as 2026-12-31 or 2026-12-31T18:00:00Z") from None
+
+
+def _last(ends: Sequence[datetime | None]) -> datetime | None:
+    """The last of some ends; None: one of them is never."""
+    dated = [end for end in ends if end is not None]
+    return max(dated) if dated and len(dated) == len(ends) else None
 
 
 def _clean(name: str | None) -> str | None:

@@ -69,7 +69,7 @@ class Recommender:
 
     def __init__(self, release: Release, embedder: Embedder | None = None, overrides: Path | None = None) -> None:
         self.release = release
-        self._file_overrides = Overrides() if overrides is None else read_overrides(overrides)
+        self.file_overrides = Overrides() if overrides is None else read_overrides(overrides)
         self._edition: tuple[View | None, Edition] = (None, Edition("", datetime.min.replace(tzinfo=UTC)))
         self._held = ExitStack()
         try:
@@ -362,7 +362,7 @@ class Recommender:
 
     @cached_property
     def _fixed(self) -> str:
-        said = repr(self._file_overrides)
+        said = repr(self.file_overrides)
         return f"{self.release.name} {hashlib.sha256((self.ranker.to_json() + said).encode()).hexdigest()}"
 
     @cached_property
@@ -379,9 +379,9 @@ class Recommender:
         return Listing(self.catalogue, self.live, view, self._overrides(view), self.ranker, self.texts.mean_vectors)
 
     def _overrides(self, view: View) -> Overrides:
-        if not self._file_overrides:
+        if not self.file_overrides:
             return view.overrides
-        return self._file_overrides | view.overrides if view.overrides else self._file_overrides
+        return self.file_overrides | view.overrides if view.overrides else self.file_overrides
 
     def _check_limit(self, limit: int, wanted: Selection) -> None:
         most = self.release.manifest.n_candidates

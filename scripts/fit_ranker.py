@@ -44,7 +44,8 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps({"written": str(path) if written else None, "effects": found.effects, **ranker.provenance}))
         return
-    print(f"fitted on {found.n_fitted} lists, tested on {len(found.held_back)} newer ones that were not seen\n")
+    judged = f" ({found.n_judged} judged at the desk)" if found.n_judged else ""
+    print(f"fitted on {found.n_fitted} lists{judged}, tested on {len(found.held_back)} newer ones that were not seen\n")
     print("          " + "".join(f"{metric:>9}" for metric in METRICS) + "    nDCG@5, 95 %")
     for name, of in means.items():
         low, high = intervals[name]

@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
 from recommender import Embedder
-from service import articles, lists, operations, pages, problems, widget
+from service import articles, desk, lists, operations, pages, problems, widget
 from service.gate import Gate
 from service.kept import KeptAnswers
 from service.lanes import Lane
@@ -66,11 +66,13 @@ def create_app(settings: Settings, embedder: Embedder | None = None) -> FastAPI:
     app.state.serving = serving
     app.state.text_lane = text_lane
     app.state.write_lane = write_lane
+    app.state.archive_health = desk.health.Counts()
     with serving.held() as recommender:
         app.state.example_id = quote(recommender.catalogue.card(0).id)
-    for part in (lists, articles, operations, pages, widget):
+    for part in (lists, articles, operations, pages, widget, desk):
         app.include_router(part.router)
     app.mount("/docs/static", StaticFiles(packages=[("fastapi_offline", "static")]))
+    app.mount("/desk/static", StaticFiles(directory=Path(__file__).parent / "static"))  # here, browsers send the key with it
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     problems.install(app)
     app.add_middleware(

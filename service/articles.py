@@ -198,7 +198,7 @@ def _article(fields: dict[str, Any]) -> Article:
 async def _said(request: Request, article_id: str) -> Response:
     told = await asyncio.to_thread(overrides.history, serving_of(request).index_dir, article_id)
     last = told[0] if told else {"at": None, "action": "delete", "key": None, **Override().as_dict()}
-    now = {name: last[name] for name in Override().as_dict()}
+    now = Override.from_dict(last).as_dict()
     return _json(request, {"article_id": article_id, **now, "history": told})
 
 

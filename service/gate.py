@@ -3,6 +3,8 @@
 FastAPI alone reads and parses a body before it looks at a key; this stands in front of it.
 """
 
+import base64
+import binascii
 import hashlib
 import re
 import time
@@ -16,6 +18,7 @@ from limits.strategies import MovingWindowRateLimiter
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from recommender.cleaning import clean_line
 from service.metrics import REJECTED
 from service.problems import problem
 from service.settings import Settings
@@ -34,7 +37,12 @@ ADMIN = (
 )
 """Methods and paths that need an admin key; everything else needs a read key, if there are any."""
 
-TEXT = re.compile(r"/v1/(related|similarity)$")
+TEXT = re.compile(r"/(v1/(related|similarity)|desk/draft)$")
+
+DESK = re.compile(r"/desk(/|$)")
+LOG_IN = {"WWW-Authenticate": 'Basic realm="Readmore desk", charset="UTF-8"'}
+LONGEST_NAME = 200
+"""Characters of an editor's name that are kept."""
 
 
 class Keys:
@@ -84,6 +92,8 @@ class Gate:
         size = sum(len(name) + len(value) for name, value in scope["headers"])
         if size > MAX_HEADERS:
             return 431, "request_header_fields_too_large", f"the headers have {size} bytes, at most {MAX_HEADERS} are read", {}
+        if DESK.match(scope["path"]):
+            return self._refused_at_the_desk(scope)
         given = _key(scope)
         role, name = self.keys.role(given)
         scope["key"] = name
@@ -93,6 +103,16 @@ class Gate:
                 return 401, "key_needed", "send a key that is valid: Authorization: Bearer KEY", {"WWW-Authenticate": "Bearer"}
             return 403, "admin_key_needed", "this key may read, and no more - send an admin key", {}
         return self._too_often(scope, name)
+
+    def _refused_at_the_desk(self, scope: Scope) -> tuple[int, str, str, dict[str, str]] | None:
+        """People log in there with their name and an admin key; browsers send both by themselves, whoever asks them to."""
+        scope["editor"], given = _basic(scope)
+        role, scope["key"] = self.keys.role(given)
+        if role != "admin":
+            return 401, "key_needed", "log in with your name and, as the password, an admin key", LOG_IN
+        if scope["method"] not in ("GET", "HEAD") and not _from_here(scope):
+            return 403, "cross_site", "this was not sent by the desk itself - open /desk and do it there", {}
+        return self._too_often(scope, scope["key"])
 
     def _needs(self, scope: Scope) -> Role | None:
         method, path = scope["method"], scope["path"]
@@ -119,6 +139,28 @@ def _key(scope: Scope) -> bytes | None:
         if name == b"x-api-key":
             return bytes(value)
     return None
+
+
+def _basic(scope: Scope) -> tuple[str, bytes | None]:
+    """User name and password."""
+    value = dict(scope["headers"]).get(b"authorization", b"")
+    if value[:6].lower() != b"basic ":
+        return "", None
+    try:
+        name, colon, password = base64.b64decode(value[6:].strip(), validate=True).partition(b":")
+    except binascii.Error:
+        return "", None
+    return clean_line(name.decode(errors="replace"))[:LONGEST_NAME], password if colon else None
+
+
+def _from_here(scope: Scope) -> bool:
+    """Whether a page of this service sent the request, by what browsers say of it and no page can change."""
+    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    site = headers.get(b"sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    origin = headers.get(b"origin", "")  # of a service without TLS, browsers say no more
+    return origin.partition("://")[2] == headers.get(b"host", "none")
 
 
 def _digest_of(key_hash: str) -> bytes:

@@ -134,6 +134,7 @@ class OverrideBody(BaseModel):
     pins: Annotated[list[PinBody], Field(max_length=50)] = []
     blocks: Annotated[list[BlockBody], Field(max_length=200)] = []
     everywhere: Annotated[bool, Field(description="no list shows this article")] = False
+    everywhere_until: Annotated[AwareDatetime | None, Field(description="when that ends")] = None
     reason: Annotated[str, Field(max_length=1_000)] = ""
     owner: Annotated[str, Field(max_length=200)] = ""
 

@@ -14,7 +14,7 @@ from index import live, overrides
 from recommender import Recommender
 from recommender.errors import InvalidOverride
 from recommender.live import LIVE_DB
-from recommender.overrides import Block, Override, Pin, place_pins, read_overrides
+from recommender.overrides import Block, Override, Overrides, Pin, place_pins, read_overrides
 from recommender.selection import Selection
 from recommender.types import Article
 from tests.hash_embedder import HashEmbedder
@@ -114,6 +114,18 @@ def test_the_file_and_the_service_add_up(index: Path, tmp_path: Path) -> None:
         assert opened.related("harbour-0", 3).ids[:2] == ("election-1", "garden-6"), "the service's pin takes the slot"
         assert all("garden-10" not in opened.related(id_, 50).ids for id_ in ("garden-2", "garden-6", "harbour-0"))
         assert not any(item.section == "railway" for item in opened.related("railway-3", 50))
+
+
+def test_what_is_hidden_everywhere_comes_back_at_its_end() -> None:
+    now = datetime.now(UTC)
+    soon = Overrides({"a": Override(everywhere=True, everywhere_until=FUTURE)})
+    over = Overrides({"a": Override(everywhere=True, everywhere_until=PAST)})
+    for_good = Overrides({"a": Override(everywhere=True)})
+    assert soon.everywhere(now) == ["a"]
+    assert soon.ends == [FUTURE]
+    assert over.everywhere(now) == []
+    assert (soon | over).everywhere(now) == ["a"], "of two ends the later one"
+    assert (soon | for_good).everywhere(FUTURE + timedelta(days=9999)) == ["a"]
 
 
 @pytest.mark.parametrize(

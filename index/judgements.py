@@ -1,0 +1,80 @@
+"""What editors think of lines of our lists: to be linked, or not. `index.fitting` fits the ranker to it.
+
+A table of `live.db`, beside the overrides; lists are not changed by it. Of each pair of articles the last word counts.
+"""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from index.live import writing
+from recommender.errors import StorageError
+from recommender.live import LIVE_DB
+from recommender.types import rfc3339
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS judgement (
+    article_id TEXT NOT NULL,    -- whose list it is
+    target_id TEXT NOT NULL,     -- the line
+    accepted INTEGER NOT NULL,
+    at TEXT NOT NULL,            -- RFC 3339, UTC
+    owner TEXT NOT NULL,
+    key TEXT,                    -- first digits of the hash of the key it was said with
+    PRIMARY KEY (article_id, target_id)
+) WITHOUT ROWID
+"""
+
+Qrels = Mapping[str, Sequence[str]]
+
+
+def judge(index_dir: Path, article_id: str, verdicts: Mapping[str, bool | None], owner: str, key: str | None) -> None:
+    """Keep what an editor thinks of lines of a list.
+
+    Args:
+        verdicts: Id of the line -> whether it is accepted; None takes back what was thought of it.
+
+    Raises:
+        StorageError: The disk is full, or the folder cannot be written.
+    """
+    now = rfc3339(datetime.now(UTC).replace(microsecond=0))
+    with writing(index_dir) as connection:
+        connection.execute(SCHEMA)
+        gone = [(article_id, target) for target in verdicts]
+        rows = [(article_id, target, accepted, now, owner, key) for target, accepted in verdicts.items() if accepted is not None]
+        connection.executemany("DELETE FROM judgement WHERE article_id = ? AND target_id = ?", gone)
+        connection.executemany("INSERT INTO judgement VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+
+def judged(index_dir: Path, article_id: str | None = None) -> dict[str, dict[str, bool]]:
+    """What editors think, of one article's list or of all: id of the article -> id of the line -> whether it is accepted.
+
+    Raises:
+        StorageError: It cannot be read.
+    """
+    found: dict[str, dict[str, bool]] = {}
+    if not (index_dir / LIVE_DB).exists():
+        return found
+    sql = "SELECT article_id, target_id, accepted FROM judgement WHERE ? IN (article_id, '') ORDER BY article_id, at, target_id"
+    try:
+        with closing(sqlite3.connect(f"{(index_dir / LIVE_DB).resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'judgement'").fetchone():
+                for source, target, accepted in connection.execute(sql, (article_id or "",)):
+                    found.setdefault(source, {})[target] = bool(accepted)
+    except sqlite3.DatabaseError as error:
+        raise StorageError(f"{index_dir / LIVE_DB} cannot be read ({error}) - move it away, or have this user own it") from error
+    return found
+
+
+def with_judgements(lists: Qrels, verdicts: Mapping[str, Mapping[str, bool]]) -> dict[str, tuple[str, ...]]:
+    """Hand-made lists with what was accepted added, and what was rejected taken out; lists of nothing are left out.
+
+    >>> with_judgements({"a": ("b", "c")}, {"a": {"c": False, "d": True}, "x": {"y": True}})
+    {'a': ('b', 'd'), 'x': ('y',)}
+    """
+    found = {source: tuple(targets) for source, targets in lists.items()}
+    for source, of in verdicts.items():
+        kept = [target for target in found.get(source, ()) if of.get(target, True)]
+        found[source] = tuple(dict.fromkeys([*kept, *(target for target, accepted in of.items() if accepted)]))
+    return {source: targets for source, targets in found.items() if targets}

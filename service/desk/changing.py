@@ -1,0 +1,113 @@
+"""Pin, move, block and undo: what `index.overrides` keeps for all lists, whoever says it and wherever."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from index import editing, overrides
+from recommender import Recommender
+from recommender.catalogue import Card
+from recommender.cleaning import clean_line
+from recommender.errors import ArticleNotFound, InvalidOverride
+from recommender.overrides import Override, end_of
+from service.desk.page import back_to, read_form
+from service.desk.reading import article_page, named_card
+from service.lists import serving_of
+from service.requests import Whole
+
+Action = Literal["pin", "unpin", "block", "unblock", "block_section", "unblock_section", "hide", "show", "undo"]
+
+Edit = Callable[[Override], Override]
+
+router = APIRouter()
+
+
+class Change(BaseModel):
+    """What a form of an article's page sends.
+
+    Attributes:
+        on: Id of the article whose page it is.
+        target: Id or URL of the article that it is about.
+        until: The last day that it counts.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    on: Annotated[str, Field(min_length=1, max_length=512)]
+    action: Action
+    target: Annotated[str, Field(max_length=8192)] = ""
+    section: Annotated[str, Field(max_length=512)] = ""
+    slot: Annotated[Whole | None, Field(ge=1, le=50)] = None
+    until: date | None = None
+    reason: Annotated[str, Field(max_length=1_000)] = ""
+
+
+@router.post("/desk/change")
+async def change(request: Request) -> Response:
+    """Do what was asked, and go back to the page."""
+    sent = await read_form(request, Change)
+    try:
+        on = await asyncio.to_thread(_change, request, sent)
+    except (InvalidOverride, ArticleNotFound) as error:
+        status = 404 if isinstance(error, ArticleNotFound) else 422
+        return await asyncio.to_thread(article_page, request, sent.on, fault=str(error), status=status)
+    return back_to(on, sent.action)
+
+
+def _change(request: Request, sent: Change) -> str:
+    """Id of the article whose page it is, as it is stored.
+
+    Raises:
+        ArticleNotFound: There is no such article.
+        InvalidOverride: It cannot be; nothing was changed.
+    """
+    serving, editor, key = serving_of(request), request.scope["editor"], request.scope["key"]
+    with serving.held() as recommender, recommender.moment():
+        on = recommender.card(recommender.row(sent.on))
+        of, edit = _edit(recommender, on, sent)
+    if edit is None:
+        if not overrides.undo(serving.index_dir, of, editor, key):
+            raise InvalidOverride("nothing was said of this article - there is nothing to undo")
+    else:
+        overrides.change(serving.index_dir, of, edit, clean_line(sent.reason), editor, key)
+    return on.id
+
+
+def _edit(recommender: Recommender, on: Card, sent: Change) -> tuple[str, Edit | None]:
+    """Id of the article that something is said of, and what makes it from what was said before; None: it is to be undone."""
+    target, section, until = clean_line(sent.target), clean_line(sent.section) or None, end_of(sent.until)
+    if until is not None and until <= datetime.now(UTC):
+        raise InvalidOverride(f"{sent.until} is over - give a day to come, or none")
+    match sent.action:
+        case "undo":
+            return on.id, None
+        case "show":
+            return target or on.id, editing.show
+        case "unpin":  # what is taken back need not be there any more
+            return on.id, lambda said: editing.unpin(said, target)
+        case "unblock":
+            return on.id, lambda said: editing.unblock(said, target)
+        case "unblock_section":
+            return on.id, lambda said: editing.unblock(said, section=section)
+        case "block_section":
+            if section is None:
+                raise InvalidOverride("no section is named - give one")
+            return on.id, lambda said: editing.block(said, section=section, until=until)
+    card = named_card(recommender, target)
+    if card is None:
+        raise recommender.not_found(target)
+    if sent.action == "hide":
+        return card.id, lambda said: editing.hide(said, until)
+    if card.id == on.id:
+        raise InvalidOverride("an article is never in its own list - name another one")
+    if sent.action == "block":
+        return on.id, lambda said: editing.block(said, card.id, until=until)
+    slot = sent.slot
+    if slot is None:
+        raise InvalidOverride("no slot is given - give 1 for the first line")
+    return on.id, lambda said: editing.pin(said, card.id, slot, until)

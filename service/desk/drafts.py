@@ -1,0 +1,113 @@
+"""A text that is not published yet: its list, and where in the text each link would fit. It is stored and logged nowhere."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from starlette.responses import Response
+
+from recommender import Recommender
+from recommender.candidate import FEATURES
+from recommender.chunking import MAX_TEXT
+from recommender.errors import InvalidArticle, OutOfRange
+from service.desk.page import page, read_form
+from service.lanes import LaneFull
+from service.lists import serving_of
+from service.metrics import EMBEDDED
+from service.requests import to_article
+from service.schemas import Draft
+
+LENGTH = 10
+
+BUSY = "as many texts wait as may - send it again in a second"
+
+router = APIRouter()
+
+
+def _with_short_ends(given: Any) -> Any:
+    return given.replace("\r\n", "\n") if isinstance(given, str) else given  # browsers count them so, and send them otherwise
+
+
+class Pasted(BaseModel):
+    """What the form sends.
+
+    Attributes:
+        title: Without one, the text is read as a page pasted from a site.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: Annotated[str, Field(max_length=1_000)] = ""
+    section: Annotated[str, Field(max_length=512)] = ""
+    text: Annotated[str, BeforeValidator(_with_short_ends), Field(max_length=MAX_TEXT)] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A piece of a draft.
+
+    Attributes:
+        ranks: Of the lines that it fits best; none: nothing is to be linked here.
+    """
+
+    text: str
+    ranks: tuple[int, ...]
+
+
+@router.head("/desk/draft")
+@router.get("/desk/draft")
+def draft(request: Request) -> Response:
+    """The form."""
+    return page(request, "draft", {"pasted": Pasted(), "ours": None})
+
+
+@router.post("/desk/draft")
+async def related(request: Request) -> Response:
+    """The list of what was pasted, as `POST /v1/related` makes it."""
+    pasted = await read_form(request, Pasted)
+    shown: dict[str, Any] = {"pasted": pasted, "ours": None}
+    status, headers = 200, {}
+    EMBEDDED.inc()
+    try:
+        with serving_of(request).held() as recommender:
+            shown |= await request.app.state.text_lane.run(lambda: _related(recommender, pasted))
+    except (InvalidArticle, OutOfRange) as error:
+        status, shown["fault"] = 422, str(error)
+    except LaneFull:
+        status, shown["fault"], headers = 503, BUSY, {"Retry-After": "1"}
+    return await asyncio.to_thread(page, request, "draft", shown, status, headers)
+
+
+def _related(recommender: Recommender, pasted: Pasted) -> dict[str, Any]:
+    """The draft as it is read, its list, and the text with what fits where."""
+    draft = Draft(title=pasted.title, text=pasted.text, section=pasted.section or None) if pasted.title else pasted.text
+    article = to_article(draft)
+    ours = recommender.related_to(article, LENGTH, explain=True)
+    fits = ((item.rank, item.passages.query) for item in ours if item.passages is not None)
+    return {"article": article, "ours": ours, "text": marked(article.text, fits), "features": FEATURES}
+
+
+def marked(text: str, fits: Iterable[tuple[int, str]]) -> list[Stretch]:
+    """A text cut where links would fit.
+
+    Args:
+        fits: Rank of each line, and the sentence that matches it best.
+
+    >>> [(of.text, of.ranks) for of in marked("One. Two. Three.", [(1, "Two."), (2, "One."), (3, "Two."), (4, "Four.")])]
+    [('One.', (2,)), (' ', ()), ('Two.', (1, 3)), (' Three.', ())]
+    """
+    ranks: dict[tuple[int, int], list[int]] = {}
+    for rank, sentence in fits:
+        begin = text.find(sentence) if sentence else -1
+        if begin >= 0:
+            ranks.setdefault((begin, begin + len(sentence)), []).append(rank)
+    found: list[Stretch] = []
+    done = 0
+    for (begin, end), of in sorted(ranks.items()):
+        if begin >= done:  # no two sentences overlap, but for one that is the end of another
+            found += [Stretch(text[done:begin], ()), Stretch(text[begin:end], tuple(of))]
+            done = end
+    return [stretch for stretch in [*found, Stretch(text[done:], ())] if stretch.text]

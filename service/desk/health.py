@@ -1,0 +1,85 @@
+"""The archive as a whole: what is in no list, what is in most, which lists are old, empty or broken, what is nearly the same."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import structlog
+from fastapi import APIRouter, Query, Request
+from numpy.typing import NDArray
+from starlette.responses import Response
+
+from index.archive_health import LENGTH, ArchiveHealth, measured_apart
+from recommender import Recommender
+from recommender.errors import ReadmoreError
+from service.desk.page import page
+from service.lists import serving_of
+from service.requests import Whole
+
+MOST_SHOWN = 30
+"""Articles named of each kind."""
+
+YEAR = timedelta(days=365.25)
+
+log = structlog.get_logger()
+router = APIRouter()
+
+
+class Counts:
+    """What is counted of the release that serves, once, with the first question; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._of: tuple[str, str] | None = None
+        self._found: ArchiveHealth | None = None
+        self._fault: str | None = None
+
+    def of(self, recommender: Recommender) -> tuple[ArchiveHealth | None, str | None]:
+        """What was counted, and why it could not be; neither while it is being counted."""
+        asked = recommender.release.name, recommender.ranker.to_json()
+        with self._lock:
+            if self._of != asked:
+                self._of, self._found, self._fault = asked, None, None
+                threading.Thread(target=self._count, args=(asked, recommender), name="archive health", daemon=True).start()
+            return self._found, self._fault
+
+    def _count(self, asked: tuple[str, str], recommender: Recommender) -> None:
+        found, fault = None, None
+        try:
+            found = measured_apart(recommender.release.folder, recommender.ranker)
+        except (ReadmoreError, OSError) as error:
+            log.error("not_counted", detail=str(error))
+            fault = "the lists could not be counted - see the log"
+        with self._lock:
+            if self._of == asked:  # else another release serves by now
+                self._found, self._fault = found, fault
+
+
+@router.head("/desk/health")
+@router.get("/desk/health")
+def health(request: Request, years: Annotated[Whole, Query(ge=1, le=50)] = 5) -> Response:
+    """What needs care; until it is counted, the page says so."""
+    counts: Counts = request.app.state.archive_health
+    with serving_of(request).held() as recommender:
+        found, fault = counts.of(recommender)
+        shown: dict[str, Any] = {"counted": found is not None, "uncounted": fault, "years": years, "length": LENGTH}
+        shown |= {"n_articles": recommender.release.manifest.n_articles, "release": recommender.release.name}
+        if found is not None:
+            shown |= _kinds(recommender, found, datetime.now(UTC) - years * YEAR)
+    return page(request, "health", shown)
+
+
+def _kinds(recommender: Recommender, found: ArchiveHealth, before: datetime) -> dict[str, Any]:
+    def cards(rows: NDArray[Any]) -> list[Any]:
+        return [recommender.catalogue.card(row) for row in rows[:MOST_SHOWN].tolist()]
+
+    kinds = {"orphans": found.orphans, "stale": found.stale(before), "empty": found.empty}
+    hubs, (doubled, copies) = found.hubs[:MOST_SHOWN], found.doubled
+    return {
+        "kinds": {name: {"n": len(rows), "cards": cards(rows)} for name, rows in kinds.items()},
+        "hubs": list(zip(cards(hubs), found.n_lists[hubs].tolist(), strict=True)),
+        "doubled": list(zip(cards(doubled), copies[:MOST_SHOWN].tolist(), strict=True)),
+        "n_doubled": int(copies.sum()),
+        "broken": list(zip(cards(found.broken[:, 0]), found.broken[:MOST_SHOWN, 1:].tolist(), strict=True)),
+        "n_broken": len(found.broken),
+    }

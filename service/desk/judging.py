@@ -1,0 +1,68 @@
+"""What editors think of lines of our lists. It changes no list; the ranker can be fitted to it (`scripts/fit_ranker.py`)."""
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from starlette.responses import Response
+
+from index import judgements
+from recommender.cleaning import clean_line
+from recommender.errors import ArticleNotFound
+from service.desk.page import back_to, read_form
+from service.desk.reading import article_page
+from service.lists import serving_of
+
+router = APIRouter()
+
+
+def _listed(given: Any) -> Any:
+    return [given] if isinstance(given, str) else given
+
+
+Ids = Annotated[list[Annotated[str, Field(min_length=1, max_length=512)]], BeforeValidator(_listed), Field(max_length=50)]
+
+
+class Judgement(BaseModel):
+    """What the form of a list sends.
+
+    Attributes:
+        shown: Ids of all lines of the list as it was seen.
+        line: Ids of those that are ticked.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    on: Annotated[str, Field(min_length=1, max_length=512)]
+    action: Literal["accept_all", "accept", "reject", "forget"]
+    shown: Ids = []
+    line: Ids = []
+
+
+@router.post("/desk/judge")
+async def judge(request: Request) -> Response:
+    """Keep what an editor thinks of the list, or of lines of it."""
+    sent = await read_form(request, Judgement)
+    try:
+        on = await asyncio.to_thread(_judge, request, sent)
+    except ArticleNotFound as error:
+        return await asyncio.to_thread(article_page, request, sent.on, fault=str(error), status=404)
+    if on is None:
+        return await asyncio.to_thread(article_page, request, sent.on, fault="no line is ticked - tick those that you mean", status=422)
+    return back_to(on, "accept" if sent.action == "accept_all" else sent.action)
+
+
+def _judge(request: Request, sent: Judgement) -> str | None:
+    """Id of the article as it is stored; None: nothing was named."""
+    serving, named = serving_of(request), sent.shown if sent.action == "accept_all" else sent.line
+    with serving.held() as recommender, recommender.moment():
+        on = recommender.card(recommender.row(sent.on)).id
+        ids = [clean_line(article_id) for article_id in named]
+        if sent.action != "forget":
+            ids = [recommender.card(recommender.row(article_id)).id for article_id in ids]
+    if not ids:
+        return None
+    accepted = None if sent.action == "forget" else sent.action != "reject"
+    judgements.judge(serving.index_dir, on, dict.fromkeys(ids, accepted), request.scope["editor"], request.scope["key"])
+    return on

@@ -1,0 +1,165 @@
+"""Find an article; see its list as its readers do, why each line is there, the list that was made by hand, and what editors said."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from index import overrides
+from index.judgements import judged
+from recommender import Recommender, RelatedList
+from recommender.candidate import FEATURES
+from recommender.catalogue import Card
+from recommender.errors import ArticleNotFound
+from recommender.overrides import NOTHING, Override, Pin
+from recommender.types import Related
+from service.desk.page import page
+from service.desk.trail import trail
+from service.lists import serving_of
+from service.requests import Whole
+
+FOUND = 30
+"""Articles listed for a search."""
+
+SHOWN = 10
+"""Lines shown unless more are asked for: those that most pages show, and some that come next."""
+
+Done = Literal["pin", "unpin", "block", "unblock", "block_section", "unblock_section", "hide", "show", "undo", "accept", "reject", "forget"]
+
+router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of our list.
+
+    Attributes:
+        pin: What pins it, where that was said through the service.
+        by_hand: Its number in the list that was made by hand; None if it is not there.
+        verdict: Whether an editor accepted it; None: nobody judged it.
+    """
+
+    item: Related
+    pin: Pin | None
+    by_hand: int | None
+    verdict: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of the list that was made by hand.
+
+    Attributes:
+        card: None where it names no article that is there.
+        rank: Its number in our list; None if it is not among the lines shown.
+    """
+
+    name: str
+    card: Card | None
+    rank: int | None
+
+
+@router.head("/desk")
+@router.get("/desk")
+def search(request: Request, q: Annotated[str, Query(max_length=8192)] = "") -> Response:
+    """Articles by words of the title, by id or by URL."""
+    return search_page(request, q)
+
+
+@router.head("/desk/article")
+@router.get("/desk/article")
+def article(
+    request: Request,
+    id: Annotated[str, Query(min_length=1, max_length=512)],  # noqa: A002 - the parameter's public name
+    limit: Annotated[Whole, Query(ge=1, le=50)] = SHOWN,
+    done: Done | None = None,
+) -> Response:
+    """An article and its list."""
+    return article_page(request, id, limit, done=done)
+
+
+def search_page(request: Request, q: str, missing: str | None = None) -> Response:
+    """What is found.
+
+    Args:
+        missing: An id or a URL that was asked for, and names nothing.
+    """
+    words = " ".join(q.split())
+    with serving_of(request).held() as recommender, recommender.moment():
+        named = named_card(recommender, words) if words else None
+        by_title = [card for card in recommender.find(words, FOUND) if named is None or card.row != named.row]
+        shown = {"q": q, "found": [named, *by_title] if named else by_title, "named": named, "missing": missing}
+    return page(request, "search", shown, 404 if missing else 200)
+
+
+def article_page(
+    request: Request, article_id: str, limit: int = SHOWN, *, done: Done | None = None, fault: str | None = None, status: int = 200
+) -> Response:
+    """The page of an article.
+
+    Args:
+        done: What was just done.
+        fault: Why it was not.
+    """
+    serving = serving_of(request)
+    with serving.held() as recommender, recommender.live.reading() as view:
+        try:
+            card = recommender.card(recommender.row(article_id))
+        except ArticleNotFound:
+            return search_page(request, "", missing=article_id)
+        article, said = recommender.article(card.id), view.overrides.articles.get(card.id, NOTHING)
+        ours = recommender.related_to_row(card.row, limit, explain=True)
+        verdicts = judged(serving.index_dir, card.id).get(card.id, {})
+        by_hand = [named_card(recommender, name) for name in article.read_more]
+        lines = _lines(ours, said, [of.id if of else None for of in by_hand], verdicts)
+        entries = [Entry(name, of, _rank(ours, of)) for name, of in zip(article.read_more, by_hand, strict=True)]
+        file = recommender.file_overrides
+        now = datetime.now(UTC)
+        shown = {
+            "card": card,
+            "article": article,
+            "lines": lines,
+            "reason": ours.reason,
+            "entries": entries,
+            "overlap": _overlap(lines, entries),
+            "said": said,
+            "waiting": [pin for pin in said.pins if pin.article_id not in ours.ids],
+            "in_file": file.blocks(card.id, now),
+            "everywhere_in_file": card.id in file.everywhere(now),
+            "rejected": [target for target, accepted in verdicts.items() if not accepted and target not in ours.ids],
+            "trail": trail(overrides.history(serving.index_dir, card.id)),
+            "limit": limit,
+            "features": FEATURES,
+            "done": done,
+            "fault": fault,
+            "now": now,
+        }
+    return page(request, "article", shown, status)
+
+
+def named_card(recommender: Recommender, name: str) -> Card | None:
+    """The article of an id or a URL; None if there is none."""
+    for row_of in (recommender.row, recommender.row_of_url):
+        try:
+            return recommender.card(row_of(name))
+        except ArticleNotFound:
+            continue
+    return None
+
+
+def _lines(ours: RelatedList, said: Override, by_hand: list[str | None], verdicts: Mapping[str, bool]) -> list[Line]:
+    pins = {pin.article_id: pin for pin in said.pins}
+    places = {article_id: place for place, article_id in reversed(list(enumerate(by_hand, start=1)))}
+    return [Line(item, pins.get(item.id), places.get(item.id), verdicts.get(item.id)) for item in ours]
+
+
+def _rank(ours: RelatedList, card: Card | None) -> int | None:
+    return next((item.rank for item in ours if card is not None and item.id == card.id), None)
+
+
+def _overlap(lines: list[Line], entries: list[Entry]) -> dict[str, int]:
+    in_both = sum(line.by_hand is not None for line in lines)
+    return {"both": in_both, "ours": len(lines) - in_both, "hand": sum(entry.rank is None for entry in entries)}
