@@ -155,7 +155,7 @@ def _basic(scope: Scope) -> tuple[str, bytes | None]:
 
 def _from_here(scope: Scope) -> bool:
     """Whether a page of this service sent the request, by what browsers say of it and no page can change."""
-    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    headers: dict[bytes, str] = {name: value.decode("latin-1") for name, value in scope["headers"]}
     site = headers.get(b"sec-fetch-site")
     if site is not None:
         return site == "same-origin"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from recommender.errors import InputError, StorageError
 from scripts.atlas.contents import Contents
 from scripts.atlas.layout import Places
-from scripts.report import csp_hash, web_url
+from scripts.report.page import csp_hash, web_url
 
 PAGE = Path(__file__).parent / "page"
 

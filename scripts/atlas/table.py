@@ -5,7 +5,7 @@ from pathlib import Path
 from recommender.errors import InputError, StorageError
 from scripts.atlas.contents import ELSEWHERE, Contents
 from scripts.atlas.layout import Places
-from scripts.report import web_url
+from scripts.report.page import web_url
 
 
 def write_table(path: Path, contents: Contents, places: Places) -> None:
