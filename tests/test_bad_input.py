@@ -236,7 +236,7 @@ def mounted(folder: Path, options: str) -> bool:
     return subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, check=False).returncode == 0
 
 
-@pytest.mark.parametrize("size_kb", [600, 900, 1300])
+@pytest.mark.parametrize("size_kb", [900, 1300, 1600])
 def test_a_full_disk_is_5_and_the_old_release_stays(tmp_path: Path, command: Command, size_kb: int) -> None:
     """A real file system, too small for the second release, at whichever file it fails."""
     disk = tmp_path / "disk"
