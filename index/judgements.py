@@ -3,15 +3,11 @@
 A table of `live.db`, beside the overrides; lists are not changed by it. Of each pair of articles the last word counts.
 """
 
-import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from index.live import writing
-from recommender.errors import StorageError
-from recommender.live import LIVE_DB
+from index.live import asking, writing
 from recommender.types import rfc3339
 
 SCHEMA = """
@@ -54,16 +50,11 @@ def judged(index_dir: Path, article_id: str | None = None) -> dict[str, dict[str
         StorageError: It cannot be read.
     """
     found: dict[str, dict[str, bool]] = {}
-    if not (index_dir / LIVE_DB).exists():
-        return found
     sql = "SELECT article_id, target_id, accepted FROM judgement WHERE ? IN (article_id, '') ORDER BY article_id, at, target_id"
-    try:
-        with closing(sqlite3.connect(f"{(index_dir / LIVE_DB).resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'judgement'").fetchone():
-                for source, target, accepted in connection.execute(sql, (article_id or "",)):
-                    found.setdefault(source, {})[target] = bool(accepted)
-    except sqlite3.DatabaseError as error:
-        raise StorageError(f"{index_dir / LIVE_DB} cannot be read ({error}) - move it away, or have this user own it") from error
+    with asking(index_dir) as connection:
+        if connection is not None and connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'judgement'").fetchone():
+            for source, target, accepted in connection.execute(sql, (article_id or "",)):
+                found.setdefault(source, {})[target] = bool(accepted)
     return found
 
 

@@ -201,6 +201,20 @@ def writing(index_dir: Path) -> Iterator[sqlite3.Connection]:
         ) from error
 
 
+@contextmanager
+def asking(index_dir: Path) -> Iterator[sqlite3.Connection | None]:
+    """To read what was written; None: nothing ever was. Waits for nobody, and needs no permission to write."""
+    path = index_dir / LIVE_DB
+    if not path.exists():
+        yield None
+        return
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            yield connection
+    except sqlite3.DatabaseError as error:
+        raise StorageError(f"{path} cannot be read ({error}) - move it away, or have this user own it") from error
+
+
 def _number(connection: sqlite3.Connection, article_id: str) -> int:
     found = connection.execute("SELECT number FROM article WHERE id = ?", (article_id,)).fetchone()
     if found is None:

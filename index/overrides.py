@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from index.live import next_sequence, writing
-from recommender.live import LIVE_DB
+from index.live import asking, next_sequence, writing
 from recommender.overrides import Override
 from recommender.types import rfc3339
 
@@ -78,10 +77,14 @@ def delete(index_dir: Path, article_id: str, key: str | None) -> bool:
 
 
 def history(index_dir: Path, article_id: str) -> list[dict[str, Any]]:
-    """What was said of an article, the last first."""
-    if not (index_dir / LIVE_DB).exists():
-        return []
-    with writing(index_dir) as connection:
+    """What was said of an article, the last first.
+
+    Raises:
+        StorageError: It cannot be read.
+    """
+    with asking(index_dir) as connection:
+        if connection is None:
+            return []
         found = connection.execute(
             "SELECT at, action, key, body FROM override_history WHERE article_id = ? ORDER BY number DESC LIMIT ?",
             (article_id, MOST_ENTRIES),

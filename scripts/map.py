@@ -31,10 +31,16 @@ def main(arguments: argparse.Namespace) -> None:
     n_articles = len(contents.cards)
     print(f"laying out {n_articles:,} articles of {contents.release} ...", file=sys.stderr)
     places = laid_out(vectors)
-    size = write_page(arguments.out, contents, places)
+    try:
+        size = write_page(arguments.out, contents, places)
+        if arguments.parquet:
+            write_table(arguments.parquet, contents, places)
+    except OSError as error:
+        raise StorageError(
+            f"{error.filename or arguments.out} cannot be written ({error.strerror or error}) - free space or give another file"
+        ) from error
     print(f"{n_articles:,} articles drawn to {arguments.out}: {size:,} bytes; {contents.n_left_out:,} older ones left out")
     if arguments.parquet:
-        write_table(arguments.parquet, contents, places)
         print(f"the same as a table: embedding-atlas {arguments.parquet} --text title --x x --y y --neighbors neighbors")
     if (contents.lines < ELSEWHERE).any():
         print(f"{kept(places, contents.lines):.0%} of the lines of their lists are among the {NEAR} nearest on the map")

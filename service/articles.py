@@ -20,12 +20,13 @@ from recommender.cleaning import clean_line
 from recommender.errors import ArticleNotFound, InvalidArticle, ReadmoreError
 from recommender.overrides import Override
 from recommender.types import rfc3339
+from service.answers import ArticleAnswer, BatchReport, OverrideAnswer, PutAnswer
 from service.lanes import LaneFull
 from service.lists import NO_STORE, Id, card_to_read, serving_of
 from service.metrics import EMBEDDED, REJECTED
 from service.problems import described, problems
 from service.requests import body_of, fault, json_of, known_parameters, read_json
-from service.schemas import ArticleAnswer, ArticleBody, BatchReport, OverrideAnswer, OverrideBody, PutAnswer
+from service.schemas import ArticleBody, OverrideBody
 
 MOST_LINES = 100
 NDJSON = "application/x-ndjson"

@@ -19,11 +19,12 @@ from recommender.ranker import DECIMALS
 from recommender.recommender import EVERYTHING, Edition
 from recommender.selection import Selection
 from service import caching, shown
+from service.answers import BatchAnswer, RelatedAnswer, SimilarityAnswer
 from service.kept import Answer, Fresh
 from service.metrics import EMBEDDED, EMPTY
 from service.problems import described, problems
 from service.requests import Whole, body_of, fault, item_fields, known_parameters, read_draft, read_json, selection, to_article
-from service.schemas import Batch, BatchAnswer, Draft, RelatedAnswer, Seeds, SimilarityAnswer, Texts
+from service.schemas import Batch, Draft, Seeds, Texts
 from service.serving import Serving
 
 Limit = Annotated[Whole, Query(ge=1, le=50, description="length of the list")]

@@ -22,9 +22,9 @@ from recommender.errors import (
     ReadmoreError,
     StorageError,
 )
+from service.answers import Problem
 from service.lanes import LaneFull
 from service.metrics import REJECTED
-from service.schemas import Problem
 
 STATUSES: tuple[tuple[type[ReadmoreError], int], ...] = (
     (ArticleWithdrawn, 410),

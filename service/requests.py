@@ -15,7 +15,8 @@ from recommender.cleaning import clean_line, clean_text
 from recommender.errors import InvalidArticle
 from recommender.page import parse_page
 from recommender.selection import Mode, Selection
-from service.schemas import Draft, DraftOrSeeds, Item, Seeds
+from service.answers import Item
+from service.schemas import Draft, DraftOrSeeds, Seeds
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 

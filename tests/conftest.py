@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -20,6 +20,9 @@ from service.app import create_app
 from service.settings import Settings, hashed
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -102,3 +105,12 @@ def new_index(demo_index: Path, tmp_path: Path) -> Path:
     """A folder to build an index in; the model is compiled in it, as for every build but the first."""
     shutil.copytree(demo_index / ENCODERS, tmp_path / "index" / ENCODERS, copy_function=os.link)
     return tmp_path / "index"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """A real browser, which the tests of a module share."""
+    from tests.browser import chromium  # Playwright is for the few modules that look at pages
+
+    with chromium() as opened:
+        yield opened

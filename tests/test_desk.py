@@ -21,7 +21,7 @@ from recommender.ranker import SHIPPED
 from service.desk.page import FORM
 from service.settings import hashed
 from tests.archive import records, write_jsonl
-from tests.browser import HTML, chromium, site, violations
+from tests.browser import HTML, site, violations
 from tests.conftest import ADMIN_KEY
 from tests.hash_embedder import HashEmbedder
 from tests.served import Served, served
@@ -42,12 +42,6 @@ PAYLOADS = (
 )
 SLOW_MS = 30_000
 DAY = (datetime.now(UTC) + timedelta(days=30)).date()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,25 +16,19 @@ from playwright.sync_api import Browser, Page, ViewportSize
 from index.build import build_index
 from recommender import Recommender
 from recommender.catalogue import Card
-from recommender.errors import InputError, OutOfRange, StorageError
+from recommender.errors import InputError, OutOfRange
 from scripts.atlas.contents import ELSEWHERE, N_LINES, NO_LINE, Contents, read_contents
 from scripts.atlas.layout import Places, kept, laid_out, principal
 from scripts.atlas.page import LONGEST_TITLE, write_page
 from scripts.atlas.table import write_table
 from tests.archive import records, write_jsonl
-from tests.browser import chromium, violations
+from tests.browser import violations
 from tests.hash_embedder import HashEmbedder
 from tests.test_scripts import assert_error, run
 from tests.test_widget import PAYLOADS, URLS
 
 BESIDE = np.array([[-0.04, 1.04]], dtype=np.float32)
 """A place where no article is."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -433,10 +426,10 @@ def test_the_command(index_dir: Path, tmp_path: Path) -> None:
     assert_error(run("map", "--index", index_dir, "--out", tmp_path / "a.html", "--limit", 0), 2, "a map of 0 articles")
 
 
-def test_a_page_that_cannot_be_written(contents: Contents, places: Places, tmp_path: Path) -> None:
-    for write in (write_page, write_table):
-        with pytest.raises(StorageError, match="free space"):
-            write(tmp_path / "nowhere" / "map", contents, places)
+@pytest.mark.parametrize("files", [("--out", "/dev/full"), ("--out", "map.html", "--parquet", "/dev/full")])
+def test_a_full_disk(index_dir: Path, tmp_path: Path, files: tuple[str, ...]) -> None:
+    given = [tmp_path / name if name.startswith("map") else name for name in files]
+    assert_error(run("map", "--index", index_dir, "--limit", 30, *given), 5, "cannot be written .*No space left.* - free space")
 
 
 def test_an_archive_with_nothing_to_draw(tmp_path: Path) -> None:

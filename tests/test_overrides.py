@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index import live, overrides
+from index.judgements import judge, judged
 from recommender import Recommender
 from recommender.errors import InvalidOverride
 from recommender.live import LIVE_DB
@@ -175,3 +176,13 @@ def test_the_audit_trail_stays(index: Path) -> None:
 def test_an_override_is_kept_exactly() -> None:
     said = Override((Pin("a", 1, FUTURE),), (Block("b"), Block(section="Sport", until=FUTURE)), everywhere=True, reason="r", owner="o")
     assert Override.from_dict(said.as_dict()) == said
+
+
+def test_who_reads_the_trail_waits_for_no_writer(index: Path) -> None:
+    assert overrides.history(index, "harbour-0") == []
+    assert judged(index) == {}
+    overrides.put(index, "harbour-0", Override(everywhere=True), "key")
+    judge(index, "harbour-0", {"harbour-4": True}, "an editor", "key")
+    with live.writing(index):  # nobody else may write until it ends
+        assert [entry["action"] for entry in overrides.history(index, "harbour-0")] == ["put"]
+        assert judged(index) == {"harbour-0": {"harbour-4": True}}

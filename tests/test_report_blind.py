@@ -2,24 +2,15 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Browser
 
 from scripts.report import add_up
 from scripts.report.figures import wilson
-from tests.browser import chromium
 from tests.test_report import article, report
 from tests.test_report_browser import begun, opened, votes_of, written_as
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 def test_blind_votes_are_counted_and_the_saved_file_adds_up(browser: Browser, tmp_path: Path) -> None:

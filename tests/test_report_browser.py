@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Dialog, Page, ViewportSize
 from recommender.types import PassagePair
 from scripts import evaluate as command
 from scripts.report import QueryArticle, Report, add_up, write_report
-from tests.browser import chromium, violations
+from tests.browser import violations
 from tests.test_report import article, report
 
 Scheme = Literal["light", "dark"]
@@ -33,12 +33,6 @@ PAYLOADS = (
     "javascript:alert(1)",
     "`${alert(1)}`",
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,19 +14,12 @@ from recommender import Recommender
 from recommender.catalogue import Card
 from recommender.evaluation import DEPTH, collection_facts, evaluate
 from scripts.report.figures import ages, list_facts, wilson
-from tests.browser import chromium
 from tests.hash_embedder import HashEmbedder
 from tests.test_report import article
 from tests.test_report_browser import evaluated, opened
 
 ROWS = """(drawing) => [...drawing.closest("figure").querySelectorAll("tbody tr")].map(
   (row) => [...row.cells].map((cell) => cell.textContent))"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

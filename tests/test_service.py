@@ -28,9 +28,9 @@ from recommender.ranker import RANKER, Ranker
 from recommender.selection import Selection
 from recommender.types import Vectors
 from service import caching, kept
+from service.answers import Problem, RelatedAnswer, SimilarityAnswer
 from service.app import create_app
 from service.middleware import MAX_BODY
-from service.schemas import Problem, RelatedAnswer, SimilarityAnswer
 from service.settings import Settings
 from tests.archive import records, write_jsonl
 from tests.conftest import client_of, shared

@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from recommender import Recommender
-from service.schemas import ArticleAnswer, BatchAnswer, BatchReport, OverrideAnswer, RelatedAnswer
+from service.answers import ArticleAnswer, BatchAnswer, BatchReport, OverrideAnswer, RelatedAnswer
 from tests.conftest import client_of
 from tests.hash_embedder import HashEmbedder
 from tests.test_service import assert_problem

@@ -15,7 +15,7 @@ import httpx2 as httpx
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize
 
-from tests.browser import HTML, JAVASCRIPT, Site, chromium, site, violations
+from tests.browser import HTML, JAVASCRIPT, Site, site, violations
 from tests.served import ROOT, Served, served
 
 WIDGET = ROOT / "service" / "static" / "related-articles.js"
@@ -32,12 +32,6 @@ ROOM = "<style>related-articles { display: block; min-height: calc(2.5em + 4 * 3
 """What a page says that shows a list at once, above the end of the window."""
 
 ARTICLE = '<div style="height: 2000px"></div>'
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

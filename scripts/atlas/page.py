@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.errors import InputError, StorageError
+from recommender.errors import InputError
 from scripts.atlas.contents import Contents
 from scripts.atlas.layout import Places
 from scripts.report.page import csp_hash, web_url
@@ -39,7 +39,7 @@ def write_page(path: Path, contents: Contents, places: Places) -> int:
 
     Raises:
         InputError: Jinja2 is not installed.
-        StorageError: The file cannot be written.
+        OSError: The file cannot be written.
     """
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -52,10 +52,7 @@ def write_page(path: Path, contents: Contents, places: Places) -> int:
     archive = _as_json(contents, places)
     page = environment.get_template("page.html").render(contents=contents, style=style, script=script, archive=archive)
     written = page.encode()
-    try:
-        path.write_bytes(written)
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written ({error}) - free space or give another file") from error
+    path.write_bytes(written)
     return len(written)
 
 

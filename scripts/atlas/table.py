@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from recommender.errors import InputError, StorageError
+from recommender.errors import InputError
 from scripts.atlas.contents import ELSEWHERE, Contents
 from scripts.atlas.layout import Places
 from scripts.report.page import web_url
@@ -16,7 +16,7 @@ def write_table(path: Path, contents: Contents, places: Places) -> None:
 
     Raises:
         InputError: pyarrow is not installed.
-        StorageError: The file cannot be written.
+        OSError: The file cannot be written.
     """
     try:
         import pyarrow as pa
@@ -39,7 +39,4 @@ def write_table(path: Path, contents: Contents, places: Places) -> None:
             "neighbors": pa.array(neighbours, pa.struct({"ids": pa.list_(pa.int64()), "distances": pa.list_(pa.float64())})),
         }
     )
-    try:
-        pq.write_table(table, path)
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written ({error}) - free space or give another file") from error
+    pq.write_table(table, path)

@@ -68,7 +68,7 @@ def _change(request: Request, sent: Change) -> str:
     """
     serving, editor, key = serving_of(request), request.scope["editor"], request.scope["key"]
     with serving.held() as recommender, recommender.moment():
-        on = recommender.card(recommender.row(sent.on))
+        on = recommender.card_of(sent.on)
         of, edit = _edit(recommender, on, sent)
     if edit is None:
         if not overrides.undo(serving.index_dir, of, editor, key):

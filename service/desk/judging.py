@@ -57,10 +57,10 @@ def _judge(request: Request, sent: Judgement) -> str | None:
     """Id of the article as it is stored; None: nothing was named."""
     serving, named = serving_of(request), sent.shown if sent.action == "accept_all" else sent.line
     with serving.held() as recommender, recommender.moment():
-        on = recommender.card(recommender.row(sent.on)).id
+        on = recommender.card_of(sent.on).id
         ids = [clean_line(article_id) for article_id in named]
         if sent.action != "forget":
-            ids = [recommender.card(recommender.row(article_id)).id for article_id in ids]
+            ids = [recommender.card_of(article_id).id for article_id in ids]
     if not ids:
         return None
     accepted = None if sent.action == "forget" else sent.action != "reject"

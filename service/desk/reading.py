@@ -1,6 +1,7 @@
 """Find an article; see its list as its readers do, why each line is there, the list that was made by hand, and what editors said."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -107,7 +108,7 @@ def article_page(
     serving = serving_of(request)
     with serving.held() as recommender, recommender.live.reading() as view:
         try:
-            card = recommender.card(recommender.row(article_id))
+            card = recommender.card_of(article_id)
         except ArticleNotFound:
             return search_page(request, "", missing=article_id)
         article, said = recommender.article(card.id), view.overrides.articles.get(card.id, NOTHING)
@@ -142,11 +143,11 @@ def article_page(
 
 def named_card(recommender: Recommender, name: str) -> Card | None:
     """The article of an id or a URL; None if there is none."""
-    for row_of in (recommender.row, recommender.row_of_url):
-        try:
-            return recommender.card(row_of(name))
-        except ArticleNotFound:
-            continue
+    try:
+        return recommender.card_of(name)
+    except ArticleNotFound:
+        with suppress(ArticleNotFound):
+            return recommender.card(recommender.row_of_url(name))
     return None
 
 

@@ -1,0 +1,191 @@
+"""What the service answers, for the OpenAPI schema."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from service.schemas import OverrideBody
+
+
+class ArticleAnswer(BaseModel):
+    """What is stored of an article."""
+
+    id: str
+    title: str
+    text: str
+    url: str | None
+    published: datetime | None
+    section: str | None
+    lang: str | None
+    read_more: list[str]
+    index_version: str
+    request_id: str
+
+
+class PutAnswer(BaseModel):
+    id: str
+    status: Literal["created", "updated"]
+    request_id: str
+
+
+class LineReport(BaseModel):
+    """What became of one line of a batch; `code` and `detail` as in a problem."""
+
+    line: int
+    id: str | None
+    status: Literal["created", "updated", "withdrawn", "error"]
+    code: str | None = None
+    detail: str | None = None
+
+
+class BatchReport(BaseModel):
+    results: list[LineReport]
+    request_id: str
+
+
+class Said(OverrideBody):
+    """An entry of the audit trail."""
+
+    at: datetime
+    action: Literal["put", "delete"]
+    key: str | None
+
+
+class OverrideAnswer(OverrideBody):
+    article_id: str
+    history: list[Said]
+    request_id: str
+
+
+class PassagePair(BaseModel):
+    query: str
+    target: str
+
+
+class Feature(BaseModel):
+    """What one thing adds to the score, before it becomes a probability; told with `explain=true`."""
+
+    name: str
+    value: float
+    adds: float
+
+
+class Reason(BaseModel):
+    """The best-matching pair of sentences, and the rarest words that both articles use."""
+
+    passage: PassagePair
+    terms: list[str]
+    features: list[Feature] = []
+
+
+class Duplicate(BaseModel):
+    """A near-duplicate, for which the item stands."""
+
+    id: str
+    title: str
+    url: str | None
+    published: datetime | None
+
+
+class Item(BaseModel):
+    id: str
+    rank: int
+    score: Annotated[float, Field(ge=0, le=1)]
+    title: str
+    url: str | None
+    published: datetime | None
+    section: str | None
+    source: Literal["model", "pinned", "fallback"]
+    relation: Literal["background", "follow_up", "same_story"]
+    reason: Reason | None = None
+    also: list[Duplicate] = []
+
+
+class RelatedAnswer(BaseModel):
+    """A related list. When nothing fits, `items` is empty and `reason` says why."""
+
+    article_id: str | None
+    index_version: str
+    model: str
+    request_id: str
+    items: list[Item]
+    reason: Literal["no_candidates", "filtered_out", "below_threshold", "no_more"] | None = None
+
+
+class ListOrProblem(BaseModel):
+    """What was found for one id: a list, or what is wrong with the id."""
+
+    article_id: str
+    status: int
+    items: list[Item] | None = None
+    reason: str | None = None
+    code: str | None = None
+    detail: str | None = None
+
+
+class BatchAnswer(BaseModel):
+    index_version: str
+    model: str
+    results: list[ListOrProblem]
+    request_id: str
+
+
+class SimilarityAnswer(BaseModel):
+    """`score` for a pair, `scores` for a list of texts: row and column i belong to text i."""
+
+    model: str
+    request_id: str
+    score: Annotated[float, Field(ge=0, le=1)] | None = None
+    scores: list[list[float]] | None = None
+
+
+class Model(BaseModel):
+    name: str
+    sha256: str
+    dim: int
+
+
+class IndexAnswer(BaseModel):
+    """The release that serves. `degraded` says why it is not the newest one, if it is not."""
+
+    index_version: str
+    created: datetime
+    age_s: int
+    model: Model
+    n_articles: int
+    n_chunks: int
+    n_live: int
+    n_withdrawn: int
+    degraded: str | None
+
+
+class Reloaded(BaseModel):
+    """The release that serves after a reload. `degraded` says why it is not the one that CURRENT names, if it is not."""
+
+    index_version: str
+    degraded: str | None
+
+
+class Health(BaseModel):
+    status: Literal["alive", "ready", "degraded"]
+    index_version: str | None = None
+    detail: str | None = None
+
+
+class Fault(BaseModel):
+    pointer: str
+    message: str
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    request_id: str | None
+    errors: list[Fault] = []
