@@ -31,14 +31,13 @@ def main(arguments: argparse.Namespace) -> None:
     n_articles = len(contents.cards)
     print(f"laying out {n_articles:,} articles of {contents.release} ...", file=sys.stderr)
     places = laid_out(vectors)
-    try:
-        size = write_page(arguments.out, contents, places)
-        if arguments.parquet:
-            write_table(arguments.parquet, contents, places)
-    except OSError as error:
-        raise StorageError(
-            f"{error.filename or arguments.out} cannot be written ({error.strerror or error}) - free space or give another file"
-        ) from error
+    for path, write in ((arguments.out, write_page), (arguments.parquet, write_table)):
+        try:
+            if path:
+                write(path, contents, places)
+        except OSError as error:
+            raise StorageError(f"{path} cannot be written ({error}) - free space or give another file") from error
+    size = arguments.out.stat().st_size
     print(f"{n_articles:,} articles drawn to {arguments.out}: {size:,} bytes; {contents.n_left_out:,} older ones left out")
     if arguments.parquet:
         print(f"the same as a table: embedding-atlas {arguments.parquet} --text title --x x --y y --neighbors neighbors")

@@ -31,11 +31,8 @@ NO_DAY = -(2**31)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def write_page(path: Path, contents: Contents, places: Places) -> int:
+def write_page(path: Path, contents: Contents, places: Places) -> None:
     """Write the map as one HTML file.
-
-    Returns:
-        Its size in bytes.
 
     Raises:
         InputError: Jinja2 is not installed.
@@ -51,9 +48,7 @@ def write_page(path: Path, contents: Contents, places: Places) -> int:
     script = f'"use strict";\n{{\n{"".join(parts)}}}\n'
     archive = _as_json(contents, places)
     page = environment.get_template("page.html").render(contents=contents, style=style, script=script, archive=archive)
-    written = page.encode()
-    path.write_bytes(written)
-    return len(written)
+    path.write_bytes(page.encode())
 
 
 def _as_json(contents: Contents, places: Places) -> str:
