@@ -302,7 +302,7 @@ def test_twenty_thousand_articles_are_less_than_5_mb_and_move_at_once(
     places = np.random.default_rng(0).random((20_000, 2), dtype=np.float32)
     write_page(tmp_path / "map.html", contents, places)
     size = (tmp_path / "map.html").stat().st_size
-    assert size == (tmp_path / "map.html").stat().st_size < 5e6
+    assert size < 5e6
     page = opened(browser, tmp_path / "map.html")
     frames = """() => new Promise(done => {
       const canvas = document.querySelector("canvas"), times = [];
