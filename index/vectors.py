@@ -34,11 +34,14 @@ CHUNKS, SCALES, MEANS, ARTICLE_CELLS = (f"{STAGED_VECTORS}/{name}.npy" for name 
 BLOCK = 1024
 """Articles whose means, and whose chunks' codes, are computed together."""
 
-CELLS_PER_ROOT = 4.0
+CELLS_PER_ROOT = 8.0
 """So many times the square root of the number of articles."""
 
-PER_CELL, ROUNDS = 32, 5
+PER_CELL, ROUNDS = 24, 10
 """Articles that the place of a cell is computed from, and how often it is moved."""
+
+BITS = 2
+"""Of a number in the upper tier."""
 
 FITTED_TO = 32_768
 """Chunks that the codebook is fitted to."""
@@ -137,7 +140,7 @@ def write_articles(means: NDArray[np.float16], path: Path) -> tuple[Vectors, NDA
     n, dim = means.shape
     n_cells = min(n, int(CELLS_PER_ROOT * np.sqrt(n)))
     centres = faiss.IndexFlatIP(dim)
-    index = faiss.IndexIVFRaBitQ(centres, dim, n_cells, faiss.METRIC_INNER_PRODUCT)
+    index = faiss.IndexIVFRaBitQ(centres, dim, n_cells, faiss.METRIC_INNER_PRODUCT, True, BITS)
     index.cp.min_points_per_centroid = 1
     index.cp.spherical = True
     index.cp.niter = ROUNDS

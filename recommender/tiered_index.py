@@ -1,6 +1,6 @@
 """The vectors of a large archive, in two tiers: articles, to find what may be near; chunks, to tell how near it is.
 
-    articles.faiss   the articles' mean vectors, a bit a number, in cells of like ones (FAISS IndexIVFRaBitQ)
+    articles.faiss   the articles' mean vectors, two bits a number, in cells of like ones (FAISS IndexIVFRaBitQ)
     chunks.npy       uint8 (n_chunks, dim / 2): the chunks' vectors, see `recommender.codebook`
     cells.npy        uint16 (n_chunks,): the cell of each chunk's article
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 ARTICLES, CELLS = "articles.faiss", "cells.npy"
 
-FOUND = 512
+FOUND = 384
 """Articles that are compared chunk by chunk."""
 
-LOOKED_INTO, LEAST = 16, 96
+LOOKED_INTO, LEAST = 10, 192
 """A search looks into one cell in so many, but no fewer than the second: real texts lie less neatly in cells than made-up ones."""
 
 
