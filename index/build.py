@@ -21,7 +21,7 @@ from index.cache import EmbeddingCache
 from index.catalogue_writer import CatalogueWriter
 from index.compile import prune_encoders
 from index.corpus import PYDOC_TOPICS
-from index.digest import ENOUGH, digests
+from index.digest import digests
 from index.duplicates import collapse
 from index.fingerprints import STAGED_FINGERPRINTS, FingerprintWriter
 from index.incoming import Changes, Incoming
@@ -31,6 +31,7 @@ from index.lists import related_lists
 from index.live import LiveChanges, changes_since, purge
 from index.lock import build_lock
 from index.neighbours import find_neighbours
+from index.processes import Processes
 from index.pruned_terms import prune_terms
 from index.publish import file_entries, kept_manifests, publish, release_name, staging_folder
 from index.quantize import QUANTIZING, integers_if_worth_it
@@ -55,6 +56,9 @@ from recommender.types import Vectors, rfc3339
 
 LINKS = "links.jsonl"
 """In the index's folder: entries of hand-made lists that name nothing in the archive, or that were guessed."""
+
+ENOUGH = 1_000
+"""Articles from which on several processes are worth their start."""
 
 BLOCK = 512
 """Chunks embedded and stored in the cache at a time: what a killed build does again; with 128 of them it is an eighth slower."""
@@ -133,16 +137,21 @@ def build_index(
         lexical_writer = stack.enter_context(closing(LexicalWriter(staged, for_terms)))
         fingerprint_writer = stack.enter_context(closing(FingerprintWriter(staged, for_terms)))
         rejects = stack.enter_context(Rejects(index_dir, report))
+        processes = stack.enter_context(Processes())
         with Incoming(staged / "incoming.db") as incoming:
             with report.timed("read"):
                 for n_read in read_sources(sources, names or {}, source_format, on_duplicate, delete_missing, incoming, rejects, report):
                     progress("read", n_read, None)
+                    if n_read == ENOUGH:
+                        processes.start()  # while this one reads on
                 check_rejects(report, strict, max_rejects, sources, rejects)
                 report.changes, live, known = _lay_over_serving(index_dir, incoming, embedder, keep=not delete_missing)
                 report.n_live = len(live.articles)
+            if len(incoming) >= ENOUGH:
+                processes.start()
             with report.timed("chunk"), closing(SentenceWriter(staged)) as sentence_writer:
                 articles = read_articles(incoming, known, embedder, rejects, report)
-                for digest in digests(writer.add_all(articles), alone=len(incoming) < ENOUGH):
+                for digest in digests(writer.add_all(articles), processes):
                     sentence_writer.extend(digest.sentences, lexical_writer.extend(digest.words))
                     fingerprint_writer.extend(digest.fingerprints)
                     progress("chunk", lexical_writer.n_articles, None)
@@ -166,7 +175,7 @@ def build_index(
             write_tiers(for_lists.layout, staged)
             prepare(for_lists, len(lexical_writer.numbers))
             take_up(for_lists, index_dir)
-            for done in find_neighbours(for_lists):
+            for done in find_neighbours(for_lists, processes):
                 progress("neighbours", done, writer.n_articles)
         with report.timed("duplicates"):
             report.n_duplicates = collapse(fingerprint_writer.read(), for_lists.near, for_lists.facts, writer, canonical)
@@ -174,7 +183,8 @@ def build_index(
             forget_lists_of_other_facts(staged)
         with report.timed("lists"), closing(ListWriter(staged / LISTS, writer.n_articles)) as list_writer:
             listed = list_writer.done
-            for n_listed, (row, packed) in enumerate(related_lists(Staged(staged, writer.n_articles), listed), int(listed.sum()) + 1):
+            lists = related_lists(Staged(staged, writer.n_articles), listed, processes)
+            for n_listed, (row, packed) in enumerate(lists, int(listed.sum()) + 1):
                 list_writer.add(row, packed)
                 progress("lists", n_listed, writer.n_articles)
             list_writer.finish(staged)

@@ -1,6 +1,7 @@
 """Which articles of an archive are near-duplicates, and which one of each group stands for it."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +24,10 @@ def collapse(fingerprints: Fingerprints, near: Near, facts: Facts, writer: Catal
     Returns:
         How many articles another one stands for.
     """
+    fingerprint = lru_cache(BLOCK)(fingerprints.__getitem__)  # pairs come in order of their first
 
     def alike(a: int, b: int) -> bool:
-        return is_duplicate(fingerprints[a], fingerprints[b], _days(int(facts.published[a]), int(facts.published[b])))
+        return is_duplicate(fingerprint(a), fingerprint(b), _days(int(facts.published[a]), int(facts.published[b])))
 
     found = groups([pair for pair in _pairs(near, fingerprints) if alike(*pair)], writer.rows_by(rule))
     for canonical, *others in found:

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index import loops
-from index.neighbours import ENOUGH
-from index.processes import everywhere
+from index.processes import Processes
 from index.staged import Rows, Staged
 from recommender.candidate import CANDIDATE, FEATURES, N_TERMS, UNDATED, Candidates, column, in_steps
 from recommender.facts import FROM_FACTS, from_facts
@@ -30,14 +29,14 @@ from recommender.types import Matrix
 Begins = NDArray[np.int64]
 
 
-def related_lists(staged: Staged, done: NDArray[np.bool_]) -> Iterator[tuple[int, bytes]]:
+def related_lists(staged: Staged, done: NDArray[np.bool_], processes: Processes) -> Iterator[tuple[int, bytes]]:
     """Row and packed candidates of every article, each once, in any order; what is near, hubness and near-duplicates are written.
 
     Args:
         done: bool (n_articles,), those whose lists are known.
     """
     opened = partial(Staged, staged.folder, staged.n_articles)
-    for found in everywhere(_lists, opened, staged.blocks(done), alone=staged.n_articles < ENOUGH):
+    for found in processes.everywhere(_lists, opened, staged.blocks(done)):
         yield from ((row, packed) for row, packed in found if not done[row])
 
 

@@ -8,9 +8,10 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
+from types import TracebackType
 from typing import Any, TypeVar
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -23,29 +24,56 @@ Block = TypeVar("Block")
 Found = TypeVar("Found")
 
 
-def everywhere(
-    work: Callable[[Shared, Block], Found], shared: Callable[[], Shared], blocks: Iterable[Block], *, alone: bool
-) -> Iterator[Found]:
-    """What some work makes of every block, in order.
+class Processes:
+    """One for every processor, from `start` to the end of the context; before, and where there is one processor, this process does all."""
 
-    Args:
-        work: A function of a module.
-        shared: Opens what the work needs besides; called once in every process.
-        alone: Whether this process is enough.
-    """
-    n_processes = int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
-    if alone or n_processes < 2:
-        here = shared()
-        yield from (work(here, block) for block in blocks)
-        return
-    rest = iter(blocks)
-    context = multiprocessing.get_context("spawn")
-    with _one_thread_each(), ProcessPoolExecutor(n_processes, context, _open, (shared,)) as processes:
-        waiting = deque(processes.submit(_at_work, work, block) for block in islice(rest, AHEAD * n_processes))
+    def __init__(self) -> None:
+        self._n = int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+        self._pool: ProcessPoolExecutor | None = None
+        self._works = 0
+
+    def __enter__(self) -> "Processes":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=fault is not None)
+
+    def start(self) -> None:
+        """Start them, without waiting until they are there."""
+        if self._pool is None and self._n > 1:
+            self._pool = ProcessPoolExecutor(self._n, multiprocessing.get_context("spawn"), _begin)
+            with _one_thread_each():
+                for _ in range(self._n):
+                    self._pool.submit(_nothing)
+
+    def everywhere(self, work: Callable[[Shared, Block], Found], shared: Callable[[], Shared], blocks: Iterable[Block]) -> Iterator[Found]:
+        """What some work makes of every block, in order.
+
+        Args:
+            work: A function of a module.
+            shared: Opens what the work needs besides; called once in every process.
+        """
+        if self._pool is None:
+            here = shared()
+            yield from (work(here, block) for block in blocks)
+            return
+        self._works += 1
+        rest = iter(blocks)
+        waiting = deque(self._given(self._pool, work, shared, block) for block in islice(rest, AHEAD * self._n))
         while waiting:
             found = waiting.popleft().result()
-            waiting.extend(processes.submit(_at_work, work, block) for block in islice(rest, 1))
+            waiting.extend(self._given(self._pool, work, shared, block) for block in islice(rest, 1))
             yield found
+
+    def _given(
+        self, pool: ProcessPoolExecutor, work: Callable[[Shared, Block], Found], shared: Callable[[], Shared], block: Block
+    ) -> Future[Found]:
+        return pool.submit(_at_work, self._works, work, shared, block)
+
+
+ALONE = Processes()
+"""None is ever started."""
 
 
 @contextmanager
@@ -63,13 +91,11 @@ def _one_thread_each() -> Iterator[None]:
                 os.environ[name] = value
 
 
-_here: Any
+_here: tuple[int, Any] = (0, None)
 
 
-def _open(shared: Callable[[], Any]) -> None:
-    global _here
+def _begin() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _here = shared()
 
 
 def _end_with_parent() -> None:
@@ -79,5 +105,12 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _at_work(work: Callable[[Any, Block], Found], block: Block) -> Found:
-    return work(_here, block)
+def _nothing() -> None:
+    """What a process is started for before there is work."""
+
+
+def _at_work(number: int, work: Callable[[Any, Block], Found], shared: Callable[[], Any], block: Block) -> Found:
+    global _here
+    if _here[0] != number:
+        _here = number, shared()
+    return work(_here[1], block)

@@ -25,6 +25,7 @@ from index.digest import digests, spans_of
 from index.lexical_writer import LexicalWriter
 from index.lists import related_lists
 from index.neighbours import find_neighbours
+from index.processes import ALONE
 from index.sentences import SentenceWriter
 from index.staged import Staged, prepare
 from index.vectors import write_chunks, write_tiers
@@ -130,7 +131,7 @@ def _lists(sample: Sequence[tuple[Article, list[Chunk]]], vectors: Vectors) -> l
     with tempfile.TemporaryDirectory() as folder, closing(CatalogueWriter(Path(folder) / CATALOGUE)) as writer:
         with closing(LexicalWriter(Path(folder))) as lexical_writer, closing(SentenceWriter(Path(folder))) as sentence_writer:
             articles = ((replace(article, read_more=()), spans_of(chunks)) for article, chunks in sample)
-            for digest in digests(writer.add_all(articles), alone=True):
+            for digest in digests(writer.add_all(articles), ALONE):
                 sentence_writer.extend(digest.sentences, lexical_writer.extend(digest.words))
             lexical_writer.write()
         writer.commit()
@@ -138,10 +139,10 @@ def _lists(sample: Sequence[tuple[Article, list[Chunk]]], vectors: Vectors) -> l
         staged = Staged(Path(folder), len(sample))
         write_tiers(staged.layout, staged.folder)
         prepare(staged, len(lexical_writer.numbers))
-        for _ in find_neighbours(staged):
+        for _ in find_neighbours(staged, ALONE):
             pass
         writer.add_hubness(staged.near.hubness())
-        lists = dict(related_lists(Staged(Path(folder), len(sample)), np.zeros(len(sample), dtype=np.bool_)))
+        lists = dict(related_lists(Staged(Path(folder), len(sample)), np.zeros(len(sample), dtype=np.bool_), ALONE))
         return [set(unpack(lists[row])["article"][:LINES].tolist()) for row in range(len(sample))]
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.build import MEMORY, build_index
-from index.processes import everywhere
+from index.processes import Processes
 from index.report import Report
 from recommender import Recommender
 from recommender.chunking import chunk_article, embedding_text
@@ -153,13 +153,16 @@ def _closest(
     whose = np.full((len(queries), 10), -1)
     first = 0
     blocks = _blocks(articles(arguments.n, words=arguments.words))
-    for scores in everywhere(_scores, partial(_Asked, queries, embedder), blocks, alone=arguments.n <= BLOCK):
-        scored = np.arange(first, first + scores.shape[1])  # ids count up, so that rows do
-        all_scores = np.concatenate([best, np.where(scored == rows[:, None], -1.0, scores)], axis=1)
-        all_rows = np.concatenate([whose, np.tile(scored, (len(queries), 1))], axis=1)
-        order = np.argsort(-all_scores, axis=1)[:, :10]
-        best, whose = np.take_along_axis(all_scores, order, axis=1), np.take_along_axis(all_rows, order, axis=1)
-        first += len(scored)
+    with Processes() as processes:
+        if arguments.n > BLOCK:
+            processes.start()
+        for scores in processes.everywhere(_scores, partial(_Asked, queries, embedder), blocks):
+            scored = np.arange(first, first + scores.shape[1])  # ids count up, so that rows do
+            all_scores = np.concatenate([best, np.where(scored == rows[:, None], -1.0, scores)], axis=1)
+            all_rows = np.concatenate([whose, np.tile(scored, (len(queries), 1))], axis=1)
+            order = np.argsort(-all_scores, axis=1)[:, :10]
+            best, whose = np.take_along_axis(all_scores, order, axis=1), np.take_along_axis(all_rows, order, axis=1)
+            first += len(scored)
     return [set(of.tolist()) for of in whose]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from index.digest import Digest, Text, digests
+from index.processes import ALONE
 from recommender.types import Article
 
 SUBJECTS = {
@@ -47,7 +48,7 @@ def records(n: int = 40, seed: int = 7) -> list[dict[str, Any]]:
 
 def digested(articles: Sequence[Article]) -> Iterator[Digest]:
     """What a build needs of some texts, each one chunk."""
-    return digests([Text(article.title, article.text, [(0, len(article.text))]) for article in articles], alone=True)
+    return digests([Text(article.title, article.text, [(0, len(article.text))]) for article in articles], ALONE)
 
 
 def write_jsonl(path: Path, lines: Sequence[dict[str, Any] | str]) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from index import digest, lists, neighbours, staged
+from index import digest, staged
 from index.build import build_index
 from recommender.catalogue import Catalogue
 from recommender.lexical import FOLDER
@@ -23,8 +23,7 @@ from tests.served import ROOT
 SLOW = """
 import os, sys, time
 from pathlib import Path
-from index import neighbours, staged
-from index.build import build_index
+from index import build, neighbours, staged
 from tests.hash_embedder import HashEmbedder
 
 def slowly(opened, rows):
@@ -32,8 +31,8 @@ def slowly(opened, rows):
     time.sleep(600)
 
 if __name__ == "__main__":
-    neighbours.ENOUGH, staged.BLOCK, neighbours._neighbours = 0, 8, slowly
-    build_index([sys.argv[1]], Path(sys.argv[2]), HashEmbedder())
+    build.ENOUGH, staged.BLOCK, neighbours._neighbours = 1, 8, slowly
+    build.build_index([sys.argv[1]], Path(sys.argv[2]), HashEmbedder())
 """
 
 
@@ -45,10 +44,8 @@ def related(index_dir: Path) -> list[bytes]:
 def test_several_processes_find_what_one_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write_jsonl(tmp_path / "a.jsonl", records(60))
     build_index([str(source)], tmp_path / "one", HashEmbedder())
-    monkeypatch.setattr("index.build.ENOUGH", 0)
+    monkeypatch.setattr("index.build.ENOUGH", 1)
     monkeypatch.setattr(digest, "BLOCK", 1_000)
-    monkeypatch.setattr(neighbours, "ENOUGH", 0)
-    monkeypatch.setattr(lists, "ENOUGH", 0)
     monkeypatch.setattr(staged, "BLOCK", 7)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     build_index([str(source)], tmp_path / "three", HashEmbedder())
