@@ -172,10 +172,11 @@ def test_workers_that_cannot_start_are_no_fault_of_the_articles(tmp_path: Path) 
 
 
 PARENT = """
-import sys, time
+import signal, sys, time
 from index.corpus.sandbox import extract
 from tests.test_sandbox import slow_first, linger
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it
     reading = extract(linger, ((n, (n,)) for n in range(9)))
     print(next(reading)[1], next(reading)[1], flush=True)
     {then}
