@@ -167,7 +167,7 @@ class LexicalIndex:
         np.add.at(gathered, found, np.repeat(query.weights[strongest], ends - begins) * self.decoded(impacts))
         if own_row is not None:
             gathered[own_row] = 0
-        seen = np.flatnonzero(gathered)
+        seen = np.flatnonzero(gathered > 0)  # of truths, four times as fast as of numbers
         if len(seen) > max(DEPTH, limit):
             seen = np.sort(seen[np.argpartition(-gathered[seen], max(DEPTH, limit) - 1)[: max(DEPTH, limit)]])
         cosines = self.cosines(query, seen)
