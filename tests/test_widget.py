@@ -269,7 +269,7 @@ def test_what_goes_on_a_page_can_be_had_alone(service: Served) -> None:
         alone = client.get("/v1/widget?format=html")
         assert alone.headers["content-type"] == HTML
         assert alone.text == client.get("/v1/widget").json()["html"]
-        assert client.get("/v1/widget?format=xml").json()["code"] == "invalid_parameter"
+        assert client.get("/v1/widget?format=xml").json()["code"] == "invalid_request"
 
 
 def test_it_is_small(capsys: pytest.CaptureFixture[str]) -> None:
