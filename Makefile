@@ -12,7 +12,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 FOLDERS := recommender index service scripts tests
 
 .DEFAULT_GOAL := help
-.PHONY: install browser check test fix demo build serve bench help
+.PHONY: install browser check test fix demo build serve bench pictures help
 
 install: $(INSTALLED)  ## make .venv with everything, from pinned versions
 
@@ -22,8 +22,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m pip --python $(BIN)/python install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-browser:  ## install Debian's Chromium, which tests look at pages with
-	@command -v chromium > /dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -qq --no-install-recommends chromium > /dev/null; }
+browser:  ## install Debian's Chromium, which tests look at pages with, and curl, which the tutorial asks with
+	@command -v chromium > /dev/null && command -v curl > /dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -qq --no-install-recommends chromium curl > /dev/null; }
 
 check: install  ## lint, types, import rules
 	$(BIN)/ruff check .
@@ -51,6 +51,11 @@ serve: install  ## serve an index: INDEX=var/index HOST=127.0.0.1 PORT=8000
 
 bench: install  ## time a build and the answers: ARTICLES=archive.jsonl
 	$(BIN)/python scripts/benchmark.py $(ARTICLES)
+
+pictures: install browser  ## take the pictures of docs/
+	$(BIN)/python scripts/build_index.py pydoc-topics --out var/demo --delete-missing
+	$(BIN)/python scripts/build_index.py examples/wordpress.xml --out var/gazette --delete-missing
+	$(BIN)/python scripts/pictures.py --topics var/demo --gazette var/gazette --out docs
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'

@@ -3,15 +3,16 @@
 
 import argparse
 import json
+import logging
 import re
 import resource
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, get_args
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
 from index.build import LINKS, MEMORY, build_index
 from index.compile import fastest_embedder
@@ -34,10 +35,14 @@ EXAMPLES = """\
 """
 FIELDS = ("id", "title", "text", "html", "url", "published", "section", "lang", "read_more")
 SIZE = re.compile(r"(?P<number>\d+(\.\d+)?) ?(?P<unit>[KMGT]?)(iB|(?P<decimal>B)|)", re.IGNORECASE)
+LEAST_S = 0.05
+"""A stage that takes less is not told of."""
 LABELS = {"read": "read", "chunk": "articles", "embed": "chunks", "neighbours": "neighbours", "lists": "lists"}
 
 
 def main(arguments: argparse.Namespace) -> None:
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("index").setLevel(logging.INFO)  # what was passed over, and how a file was read
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description:>10}"),
@@ -64,12 +69,8 @@ def main(arguments: argparse.Namespace) -> None:
     figures = _figures(report)
     if arguments.json:
         print(json.dumps(figures))
-    else:
-        console.print(_table(figures))
-        if report.n_links_unknown or report.n_links_guessed:
-            console.print(f"entries of hand-made lists that were not found, or guessed: {arguments.out / LINKS}", soft_wrap=True)
-        if report.rejected or report.dropped_fields:
-            console.print(f"what was left out, and why: {arguments.out / REJECTS}", soft_wrap=True)
+    for name, words in {} if arguments.json else _told(report, figures, arguments.out).items():
+        console.print(f"{name:>9}  {words}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _request(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -98,12 +99,36 @@ def _figures(report: Report) -> dict[str, object]:
     }
 
 
-def _table(figures: dict[str, object]) -> Table:
-    table = Table("build", "", show_header=False)
-    for name, figure in figures.items():
-        shown = ", ".join(f"{key} {value}" for key, value in figure.items()) or "none" if isinstance(figure, dict) else f"{figure}"
-        table.add_row(name, shown)
-    return table
+def _told(report: Report, figures: Mapping[str, object], out: Path) -> dict[str, str]:
+    """The same for people: what there always is, and of the rest what there is this time."""
+    changes = report.changes
+    of_articles = {
+        "named by no source": changes.n_kept,
+        "put through the service": report.n_live,
+        "withdrawn": report.n_withdrawn,
+        "near-duplicates": report.n_duplicates,
+        "without a title": report.n_without_title,
+        "of which only the beginning was embedded": report.n_capped,
+    }
+    of_links = {"by a title that is nearly the same": report.n_links_guessed, "more not found": report.n_links_unknown}
+    left_out = {**report.rejected, **{f"{code} (the field alone)": n for code, n in report.dropped_fields.items()}}
+    lines = {
+        "release": f"{report.release}, {report.bytes / 1e6:,.1f} MB",
+        "articles": f"{report.n_articles:,}: {changes.n_new:,} new, {changes.n_changed:,} changed,"
+        f" {changes.n_deleted:,} gone{_if_any(of_articles)}",
+        "passages": f"{report.n_chunks:,}: {report.n_embedded:,} embedded, {report.n_reused:,} known"
+        f"{_if_any({'cut short by the model': report.n_truncated})}",
+        "links": f"{report.n_links:,} of hand-made lists{_if_any(of_links)}{f': {out / LINKS}' if any(of_links.values()) else ''}",
+        "left out": f"{_if_any(left_out).removeprefix('; ')} of {report.n_read:,} read: {out / REJECTS}" if left_out else "nothing",
+        "time": ", ".join(f"{stage} {seconds:,.1f} s" for stage, seconds in report.seconds.items() if seconds >= LEAST_S),
+        "memory": f"{figures['peak_memory_mb']:,} MB",
+    }
+    return {name: words for name, words in lines.items() if words}
+
+
+def _if_any(counts: Mapping[str, int]) -> str:
+    """What there is of each, but for what there is none of."""
+    return "".join(f"; {n:,} {what}" for what, n in counts.items() if n)
 
 
 def _mapping(text: str) -> tuple[str, str]:

@@ -5,12 +5,13 @@ import hashlib
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from service.problems import problems
 from service.requests import known_parameters
 
 SCRIPT = Path(__file__).parent / "static" / "related-articles.js"
@@ -38,13 +39,19 @@ def script() -> Response:
 
 
 @router.head("/v1/widget", include_in_schema=False)
-@router.get("/v1/widget")
-def widget(request: Request) -> Widget:
+@router.get("/v1/widget", response_model=Widget, responses={200: {"content": {"application/json": {}, "text/html": {}}}, **problems(422)})
+def widget(
+    request: Request,
+    format: Annotated[Literal["json", "html"], Query(description="the HTML alone, to be copied")] = "json",  # noqa: A002 - as for lists
+) -> Response:
     """What a page needs to show lists; the hash changes with the version of the service."""
     address = str(request.url_for("script"))
     element = '<related-articles for="ID" limit="4"></related-articles>'
     tag = f'<script type="module" src="{escape(address)}" integrity="{integrity()}" crossorigin="anonymous"></script>'
-    return Widget(src=address, integrity=integrity(), html=f"{tag}\n{element}\n")
+    html = f"{tag}\n{element}\n"
+    if format == "html":
+        return Response(html, media_type="text/html; charset=utf-8")
+    return Response(Widget(src=address, integrity=integrity(), html=html).model_dump_json(), media_type="application/json")
 
 
 def integrity() -> str:

@@ -1,6 +1,5 @@
 """A real browser, and pages of another site for it to look at."""
 
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -10,21 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page
 
 HTML = "text/html; charset=utf-8"
 JAVASCRIPT = "text/javascript; charset=utf-8"
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """Debian's Chromium without a window."""
-    path = shutil.which("chromium")
-    assert path, "chromium is not installed - run make install"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def violations(page: Page) -> list[str]:

@@ -110,7 +110,7 @@ def new_index(demo_index: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
     """A real browser, which the tests of a module share."""
-    from tests.browser import chromium  # Playwright is for the few modules that look at pages
+    from scripts.chromium import chromium  # Playwright is for the few modules that look at pages
 
     with chromium() as opened:
         yield opened

@@ -30,7 +30,7 @@ from tests.test_bad_input import mounted
 from tests.test_scripts import assert_error, run
 from tests.test_widget import PAYLOADS, URLS
 
-BESIDE = np.array([[-0.04, 1.04]], dtype=np.float32)
+BESIDE = np.array([[-0.03, 1.03]], dtype=np.float32)
 """A place where no article is."""
 
 

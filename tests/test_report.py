@@ -176,7 +176,7 @@ def test_the_summary_comes_first_and_in_words(tmp_path: Path) -> None:
     for words in (
         "30\xa0% of our lists have a link that the editor chose among the first three lines. 95 % interval 25\xa0% to 40\xa0%",
         "0.300 is how our first five lines agree",
-        "dense has 0.200, and of the difference: chance alone is an unlikely reason. 95 % interval 0.250 to 0.400",
+        "dense has 0.200, a difference which chance alone is unlikely to make. 95 % interval 0.250 to 0.400",
         "33\xa0% of the 3 lines that we give a score of 0.5 or more are links that the editor chose.",
         "0 days is the median age of a line of ours",
         "100\xa0% of our lines are of the article's own section; of the editors' links 100\xa0%.",
@@ -199,7 +199,7 @@ def test_the_tables_have_intervals_p_and_a_plot(tmp_path: Path) -> None:
         assert words in plotted
     assert "0.200–0.400" in groups
     assert "12" in years
-    assert "50.0%" in beyond, "coverage of two articles of which one is listed"
+    assert "50.0\xa0%" in beyond, "coverage of two articles of which one is listed"
     assert "–" in beyond, "no dates"
     widths = [float(attributes["width"]) for attributes, _ in page.all("rect", height="18")]
     assert widths == [pytest.approx(380 * 0.2 / 0.4), pytest.approx(380 * 0.3 / 0.4)], "the axis ends at .4"

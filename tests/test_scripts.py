@@ -39,6 +39,7 @@ SCRIPTS = (
     "diff_index",
     "export",
     "map",
+    "pictures",
 )
 
 
@@ -109,8 +110,9 @@ def test_build_and_evaluate_from_the_command_line(tmp_path: Path) -> None:
         assert figures["methods"]["fused"] == evaluate(qrels, {query: opened.related(query, 11).ids for query in qrels})
     assert run("evaluate", "--index", index).stdout.splitlines()[1].split()[:6] == list(METRICS)
     shown = run("build_index", source, "--out", index, "--map", "id=slug", "--max-rejects", "10%")
-    assert "rejects.jsonl" in shown.stderr
-    assert "n_truncated" in shown.stderr
+    assert f"left out  1 bad_json of 13 read: {index / 'rejects.jsonl'}" in shown.stderr
+    assert "articles  12: 0 new, 0 changed, 0 gone\n" in shown.stderr
+    assert re.search(r"passages  (\d+): 0 embedded, \1 known\n", shown.stderr), "none is cut short"
 
 
 def test_errors_have_one_line_and_their_own_code(tmp_path: Path, new_index: Path, demo_index: Path) -> None:

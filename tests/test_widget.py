@@ -264,6 +264,14 @@ def test_what_an_archive_holds_is_text(browser: Browser, looked_at: Site) -> Non
         assert all(url.startswith((looked_at.origin, hostile.origin)) for url in asked)
 
 
+def test_what_goes_on_a_page_can_be_had_alone(service: Served) -> None:
+    with service.client() as client:
+        alone = client.get("/v1/widget?format=html")
+        assert alone.headers["content-type"] == HTML
+        assert alone.text == client.get("/v1/widget").json()["html"]
+        assert client.get("/v1/widget?format=xml").json()["code"] == "invalid_request"
+
+
 def test_it_is_small(capsys: pytest.CaptureFixture[str]) -> None:
     raw = WIDGET.read_bytes()
     packed = len(gzip.compress(raw, 9))

@@ -46,8 +46,8 @@ def _agreement(report: Report) -> list[Headline]:
     first, in_ten, ndcg = ours["hit@3"], ours["R@10"], ours["nDCG@5"]
     against = ""
     if ndcg.p is not None:
-        sure = "chance alone is an unlikely reason" if ndcg.p < CHANCE else "which may be chance alone"
-        against = f"; {report.baseline} has {base['nDCG@5'].mean:.3f}, and of the difference: {sure}"
+        sure = "which chance alone is unlikely to make" if ndcg.p < CHANCE else "which may be chance alone"
+        against = f"; {report.baseline} has {base['nDCG@5'].mean:.3f}, a difference {sure}"
     words = f"is how our first five lines agree with the editors' (nDCG@5): 1 if all of theirs stand in front, 0 if none does{against}."
     return [
         Headline(
@@ -100,4 +100,4 @@ def _range(low: float, high: float) -> str:
 
 
 def _days(days: float) -> str:
-    return f"{days:,.0f} days"
+    return f"{days:,.0f} days".replace("-", "−")

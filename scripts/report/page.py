@@ -118,4 +118,4 @@ def scale_top(highs: Iterable[float | None]) -> float:
 
 
 def _figure(value: float | None, form: str) -> str:
-    return "–" if value is None else form.format(value)
+    return "–" if value is None else form.format(value).replace("%", "\xa0%")

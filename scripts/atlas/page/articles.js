@@ -5,7 +5,7 @@ const numbers = (text) => new Uint16Array(bytes(text).buffer);
 const { titles, sections } = archive, section = numbers(archive.section), day = new Int32Array(bytes(archive.day).buffer);
 const x = numbers(archive.x), y = numbers(archive.y), lines = numbers(archive.lines), scores = bytes(archive.scores);
 const N = titles.length, PER_LIST = lines.length / N, NO_LINE = 0xFFFF, ELSEWHERE = 0xFFFE, NO_SECTION = 0xFFFF, NO_DAY = -(2 ** 31);
-const COLOURS = 8, FOUND = 50, MARGIN = 24, REACH = 12, FARTHEST = 0.5, NEAREST = 400;
+const COLOURS = 8, FOUND = 50, NEWEST = 8, MARGIN = 24, REACH = 12, FARTHEST = 0.5, NEAREST = 400;
 
 // What the page says of an article; all of it is text.
 const dayOf = (number) => new Date(number * 864e5).toISOString().slice(0, 10);

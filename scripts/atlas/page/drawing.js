@@ -44,7 +44,7 @@ function paint() {
   const ratio = canvas.width / Math.max(1, width), style = getComputedStyle(canvas);
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   pen.clearRect(0, 0, width, height);
-  const radius = Math.min(7, Math.max(1.2, Math.min(5, 60 / Math.sqrt(N))) * view.zoom ** 0.4);
+  const radius = Math.min(8, Math.max(1.2, Math.min(6, Math.min(width, height) / Math.sqrt(N) / 5)) * view.zoom ** 0.4);
   const members = new Set(chosen < 0 ? [] : [chosen, ...listOf(chosen)]);
   const isBright = (place) => matches ? matches[place] : chosen < 0 || members.has(place);
   const isDimmed = matches || chosen >= 0;

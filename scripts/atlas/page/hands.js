@@ -41,9 +41,10 @@ function search() {
   if (words.length) plainTitles.forEach((title, place) => { if (words.every((word) => title.includes(word))) found.push(place); });
   matches = words.length ? new Uint8Array(N) : null;
   for (const place of found) matches[place] = 1;
-  $("found").replaceChildren(...found.slice(0, FOUND).map((place) => item(place)));
+  const listed = words.length ? found.slice(0, FOUND) : [...titles.keys()].slice(0, NEWEST);
+  $("found").replaceChildren(...listed.map((place) => item(place)));
   const first = found.length > FOUND ? `, the newest ${FOUND} are listed` : "";
-  $("count").textContent = words.length ? `${found.length.toLocaleString("en")} found${first}` : "";
+  $("count").textContent = words.length ? `${found.length.toLocaleString("en")} found${first}` : day[0] === NO_DAY ? "" : "The newest";
   draw();
 }
 
@@ -134,5 +135,8 @@ new ResizeObserver(([{ contentRect }]) => {
   canvas.height = Math.round(height * devicePixelRatio);
   paint();
 }).observe(canvas);
+({ width, height } = canvas.getBoundingClientRect());
+if (!sections.length && day.some((number) => number !== NO_DAY)) $("colour").value = "date";
 colour();
+search();
 fromAddress();
