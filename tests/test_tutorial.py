@@ -154,7 +154,7 @@ def test_the_tutorial_does_what_it_says(browser: Browser, checkout: Path, shell:
 
     def at_the_desk() -> None:
         pin(browser, service, (checkout / "key.txt").read_text().split()[1])
-        reload_with_shift(page)
+        page.reload()
         assert titles_under(page)[:2] == [BRIDGE, CAPTAINS]
 
     def when_all_is_stopped() -> None:
@@ -191,15 +191,10 @@ def titles_under(page: Page) -> list[str]:
         try:
             links.nth(3).wait_for(timeout=3_000)
         except TooLate:
-            reload_with_shift(page)
+            page.reload()
         else:
             return links.all_inner_texts()
     raise AssertionError("the page shows no list")
-
-
-def reload_with_shift(page: Page) -> None:
-    page.context.new_cdp_session(page).send("Page.reload", {"ignoreCache": True})
-    page.wait_for_load_state()
 
 
 def pin(browser: Browser, service: str, key: str) -> None:

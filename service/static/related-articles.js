@@ -70,7 +70,8 @@ class RelatedArticles extends HTMLElement {
 
   async #items() {
     try {
-      const answer = await fetch(this.#address, { credentials: "omit", signal: AbortSignal.timeout(PATIENCE_MS) });
+      /* what an editor has changed is asked for, whatever the browser keeps; what is as it was is not sent again */
+      const answer = await fetch(this.#address, { cache: "no-cache", credentials: "omit", signal: AbortSignal.timeout(PATIENCE_MS) });
       return answer.ok ? (await answer.json()).items.filter((item) => /^https?:\/\//i.test(item.url)) : [];
     } catch {
       return []; /* slow, or down: as if there were no list */
