@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 ARTICLES, CELLS = "articles.faiss", "cells.npy"
 
-FOUND = 384
+FOUND = 512
 """Articles that are compared chunk by chunk."""
 
-LOOKED_INTO, LEAST = 10, 192
+LOOKED_INTO, LEAST = 8, 192
 """A search looks into one cell in so many, but no fewer than the second: real texts lie less neatly in cells than made-up ones."""
 
 
