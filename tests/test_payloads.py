@@ -613,3 +613,66 @@ def test_csv(browser: Browser, index: Path, foreign: Site, tmp_path: Path) -> No
         with window.page.expect_download() as download, pytest.raises(Error, match="Download is starting"):
             window.page.goto(f"{foreign.origin}/lists.csv")
         assert Path(download.value.path()).read_bytes() == path.read_bytes(), "it is kept, not shown"
+
+
+SINKS = {
+    "elements": ("<div>{}</div>",),
+    "ends of elements": (
+        "<title>{}</title>",
+        "<textarea>{}</textarea>",
+        "<select><option>{}</select>",
+        "<!-- {} -->",
+        "<svg><![CDATA[{}]]></svg>",
+    ),
+    "attributes": ('<input title="{}">', "<input title='{}'>", "<input title={}>"),
+    "scripts": (
+        '<script>const x = "{}";</script>',
+        "<script>const x = '{}';</script>",
+        "<script>const x = `{}`;</script>",
+        "<script>/* {} */</script>",
+        "<script>// {}</script>",
+    ),
+    "styles": ('<style>p{content:"{}"}</style>', "<style>p{content:'{}'}</style>", "<style>p{color:{}}</style><p>", '<p style="color:{}">'),
+    "no addresses of the web": ('<a href="{}">go</a>', '<img src="{}">', '<iframe src="{}"></iframe>'),
+    "odd addresses of the web": ('<img src="{}">', "<a href='{}'>go</a>"),
+    "mutations": ("<div>{}</div>", "<div id=x></div><script>x.innerHTML = `{}`; document.body.innerHTML = x.innerHTML</script>"),
+    "entities": (
+        "<div id=x>{}</div><script>x.innerHTML = x.textContent</script>",
+        '<div title="{}"><script>document.body.innerHTML = `<p title="${document.querySelector("div").title}">`</script>',
+    ),
+}
+"""Where a careless page would put them, by what they attack; elsewhere between tags."""
+
+
+def test_where_they_are_no_text_they_are_heard(browser: Browser) -> None:
+    pages = [sink.replace("{}", payload) for name, of in GROUPS.items() for payload in of for sink in SINKS.get(name, ("<div>{}</div>",))]
+    sandbox = "allow-scripts allow-same-origin allow-modals allow-forms"
+    frames = "".join(f'<iframe sandbox="{sandbox}" srcdoc="{escape(page)}"></iframe>' for page in pages)
+    with site() as careless:
+        careless.pages["/"] = HTML, f"<!doctype html><title>Careless</title>{frames}"
+        with watched(browser, careless.origin, "blob:") as window:
+            window.page.goto(careless.origin, wait_until="commit")
+            for _ in range(100):
+                window.page.wait_for_timeout(500)
+                window.touched()
+                if are_heard(window.happened):
+                    break
+            before = 0
+            while len(window.happened) > before:  # Chromium crashes if it is closed among dialogs
+                before = len(window.happened)
+                window.page.wait_for_timeout(1000)
+    assert are_heard(window.happened), window.happened
+
+
+def are_heard(happened: list[str]) -> bool:
+    """Whether every kind of sign is there, most of the payloads, and a good part of each group; not all work in all places and browsers."""
+    told = "\n".join(happened)
+    heard = {payload for payload in PAYLOADS if re.findall(r"1\d\d\d", payload)[0] in told}
+    shares = [len(heard.intersection(of)) / len(of) for name, of in GROUPS.items() if name not in ELSEWHERE]
+    return len(heard) > 140 and min(shares) > 0.4 and all(sign in told for sign in SIGNS)
+
+
+SIGNS = ("dialog", "owned", "print", "http://evil.example/", "ws://evil.example/")
+
+ELSEWHERE = ("templates", "formulas")
+"""What they attack runs on a server, and in a spreadsheet."""
