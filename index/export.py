@@ -1,11 +1,15 @@
 """Every list of an index as files: for a database, a spreadsheet, a CDN or a static site, where no service runs.
 
 Articles under embargo have no list and are in none: export again when they are out.
+
+A spreadsheet works out what begins like a formula, whoever wrote it: in CSV such a cell has an apostrophe in front, or one more than it
+had. JSON and Parquet hold everything as it is.
 """
 
 import csv
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -23,6 +27,9 @@ LONGEST_NAME = 200
 
 COLUMNS = ("article_id", "rank", "id", "score", "title", "url", "published", "section", "relation")
 """One row for each line of a list, in tables."""
+
+FORMULA = re.compile("'*[=+\\-@\t\r\uff1d\uff0b\uff0d\uff20]")
+"""How a cell begins that some spreadsheet works out, wide signs of East Asian text among them; and one that an apostrophe keeps from it."""
 
 
 def lists(recommender: Recommender, limit: int, wanted: Selection) -> Iterator[RelatedList]:
@@ -78,7 +85,7 @@ def _csv(found: Iterator[RelatedList], path: Path, recommender: Recommender) -> 
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         for n_lists, one in enumerate(found, start=1):  # noqa: B007
-            writer.writerows(_rows(one))
+            writer.writerows({name: as_text(cell) for name, cell in row.items()} for row in _rows(one))
     return n_lists
 
 
@@ -131,6 +138,15 @@ def page_name(article_id: str) -> str:
     if len(name) > LONGEST_NAME or f"{name}.json" == MANIFEST:
         name = hashlib.sha256(article_id.encode()).hexdigest()
     return f"{name}.json"
+
+
+def as_text(cell: object) -> object:
+    """A cell of CSV that is no formula to any spreadsheet. Where `FORMULA` matches, less one apostrophe it is what it was.
+
+    >>> as_text("=1+1"), as_text("'=1+1"), as_text("'Tis"), as_text(-1)
+    ("'=1+1", "''=1+1", "'Tis", -1)
+    """
+    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
 
 
 def _rows(one: RelatedList) -> Iterator[dict[str, Any]]:

@@ -28,7 +28,6 @@ from tests.browser import violations
 from tests.hash_embedder import HashEmbedder
 from tests.test_bad_input import mounted
 from tests.test_scripts import assert_error, run
-from tests.test_widget import PAYLOADS, URLS
 
 BESIDE = np.array([[-0.03, 1.03]], dtype=np.float32)
 """A place where no article is."""
@@ -260,26 +259,6 @@ def made(titles: list[str], urls: list[str], sections: list[str]) -> Contents:
 def in_a_ring(n: int) -> Places:
     turn = np.linspace(0, 2 * np.pi, n, endpoint=False)
     return np.stack([0.5 + np.cos(turn) / 2, 0.5 + np.sin(turn) / 2], axis=1).astype(np.float32)
-
-
-def test_what_an_archive_holds_is_text(browser: Browser, tmp_path: Path) -> None:
-    titles = [*PAYLOADS, "<!--<script>", "--></script>", "\u2028</SCRIPT >", '"}];alert(1)//']
-    urls = [*URLS, 'https://example.org/"><script>alert(1)</script>', "file:///etc/passwd"]
-    contents, places = made(titles, urls, PAYLOADS), in_a_ring(len(titles))
-    write_page(tmp_path / "map.html", contents, places)
-    page = browser.new_page()
-    told = heard(page)
-    page.goto((tmp_path / "map.html").as_uri())
-    page.get_by_label("Find words of a title").fill("alert")
-    page.locator("#found li").first.wait_for()
-    for place, title in enumerate(titles):
-        page.mouse.click(*spot(page, place, places))
-        assert page.locator("#chosen").text_content() == title
-        assert page.locator("#list li > button").all_text_contents() == [titles[other] for other in contents.lines[place]]
-    page.get_by_label("Colour by").select_option("date")
-    assert page.locator("a").count() == 0, "none of the addresses is one of the web"
-    assert page.locator("script").count() == 2
-    assert told == [(tmp_path / "map.html").as_uri()]
 
 
 def test_the_policy_lets_nothing_else_run(browser: Browser, drawn: Path, tmp_path: Path) -> None:

@@ -12,27 +12,12 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, ViewportSize
 
-from recommender.types import PassagePair
 from scripts import evaluate as command
-from scripts.report import QueryArticle, Report, add_up, write_report
+from scripts.report import QueryArticle, Report, write_report
 from tests.browser import violations
 from tests.test_report import article, report
 
 Scheme = Literal["light", "dark"]
-PAYLOADS = (
-    "<script>alert(1)</script>",
-    '"><img src=https://evil.example/x onerror=alert(1)>',
-    "'><svg/onload=alert(1)>",
-    "</title></desc></svg><script>alert(1)</script>",
-    "</select></option><iframe src=javascript:alert(1)>",
-    "<style>@import 'https://evil.example/x'</style>",
-    '<meta http-equiv="refresh" content="0;url=https://evil.example/">',
-    "{{ 7 * 7 }}{% raw %}",
-    "\u202eltr\u0000\ud800",
-    "</script><!--<script>",
-    "javascript:alert(1)",
-    "`${alert(1)}`",
-)
 
 
 @pytest.fixture(scope="module")
@@ -143,35 +128,6 @@ def votes_of(page: Page, tmp_path: Path) -> tuple[Path, dict[str, Any]]:
     path = tmp_path / download.value.suggested_filename
     download.value.save_as(path)
     return path, json.loads(path.read_text(encoding="utf-8"))
-
-
-def hostile(number: int, payload: str) -> QueryArticle:
-    of = replace(article(number, payload, f"https://example.org/{payload}"), id=f"{number} {payload}", section=payload)
-    ours = tuple(
-        replace(item, id=f"{item.id}{payload}", relation=payload, section=payload, passages=PassagePair(payload, payload))
-        for item in of.ours
-    )
-    return replace(of, ours=ours, by_hand=tuple(replace(line, id=f"{line.id}{payload}", section=payload) for line in of.by_hand))
-
-
-def test_hostile_text_is_text(browser: Browser, tmp_path: Path) -> None:
-    name = "".join(PAYLOADS[:7])
-    shown = report(*(hostile(number, payload) for number, payload in enumerate(PAYLOADS)), name=name)
-    with opened(browser, written_as(tmp_path, shown)) as page:
-        assert page.locator("h1").inner_text() == f"{name}: our lists and the hand-made ones"
-        page.evaluate("for (const of of document.querySelectorAll('details')) of.open = true")
-        for place in range(1, len(PAYLOADS)):
-            page.locator("#section").select_option(index=place)
-            assert len(visible(page)) == 1
-        assert page.locator("script, style, iframe, img, object").count() == 2
-        page.locator("#all").click()
-        begun(page)
-        for _ in range(2 * len(PAYLOADS)):
-            page.keyboard.press("2")
-        file, saved = votes_of(page, tmp_path)
-        assert saved["report"]["title"] == name
-        assert len({vote["article"] for vote in saved["votes"]}) == len(PAYLOADS)
-        assert add_up([file]).n_articles == len(PAYLOADS)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
