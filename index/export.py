@@ -12,12 +12,13 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from recommender import Recommender, RelatedList
-from recommender.errors import InputError, StorageError
+from recommender.errors import ArticleNotFound, InputError, StorageError
 from recommender.selection import Selection
 
 MANIFEST = "manifest.json"
@@ -33,10 +34,16 @@ FORMULA = re.compile("'*[=+\\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 
 
 def lists(recommender: Recommender, limit: int, wanted: Selection) -> Iterator[RelatedList]:
-    """The lists of all articles that may be shown, in order of ids."""
+    """The lists of all articles that may be shown: of the release in order of ids, then of those put since, the last one last."""
+    with recommender.live.reading() as view:
+        put = [live.card for _, live in sorted(view.articles.items())]
     for row in range(recommender.release.manifest.n_articles):
-        if not recommender.catalogue.card(row).under_embargo:
+        if row not in view.replaced and not recommender.catalogue.card(row).under_embargo:
             yield recommender.related_to_row(row, limit, wanted)
+    for card in put:
+        if not card.under_embargo:
+            with suppress(ArticleNotFound):  # withdrawn meanwhile
+                yield recommender.related(card.id, limit, wanted)
 
 
 def export(recommender: Recommender, path: Path, file_format: str, limit: int = 5, wanted: Selection | None = None) -> int:

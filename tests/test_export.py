@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from index import live
 from index.build import build_index
 from index.export import COLUMNS, LONGEST_NAME, MANIFEST, export, page_name
 from recommender import Recommender
@@ -19,6 +21,7 @@ from recommender.errors import InputError
 from recommender.selection import Selection
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
+from tests.test_live import to_article
 
 
 def expected(recommender: Recommender, limit: int) -> dict[str, list[dict[str, Any]]]:
@@ -31,6 +34,22 @@ def test_jsonl_holds_what_the_library_answers(recommender: Recommender, tmp_path
     lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()]
     assert {line["article_id"]: line["items"] for line in lines} == expected(recommender, 3)
     assert {line["index_version"] for line in lines} == {recommender.release.name}
+
+
+def test_what_was_put_and_withdrawn_since_the_build_counts(tmp_path: Path) -> None:
+    index = tmp_path / "index"
+    *built, new = records(20)
+    build_index([str(write_jsonl(tmp_path / "a.jsonl", built))], index, HashEmbedder())
+    with Recommender.open(index, HashEmbedder()) as recommender:
+        anew = replace(to_article(built[3]), text=built[0]["text"])
+        for one in (to_article(new), anew, replace(anew, id="later", published=datetime.now(UTC) + timedelta(days=1))):
+            live.put(index, recommender, one)
+        live.withdraw(index, recommender, built[7]["id"])
+        export(recommender, tmp_path / "a.jsonl", "jsonl", 5)
+        found = {line["article_id"]: line["items"] for line in map(json.loads, (tmp_path / "a.jsonl").read_text("utf-8").splitlines())}
+        assert found.keys() == {one["id"] for one in [*built, new]} - {built[7]["id"]}
+        assert found == {id_: recommender.related(id_, 5).as_dict()["items"] for id_ in found}
+        assert new["id"] in {item["id"] for items in found.values() for item in items}
 
 
 @pytest.mark.parametrize("file_format", ["csv", "parquet"])
