@@ -19,8 +19,8 @@ from index.parcel import Parcel
 from index.publish import STAGING, kept_manifests, publish, remove_staged, replace_file, set_current, sync
 from index.store import OBJECTS, Store
 from index.unfinished_lists import rescue
-from recommender.compiled import ENCODERS, FILES, checked_card
-from recommender.errors import IndexDamaged, IndexUnusable, ModelError, StorageError
+from recommender.compiled import ENCODERS
+from recommender.errors import IndexDamaged, IndexUnusable, StorageError
 from recommender.manifest import CATALOGUE, MANIFEST, RELEASES, FileEntry, Manifest, current_folder, file_entry, verify
 from recommender.ranker import RANKER
 
@@ -106,9 +106,9 @@ def _fetch_all(parcel: Parcel, store: Store, index_dir: Path) -> tuple[int, int]
     """
     fetched = index_dir / FETCHED
     fetched.mkdir(exist_ok=True)
-    here = _files_here(index_dir)
+    here = _files_here(parcel, index_dir)
     away = [FileEntry(size, sha256) for sha256, size in parcel.objects.items() if not (fetched / sha256).exists()]
-    away = [entry for entry in away if not (entry.sha256 in here and _linked(here[entry.sha256], fetched / entry.sha256, entry))]
+    away = [entry for entry in away if not _linked(here[entry.sha256], fetched / entry.sha256, entry)]
     n_bytes = sum(entry.bytes for entry in away)
     free = shutil.disk_usage(fetched).free
     if n_bytes > free + sum(path.stat().st_size for path in fetched.glob("*.part")):
@@ -118,18 +118,15 @@ def _fetch_all(parcel: Parcel, store: Store, index_dir: Path) -> tuple[int, int]
     return len(away), n_bytes
 
 
-def _files_here(index_dir: Path) -> Mapping[str, Path]:
-    """Sha256 -> a file that has it, by the word of its manifest, or of its encoder's card."""
-    here = {
+def _files_here(parcel: Parcel, index_dir: Path) -> Mapping[str, Path]:
+    """Sha256 -> a file that may have it: by the word of a kept release, or because it lies in the right place."""
+    in_place = {entry.sha256: index_dir / name for name, entry in parcel.files.items()}
+    kept = {
         entry.sha256: index_dir / RELEASES / manifest.release / name
         for manifest in kept_manifests(index_dir)
         for name, entry in manifest.files.items()
     }
-    for folder in (index_dir / ENCODERS).glob("*"):
-        with suppress(ModelError):
-            card = checked_card(folder)
-            here |= {card.files[name]: folder / name for name in FILES}
-    return here
+    return in_place | kept
 
 
 def _linked(path: Path, target: Path, entry: FileEntry) -> bool:
