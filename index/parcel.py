@@ -54,18 +54,13 @@ class Parcel:
         return self.files[f"{RELEASES}/{self.release}/{MANIFEST}"]
 
     @property
-    def encoder(self) -> str | None:
-        """The folder of its encoder, by name; None if it has none."""
-        return next((PurePosixPath(name).parts[1] for name in self.files if PurePosixPath(name).parts[0] == ENCODERS), None)
-
-    @property
     def objects(self) -> dict[str, int]:
         """Sha256 -> bytes of each different content."""
         return {entry.sha256: entry.bytes for entry in self.files.values()}
 
-    def inside(self, folder: str) -> dict[str, FileEntry]:
-        """The files in a folder, by their path inside it."""
-        return {name.removeprefix(f"{folder}/"): entry for name, entry in self.files.items() if name.startswith(f"{folder}/")}
+    def part(self, of: str) -> dict[str, FileEntry]:
+        """Those of its files that lie in a folder of the index, or are that one file."""
+        return {name: entry for name, entry in self.files.items() if PurePosixPath(name).parts[0] == of}
 
     def to_json(self) -> bytes:
         """The text of `releases/<name>.json`, with a checksum of itself in it."""

@@ -63,13 +63,9 @@ def pull(store: Store, index_dir: Path) -> Pulled:
         with build_lock(index_dir):
             parcel = store.parcel(store.current())
             before = _current(index_dir)
-            if _is_here(parcel, index_dir):
-                shutil.rmtree(index_dir / FETCHED, ignore_errors=True)
-                if before != parcel.release:
-                    set_current(index_dir / RELEASES / parcel.release, index_dir)
-                return Pulled(parcel.release, before, len(parcel.files), 0, 0)
-            n_fetched, n_bytes = _fetch_all(parcel, store, index_dir)
-            _install(parcel, index_dir)
+            wanted = _wanted(parcel, index_dir)
+            n_fetched, n_bytes = _fetch_all(wanted, store, index_dir)
+            _install(parcel, wanted, index_dir)
             shutil.rmtree(index_dir / FETCHED, ignore_errors=True)
             return Pulled(parcel.release, before, len(parcel.files), n_fetched, n_bytes)
 
@@ -81,13 +77,23 @@ def _current(index_dir: Path) -> str | None:
         return None
 
 
-def _is_here(parcel: Parcel, index_dir: Path) -> bool:
-    """Whether all of it lies here, so far as opening an index looks: of a large release the sizes."""
-    folder = f"{RELEASES}/{parcel.release}"
+def _wanted(parcel: Parcel, index_dir: Path) -> dict[str, FileEntry]:
+    """The files that have to be put in place: of the release and of the encoder all or none, since each appears as a whole."""
+    wanted = dict[str, FileEntry]()
+    if not _has_release(parcel, index_dir):
+        wanted |= parcel.part(RELEASES)
+    for files in (parcel.part(ENCODERS), parcel.part(RANKER)):
+        if not _equal(files, index_dir):
+            wanted |= files
+    return wanted
+
+
+def _has_release(parcel: Parcel, index_dir: Path) -> bool:
+    """Whether the release lies here, sound so far as opening it looks: of a large one the sizes."""
+    folder = index_dir / RELEASES / parcel.release
     with suppress(IndexUnusable):
-        verify(index_dir / folder, quick=True)
-        listed = {f"{folder}/{MANIFEST}": parcel.manifest}
-        return _equal(listed | {name: entry for name, entry in parcel.files.items() if not name.startswith(folder)}, index_dir)
+        verify(folder, quick=True)
+        return _equal({MANIFEST: parcel.manifest}, folder)
     return False
 
 
@@ -98,16 +104,16 @@ def _equal(files: Mapping[str, FileEntry], folder: Path) -> bool:
     return False
 
 
-def _fetch_all(parcel: Parcel, store: Store, index_dir: Path) -> tuple[int, int]:
-    """Have every file of a release in `fetched/`.
+def _fetch_all(wanted: Mapping[str, FileEntry], store: Store, index_dir: Path) -> tuple[int, int]:
+    """Have every wanted file in `fetched/`.
 
     Returns:
         How many came from the store, and their bytes.
     """
     fetched = index_dir / FETCHED
     fetched.mkdir(exist_ok=True)
-    here = _files_here(parcel, index_dir)
-    away = [FileEntry(size, sha256) for sha256, size in parcel.objects.items() if not (fetched / sha256).exists()]
+    here = _files_here(wanted, index_dir)
+    away = [entry for entry in {entry.sha256: entry for entry in wanted.values()}.values() if not (fetched / entry.sha256).exists()]
     away = [entry for entry in away if not _linked(here[entry.sha256], fetched / entry.sha256, entry)]
     n_bytes = sum(entry.bytes for entry in away)
     free = shutil.disk_usage(fetched).free
@@ -118,9 +124,9 @@ def _fetch_all(parcel: Parcel, store: Store, index_dir: Path) -> tuple[int, int]
     return len(away), n_bytes
 
 
-def _files_here(parcel: Parcel, index_dir: Path) -> Mapping[str, Path]:
+def _files_here(wanted: Mapping[str, FileEntry], index_dir: Path) -> Mapping[str, Path]:
     """Sha256 -> a file that may have it: by the word of a kept release, or because it lies in the right place."""
-    in_place = {entry.sha256: index_dir / name for name, entry in parcel.files.items()}
+    in_place = {entry.sha256: index_dir / name for name, entry in wanted.items()}
     kept = {
         entry.sha256: index_dir / RELEASES / manifest.release / name
         for manifest in kept_manifests(index_dir)
@@ -172,33 +178,43 @@ def _fetch(entry: FileEntry, store: Store, fetched: Path) -> None:
     part.rename(fetched / entry.sha256)
 
 
-def _install(parcel: Parcel, index_dir: Path) -> None:
+def _install(parcel: Parcel, wanted: Mapping[str, FileEntry], index_dir: Path) -> None:
     """Put everything in its place; CURRENT last."""
-    fetched = index_dir / FETCHED
-    release = index_dir / RELEASES / parcel.release
-    manifest = Manifest.from_json((fetched / parcel.manifest.sha256).read_text(encoding="utf-8"), release / MANIFEST)
-    files = parcel.inside(f"{RELEASES}/{parcel.release}")
-    del files[MANIFEST]  # publishing writes it, last
-    if manifest.release != parcel.release or manifest.files != files:
-        raise IndexDamaged(f"the manifest of {parcel.release} is not of the files that came with it - push again with scripts/push.py")
-    take_over_numbers(index_dir, manifest, fetched / files[CATALOGUE].sha256)
-    if parcel.encoder is not None:
-        encoder = index_dir / ENCODERS / parcel.encoder
-        parts = parcel.inside(f"{ENCODERS}/{parcel.encoder}")
-        if not _equal(parts, encoder):
-            with new_encoder(encoder) as made:
-                for name, entry in parts.items():
-                    _link(fetched / entry.sha256, made / name)
-    if RANKER in parcel.files:
-        replace_file(index_dir / RANKER, (fetched / parcel.files[RANKER].sha256).read_text(encoding="utf-8"))
+    fetched, release = index_dir / FETCHED, index_dir / RELEASES / parcel.release
+    manifest = None
+    if f"{RELEASES}/{parcel.release}/{MANIFEST}" in wanted:
+        manifest = _manifest(parcel, fetched)
+        take_over_numbers(index_dir, manifest, fetched / manifest.files[CATALOGUE].sha256)
+    encoder = [name for name in wanted if name.startswith(f"{ENCODERS}/")]
+    if encoder:
+        with new_encoder((index_dir / encoder[0]).parent) as made:
+            for name in encoder:
+                _link(fetched / wanted[name].sha256, made / Path(name).name)
+    if RANKER in wanted:
+        replace_file(index_dir / RANKER, (fetched / wanted[RANKER].sha256).read_text(encoding="utf-8"))
+    if manifest is None:
+        if _current(index_dir) != parcel.release:
+            set_current(release, index_dir)
+        return
     remove_staged(index_dir, rescue)
     staged = index_dir / RELEASES / f"{STAGING}{parcel.release}"
-    for name, entry in files.items():
+    for name, entry in manifest.files.items():
         (staged / name).parent.mkdir(parents=True, exist_ok=True)
         _link(fetched / entry.sha256, staged / name)
     shutil.rmtree(release, ignore_errors=True)  # it is there only if it is damaged
     publish(staged, manifest, index_dir)
     prune_encoders(index_dir, kept_manifests(index_dir))
+
+
+def _manifest(parcel: Parcel, fetched: Path) -> Manifest:
+    """The manifest that was fetched; it has to be of the files that come with it."""
+    where = fetched / parcel.manifest.sha256
+    manifest = Manifest.from_json(where.read_text(encoding="utf-8"), where)
+    folder = f"{RELEASES}/{parcel.release}"
+    files = {f"{folder}/{name}": entry for name, entry in manifest.files.items()} | {f"{folder}/{MANIFEST}": parcel.manifest}
+    if manifest.release != parcel.release or files != parcel.part(RELEASES):
+        raise IndexDamaged(f"the manifest of {parcel.release} is not of the files that came with it - push again with scripts/push.py")
+    return manifest
 
 
 @contextmanager

@@ -18,6 +18,7 @@ import pytest
 
 from index import live, pull, push
 from index.build import build_index
+from index.lock import build_lock
 from index.parcel import Parcel
 from index.publish import set_current
 from index.store import OBJECTS, Store
@@ -160,6 +161,7 @@ def test_weights_and_encoders_travel_without_a_new_release(builder: Path, folder
     machine = tmp_path / "machine"
     push.push(builder, folder_store)
     pull.pull(folder_store, machine)
+    release = current_folder(machine).stat().st_ino
     (builder / RANKER).write_text(replace(SHIPPED, slope=9.0).to_json())
     assert push.push(builder, folder_store).sent == 1
     assert pull.pull(folder_store, machine).fetched == 1
@@ -167,6 +169,7 @@ def test_weights_and_encoders_travel_without_a_new_release(builder: Path, folder
     encoder = next((machine / ENCODERS).iterdir())
     (encoder / FILES[0]).write_text("damaged")
     pull.pull(folder_store, machine)
+    assert current_folder(machine).stat().st_ino == release, "what is sound stays in its place"
     assert (encoder / FILES[0]).read_bytes() == (builder / ENCODERS / encoder.name / FILES[0]).read_bytes()
 
 
@@ -444,7 +447,7 @@ def test_a_full_disk_keeps_what_serves(
 
 
 def test_neither_runs_beside_a_build_and_a_damaged_release_is_not_pushed(builder: Path, folder_store: Store) -> None:
-    with push.build_lock(builder), pytest.raises(IndexBusy):
+    with build_lock(builder), pytest.raises(IndexBusy):
         push.push(builder, folder_store)
     path = current_folder(builder) / CATALOGUE
     path.write_bytes(path.read_bytes()[:-1] + b"?")
