@@ -30,9 +30,7 @@ def staging_folder(index_dir: Path, rescue: Callable[[Path, Path], None]) -> Ite
     """
     releases = index_dir / RELEASES
     releases.mkdir(parents=True, exist_ok=True)
-    for leftover in releases.glob(f"{STAGING}*"):  # of a build that was killed
-        rescue(leftover, index_dir)
-        shutil.rmtree(leftover)
+    remove_staged(index_dir, rescue)
     now = datetime.now(UTC)
     name = f"{now:%Y%m%dT%H%M%SZ}-{now.microsecond * 0x10000 // 1_000_000:04x}"  # names sort by time, within a second too
     folder = releases / f"{STAGING}{name}"
@@ -44,6 +42,13 @@ def staging_folder(index_dir: Path, rescue: Callable[[Path, Path], None]) -> Ite
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # nothing to remove once it is published
+
+
+def remove_staged(index_dir: Path, rescue: Callable[[Path, Path], None]) -> None:
+    """Remove what builds left that were killed; see `staging_folder`."""
+    for leftover in (index_dir / RELEASES).glob(f"{STAGING}*"):
+        rescue(leftover, index_dir)
+        shutil.rmtree(leftover)
 
 
 def release_name(staged: Path) -> str:

@@ -86,7 +86,7 @@ class CompiledEmbedder:
             from tokenizers import Tokenizer
         except ModuleNotFoundError as error:
             raise ModelError(f"{error.name} is not installed - pip install 'readmore[serve]'") from None
-        card = _checked(folder)
+        card = checked_card(folder)
         self.folder, self.precision, self.window = folder, card.precision, card.window
         self.name, self.sha256, self.dim, self.max_tokens = card.name, card.sha256, card.dim, card.max_tokens
         self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))  # neither truncates nor pads
@@ -164,7 +164,12 @@ def embedder_of(index_dir: Path, model: ModelCard) -> Embedder:
     return bundled_embedder() if model.name == BUNDLED_MODEL else SentenceTransformerEmbedder(model.name, download=False)
 
 
-def _checked(folder: Path) -> EncoderCard:
+def checked_card(folder: Path) -> EncoderCard:
+    """What an encoder is; its files are as the card says.
+
+    Raises:
+        ModelError: A file is missing or changed.
+    """
     try:
         card = EncoderCard(**json.loads((folder / ENCODER).read_text(encoding="utf-8")))
         for name in FILES:

@@ -1,0 +1,43 @@
+"""Numbers of live changes where a release comes from another machine.
+
+A release says up to which change of `live.db` it holds (`live_sequence`), and services count only what came later. That is the builder's
+count: what this machine numbered for itself must neither be hidden by it nor fall below it afterwards.
+"""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from index.live import writing
+from recommender.catalogue import immutable_uri
+from recommender.errors import InputError
+from recommender.live import LIVE_DB
+from recommender.manifest import Manifest
+
+FOLDED = "SELECT id, title, text FROM article WHERE NOT withdrawn AND sequence <= ?"
+
+
+def take_over_numbers(index_dir: Path, manifest: Manifest, catalogue: Path) -> None:
+    """Number the next live changes above those that a release holds, which is about to serve.
+
+    Args:
+        catalogue: The release's `catalogue.db`, wherever it lies.
+
+    Raises:
+        InputError: It counts live articles of this machine as its own, and does not hold them as they were put.
+        StorageError: `live.db` cannot be written.
+    """
+    if not manifest.live_sequence:
+        return
+    with writing(index_dir) as connection, closing(sqlite3.connect(immutable_uri(catalogue), uri=True)) as held:
+        hidden = [
+            article_id
+            for article_id, *put in connection.execute(FOLDED, (manifest.live_sequence,))
+            if list(held.execute("SELECT title, text FROM article WHERE id = ?", (article_id,)).fetchone() or ()) != put
+        ]
+        if hidden:
+            raise InputError(
+                f"release {manifest.release} was built without this machine's {LIVE_DB}, and would hide {len(hidden)} live articles, "
+                f"{hidden[0][:100]!r} the first - build with that file, or add them to the archive (docs/store.md); the index is as it was"
+            )
+        connection.execute("UPDATE state SET sequence = max(sequence, ?)", (manifest.live_sequence,))

@@ -1,0 +1,33 @@
+#!/usr/bin/env python3
+"""Put the release that serves into a store, where service machines fetch it with pull.py; only files that it lacks are sent."""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from index.push import push
+from index.store import Store
+from scripts import command
+
+EXAMPLES = """\
+  push.py var/index s3://bucket/readmore           keys and endpoint: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL
+  push.py var/index /mnt/share/readmore            a folder that the machines share, or any URL that fsspec opens
+exit codes: 0 done, 3 no package knows such URLs, 5 the store cannot be used, 6 a build runs, 7 the index is not there or damaged"""
+
+
+def main(arguments: argparse.Namespace) -> None:
+    done = push(arguments.index, Store(arguments.store))
+    if arguments.json:
+        print(json.dumps(asdict(done)))
+        return
+    state = "is current already" if done.before == done.release else f"is current now, in place of {done.before or 'none'}"
+    print(f"{done.release} {state}; sent {done.sent} of {done.files} files, {done.sent_bytes:,} bytes; removed {done.removed}")
+
+
+if __name__ == "__main__":
+    parser = command.parser(__doc__, EXAMPLES)
+    parser.add_argument("index", type=Path, metavar="INDEX", help="folder of the index")
+    parser.add_argument("store", metavar="URL", help="the store: s3://bucket/prefix, or a folder")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    command.run(main, parser.parse_args())
