@@ -30,6 +30,7 @@ from index.list_writer import ListWriter
 from index.lists import related_lists
 from index.live import LiveChanges, changes_since, purge
 from index.lock import build_lock
+from index.milvus_writer import move_vectors, prune, serve, serving, writing_to
 from index.neighbours import find_neighbours
 from index.processes import Processes
 from index.pruned_terms import prune_terms
@@ -48,7 +49,21 @@ from recommender.duplicates import Canonical
 from recommender.embedding import Embedder, check_model
 from recommender.errors import IndexNotFound, IndexUnusable, InputError, ModelError, OutOfRange, StorageError
 from recommender.live import LIVE_DB
-from recommender.manifest import CANARIES, CATALOGUE, FLAT, FLOAT, FORMAT, TIERED, Manifest, ModelCard, holding, open_release
+from recommender.manifest import (
+    CANARIES,
+    CATALOGUE,
+    FLAT,
+    FLOAT,
+    FORMAT,
+    MILVUS,
+    TIERED,
+    VECTORS,
+    Manifest,
+    ModelCard,
+    holding,
+    open_release,
+)
+from recommender.milvus import Address, Milvus
 from recommender.ranker import Ranker
 from recommender.retrieval import N_CANDIDATES
 from recommender.tiered_index import ARTICLES
@@ -89,6 +104,7 @@ def build_index(
     max_rejects: float = 0.05,
     canonical: Canonical = "earliest",
     memory: int = MEMORY,
+    vectors: str = "",
     progress: Progress = lambda stage, done, total: None,
 ) -> Report:
     """Bring an archive up to date: read articles, build a release and publish it; until the last step the old release serves.
@@ -103,16 +119,23 @@ def build_index(
         max_rejects: Publish nothing if a larger share of the articles is rejected.
         canonical: Which of several near-duplicates stands for all of them in lists.
         memory: Bytes that all processes of the build may take together; what a machine lends files of its own free memory is not counted.
+        vectors: Where they are to lie, if not in the index's folder: `milvus://host:19530/name`.
 
     Raises:
-        InputError: A source cannot be read, or holds no article.
+        InputError: A source cannot be read, or holds no article; or `vectors` is no such address.
         TooManyRejects: See `strict` and `max_rejects`.
         IndexBusy: Another build is at work in the folder.
-        StorageError: The disk is full, or the folder cannot be written.
+        StorageError: The disk is full, or the folder cannot be written; or Milvus holds other vectors than it was given.
+        VectorsAway: Milvus did not come back in time.
         OutOfRange: `memory` is too little for any build.
     """
     if memory < LEAST_MEMORY:
         raise OutOfRange(f"memory is {memory >> 20} MiB, a build needs at least {LEAST_MEMORY >> 20} MiB")
+    milvus = None
+    if vectors:
+        address = Address.parse(vectors)
+        serving(Milvus(address))  # an address that leads nowhere is told now, not when all is embedded
+        milvus = writing_to(address)
     for_terms = memory // SHARE
     report = Report()
     request = {
@@ -126,6 +149,7 @@ def build_index(
         "max_rejects": max_rejects,
         "canonical": canonical,
         "memory": memory,
+        "vectors": vectors,
     }
     with _storage_errors(index_dir), ExitStack() as stack:
         index_dir.mkdir(parents=True, exist_ok=True)
@@ -191,12 +215,21 @@ def build_index(
             writer.finish()
             if writer.n_chunks > EXACT:
                 prune_terms(staged, writer.n_articles, for_terms)
+        if milvus is not None:
+            stack.callback(milvus.close)
+            with report.timed("vectors"):
+                for n_moved in move_vectors(staged, milvus, for_lists.layout):
+                    progress("vectors", n_moved, writer.n_articles)
+        with report.timed("publish"):
             for folder in ONLY_STAGED:
                 shutil.rmtree(staged / folder, ignore_errors=True)  # a small archive has no vectors of its own for lists
-        with report.timed("publish"):
             manifest = _manifest(staged, embedder, canaries, ranker, live.sequence, report)
+            if milvus is not None:
+                serve(milvus, manifest.release)
             publish(staged, manifest, index_dir)
             kept = kept_manifests(index_dir)
+            if milvus is not None:
+                prune(milvus, [kept_one.release for kept_one in kept])
             purge(index_dir, kept)
             prune_encoders(index_dir, kept)
         report.release = manifest.release
@@ -271,7 +304,7 @@ def _manifest(staged: Path, embedder: Embedder, canaries: Vectors, ranker: Ranke
         n_articles=report.n_articles,
         n_chunks=report.n_chunks,
         n_candidates=N_CANDIDATES,
-        vectors=TIERED if (staged / ARTICLES).exists() else FLAT,
+        vectors=TIERED if (staged / ARTICLES).exists() else FLAT if (staged / VECTORS).exists() else MILVUS,
         live_sequence=live_sequence,
         ranker=asdict(ranker),
         files=dict(file_entries(staged)),

@@ -16,8 +16,8 @@ from index.growing import allocated
 from index.processes import Processes
 from index.staged import LISTS, NEAR, NEAR_DONE, Near, Rows, Staged
 from recommender.lexical import DEPTH, QUERY_TERMS
+from recommender.maxsim import FOUND
 from recommender.retrieval import N_CANDIDATES
-from recommender.tiered_index import FOUND
 from recommender.types import Matrix
 
 FEW = 256

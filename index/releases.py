@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from index.lock import build_lock
+from index.milvus_writer import serve
 from index.publish import set_current
 from index.verify import Checked, check_release, release_paths, verify_index
 from recommender.errors import IndexDamaged, IndexNotFound, InputError, StorageError
-from recommender.manifest import CURRENT, RELEASES, current_folder
+from recommender.manifest import CURRENT, MILVUS, RELEASES, current_folder
+from recommender.milvus import Address, Milvus
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +27,14 @@ class Rollback:
     passed_over: tuple[Checked, ...] = ()
 
 
-def roll_back(index_dir: Path, to: str | None = None) -> Rollback:
+def roll_back(index_dir: Path, to: str | None = None, vectors: str = "") -> Rollback:
     """Make an older release the current one, every byte of it checked first; it is one durable step, and no build runs meanwhile.
 
     Who has an index open keeps the release that it opened. The next build adds its articles to the release that is current then.
 
     Args:
         to: The release's name, older or newer; None takes the newest sound one that is older than the current.
+        vectors: Where they are, if they are in Milvus; its alias goes back, too.
 
     Raises:
         IndexNotFound: There is no index in the folder.
@@ -39,6 +42,7 @@ def roll_back(index_dir: Path, to: str | None = None) -> Rollback:
         IndexDamaged: The release `to` is not sound; or CURRENT names none, and `to` is not given.
         IndexBusy: A build is at work.
         StorageError: CURRENT cannot be written.
+        VectorsAway: Milvus does not answer, or has no such release; nothing was changed.
     """
     if not (index_dir / RELEASES).is_dir():
         raise IndexNotFound(f"no index in {index_dir} - build one: scripts/build_index.py ARTICLES --out {index_dir}")
@@ -46,6 +50,8 @@ def roll_back(index_dir: Path, to: str | None = None) -> Rollback:
         with build_lock(index_dir):
             before = _current_name(index_dir)
             chosen, passed_over = _named(index_dir, to) if to is not None else _older(index_dir, before)
+            if vectors and chosen.manifest is not None and chosen.manifest.vectors == MILVUS:
+                serve(Milvus(Address.parse(vectors)), chosen.name)
             if chosen.name != before:
                 set_current(index_dir / RELEASES / chosen.name, index_dir)
     except OSError as error:

@@ -10,6 +10,7 @@
     │   └── ArticleWithdrawn    there was one, and it was taken back
     ├── ModelError              no model, or not the one the index was built with
     ├── StorageError            disk full, folder not writable
+    ├── VectorsAway             the server that holds the vectors does not answer; lists by id need none
     ├── IndexBusy               another build holds the index
     └── IndexUnusable           the index cannot serve
         ├── IndexNotFound       there is none
@@ -68,6 +69,10 @@ class ModelError(ReadmoreError):
 
 class StorageError(ReadmoreError):
     code = "storage_error"
+
+
+class VectorsAway(ReadmoreError):
+    code = "vectors_away"
 
 
 class IndexBusy(ReadmoreError):

@@ -47,9 +47,10 @@ Precision = Literal["float", "int8"]
 FLOAT: Precision = "float"
 INT8: Precision = "int8"
 
-Kind = Literal["exact", "two tiers"]
+Kind = Literal["exact", "two tiers", "milvus"]
 FLAT: Kind = "exact"
 TIERED: Kind = "two tiers"
+MILVUS: Kind = "milvus"
 
 AT_ONCE = 1 << 28
 """Bytes of a release that are always read before it serves: a fraction of a second."""

@@ -12,7 +12,8 @@ known that no cosine is above the lowest one fetched, and that bounds the score 
     score(query, target) <= 1/2 (mean + maximum over query chunks of an upper bound of the cosine to any target chunk)
 
 Articles are scored from the highest bound down, until no other can get into the list; as long as one of which nothing
-was fetched could, more is fetched (the threshold algorithm: Fagin, Lotem and Naor, 2003). In a large one articles are found by their means.
+was fetched could, more is fetched (the threshold algorithm: Fagin, Lotem and Naor, 2003). In a large one
+the index finds some hundred articles (`ArticleIndex.near`), and these are compared.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,15 +27,18 @@ from recommender.embedding import mean_vector
 from recommender.facts import Layout
 from recommender.ranker import DECIMALS
 from recommender.stretches import stretches
-from recommender.tiered_index import FOUND, TieredIndex
 from recommender.types import Vectors
-from recommender.vector_index import FlatIndex, Rows, Scores, VectorIndex, mean_vectors
+from recommender.vector_index import ArticleIndex, FlatIndex, Rows, Scores, VectorIndex, mean_vectors
+from recommender.wanted import Wanted
 
 FIRST_FETCH = 4
 """Chunks fetched first, for each query chunk and wanted article; four times as many each time that is not enough."""
 
 SLACK = 10.0**-DECIMALS
 """Added to bounds, for rounding."""
+
+FOUND = 512
+"""Articles of a large archive that are compared chunk by chunk, which costs (docs/benchmarks.md)."""
 
 BLOCK = 128
 """Articles compared together: their vectors stay in the processor's cache. All at once, a thousand take several times as long."""
@@ -70,21 +74,29 @@ class Comparison:
 
 
 def nearest(
-    queries: Sequence[Vectors], index: VectorIndex, layout: Layout, limit: int, own_rows: Sequence[int | None]
+    queries: Sequence[Vectors],
+    index: VectorIndex,
+    layout: Layout,
+    limit: int,
+    own_rows: Sequence[int | None],
+    wanted: Wanted | None = None,
 ) -> list[tuple[Rows, NDArray[np.float64]]]:
     """The `limit` closest articles of each query article.
 
     Args:
         queries: The chunk vectors of each query article: float32 (n_chunks, dim), n_chunks >= 1, unit norm.
         own_rows: The query's own row, which is left out; None for a draft.
+        wanted: Only these articles; None: any.
 
     Returns:
         For each query rows and scores, closest first; equal scores by date, newest first, then by id.
     """
-    if isinstance(index, TieredIndex):
-        return _nearest_of_found(queries, index, layout, limit, own_rows)
+    if isinstance(index, ArticleIndex):
+        return _nearest_of(index.near(queries, max(FOUND, 2 * limit) + 1, wanted), queries, index, layout, limit, own_rows)
     if not isinstance(index, FlatIndex):
         raise TypeError(f"{type(index).__name__} cannot be searched")
+    if wanted is not None:
+        return _nearest_of([np.flatnonzero(wanted.mask())] * len(queries), queries, index, layout, limit, own_rows)
     nothing = (np.empty(0, dtype=np.int64), np.empty(0))
     results: list[tuple[Rows, NDArray[np.float64]]] = [nothing] * len(queries)
     waiting = list(range(len(queries)))
@@ -105,12 +117,16 @@ def nearest(
     return results
 
 
-def _nearest_of_found(
-    queries: Sequence[Vectors], index: TieredIndex, layout: Layout, limit: int, own_rows: Sequence[int | None]
+def _nearest_of(
+    found: Sequence[Rows],
+    queries: Sequence[Vectors],
+    index: VectorIndex,
+    layout: Layout,
+    limit: int,
+    own_rows: Sequence[int | None],
 ) -> list[tuple[Rows, NDArray[np.float64]]]:
-    """The same, of those articles whose means are closest."""
+    """The same, of some articles for each query, all of which are compared."""
     results = []
-    found = index.near(np.stack([mean_vector(query) for query in queries]), max(FOUND, 2 * limit) + 1)
     for query, rows, own_row in zip(queries, found, own_rows, strict=True):
         others = np.sort(rows[rows != own_row] if own_row is not None else rows)
         scores = _scores(index.turned(query), others, index, layout)

@@ -11,6 +11,7 @@ from recommender.embedding import Embedder
 from recommender.errors import ArticleNotFound, ArticleWithdrawn, IndexDamaged
 from recommender.live import LiveArticles
 from recommender.manifest import CATALOGUE, Release, holding
+from recommender.milvus import Address
 from recommender.texts import Texts
 from recommender.types import Article
 from recommender.urls import url_key
@@ -24,12 +25,13 @@ class OpenedRelease:
 
     Args:
         embedder: The model the index was built with, where it is not the bundled one.
+        vectors: Where they are, if they are in Milvus.
 
     Raises:
         IndexDamaged: Its catalogue is not that of its manifest, or it was just removed.
     """
 
-    def __init__(self, release: Release, embedder: Embedder | None) -> None:
+    def __init__(self, release: Release, embedder: Embedder | None, vectors: Address | None = None) -> None:
         self.release = release
         self._held = ExitStack()
         try:
@@ -38,7 +40,7 @@ class OpenedRelease:
             raise IndexDamaged(f"{release.folder} was removed while it was opened - open the index again") from error
         self.catalogue = Catalogue(release.folder / CATALOGUE)
         self.live = LiveArticles(release.folder.parents[1], release, self.catalogue)
-        self.texts = Texts(release, self.catalogue, self.live, embedder)
+        self.texts = Texts(release, self.catalogue, self.live, embedder, vectors)
         manifest = release.manifest
         try:
             counts = self.catalogue.counts()
@@ -50,6 +52,7 @@ class OpenedRelease:
 
     def close(self) -> None:
         """Let the release go: a build may remove it from now on."""
+        self.texts.close()
         self.live.close()
         self.catalogue.close()
         self._held.close()

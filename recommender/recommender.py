@@ -22,6 +22,7 @@ from recommender.embedding import (
 from recommender.errors import IndexDamaged, OutOfRange
 from recommender.listing import Listing
 from recommender.manifest import MANIFEST, Release, open_release, verify
+from recommender.milvus import Address
 from recommender.opened import OpenedRelease
 from recommender.overrides import Overrides, read_overrides
 from recommender.ranker import SHIPPED, Ranker
@@ -61,9 +62,11 @@ class Recommender(OpenedRelease):
     >>> [item.title for item in recommender.related("2018-09-11-summit")]      # doctest: +SKIP
     """
 
-    def __init__(self, release: Release, embedder: Embedder | None = None, overrides: Path | None = None) -> None:
+    def __init__(
+        self, release: Release, embedder: Embedder | None = None, overrides: Path | None = None, vectors: Address | None = None
+    ) -> None:
         self.file_overrides = Overrides() if overrides is None else read_overrides(overrides)
-        super().__init__(release, embedder)
+        super().__init__(release, embedder, vectors)
         index_dir = release.folder.parents[1]
         self._edition: tuple[View | None, Edition] = (None, Edition("", datetime.min.replace(tzinfo=UTC)))
         self.degraded = release.degraded
@@ -88,7 +91,9 @@ class Recommender(OpenedRelease):
                 log.error("%s", fault)
 
     @classmethod
-    def open(cls, index_dir: str | Path, embedder: Embedder | None = None, overrides: str | Path | None = None) -> Self:
+    def open(
+        cls, index_dir: str | Path, embedder: Embedder | None = None, overrides: str | Path | None = None, vectors: str | None = None
+    ) -> Self:
         """Open the index that `scripts/build_index.py` wrote, after checking every byte of it.
 
         Of a large one (`manifest.AT_ONCE`) a thread checks the hashes meanwhile; `damage` says what it finds.
@@ -97,20 +102,23 @@ class Recommender(OpenedRelease):
             index_dir: The folder given to the build as `--out`.
             embedder: The model the index was built with, where it is not the bundled one.
             overrides: A file of what editors pin and block; see `recommender.overrides`.
+            vectors: Where they are, if they are in Milvus: `milvus://host:19530/name`.
 
         Raises:
+            InputError: `vectors` is no such address.
             InvalidOverride: The file of overrides cannot be used.
             IndexNotFound: There is no index in the folder.
             IndexUnusable: None of its releases is sound.
         """
         index_dir, overrides = Path(index_dir), None if overrides is None else Path(overrides)
+        address = Address.parse(vectors) if vectors else None
         release = open_release(index_dir, quick=True)
         try:
-            return cls(release, embedder, overrides)
+            return cls(release, embedder, overrides, address)
         except IndexDamaged:
             if not release.unread:
                 raise
-            return cls(open_release(index_dir), embedder, overrides)
+            return cls(open_release(index_dir), embedder, overrides, address)
 
     @contextmanager
     def moment(self) -> Iterator[Edition]:

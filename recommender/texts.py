@@ -17,20 +17,22 @@ from recommender.catalogue import Catalogue
 from recommender.chunking import MAX_TEXT
 from recommender.compiled import embedder_of
 from recommender.embedding import Embedder, check_model
-from recommender.errors import IndexDamaged
+from recommender.errors import IndexDamaged, IndexUnusable, VectorsAway
 from recommender.facts import Layout
 from recommender.lexical import FOLDER, LexicalIndex, Terms, count_terms, pair_keys, words
 from recommender.live import LiveArticles
 from recommender.live_archive import LiveArchive, LiveText, lexical_of, read_live_text
-from recommender.manifest import Release
+from recommender.manifest import MILVUS, Release
 from recommender.maxsim import Comparison
+from recommender.milvus import Address, Milvus
+from recommender.milvus_index import MilvusIndex
 from recommender.passages import Sentences, best_pairs, read_sentences
 from recommender.pruned_terms import open_terms
 from recommender.retrieval import Archive, Neighbours, Query
 from recommender.stretches import stretches
-from recommender.tiered_index import open_chunks, open_vectors
+from recommender.tiered_index import TieredIndex, open_chunks, open_vectors
 from recommender.types import Article, Chunk, Vectors
-from recommender.vector_index import Rows, VectorIndex, mean_vectors
+from recommender.vector_index import FlatIndex, Rows, VectorIndex, mean_vectors
 from recommender.view import LIVE, View
 
 STRANGE = 1 << 31
@@ -40,11 +42,21 @@ LIVE_CHUNK = 1 << 40
 """Chunk rows from here on are of live articles."""
 
 
-class Texts:
-    """Of one release, with what was put since; safe to share between threads."""
+LOOK_S = 1.0
 
-    def __init__(self, release: Release, catalogue: Catalogue, live: LiveArticles, embedder: Embedder | None) -> None:
+
+class Texts:
+    """Of one release, with what was put since; safe to share between threads.
+
+    Args:
+        vectors: Where they are, if they are in Milvus.
+    """
+
+    def __init__(
+        self, release: Release, catalogue: Catalogue, live: LiveArticles, embedder: Embedder | None, vectors: Address | None = None
+    ) -> None:
         self.release = release
+        self._vectors = vectors
         self._catalogue = catalogue
         self._live = live
         self._given_embedder = embedder
@@ -67,8 +79,7 @@ class Texts:
     @cached_property
     def archive(self) -> Archive:
         """All that candidates are found in."""
-        folder, manifest = self.release.folder, self.release.manifest
-        index = open_vectors(folder)
+        folder, manifest, index = self.release.folder, self.release.manifest, self._index
         if (len(index), index.dim, index.kind) != (manifest.n_chunks, manifest.model.dim, manifest.vectors):
             raise IndexDamaged(
                 f"{folder} holds {len(index)} vectors ({index.kind}), the manifest says {manifest.n_chunks} ({manifest.vectors})"
@@ -86,8 +97,44 @@ class Texts:
         return self._catalogue.layout()
 
     @cached_property
+    def _index(self) -> FlatIndex | TieredIndex | MilvusIndex:
+        if not self.elsewhere:
+            return open_vectors(self.release.folder)
+        return MilvusIndex(self._milvus, self._milvus.address.collection(self.release.name))
+
+    @cached_property
     def _chunks(self) -> VectorIndex:
-        return open_chunks(self.release.folder)
+        return self._index if self.elsewhere else open_chunks(self.release.folder)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the vectors are on a server, which may be away: lists by id go on without it, unless they are to be diverse."""
+        return self.release.manifest.vectors == MILVUS
+
+    @cached_property
+    def _milvus(self) -> Milvus:
+        return Milvus(self._address)
+
+    @property
+    def _address(self) -> Address:
+        if self._vectors is None:
+            raise IndexUnusable(f"the vectors of release {self.release.name} are in Milvus - say where: READMORE_VECTORS=milvus://...")
+        return self._vectors
+
+    def fault(self) -> str | None:
+        """Why texts cannot be answered now, as far as a server's answer within a second tells; None if they can."""
+        if not self.elsewhere:
+            return None
+        try:
+            there = Milvus(self._address, LOOK_S, LOOK_S).ask("has_collection", self._address.collection(self.release.name))
+        except (IndexUnusable, VectorsAway) as error:
+            return str(error)
+        return None if there else f"Milvus has no vectors of release {self.release.name} - build again, or go back with scripts/rollback.py"
+
+    def close(self) -> None:
+        """Let the connection to a server go."""
+        if "_milvus" in self.__dict__:
+            self._milvus.close()
 
     def mean_vectors(self, rows: Rows) -> Vectors:
         """The mean chunk vectors of some articles, of the release or put since: float32 (len(rows), dim), unit norm, to be compared

@@ -4,29 +4,29 @@
     chunks.npy       uint8 (n_chunks, dim / 2): the chunks' vectors, see `recommender.codebook`
     cells.npy        uint16 (n_chunks,): the cell of each chunk's article
 
-What is found by means is compared chunk by chunk, which costs, and so is done of the `FOUND` closest only (docs/benchmarks.md).
+What is found by means is compared chunk by chunk, which costs, and so is done of the `maxsim.FOUND` closest only (docs/benchmarks.md).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.arrays import mapped
 from recommender.codebook import Codebook
+from recommender.embedding import mean_vector
 from recommender.errors import IndexDamaged
 from recommender.manifest import TIERED, VECTORS
 from recommender.types import Vectors
 from recommender.vector_index import FlatIndex, Rows, VectorIndex, check_unit
+from recommender.wanted import Wanted
 
 if TYPE_CHECKING:
     import faiss
 
 ARTICLES, CELLS = "articles.faiss", "cells.npy"
-
-FOUND = 512
-"""Articles that are compared chunk by chunk."""
 
 LOOKED_INTO, LEAST = 8, 192
 """A search looks into one cell in so many, but no fewer than the second: real texts lie less neatly in cells than made-up ones."""
@@ -109,10 +109,17 @@ class TieredIndex:
         """See `VectorIndex.turned`."""
         return self._chunks.turned(vectors)
 
-    def near(self, means: Vectors, k: int) -> list[Rows]:
+    def near(self, queries: Sequence[Vectors], k: int, wanted: Wanted | None = None) -> list[Rows]:
         """The rows of the articles whose mean vectors are closest: at most k for each query, closest first."""
+        means = np.stack([mean_vector(query) for query in queries])
         check_unit(means)
-        _, rows = self.articles.search(np.ascontiguousarray(means, dtype=np.float32), k)
+        if wanted is None:
+            _, rows = self.articles.search(means, k)
+        else:
+            mask = wanted.mask()
+            if mask.sum() <= k:
+                return [np.flatnonzero(mask)] * len(queries)
+            _, rows = self.articles.search(means, k, params=_among(mask, self.articles.nlist))
         return [found[found >= 0] for found in rows]
 
 
@@ -159,6 +166,14 @@ def open_faiss(path: Path) -> "faiss.Index":
         return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)  # processes share its pages
     except (RuntimeError, OSError) as error:
         raise IndexDamaged(f"{path} is not a FAISS index - build again, or restore an older release") from error
+
+
+def _among(mask: NDArray[np.bool_], n_cells: int) -> Any:
+    """A search of some articles only: they may lie in any cell, and the others there cost next to nothing."""
+    import faiss
+
+    of: Any = faiss  # its type hints do not know that Python's own constructors take arrays and names
+    return of.SearchParametersIVF(sel=of.IDSelectorBitmap(np.packbits(mask, bitorder="little")), nprobe=n_cells)
 
 
 def looked_into(n_cells: int) -> int:

@@ -4,13 +4,15 @@ Vectors of chunks lie in one array, `chunks.npy`, that is mapped into memory: pr
 is asked for. FAISS answers bad calls with `-1` ids, NaN scores or a bare assertion; everything is checked here before it is called.
 """
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.manifest import FLAT
 from recommender.types import Vectors
+from recommender.wanted import Wanted
 
 Scores = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -38,6 +40,20 @@ class VectorIndex(Protocol):
 
     def turned(self, vectors: Vectors) -> Vectors:
         """Any vectors along those axes: to be compared with what is stored."""
+        ...
+
+
+@runtime_checkable
+class ArticleIndex(VectorIndex, Protocol):
+    """An index that finds articles, to be compared chunk by chunk: what a large archive is searched with."""
+
+    def near(self, queries: Sequence[Vectors], k: int, wanted: Wanted | None = None) -> list[Rows]:
+        """The rows of the articles that are worth comparing with each query, about k of them, in no order.
+
+        Args:
+            queries: The chunk vectors of each query article: float32 (n_chunks, dim), unit norm.
+            wanted: Only these articles; None: any.
+        """
         ...
 
 

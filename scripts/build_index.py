@@ -37,7 +37,7 @@ FIELDS = ("id", "title", "text", "html", "url", "published", "section", "lang", 
 SIZE = re.compile(r"(?P<number>\d+(\.\d+)?) ?(?P<unit>[KMGT]?)(iB|(?P<decimal>B)|)", re.IGNORECASE)
 LEAST_S = 0.05
 """A stage that takes less is not told of."""
-LABELS = {"read": "read", "chunk": "articles", "embed": "chunks", "neighbours": "neighbours", "lists": "lists"}
+LABELS = {"read": "read", "chunk": "articles", "embed": "chunks", "neighbours": "neighbours", "lists": "lists", "vectors": "vectors"}
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -85,6 +85,7 @@ def _request(arguments: argparse.Namespace) -> dict[str, Any]:
         "max_rejects": arguments.max_rejects,
         "canonical": arguments.canonical,
         "memory": arguments.memory,
+        "vectors": arguments.vectors,
     }
 
 
@@ -182,6 +183,12 @@ if __name__ == "__main__":
         default=MEMORY,
         metavar="SIZE",
         help="what the build may take; below 4GiB it embeds in floats (default: 4GiB)",
+    )
+    parser.add_argument(
+        "--vectors",
+        default="",
+        metavar="ADDRESS",
+        help="where the vectors are to lie: milvus://host:19530/name (default: in the index's folder)",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     given = parser.parse_args()

@@ -6,13 +6,24 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from recommender.errors import FormatUnsupported, IndexBusy, IndexUnusable, InputError, ModelError, OutOfRange, ReadmoreError, StorageError
+from recommender.errors import (
+    FormatUnsupported,
+    IndexBusy,
+    IndexUnusable,
+    InputError,
+    ModelError,
+    OutOfRange,
+    ReadmoreError,
+    StorageError,
+    VectorsAway,
+)
 
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (OutOfRange, 2),
     (ModelError, 4),
     (FormatUnsupported, 4),
     (StorageError, 5),
+    (VectorsAway, 5),
     (IndexBusy, 6),
     (IndexUnusable, 7),
     (InputError, 3),

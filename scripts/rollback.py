@@ -28,7 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
         else:
             _print_table(lines)
         return
-    done = roll_back(arguments.index, arguments.to)
+    done = roll_back(arguments.index, arguments.to, arguments.vectors)
     passed_over = [checked.name for checked in done.passed_over]
     if arguments.json:
         print(json.dumps({"before": done.before, "after": done.after, "passed_over": passed_over}))
@@ -67,6 +67,7 @@ def _print_table(lines: list[dict[str, object]]) -> None:
 if __name__ == "__main__":
     parser = command.parser(__doc__, EXAMPLES)
     parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="folder of the index")
+    parser.add_argument("--vectors", default="", metavar="ADDRESS", help="where they are, if they are in Milvus: milvus://host:19530/name")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--to", metavar="NAME", help="the release to make current, older or newer")
     what.add_argument("--list", action="store_true", help="list the releases, newest first, and change nothing")

@@ -35,7 +35,7 @@ def create_app(settings: Settings, embedder: Embedder | None = None) -> FastAPI:
         IndexUnusable: There is no sound index in the folder.
         InvalidOverride: The file of overrides cannot be used.
     """
-    serving = Serving(settings.index, embedder, settings.overrides)
+    serving = Serving(settings.index, embedder, settings.overrides, settings.vectors)
     text_lane, write_lane = Lane("text", settings.text_queue), Lane("write", WAITING_WRITES)
 
     @asynccontextmanager

@@ -61,8 +61,10 @@ async def livez() -> Health:
 async def readyz(request: Request) -> Health:
     """A verified release serves; a degraded one says why it is not the newest, or not all of it."""
     serving = serving_of(request)
-    degraded = serving.fault
     with serving.held() as recommender:
+        degraded = serving.fault
+        if degraded is None and recommender.texts.elsewhere:
+            degraded = await asyncio.to_thread(recommender.texts.fault)
         return Health(status="degraded" if degraded else "ready", index_version=recommender.release.name, detail=degraded)
 
 

@@ -21,6 +21,7 @@ from recommender.errors import (
     OutOfRange,
     ReadmoreError,
     StorageError,
+    VectorsAway,
 )
 from service.answers import Problem
 from service.lanes import LaneFull
@@ -35,6 +36,7 @@ STATUSES: tuple[tuple[type[ReadmoreError], int], ...] = (
     (ModelError, 503),
     (IndexUnusable, 503),
     (StorageError, 503),
+    (VectorsAway, 503),
 )
 """The first that fits; any other error of ours is a bug."""
 

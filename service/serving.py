@@ -14,8 +14,9 @@ import structlog
 
 from index import live
 from recommender import Embedder, Recommender
-from recommender.errors import IndexUnusable, InvalidOverride, ModelError, StorageError
+from recommender.errors import IndexUnusable, InvalidOverride, ModelError, StorageError, VectorsAway
 from recommender.manifest import CURRENT, current_folder, open_release, verify
+from recommender.milvus import Address
 from recommender.ranker import RANKER
 
 log = structlog.get_logger()
@@ -34,14 +35,15 @@ class Serving:
         refused: Why the release that CURRENT names, or the file of overrides, is not in force; None if both are.
     """
 
-    def __init__(self, index_dir: Path, embedder: Embedder | None = None, overrides: Path | None = None) -> None:
+    def __init__(self, index_dir: Path, embedder: Embedder | None = None, overrides: Path | None = None, vectors: str = "") -> None:
         self.index_dir = index_dir
         self._overrides = overrides
+        self._vectors = Address.parse(vectors) if vectors else None
         self._embedder = embedder
         self._lock = threading.Lock()
         self._reloading = threading.Lock()
         self._seen = self._look()
-        self._recommender = Recommender.open(index_dir, embedder, overrides)
+        self._recommender = Recommender.open(index_dir, embedder, overrides, vectors)
         try:
             live.create(index_dir)
         except StorageError as error:
@@ -74,7 +76,7 @@ class Serving:
             self._seen = seen
             try:
                 release = verify(current_folder(self.index_dir)) if before.damage is None else open_release(self.index_dir)
-                after = Recommender(release, self._embedder or before.loaded_embedder, self._overrides)
+                after = Recommender(release, self._embedder or before.loaded_embedder, self._overrides, self._vectors)
             except (IndexUnusable, InvalidOverride) as error:
                 self.refused = str(error)
                 log.error("refused", detail=str(error), serves=before.release.name)
@@ -97,7 +99,7 @@ class Serving:
         """Compute the lists of live articles that this release was built without; until then they stand in no list."""
         try:
             done = live.prepare(self.index_dir, recommender)
-        except (StorageError, ModelError) as error:
+        except (StorageError, ModelError, VectorsAway) as error:
             log.error("not_prepared", detail=str(error))
         else:
             if done:

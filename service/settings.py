@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict, TomlConfigSettingsSource
 
 from recommender.errors import InputError
+from recommender.milvus import Address
 
 PREFIX = "READMORE_"
 
@@ -50,6 +51,15 @@ def _network(given: str) -> str:
     return given
 
 
+def _vectors(given: str) -> str:
+    if given:
+        try:
+            Address.parse(given)
+        except InputError as error:
+            raise ValueError(str(error)) from None
+    return given
+
+
 KeyHash = Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]
 Rate = Annotated[str, AfterValidator(_rate)]
 
@@ -60,6 +70,7 @@ class Settings(BaseSettings):
     Attributes:
         index: Folder of the index.
         overrides: A file of what editors pin and block.
+        vectors: Where the vectors are, if they are in Milvus: milvus://host:19530/name.
         workers: Processes; each answers about as many lists as the first.
         read_keys, admin_keys: Hashes of keys (`serve.py key new`). Without read keys, everybody may read; without admin keys, nobody
             may write.
@@ -75,6 +86,7 @@ class Settings(BaseSettings):
 
     index: Path
     overrides: Path | None = None
+    vectors: Annotated[str, AfterValidator(_vectors)] = ""
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
     workers: Annotated[int, Field(ge=1, le=64)] = 1

@@ -1,0 +1,38 @@
+"""Which articles a search may find, where not all of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.candidate import UNDATED
+from recommender.facts import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A filter that an index applies while it searches: what is left out takes no place of what is found.
+
+    Attributes:
+        facts: Of all articles of the release.
+        sections: Only articles of these; none names all.
+        published_after, published_before: Seconds since 1970: only what was published then or later; before then. Undated articles
+            are left out.
+    """
+
+    facts: Facts
+    sections: tuple[str, ...] = ()
+    published_after: int | None = None
+    published_before: int | None = None
+
+    def mask(self) -> NDArray[np.bool_]:
+        """Whether each article is wanted: bool (n_articles,)."""
+        published = self.facts.published
+        wanted = np.ones(len(published), dtype=np.bool_)
+        if self.sections:
+            wanted &= np.isin(self.facts.section, [number for name, number in self.facts.sections.items() if name in self.sections])
+        if self.published_after is not None:
+            wanted &= published >= self.published_after
+        if self.published_before is not None:
+            wanted &= (published < self.published_before) & (published != UNDATED)
+        return wanted

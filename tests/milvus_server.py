@@ -1,0 +1,123 @@
+"""A real Milvus standalone server on loopback, from the package `milvus`: started, killed and started again by its pid."""
+
+import os
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from recommender.milvus import Address
+
+STARTS_WITHIN_S = 240
+"""Unpacking it takes some ten seconds of a processor, and other tests may have the processors."""
+
+HEALTH, PEERS = "health", "peers"
+
+STARTS = 3
+"""Tried with other ports if it ends by itself: somebody took one of them first."""
+
+
+class Running:
+    """A server whose data outlives it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._ports: dict[str, int] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def server(self) -> str:
+        """What pymilvus connects to."""
+        return f"http://127.0.0.1:{self._ports['proxy_port']}"
+
+    def address(self, name: str) -> Address:
+        return Address(self.server, name)
+
+    def start(self) -> None:
+        """Start it, on the ports it had before if it had any, and wait until it says that it is well."""
+        for _ in range(STARTS):
+            if not self._ports:
+                self._prepare()
+            binary = self.folder / "bin" / "milvus"
+            environment = {
+                **os.environ,
+                "DEPLOY_MODE": "STANDALONE",
+                "METRICS_PORT": str(self._ports[HEALTH]),
+                "MILVUS_RUN_DIR": str(self.folder / "run"),
+                "LD_LIBRARY_PATH": str(binary.parent),
+                "ETCD_CONFIG_PATH": str(self._etcd_config()),
+            }
+            with self._log.open("wb") as log:
+                command = [str(binary), "run", "standalone"]
+                self._process = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
+            end = time.monotonic() + STARTS_WITHIN_S
+            while self._process.poll() is None and time.monotonic() < end:
+                if self._is_well():
+                    return
+                time.sleep(0.2)
+            self.kill()
+            self._ports = {}
+        raise AssertionError(f"Milvus did not start:\n{self._log.read_text(encoding='utf-8', errors='replace')[-5000:]}")
+
+    def kill(self) -> None:
+        """kill -9: it has no time to write anything."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(60)
+            self._process = None
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "milvus.log"
+
+    def _prepare(self) -> None:
+        """Unpack it, and have its package write its settings; the package itself starts no server twice on the same ports."""
+        import milvus
+
+        config = milvus.MilvusServerConfig(data_dir=str(self.folder))
+        of_milvus = [name for name in config.configurable_items if name.endswith("_port")]
+        self._ports = free_ports([*of_milvus, HEALTH, PEERS])
+        config.update(**{name: self._ports[name] for name in of_milvus})
+        config.resolve()
+        milvus._initialize_data_files(str(self.folder))
+
+    def _etcd_config(self) -> Path:
+        """etcd runs inside of Milvus, and listens where it always does unless a file of its own says otherwise."""
+        clients, peers = (f"http://127.0.0.1:{self._ports[name]}" for name in ("etcd_port", PEERS))
+        path = self.folder / "etcd.yaml"
+        path.write_text(
+            f"name: default\nlisten-client-urls: {clients}\nadvertise-client-urls: {clients}\n"
+            f"listen-peer-urls: {peers}\ninitial-advertise-peer-urls: {peers}\ninitial-cluster: default={peers}\n",
+            encoding="utf-8",
+        )
+        return path
+
+    def _is_well(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._ports[HEALTH]}/healthz", timeout=5) as answer:
+                return b"OK" in answer.read()
+        except OSError:
+            return False
+
+
+def free_ports(names: Sequence[str]) -> dict[str, int]:
+    """A port for each name that nobody listens on, and no two the same."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in names]
+        for bound in sockets:
+            bound.bind(("127.0.0.1", 0))
+        return {name: bound.getsockname()[1] for name, bound in zip(names, sockets, strict=True)}
+
+
+@contextmanager
+def milvus_server(folder: Path) -> Iterator[Running]:
+    """A server that is well; its data lies in a folder of its own."""
+    running = Running(folder)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.kill()
