@@ -227,6 +227,20 @@ def test_what_goes_on_a_page_can_be_had_alone(service: Served) -> None:
         assert client.get("/v1/widget?format=xml").json()["code"] == "invalid_request"
 
 
+def test_the_list_takes_two_requests(browser: Browser, looked_at: Site, service: Served, capsys: pytest.CaptureFixture[str]) -> None:
+    looked_at.pages["/"] = page_with(f'<related-articles for="{ID}"></related-articles>', snippet(service.address))
+    page = opened(browser, looked_at.origin)
+    page.locator("related-articles a").first.wait_for()
+    entries = page.evaluate("performance.getEntriesByType('resource').map(of => [of.name, of.startTime, of.responseEnd])")
+    asked = [(name.partition("?")[0], begun, ended) for name, begun, ended in entries if name.startswith(service.address)]
+    (script, begun, script_there), (related, list_asked, there) = asked
+    assert script == f"{service.address}/static/related-articles.js"
+    assert related == f"{service.address}/v1/articles/{ID}/related"
+    assert begun < script_there <= list_asked < there, "the list is asked for as soon as the script is there"
+    with capsys.disabled():
+        print(f"\nwidget: the list is there {there - begun:.0f} ms after the script was asked for")
+
+
 def test_it_is_small(capsys: pytest.CaptureFixture[str]) -> None:
     raw = WIDGET.read_bytes()
     packed = len(gzip.compress(raw, 9))
