@@ -20,9 +20,11 @@ import pytest
 from playwright.sync_api import Browser, Dialog, Error, Page, Route, ViewportSize
 
 from index.build import build_index
+from index.export import lists as all_lists
 from recommender import Recommender
 from recommender.cleaning import clean_line
 from recommender.evaluation import Group
+from recommender.selection import Selection
 from scripts import evaluate, export
 from scripts import map as atlas
 from scripts.atlas.contents import N_LINES
@@ -603,7 +605,7 @@ def test_csv(browser: Browser, index: Path, foreign: Site, tmp_path: Path) -> No
     read = [{name: re.sub(r"^'('*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])", r"\1", cell) for name, cell in row.items()} for row in rows]
     names = ("id", "title", "url", "section")
     with Recommender.open(index, HashEmbedder()) as recommender:
-        found = [recommender.related_to_row(row, 5) for row in range(recommender.release.manifest.n_articles)]
+        found = all_lists(recommender, 5, Selection())
         wanted = [{"article_id": of.article_id, **{name: getattr(item, name) or "" for name in names}} for of in found for item in of]
     assert [{name: row[name] for name in ("article_id", *names)} for row in read] == wanted
     assert {clean_line(payload) for payload in FORMULAS} <= {row["article_id"] for row in read}
