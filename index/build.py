@@ -24,19 +24,20 @@ from index.corpus import PYDOC_TOPICS
 from index.digest import digests
 from index.duplicates import collapse
 from index.fingerprints import STAGED_FINGERPRINTS, FingerprintWriter
-from index.incoming import Changes, Incoming
+from index.incoming import Incoming
 from index.lexical_writer import STAGED_TERMS, LexicalWriter
 from index.list_writer import ListWriter
 from index.lists import related_lists
-from index.live import LiveChanges, changes_since, purge
+from index.live import purge
 from index.lock import build_lock
-from index.milvus_writer import move_vectors, prune, serve, serving, writing_to
+from index.milvus_writer import move_vectors, prune, serve, writing_to
 from index.neighbours import find_neighbours
+from index.over_serving import lay_over_serving
 from index.processes import Processes
 from index.pruned_terms import prune_terms
 from index.publish import file_entries, kept_manifests, publish, release_name, staging_folder
 from index.quantize import QUANTIZING, integers_if_worth_it
-from index.reading import KnownChunks, OnDuplicate, check_rejects, read_articles, read_sources
+from index.reading import OnDuplicate, check_rejects, read_articles, read_sources
 from index.rejects import Rejects
 from index.report import Report
 from index.sentences import SENTENCES, SentenceWriter
@@ -46,9 +47,8 @@ from index.unfinished_lists import forget_lists_of_other_facts, rescue, take_up
 from index.vectors import EXACT, STAGED_VECTORS, write_chunks, write_tiers
 from recommender.compiled import CompiledEmbedder
 from recommender.duplicates import Canonical
-from recommender.embedding import Embedder, check_model
-from recommender.errors import IndexNotFound, IndexUnusable, InputError, ModelError, OutOfRange, StorageError
-from recommender.live import LIVE_DB
+from recommender.embedding import Embedder
+from recommender.errors import InputError, OutOfRange, StorageError
 from recommender.manifest import (
     CANARIES,
     CATALOGUE,
@@ -60,10 +60,8 @@ from recommender.manifest import (
     VECTORS,
     Manifest,
     ModelCard,
-    holding,
-    open_release,
 )
-from recommender.milvus import Address, Milvus
+from recommender.milvus import Address
 from recommender.ranker import Ranker
 from recommender.retrieval import N_CANDIDATES
 from recommender.tiered_index import ARTICLES
@@ -79,6 +77,9 @@ BLOCK = 512
 """Chunks embedded and stored in the cache at a time: what a killed build does again; with 128 of them it is an eighth slower."""
 
 MEMORY, LEAST_MEMORY = 4 << 30, 1 << 30
+A_PROCESS = 256 << 20
+"""Bytes of the memory for each of the processes that share the work; half of it is what they were seen to take."""
+
 SHARE = 16
 """Terms and shingles are each counted in one part in so many of the memory; the rest is for the model, for processes and words."""
 
@@ -131,11 +132,6 @@ def build_index(
     """
     if memory < LEAST_MEMORY:
         raise OutOfRange(f"memory is {memory >> 20} MiB, a build needs at least {LEAST_MEMORY >> 20} MiB")
-    milvus = None
-    if vectors:
-        address = Address.parse(vectors)
-        serving(Milvus(address))  # an address that leads nowhere is told now, not when all is embedded
-        milvus = writing_to(address)
     for_terms = memory // SHARE
     report = Report()
     request = {
@@ -152,6 +148,7 @@ def build_index(
         "vectors": vectors,
     }
     with _storage_errors(index_dir), ExitStack() as stack:
+        milvus = stack.enter_context(writing_to(Address.parse(vectors))) if vectors else None
         index_dir.mkdir(parents=True, exist_ok=True)
         stack.enter_context(build_lock(index_dir))
         stack.enter_context(unfinished(index_dir, request))
@@ -161,7 +158,7 @@ def build_index(
         lexical_writer = stack.enter_context(closing(LexicalWriter(staged, for_terms)))
         fingerprint_writer = stack.enter_context(closing(FingerprintWriter(staged, for_terms)))
         rejects = stack.enter_context(Rejects(index_dir, report))
-        processes = stack.enter_context(Processes())
+        processes = stack.enter_context(Processes(memory // A_PROCESS))
         with Incoming(staged / "incoming.db") as incoming:
             with report.timed("read"):
                 for n_read in read_sources(sources, names or {}, source_format, on_duplicate, delete_missing, incoming, rejects, report):
@@ -169,7 +166,7 @@ def build_index(
                     if n_read == ENOUGH:
                         processes.start()  # while this one reads on
                 check_rejects(report, strict, max_rejects, sources, rejects)
-                report.changes, live, known = _lay_over_serving(index_dir, incoming, embedder, keep=not delete_missing)
+                report.changes, live, known = lay_over_serving(index_dir, incoming, embedder, keep=not delete_missing)
                 report.n_live = len(live.articles)
             if len(incoming) >= ENOUGH:
                 processes.start()
@@ -216,7 +213,6 @@ def build_index(
             if writer.n_chunks > EXACT:
                 prune_terms(staged, writer.n_articles, for_terms)
         if milvus is not None:
-            stack.callback(milvus.close)
             with report.timed("vectors"):
                 for n_moved in move_vectors(staged, milvus, for_lists.layout):
                     progress("vectors", n_moved, writer.n_articles)
@@ -235,38 +231,6 @@ def build_index(
         report.release = manifest.release
         report.bytes = sum(entry.bytes for entry in manifest.files.values())
     return report
-
-
-def _lay_over_serving(
-    index_dir: Path, incoming: Incoming, embedder: Embedder, keep: bool
-) -> tuple[Changes, LiveChanges, KnownChunks | None]:
-    """Lay what the sources give over the release that serves, if there is one; and over both what was put and withdrawn since."""
-    try:
-        release = open_release(index_dir)
-    except IndexUnusable as error:
-        if keep and not isinstance(error, IndexNotFound):
-            raise type(error)(f"{error}; to build without the articles it holds, give the whole archive and --delete-missing") from error
-        live = _take_live(index_dir, 0, incoming)
-        return incoming.all_new(), live, None
-    with holding(release.folder):
-        live = _take_live(index_dir, release.manifest.live_sequence, incoming)
-        try:
-            check_model(embedder, release.manifest.model, release.folder)
-            same_window = embedder.max_tokens == release.manifest.model.max_tokens
-            known = KnownChunks.of_release(release.folder) if same_window else None
-        except ModelError:  # another model, other chunks
-            known = None
-        return incoming.lay_over(release.folder / CATALOGUE, keep), live, known
-
-
-def _take_live(index_dir: Path, since: int, incoming: Incoming) -> LiveChanges:
-    """Put what was put since a release in place of what the sources give, and leave out what was withdrawn, whatever they give."""
-    live = changes_since(index_dir, since)
-    for number, article in live.articles:
-        incoming.put(article, f"{LIVE_DB}:{number}")
-    for article_id in live.withdrawn:
-        incoming.withdraw(article_id)
-    return live
 
 
 def _resolve_links(writer: CatalogueWriter, index_dir: Path) -> tuple[int, int, int]:

@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -103,9 +103,18 @@ class OfCatalogue:
         return [Told(id_, section, lang, seconds(parse_time(published))) for id_, section, lang, published in found]
 
 
-def writing_to(address: Address) -> Milvus:
-    """A server as a build sees it: it may stay away for a while."""
-    return Milvus(address, TRY_S, PATIENCE_S)
+@contextmanager
+def writing_to(address: Address) -> Iterator[Milvus]:
+    """A server as a build sees it: it has to be there at the beginning, and may stay away for a while then.
+
+    Raises:
+        InputError: A collection has the alias' name.
+        VectorsAway: Milvus does not answer.
+    """
+    with closing(Milvus(address)) as looking:
+        serving(looking)  # an address that leads nowhere is told now, not when all is embedded
+    with closing(Milvus(address, TRY_S, PATIENCE_S)) as milvus:
+        yield milvus
 
 
 def write_vectors(

@@ -25,10 +25,14 @@ Found = TypeVar("Found")
 
 
 class Processes:
-    """One for every processor, from `start` to the end of the context; before, and where there is one processor, this process does all."""
+    """One for every processor, from `start` to the end of the context; before, and where one is enough, this process does all.
 
-    def __init__(self) -> None:
-        self._n = int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+    Args:
+        most: No more than so many.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._n = min(most, int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0))))
         self._pool: ProcessPoolExecutor | None = None
         self._works = 0
 
@@ -72,8 +76,8 @@ class Processes:
         return pool.submit(_at_work, self._works, work, shared, block)
 
 
-ALONE = Processes()
-"""None is ever started."""
+ALONE = Processes(1)
+"""This process does all."""
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The releases of an index, and the way back to an older one."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def roll_back(index_dir: Path, to: str | None = None, vectors: str = "") -> Roll
 
     Raises:
         IndexNotFound: There is no index in the folder.
-        InputError: There is no release of that name, or no older sound one.
+        InputError: There is no release of that name, or no older sound one; or its vectors are in Milvus, and `vectors` does not say where.
         IndexDamaged: The release `to` is not sound; or CURRENT names none, and `to` is not given.
         IndexBusy: A build is at work.
         StorageError: CURRENT cannot be written.
@@ -50,8 +51,9 @@ def roll_back(index_dir: Path, to: str | None = None, vectors: str = "") -> Roll
         with build_lock(index_dir):
             before = _current_name(index_dir)
             chosen, passed_over = _named(index_dir, to) if to is not None else _older(index_dir, before)
-            if vectors and chosen.manifest is not None and chosen.manifest.vectors == MILVUS:
-                serve(Milvus(Address.parse(vectors)), chosen.name)
+            if chosen.manifest is not None and chosen.manifest.vectors == MILVUS:
+                with closing(Milvus(Address.parse(vectors))) as milvus:
+                    serve(milvus, chosen.name)
             if chosen.name != before:
                 set_current(index_dir / RELEASES / chosen.name, index_dir)
     except OSError as error:

@@ -22,6 +22,9 @@ from recommender.errors import InputError, VectorsAway
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
+VARIABLE = "READMORE_VECTORS"
+"""Of the environment: the address, where none is given."""
+
 ARTICLES, CHUNKS = "articles", "chunks"
 FIRST_CHUNK = 1 << 40
 

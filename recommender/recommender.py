@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from recommender.embedding import (
 from recommender.errors import IndexDamaged, OutOfRange
 from recommender.listing import Listing
 from recommender.manifest import MANIFEST, Release, open_release, verify
-from recommender.milvus import Address
+from recommender.milvus import VARIABLE, Address
 from recommender.opened import OpenedRelease
 from recommender.overrides import Overrides, read_overrides
 from recommender.ranker import SHIPPED, Ranker
@@ -102,7 +103,7 @@ class Recommender(OpenedRelease):
             index_dir: The folder given to the build as `--out`.
             embedder: The model the index was built with, where it is not the bundled one.
             overrides: A file of what editors pin and block; see `recommender.overrides`.
-            vectors: Where they are, if they are in Milvus: `milvus://host:19530/name`.
+            vectors: Where they are, if they are in Milvus: `milvus://host:19530/name`; None: what READMORE_VECTORS says.
 
         Raises:
             InputError: `vectors` is no such address.
@@ -111,6 +112,7 @@ class Recommender(OpenedRelease):
             IndexUnusable: None of its releases is sound.
         """
         index_dir, overrides = Path(index_dir), None if overrides is None else Path(overrides)
+        vectors = vectors or os.environ.get(VARIABLE)
         address = Address.parse(vectors) if vectors else None
         release = open_release(index_dir, quick=True)
         try:

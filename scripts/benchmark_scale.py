@@ -7,6 +7,7 @@ index is measured by `scripts/benchmark_service.py --lists-only`.
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -153,7 +154,7 @@ def _closest(
     whose = np.full((len(queries), 10), -1)
     first = 0
     blocks = _blocks(articles(arguments.n, words=arguments.words))
-    with Processes() as processes:
+    with Processes(len(os.sched_getaffinity(0))) as processes:
         if arguments.n > BLOCK:
             processes.start()
         for scores in processes.everywhere(_scores, partial(_Asked, queries, embedder), blocks):

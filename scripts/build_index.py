@@ -4,6 +4,7 @@
 import argparse
 import json
 import logging
+import os
 import re
 import resource
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ from index.report import Report
 from index.unfinished import read_unfinished
 from recommender.duplicates import Canonical
 from recommender.embedding import BUNDLED_MODEL
+from recommender.milvus import VARIABLE
 from scripts import command
 
 EXAMPLES = """\
@@ -186,9 +188,9 @@ if __name__ == "__main__":
     )
     parser.add_argument(
         "--vectors",
-        default="",
+        default=os.environ.get(VARIABLE, ""),
         metavar="ADDRESS",
-        help="where the vectors are to lie: milvus://host:19530/name (default: in the index's folder)",
+        help=f"where the vectors are to lie: milvus://host:19530/name (default: {VARIABLE}, or in the index's folder)",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     given = parser.parse_args()

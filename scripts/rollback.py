@@ -3,6 +3,7 @@
 
 import argparse
 import json
+import os
 from pathlib import Path
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from index.releases import roll_back
 from index.verify import Verification, verify_index
+from recommender.milvus import VARIABLE
 from scripts import command
 
 EXAMPLES = """\
@@ -67,7 +69,12 @@ def _print_table(lines: list[dict[str, object]]) -> None:
 if __name__ == "__main__":
     parser = command.parser(__doc__, EXAMPLES)
     parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="folder of the index")
-    parser.add_argument("--vectors", default="", metavar="ADDRESS", help="where they are, if they are in Milvus: milvus://host:19530/name")
+    parser.add_argument(
+        "--vectors",
+        default=os.environ.get(VARIABLE, ""),
+        metavar="ADDRESS",
+        help=f"where they are, if they are in Milvus: milvus://host:19530/name (default: {VARIABLE})",
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--to", metavar="NAME", help="the release to make current, older or newer")
     what.add_argument("--list", action="store_true", help="list the releases, newest first, and change nothing")

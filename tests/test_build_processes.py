@@ -13,6 +13,7 @@ import pytest
 
 from index import digest, staged
 from index.build import build_index
+from index.processes import Processes
 from recommender.catalogue import Catalogue
 from recommender.lexical import FOLDER
 from recommender.manifest import CATALOGUE, current_folder
@@ -71,6 +72,30 @@ def test_processes_end_with_the_build(tmp_path: Path) -> None:
         build.send_signal(signal.SIGKILL)
         build.wait()
     wait_for(lambda: not at_work(folder))
+
+
+def pid_and_shared(shared: str, block: int) -> tuple[int, int, str]:
+    return block, os.getpid(), shared
+
+
+def ferry() -> str:
+    return "ferry"
+
+
+def harbour() -> str:
+    return "harbour"
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_no_more_processes_than_are_allowed_and_to_each_work_its_own(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    with Processes(most) as processes:
+        processes.start()
+        one, two = (list(processes.everywhere(pid_and_shared, shared, range(30))) for shared in (ferry, harbour))
+    assert [block for block, _, _ in one] == list(range(30)), "in order"
+    assert ({shared for *_, shared in one}, {shared for *_, shared in two}) == ({"ferry"}, {"harbour"})
+    pids = {pid for _, pid, _ in one + two}
+    assert pids == {os.getpid()} if most == 1 else os.getpid() not in pids and len(pids) <= most
 
 
 def at_work(folder: Path) -> list[Path]:

@@ -150,7 +150,7 @@ def test_several_processes_and_blocks_write_what_one_writes(tmp_path: Path, monk
     one = written(tmp_path / "one", some, ALONE)
     monkeypatch.setattr(digest, "BLOCK", 1_000)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    with Processes() as three:
+    with Processes(3) as three:
         three.start()
         assert written(tmp_path / "three", some, three) == one
     assert {STAGED_TERMS, SENTENCES, STAGED_FINGERPRINTS, FOLDER, WORDS} == {name.split("/")[0] for name in one}

@@ -9,7 +9,7 @@ from index.build import build_index
 from index.milvus_writer import serving
 from index.releases import roll_back
 from recommender import Article, Recommender
-from recommender.errors import IndexUnusable, VectorsAway
+from recommender.errors import IndexUnusable, InputError, VectorsAway
 from recommender.manifest import MILVUS, VECTORS, current_folder, verify
 from recommender.milvus import Milvus
 from tests.archive import records, write_jsonl
@@ -45,6 +45,9 @@ def test_a_release_in_milvus_answers_as_one_on_disk_and_lists_go_on_without_it(s
     assert serving(milvus) == milvus.address.collection(first)
     second = build_index([source], tmp_path / "index", HashEmbedder(), vectors=vectors).release
     assert serving(milvus) == milvus.address.collection(second)
+    with pytest.raises(InputError, match="no address of vectors"):
+        roll_back(tmp_path / "index", first)
+    assert current_folder(tmp_path / "index").name == second
     roll_back(tmp_path / "index", first, vectors)
     assert serving(milvus) == milvus.address.collection(first)
     milvus.close()

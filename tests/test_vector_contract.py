@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,11 +16,11 @@ from index import milvus_writer
 from index import vectors as writing
 from index.milvus_writer import Told, finish, prune, serve, serving, write_vectors
 from index.vectors import write_chunks, write_tiers
-from recommender import maxsim
+from recommender import Recommender, maxsim
 from recommender.candidate import UNDATED
 from recommender.errors import IndexDamaged, InputError, StorageError, VectorsAway
 from recommender.facts import Facts, Layout
-from recommender.milvus import CHUNKS, FIRST_CHUNK, Address, Milvus
+from recommender.milvus import CHUNKS, FIRST_CHUNK, VARIABLE, Address, Milvus
 from recommender.milvus_index import MilvusIndex
 from recommender.ranker import DECIMALS
 from recommender.tiered_index import open_vectors
@@ -298,3 +299,11 @@ def test_an_address_that_is_none_is_named(wrong: str) -> None:
     with pytest.raises(InputError, match="write milvus://"):
         Address.parse(wrong)
     assert Address.parse("milvus://localhost:19530/readmore") == Address("http://localhost:19530", "readmore")
+
+
+def test_the_environment_says_where_vectors_are(index_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "elsewhere")
+    with pytest.raises(InputError, match="'elsewhere' is no address of vectors"):
+        Recommender.open(index_dir)
+    with pytest.raises(InputError, match="'here' is no address of vectors"):
+        Recommender.open(index_dir, vectors="here")

@@ -1,0 +1,53 @@
+"""What the sources give, laid over the release that serves, and what was put and withdrawn since laid over both."""
+
+from pathlib import Path
+
+from index.incoming import Changes, Incoming
+from index.live import LiveChanges, changes_since
+from index.reading import KnownChunks
+from recommender.embedding import Embedder, check_model
+from recommender.errors import IndexNotFound, IndexUnusable, ModelError
+from recommender.live import LIVE_DB
+from recommender.manifest import CATALOGUE, holding, open_release
+
+
+def lay_over_serving(
+    index_dir: Path, incoming: Incoming, embedder: Embedder, keep: bool
+) -> tuple[Changes, LiveChanges, KnownChunks | None]:
+    """Complete what the sources gave.
+
+    Args:
+        keep: Articles of the release that the sources do not name stay.
+
+    Returns:
+        What is new, changed and gone; what was put and withdrawn; and the chunks of the release, if the model would cut the same.
+
+    Raises:
+        IndexUnusable: There are releases, and none is sound, so that nothing could be kept.
+    """
+    try:
+        release = open_release(index_dir)
+    except IndexUnusable as error:
+        if keep and not isinstance(error, IndexNotFound):
+            raise type(error)(f"{error}; to build without the articles it holds, give the whole archive and --delete-missing") from error
+        live = _take_live(index_dir, 0, incoming)
+        return incoming.all_new(), live, None
+    with holding(release.folder):
+        live = _take_live(index_dir, release.manifest.live_sequence, incoming)
+        try:
+            check_model(embedder, release.manifest.model, release.folder)
+            same_window = embedder.max_tokens == release.manifest.model.max_tokens
+            known = KnownChunks.of_release(release.folder) if same_window else None
+        except ModelError:  # another model, other chunks
+            known = None
+        return incoming.lay_over(release.folder / CATALOGUE, keep), live, known
+
+
+def _take_live(index_dir: Path, since: int, incoming: Incoming) -> LiveChanges:
+    """Put what was put since a release in place of what the sources give, and leave out what was withdrawn, whatever they give."""
+    live = changes_since(index_dir, since)
+    for number, article in live.articles:
+        incoming.put(article, f"{LIVE_DB}:{number}")
+    for article_id in live.withdrawn:
+        incoming.withdraw(article_id)
+    return live
