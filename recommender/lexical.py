@@ -151,11 +151,12 @@ class LexicalIndex:
         terms, weights, _ = self.vocabulary.weigh(counted.keys, counted.counts, np.array([0, len(counted.keys)]))
         return Terms(terms, weights, counted.keys, counted.title_keys)
 
-    def search(self, query: Terms, limit: int, own_row: int | None) -> tuple[Rows, Weights]:
+    def search(self, query: Terms, limit: int, own_row: int | None, among: NDArray[np.bool_] | None = None) -> tuple[Rows, Weights]:
         """The articles whose terms are closest to a text's.
 
         Args:
             own_row: Left out of the answer; None leaves nothing out.
+            among: bool (n_articles,): only these articles; None: any.
 
         Returns:
             Rows and cosines of at most `limit` articles, closest first.
@@ -167,6 +168,8 @@ class LexicalIndex:
         np.add.at(gathered, found, np.repeat(query.weights[strongest], ends - begins) * self.decoded(impacts))
         if own_row is not None:
             gathered[own_row] = 0
+        if among is not None:
+            gathered[~among] = 0
         seen = np.flatnonzero(gathered > 0)  # of truths, four times as fast as of numbers
         if len(seen) > max(DEPTH, limit):
             seen = np.sort(seen[np.argpartition(-gathered[seen], max(DEPTH, limit) - 1)[: max(DEPTH, limit)]])

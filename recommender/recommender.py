@@ -29,7 +29,7 @@ from recommender.overrides import Overrides, read_overrides
 from recommender.ranker import SHIPPED, Ranker
 from recommender.retrieval import Archive
 from recommender.seeds import combined
-from recommender.selection import Selection
+from recommender.selection import Selection, narrowed
 from recommender.types import Article, RelatedList
 from recommender.vector_index import Rows
 from recommender.view import LIVE, View, laid_over
@@ -190,7 +190,8 @@ class Recommender(OpenedRelease):
             own_row = view.rows.get(clean_line(article.id)) if article.id and view else None
             terms = self.texts.terms(article)
             query = self.texts.query(article, vectors, stored, terms, draft=stored is None and own_row is None)
-            found, compared = self.texts.candidates(query, self.texts.neighbours(query, view), view, own_row)
+            wanted = narrowed(selection, query.published, self.archive.facts)
+            found, compared = self.texts.candidates(query, self.texts.neighbours(query, view), view, own_row, wanted)
 
             def fill_in(places: Rows) -> None:
                 shown = found[places]

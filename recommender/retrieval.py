@@ -19,6 +19,7 @@ from recommender.precedents import EVER, NEVER, Precedents
 from recommender.ranker import SHIPPED
 from recommender.types import Matrix, Vectors
 from recommender.vector_index import Rows, VectorIndex
+from recommender.wanted import Wanted
 
 N_CANDIDATES = 64
 """Candidates kept of each article, and neighbours of each kind that they are chosen from: enough for filters to leave a list."""
@@ -119,17 +120,29 @@ def neighbours(
     return found
 
 
-def candidates(query: Query, near: Neighbours, archive: Archive) -> tuple[Candidates, maxsim.Comparison]:
+def candidates(query: Query, near: Neighbours, archive: Archive, wanted: Wanted | None = None) -> tuple[Candidates, maxsim.Comparison]:
     """The best `N_CANDIDATES` by the shipped weights, near-duplicates replaced by what stands for them.
+
+    Args:
+        near: The nearest of all articles: by their ranks candidates are weighed, whatever is wanted.
+        wanted: The nearest of these are looked at, too, and come before all others.
 
     Returns:
         Candidates, best first, without passages and terms; and their comparison with the query.
     """
     named = archive.lexical.mentioned(query.terms, N_MENTIONED, query.row)
-    rows = np.unique(archive.facts.canonical[np.concatenate([near.in_meaning, near.in_words, named])]).astype(np.int64)
+    more = [] if wanted is None else _nearest_among(query, archive, wanted)
+    rows = np.unique(archive.facts.canonical[np.concatenate([near.in_meaning, near.in_words, named, *more])]).astype(np.int64)
     if query.row is not None:
         rows = rows[rows != archive.facts.canonical[query.row]]
-    return best(*described(query, rows, near, archive))
+    return best(*described(query, rows, near, archive), wanted)
+
+
+def _nearest_among(query: Query, archive: Archive, wanted: Wanted) -> tuple[Rows, Rows]:
+    """The nearest of those that are wanted, in meaning and in words."""
+    ((in_meaning, _),) = maxsim.nearest([query.vectors], archive.index, archive.layout, N_CANDIDATES, [query.row], wanted)
+    in_words, _ = archive.lexical.search(query.terms, N_CANDIDATES, query.row, wanted.mask())
+    return in_meaning, in_words
 
 
 def described(query: Query, rows: Rows, near: Neighbours, archive: Archive) -> tuple[Candidates, maxsim.Comparison]:
@@ -146,9 +159,10 @@ def described(query: Query, rows: Rows, near: Neighbours, archive: Archive) -> t
     return found[others], compared.of(others)
 
 
-def best(found: Candidates, compared: maxsim.Comparison) -> tuple[Candidates, maxsim.Comparison]:
-    """The best `N_CANDIDATES` by the shipped weights, best first."""
-    order = np.lexsort((found["tie"], -SHIPPED.scores(found["features"])))[:N_CANDIDATES]
+def best(found: Candidates, compared: maxsim.Comparison, wanted: Wanted | None = None) -> tuple[Candidates, maxsim.Comparison]:
+    """The best `N_CANDIDATES` by the shipped weights, best first; what is wanted before all else."""
+    others = np.zeros(len(found), dtype=np.bool_) if wanted is None else ~wanted.among(found)
+    order = np.lexsort((found["tie"], -SHIPPED.scores(found["features"]), others))[:N_CANDIDATES]
     return found[order], compared.of(order)
 
 

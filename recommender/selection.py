@@ -12,6 +12,7 @@ before age. Diversity picks the list one by one, by maximal marginal relevance (
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import ceil
 from typing import Literal, get_args
 
 import numpy as np
@@ -19,9 +20,11 @@ from numpy.typing import NDArray
 
 from recommender.candidate import UNDATED, Candidates, column
 from recommender.errors import OutOfRange
+from recommender.facts import Facts
 from recommender.ranker import DECIMALS, Ranker
 from recommender.types import Relation, Vectors
 from recommender.vector_index import Rows
+from recommender.wanted import Wanted
 
 Mode = Literal["mixed", "background", "latest"]
 
@@ -135,8 +138,7 @@ def select(
         among: bool (n_candidates,), those that may be chosen by what is not in a candidate: section, language, id; None allows all.
         confidence: float64 (n_candidates,), in [0, 1]; None: by the ranker.
     """
-    now = datetime.now(UTC)
-    as_of = int(min(wanted.as_of or now, now).timestamp())
+    as_of = _as_of(wanted)
     allowed = _allowed(found, published, wanted, as_of)
     places = np.flatnonzero(allowed if among is None else allowed & among)
     if not len(places):
@@ -155,6 +157,24 @@ def select(
     return Selected(places[chosen], scores[chosen].round(DECIMALS))
 
 
+def narrowed(wanted: Selection, published: int, facts: Facts) -> Wanted | None:
+    """What of a selection a search can apply while it searches; None: nothing.
+
+    Args:
+        published: Of the query article, in seconds since 1970; UNDATED if unknown.
+    """
+    after, before = wanted.published_after, wanted.published_before
+    firsts = [] if after is None else [after.timestamp()]
+    ends = [] if before is None else [before.timestamp()]
+    if wanted.max_age_days is not None:
+        firsts.append(_as_of(wanted) - wanted.max_age_days * DAY)
+    if wanted.mode == "background" and published != UNDATED:
+        ends.append(published)
+    if not (wanted.sections or firsts or ends):
+        return None
+    return Wanted(facts, wanted.sections, ceil(max(firsts)) if firsts else None, ceil(min(ends)) if ends else None)
+
+
 def may_show(published: datetime | None, wanted: Selection) -> bool:
     """Whether an article of some date may be shown beside another, as its near-duplicate."""
     now = datetime.now(UTC)
@@ -166,6 +186,12 @@ def may_show(published: datetime | None, wanted: Selection) -> bool:
 
 def _none(reason: str) -> Selected:
     return Selected(np.empty(0, dtype=np.int64), np.empty(0), reason)
+
+
+def _as_of(wanted: Selection) -> int:
+    """The moment that a list is of: seconds since 1970."""
+    now = datetime.now(UTC)
+    return int(min(wanted.as_of or now, now).timestamp())
 
 
 def _allowed(found: Candidates, published: int, wanted: Selection, as_of: int) -> NDArray[np.bool_]:

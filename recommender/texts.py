@@ -34,6 +34,7 @@ from recommender.tiered_index import TieredIndex, open_chunks, open_vectors
 from recommender.types import Article, Chunk, Vectors
 from recommender.vector_index import FlatIndex, Rows, VectorIndex, mean_vectors
 from recommender.view import LIVE, View
+from recommender.wanted import Wanted
 
 STRANGE = 1 << 31
 """Numbers from here on are of words that are not in the archive."""
@@ -210,18 +211,21 @@ class Texts:
         near = retrieval.neighbours([query], self.archive.index, self.archive.layout, self.lexical, limit)[0]
         return near.without(view.replaced.keys()) if view else near
 
-    def candidates(self, query: Query, near: Neighbours, view: View, own_row: int | None = None) -> tuple[Candidates, Comparison]:
+    def candidates(
+        self, query: Query, near: Neighbours, view: View, own_row: int | None = None, wanted: Wanted | None = None
+    ) -> tuple[Candidates, Comparison]:
         """The best candidates of a text, in the release and among live articles, best first; without passages and terms.
 
         Args:
             own_row: The text's, if it is a live article.
+            wanted: Those that come before all others.
         """
-        found, compared = retrieval.candidates(query, near, self.archive)
+        found, compared = retrieval.candidates(query, near, self.archive, wanted)
         live = self.live_archive(view) if view else None
         if live is not None:
             more, with_more = self.live_candidates(live, query, near, own_row)
             stand = np.flatnonzero([view.articles[row].canonical is None for row in more["article"].tolist()])
-            found, compared = retrieval.best(np.concatenate([found, more[stand]]), compared.and_(with_more.of(stand)))
+            found, compared = retrieval.best(np.concatenate([found, more[stand]]), compared.and_(with_more.of(stand)), wanted)
         return found, compared
 
     def live_candidates(self, live: LiveArchive, query: Query, near: Neighbours, own_row: int | None) -> tuple[Candidates, Comparison]:

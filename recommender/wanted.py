@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.candidate import UNDATED
+from recommender.candidate import UNDATED, Candidates
 from recommender.facts import Facts
 
 
@@ -27,10 +27,16 @@ class Wanted:
 
     def mask(self) -> NDArray[np.bool_]:
         """Whether each article is wanted: bool (n_articles,)."""
-        published = self.facts.published
+        return self._wanted(self.facts.published, self.facts.section)
+
+    def among(self, found: Candidates) -> NDArray[np.bool_]:
+        """Whether each of some candidates is wanted: bool (n_candidates,)."""
+        return self._wanted(found["published"], found["section"])
+
+    def _wanted(self, published: NDArray[np.int64], section: NDArray[np.int32]) -> NDArray[np.bool_]:
         wanted = np.ones(len(published), dtype=np.bool_)
         if self.sections:
-            wanted &= np.isin(self.facts.section, [number for name, number in self.facts.sections.items() if name in self.sections])
+            wanted &= np.isin(section, [number for name, number in self.facts.sections.items() if name in self.sections])
         if self.published_after is not None:
             wanted &= published >= self.published_after
         if self.published_before is not None:

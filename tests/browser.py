@@ -9,10 +9,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 HTML = "text/html; charset=utf-8"
 JAVASCRIPT = "text/javascript; charset=utf-8"
+
+
+def follow(what: Locator) -> None:
+    """Click on a link or a button, and wait for the page that it leads to: a click alone does not."""
+    with what.page.expect_navigation():
+        what.click()
 
 
 def violations(page: Page) -> list[str]:

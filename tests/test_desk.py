@@ -19,7 +19,7 @@ from recommender import Recommender
 from recommender.ranker import SHIPPED
 from service.desk.page import FORM
 from service.settings import hashed
-from tests.browser import HTML, site, violations
+from tests.browser import HTML, follow, site, violations
 from tests.conftest import ADMIN_KEY
 from tests.hash_embedder import HashEmbedder
 from tests.served import Served, served
@@ -109,22 +109,22 @@ def readers_see(service: Served, article_id: str = ID, limit: int = 5) -> list[s
 def test_search_pin_move_unpin_undo(desk: Page, service: Served) -> None:
     desk.goto("/desk")
     desk.get_by_label("Find an article").fill("harbour buoy number 4")
-    desk.get_by_role("button", name="Find").click()
-    desk.get_by_role("link", name="Harbour buoy number 4").click()
+    follow(desk.get_by_role("button", name="Find"))
+    follow(desk.get_by_role("link", name="Harbour buoy number 4"))
     before = readers_see(service, limit=10)
     assert ours(desk) == before, "the list is what readers see"
     desk.get_by_label("Pin another article, by id").fill("https://example.org/garden/2")
     desk.get_by_role("form", name="Pin another article").get_by_label("Reason").fill("it explains")
-    desk.get_by_role("button", name="Pin it").click()
+    follow(desk.get_by_role("button", name="Pin it"))
     assert desk.get_by_role("status").inner_text() == "It is pinned."
     pinned = "Garden bee number 2"
     assert readers_see(service) == ours(desk)[:5] == [pinned, *before[:4]]
     line(desk, pinned).get_by_label("Slot").fill("3")
-    line(desk, pinned).get_by_role("button", name="Move").click()
+    follow(line(desk, pinned).get_by_role("button", name="Move"))
     assert readers_see(service) == ours(desk)[:5] == [*before[:2], pinned, *before[2:4]]
-    line(desk, pinned).get_by_role("button", name="Unpin").click()
+    follow(line(desk, pinned).get_by_role("button", name="Unpin"))
     assert readers_see(service) == ours(desk)[:5] == before[:5]
-    desk.get_by_role("button", name="Undo the last change").click()
+    follow(desk.get_by_role("button", name="Undo the last change"))
     assert readers_see(service)[2] == pinned
     told = desk.locator(".trail li").all_inner_texts()
     assert [text.split("\n")[0] for text in told] == [
@@ -158,7 +158,7 @@ def test_block_here_with_a_reason_and_an_end(desk: Page, service: Served) -> Non
     line(desk, gone).get_by_text("Reason and end").click()
     line(desk, gone).get_by_label("Reason").fill("out of date")
     line(desk, gone).get_by_label("Last day").fill(DAY.isoformat())
-    line(desk, gone).get_by_role("button", name="Block here").click()
+    follow(line(desk, gone).get_by_role("button", name="Block here"))
     assert gone not in readers_see(service, limit=50)
     until = f"until {DAY:%-d %B %Y}"
     assert until in desk.get_by_role("region", name="Not shown here").inner_text()
@@ -167,7 +167,7 @@ def test_block_here_with_a_reason_and_an_end(desk: Page, service: Served) -> Non
         said = client.get(f"/v1/articles/{ID}/overrides").json()
     assert said["blocks"][0]["until"] == f"{DAY + timedelta(days=1)}T00:00:00Z", "the day counts to its end"
     assert said["reason"] == "out of date"
-    desk.get_by_role("button", name="Unblock").click()
+    follow(desk.get_by_role("button", name="Unblock"))
     assert readers_see(service)[0] == gone
 
 
@@ -175,9 +175,9 @@ def test_block_a_section_here(desk: Page, service: Served) -> None:
     desk.goto(address())
     sections = {item.split()[0] for item in readers_see(service, limit=50)}
     assert "Harbour" in sections
-    line(desk, ours(desk)[0]).get_by_role("button", name="Block section harbour here").click()
+    follow(line(desk, ours(desk)[0]).get_by_role("button", name="Block section harbour here"))
     assert "Harbour" not in {title.split()[0] for title in readers_see(service, limit=50)}
-    desk.get_by_role("button", name="Undo the last change").click()
+    follow(desk.get_by_role("button", name="Undo the last change"))
     assert "Harbour" in {title.split()[0] for title in readers_see(service, limit=50)}
 
 
@@ -187,14 +187,14 @@ def test_block_everywhere_until_a_day(desk: Page, service: Served) -> None:
     elsewhere = [id_ for id_ in ("harbour-0", "harbour-12", "harbour-20", "harbour-28") if gone in readers_see(service, id_, 50)]
     line(desk, gone).get_by_text("Reason and end").click()
     line(desk, gone).get_by_label("Last day").fill(DAY.isoformat())
-    line(desk, gone).get_by_role("button", name="Block everywhere").click()
+    follow(line(desk, gone).get_by_role("button", name="Block everywhere"))
     assert elsewhere
     assert all(gone not in readers_see(service, id_, 50) for id_ in [*elsewhere, "harbour-16"])
     desk.get_by_label("Find an article").fill(gone)
-    desk.get_by_role("button", name="Find").click()
-    desk.get_by_role("link", name=gone).click()
+    follow(desk.get_by_role("button", name="Find"))
+    follow(desk.get_by_role("link", name=gone))
     assert f"No list shows this article until {DAY:%-d %B %Y}." in desk.get_by_role("main").inner_text()
-    desk.get_by_role("button", name="Show it in lists again").click()
+    follow(desk.get_by_role("button", name="Show it in lists again"))
     assert all(gone in readers_see(service, id_, 50) for id_ in elsewhere)
 
 
@@ -211,7 +211,7 @@ def test_the_hand_made_list_beside_ours(desk: Page, service: Served) -> None:
     assert "closeness in" in desk.locator("table").first.inner_text()
     only_by_hand = desk.get_by_role("region", name="Made by hand").get_by_role("button", name=re.compile("^Pin"))
     if both < len(names):
-        only_by_hand.first.click()
+        follow(only_by_hand.first)
         assert any(item["source"] == "pinned" for item in related(service))
 
 
@@ -227,7 +227,7 @@ def test_a_draft_shows_where_links_fit_and_leaves_no_trace(desk: Page, service: 
     desk.goto("/desk/draft")
     desk.get_by_label("Title").fill("A <b>ship</b> is late")
     desk.get_by_label("Text", exact=True).fill(text)
-    desk.get_by_role("button", name="Show its list").click()
+    follow(desk.get_by_role("button", name="Show its list"))
     marked = desk.locator("mark").all_inner_texts()
     assert marked
     assert all(sentence in text for sentence in marked)
@@ -241,7 +241,7 @@ def test_a_draft_shows_where_links_fit_and_leaves_no_trace(desk: Page, service: 
     assert not any("Zanzibarian" in said for said in service.log)
     desk.get_by_label("Text", exact=True).fill(" ")
     desk.get_by_label("Title").fill("")
-    desk.get_by_role("button", name="Show its list").click()
+    follow(desk.get_by_role("button", name="Show its list"))
     assert "Nothing was done" in desk.get_by_role("alert").inner_text()
 
 
@@ -249,18 +249,18 @@ def test_judgements_are_kept_and_fitted_on(desk: Page, service: Served) -> None:
     desk.goto(address())
     titles = ours(desk)
     line(desk, titles[1]).get_by_label("Judge this line").check()
-    desk.get_by_role("button", name="Reject what is ticked").click()
+    follow(desk.get_by_role("button", name="Reject what is ticked"))
     assert desk.get_by_role("status").inner_text() == "Rejected."
     line(desk, titles[0]).get_by_label("Judge this line").check()
-    desk.get_by_role("button", name="Accept what is ticked").click()
+    follow(desk.get_by_role("button", name="Accept what is ticked"))
     assert line(desk, titles[0]).locator(".both", has_text="accepted").count() == 1
     assert line(desk, titles[1]).locator(".both", has_text="rejected").count() == 1
     assert ours(desk) == titles, "no list changes"
-    desk.get_by_role("button", name="Reject what is ticked").click()
+    follow(desk.get_by_role("button", name="Reject what is ticked"))
     assert "no line is ticked" in desk.get_by_role("alert").inner_text()
     desk.goto(address())
     line(desk, titles[0]).get_by_label("Judge this line").check()
-    desk.get_by_role("button", name="Forget what is ticked").click()
+    follow(desk.get_by_role("button", name="Forget what is ticked"))
     assert line(desk, titles[0]).locator(".both", has_text="accepted").count() == 0
 
 
@@ -282,7 +282,7 @@ def test_the_health_of_the_archive(desk: Page, index_dir: Path) -> None:
     most = max(map(shown.count, ids))
     assert desk.get_by_role("region", name="In most lists").get_by_role("listitem").first.inner_text().count(f"in {most} lists") == 1
     desk.get_by_label("Years", exact=True).fill("50")
-    desk.get_by_role("button", name="Count again").click()
+    follow(desk.get_by_role("button", name="Count again"))
     assert "Lists of nothing newer than 50 years: 0" in (desk.get_by_role("main").text_content() or "")
 
 
@@ -290,8 +290,8 @@ def test_the_health_of_the_archive(desk: Page, index_dir: Path) -> None:
 def test_everybody_can_use_it(browser: Browser, service: Served, scheme: Literal["light", "dark"]) -> None:
     with at_the_desk(browser, service, scheme=scheme) as page:
         page.goto(address())
-        line(page, ours(page)[2]).get_by_role("button", name="Pin").click()
-        line(page, ours(page)[1]).get_by_role("button", name="Block here").click()
+        follow(line(page, ours(page)[2]).get_by_role("button", name="Pin"))
+        follow(line(page, ours(page)[1]).get_by_role("button", name="Block here"))
         page.locator("details").evaluate_all("all => all.forEach(of => of.open = true)")
         assert violations(page) == []
         for path in ("/desk?q=harbour", "/desk?q=nothing+like+it", "/desk/draft", "/desk/health", address("nobody")):
@@ -299,7 +299,7 @@ def test_everybody_can_use_it(browser: Browser, service: Served, scheme: Literal
             assert violations(page) == [], path
         page.goto("/desk/draft")
         page.get_by_label("Text", exact=True).fill("Ship pier crane cargo tide captain. Dock ferry anchor sailor lighthouse.")
-        page.get_by_role("button", name="Show its list").click()
+        follow(page.get_by_role("button", name="Show its list"))
         page.locator("details").evaluate_all("all => all.forEach(of => of.open = true)")
         assert violations(page) == []
         page.set_viewport_size({"width": 320, "height": 800})
@@ -345,11 +345,11 @@ def test_without_scripts(browser: Browser, service: Served) -> None:
         before = ours(page)
         assert page.locator(".handle").count() == 0
         line(page, before[4]).get_by_label("Slot").fill("1")
-        line(page, before[4]).get_by_role("button", name="Pin").click()
+        follow(line(page, before[4]).get_by_role("button", name="Pin"))
         assert readers_see(service)[0] == before[4] == ours(page)[0]
-        page.get_by_role("button", name="Undo the last change").click()
+        follow(page.get_by_role("button", name="Undo the last change"))
         assert readers_see(service) == before[:5]
-        page.get_by_role("button", name="Accept the whole list").click()
+        follow(page.get_by_role("button", name="Accept the whole list"))
         assert page.locator(".both", has_text="accepted").count() == len(before)
 
 

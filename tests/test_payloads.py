@@ -31,7 +31,7 @@ from scripts.atlas.contents import N_LINES
 from scripts.atlas.page import write_page
 from scripts.report import add_up, write_report
 from tests.archive import write_jsonl
-from tests.browser import HTML, JAVASCRIPT, Site, site
+from tests.browser import HTML, JAVASCRIPT, Site, follow, site
 from tests.conftest import ADMIN_KEY
 from tests.hash_embedder import HashEmbedder
 from tests.payloads import FORMULAS, GROUPS, NO_ADDRESSES, ODD_ADDRESSES, PAYLOADS
@@ -430,17 +430,17 @@ def test_desk_changes_what_it_names(browser: Browser, service: Served, lists: di
             form = page.get_by_role("form", name="Pin another article")
             form.get_by_label("by id or URL").fill(payload)
             form.get_by_label("Reason").fill(reason)
-            form.get_by_role("button").click()
+            follow(form.get_by_role("button"))
             assert texts(page, "[role=status]") == ["It is pinned."]
             assert texts(page, ".lines > li code")[0] == clean_line(payload)
             assert texts(page, ".trail li")[0].endswith(clean_line(reason))
         page.goto(desk_of(id_))
-        page.locator("form.change button[value=block_section]").last.click()
+        follow(page.locator("form.change button[value=block_section]").last)
         assert texts(page, "[role=status]") == ["The section is blocked on this list."]
         page.goto(desk_of(id_))
         page.locator("[name=line]").evaluate_all("all => all.forEach((of) => { of.checked = true; })")
         ticked = texts(page, ".lines > li code")
-        page.get_by_role("button", name="Reject what is ticked").click()
+        follow(page.get_by_role("button", name="Reject what is ticked"))
         rejected = texts(page, "section[aria-labelledby=said] li:has-text('Rejected, and') a")
         assert sorted(rejected) == sorted(ticked[10:])
     with service.client() as client:
@@ -468,7 +468,7 @@ def test_desk_search_draft_and_health(browser: Browser, service: Served, lists: 
         page.locator("#title").fill(title)
         page.locator("#section").fill(title[:500])
         page.locator("#text").fill(text)
-        page.get_by_role("button", name="Show its list").click()
+        follow(page.get_by_role("button", name="Show its list"))
         assert texts(page, "strong") == [clean_line(title)]
         assert clean_line(page.locator(".text").evaluate(WITHOUT_NUMBERS)) == clean_line(text)
         assert page.locator("mark").count() > 0

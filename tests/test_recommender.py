@@ -21,7 +21,8 @@ from recommender.chunking import TokenSpans
 from recommender.embedding import embed_articles
 from recommender.errors import ArticleNotFound, InvalidArticle, ModelError
 from recommender.packed import EXPLAINED
-from recommender.selection import Selection
+from recommender.retrieval import described, neighbours
+from recommender.selection import Selection, select
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 
@@ -288,6 +289,36 @@ def test_the_real_model_relates_pythons_help_topics(demo_index: Path) -> None:
         assert "while" in opened.related("for", limit=5).ids
         draft = Article("", "Loops", "How do I repeat a block of statements over each element of a list, and leave it early?")
         assert "for" in opened.related_to(draft, limit=3).ids
+
+
+def test_a_filter_finds_what_little_it_keeps(tmp_path: Path) -> None:
+    """A draft's list among a few articles of many, against all of them; a filter changes no score."""
+    made = records(600)
+    for number, record in enumerate(made):
+        record["section"] = "rare" if number % 50 == 3 else "rest"
+    build_index([str(write_jsonl(tmp_path / "a.jsonl", made))], tmp_path / "index", HashEmbedder())
+    draft = Article("", "Harbour", made[0]["text"], published=datetime(2011, 3, 8, tzinfo=UTC))
+    first = datetime(2011, 3, 1, tzinfo=UTC)
+    with Recommender.open(tmp_path / "index", HashEmbedder()) as recommender:
+        archive, texts = recommender.archive, recommender.texts
+        _, vectors = embed_articles([draft], HashEmbedder())[0]
+        query = texts.query(draft, vectors, None, texts.terms(draft), draft=True)
+        (near,) = neighbours([query], archive.index, archive.layout, archive.lexical)
+        every, _ = described(query, np.arange(600), near, archive)
+        rare = every["section"] == archive.facts.sections["rare"]
+        week = (every["published"] >= first.timestamp()) & (every["published"] < query.published)
+        for wanted, kept in (
+            (Selection(sections=("rare",)), rare),
+            (Selection(published_after=first, published_before=draft.published), week),
+            (Selection(published_after=first, mode="background"), week),
+        ):
+            assert 5 < kept.sum() < 20
+            expected = select(every[kept], query.published, recommender.ranker, Selection(), 50, texts.mean_vectors)
+            found = recommender.related_to(draft, 50, wanted)
+            rows = every[kept]["article"][expected.places].tolist()
+            assert found.ids == tuple(recommender.catalogue.card(row).id for row in rows)
+            assert [item.score for item in found] == expected.scores.tolist()
+        assert recommender.related_to(draft, 5, Selection(sections=("nothing",))).reason == "filtered_out"
 
 
 def test_near_duplicates_follow_the_filters_of_the_list(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page
 from playwright.sync_api import TimeoutError as TooLate
 
 from recommender.compiled import ENCODERS
+from tests.browser import follow
 from tests.served import ROOT
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
@@ -202,11 +203,11 @@ def pin(browser: Browser, service: str, key: str) -> None:
     desk: Page = browser.new_context(http_credentials={"username": "Ann", "password": key}).new_page()
     desk.goto(f"{service}/desk")
     desk.get_by_label("Find an article").fill("102")
-    desk.get_by_role("button", name="Find").click()
-    desk.get_by_role("link", name="Ferries stay in port").click()
+    follow(desk.get_by_role("button", name="Find"))
+    follow(desk.get_by_role("link", name="Ferries stay in port"))
     form = desk.get_by_role("form", name="Pin another article")
     form.get_by_label("Pin another article, by id or URL").fill("113")
-    form.get_by_role("button", name="Pin it").click()
+    follow(form.get_by_role("button", name="Pin it"))
     desk.get_by_text("It is pinned.").wait_for()
     assert "Ann" in desk.get_by_role("region", name="What was said").inner_text()
 
