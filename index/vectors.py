@@ -34,8 +34,8 @@ CHUNKS, SCALES, MEANS, ARTICLE_CELLS = (f"{STAGED_VECTORS}/{name}.npy" for name 
 BLOCK = 1024
 """Articles whose means, and whose chunks' codes, are computed together."""
 
-CELLS_PER_ROOT = 8.0
-"""So many times the square root of the number of articles."""
+CELLS_PER_ROOT, MOST_CELLS = 8.0, 1 << 16
+"""So many times the square root of the number of articles; of more than `MOST_CELLS`, two bytes could not name each."""
 
 PER_CELL, ROUNDS = 24, 10
 """Articles that the place of a cell is computed from, and how often it is moved."""
@@ -138,7 +138,7 @@ def write_articles(means: NDArray[np.float16], path: Path) -> tuple[Vectors, NDA
     import faiss
 
     n, dim = means.shape
-    n_cells = min(n, int(CELLS_PER_ROOT * np.sqrt(n)))
+    n_cells = min(n, int(CELLS_PER_ROOT * np.sqrt(n)), MOST_CELLS)
     centres = faiss.IndexFlatIP(dim)
     index = faiss.IndexIVFRaBitQ(centres, dim, n_cells, faiss.METRIC_INNER_PRODUCT, True, BITS)
     index.cp.min_points_per_centroid = 1

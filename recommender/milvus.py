@@ -1,6 +1,7 @@
 """Milvus, where the vectors of an archive lie that one machine cannot hold: its address, and calls that outlast a short absence.
 
-    milvus://host:19530/readmore       a server, and the archive's name on it
+    milvus://host:19530/readmore         a server, and the archive's name on it
+    milvus+tls://host:19530/readmore     the same, encrypted
 
 A release is a collection of two partitions, which are searched apart. The archive's name is an alias: of the release that serves.
 
@@ -12,6 +13,7 @@ collection by its own name, so that rows are always those of its catalogue; the 
 """
 
 import logging
+import os
 import re
 import threading
 from dataclasses import dataclass
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 VARIABLE = "READMORE_VECTORS"
 """Of the environment: the address, where none is given."""
+
+TOKEN = "READMORE_VECTORS_TOKEN"  # noqa: S105
+"""Of the environment: `user:password`, or a token, where the server asks for one. Addresses are printed and kept; this is not."""
 
 ARTICLES, CHUNKS = "articles", "chunks"
 FIRST_CHUNK = 1 << 40
@@ -38,7 +43,7 @@ NOT_FOUND = 100
 NEVER_PASSES = "not enough"
 """Milvus has fewer nodes than replicas were asked for; waiting adds none."""
 
-ADDRESS = re.compile(r"milvus://(?P<server>[^/@]+)/(?P<name>[A-Za-z_][A-Za-z0-9_]{0,99})")
+ADDRESS = re.compile(r"milvus(?P<tls>\+tls)?://(?P<server>[^/@]+)/(?P<name>[A-Za-z_][A-Za-z0-9_]{0,99})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class Address:
         found = ADDRESS.fullmatch(text)
         if found is None:
             raise InputError(f"{text[:100]!r} is no address of vectors - write milvus://host:19530/name, the name in letters, digits and _")
-        return cls(f"http://{found['server']}", found["name"])
+        return cls(f"{'https' if found['tls'] else 'http'}://{found['server']}", found["name"])
 
     def collection(self, release: str) -> str:
         """Name of a release's collection.
@@ -114,7 +119,9 @@ class Milvus:
             return again(lambda: getattr(self._connected(), call)(*of, **options))
         except (MilvusException, RpcError) as error:
             reason = str(getattr(error, "message", "") or error)[:300]
-            raise VectorsAway(f"Milvus at {self.address.server} did not {call.replace('_', ' ')} ({reason}) - see that it runs") from error
+            raise VectorsAway(
+                f"Milvus at {self.address.server} did not {call.replace('_', ' ')} ({reason}) - see that it runs, and takes {TOKEN}"
+            ) from error
 
     def _connected(self) -> "MilvusClient":
         with self._connecting:
@@ -122,7 +129,7 @@ class Milvus:
                 from pymilvus import MilvusClient
 
                 logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it prints every error that it raises, with a traceback
-                self._client = MilvusClient(self.address.server, timeout=self._try_s)
+                self._client = MilvusClient(self.address.server, token=os.environ.get(TOKEN, ""), timeout=self._try_s)
             return self._client
 
     def close(self) -> None:

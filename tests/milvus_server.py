@@ -21,10 +21,15 @@ STARTS = 3
 
 
 class Running:
-    """A server whose data outlives it."""
+    """A server whose data outlives it.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        guarded: It asks for a password, and speaks TLS.
+    """
+
+    def __init__(self, folder: Path, *, guarded: bool = False) -> None:
         self.folder = folder
+        self._guarded = guarded
         self._ports: dict[str, int] = {}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -83,6 +88,27 @@ class Running:
         config.update(**{name: self._ports[name] for name in of_milvus})
         config.resolve()
         milvus._initialize_data_files(str(self.folder))
+        if self._guarded:
+            self._guard()
+
+    @property
+    def certificate(self) -> Path:
+        return self.folder / "server.pem"
+
+    def _guard(self) -> None:
+        key, settings = self.folder / "server.key", self.folder / "configs" / "milvus.yaml"
+        made = f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout {key} -out {self.certificate}"
+        subprocess.run([*made.split(), "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)
+        text = settings.read_text(encoding="utf-8")
+        for before, after in (
+            ("authorizationEnabled: false", "authorizationEnabled: true"),
+            ("tlsMode: 0", "tlsMode: 1"),
+            ("serverPemPath: server.pem", f"serverPemPath: {self.certificate}"),
+            ("serverKeyPath: server.key", f"serverKeyPath: {key}"),
+        ):
+            assert text.count(before) == 1
+            text = text.replace(before, after)
+        settings.write_text(text, encoding="utf-8")
 
     def _etcd_config(self) -> Path:
         """etcd runs inside of Milvus, and listens where it always does unless a file of its own says otherwise."""
@@ -113,9 +139,9 @@ def free_ports(names: Sequence[str]) -> dict[str, int]:
 
 
 @contextmanager
-def milvus_server(folder: Path) -> Iterator[Running]:
+def milvus_server(folder: Path, *, guarded: bool = False) -> Iterator[Running]:
     """A server that is well; its data lies in a folder of its own."""
-    running = Running(folder)
+    running = Running(folder, guarded=guarded)
     try:
         running.start()
         yield running

@@ -1,21 +1,27 @@
 """A release whose vectors are in Milvus, from the build to the answers: on a real server, which is then taken away."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from index.build import build_index
 from index.milvus_writer import serving
 from index.releases import roll_back
-from recommender import Article, Recommender
+from recommender import Article, Recommender, SentenceTransformerEmbedder
 from recommender.errors import IndexUnusable, InputError, VectorsAway
 from recommender.manifest import MILVUS, VECTORS, current_folder, verify
-from recommender.milvus import Milvus
+from recommender.milvus import TOKEN, VARIABLE, Milvus
+from recommender.selection import Selection, select
 from tests.archive import records, write_jsonl
-from tests.conftest import client_of
+from tests.conftest import client_of, shared
 from tests.hash_embedder import HashEmbedder
 from tests.milvus_server import Running, milvus_server
+from tests.served import ROOT
 
 DRAFT = {"title": "A ferry", "text": "The ferry left the harbour. The captain saw the storm. " * 5}
 
@@ -79,3 +85,73 @@ def test_a_build_without_its_server_says_so_before_it_begins(tmp_path: Path) -> 
     with pytest.raises(VectorsAway, match="see that it runs"):
         build_index([source], tmp_path / "index", HashEmbedder(), vectors="milvus://127.0.0.1:9/archive")
     assert not (tmp_path / "index").exists()
+
+
+@pytest.mark.milvus
+def test_a_server_with_a_password_and_tls(tmp_path: Path) -> None:
+    """By processes of their own, as gRPC reads what certificates it trusts once."""
+    source = write_jsonl(tmp_path / "a.jsonl", records(30))
+    with milvus_server(tmp_path / "server", guarded=True) as server:
+        plain = server.server.replace("http://127.0.0.1", "milvus://localhost") + "/archive"
+        address = plain.replace("milvus:", "milvus+tls:")
+        trusting = {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(server.certificate)}
+
+        def ran(script: str, *arguments: str, vectors: str = address, **environment: str) -> subprocess.CompletedProcess[str]:
+            return subprocess.run(
+                [sys.executable, ROOT / "scripts" / script, *arguments],
+                env={**os.environ, "PYTHONPATH": str(ROOT), VARIABLE: vectors, **environment},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+
+        build = ("build_index.py", str(source), "--out", str(tmp_path / "index"))
+        for wrong in (ran(*build, **trusting), ran(*build, vectors=plain, READMORE_VECTORS_TOKEN="root:Milvus"), ran(*build)):
+            assert wrong.returncode == 5
+            assert TOKEN in wrong.stderr
+        wrong = ran(*build, **trusting, READMORE_VECTORS_TOKEN="root:secret-word")
+        assert wrong.returncode == 5
+        assert "secret-word" not in wrong.stderr
+        built = ran(*build, **trusting, READMORE_VECTORS_TOKEN="root:Milvus")
+        assert built.returncode == 0, built.stderr
+        draft = tmp_path / "draft.txt"
+        draft.write_text(f"{DRAFT['title']}\n\n{DRAFT['text']}", encoding="utf-8")
+        asked = ("related.py", "--index", str(tmp_path / "index"), "--text", str(draft))
+        assert ran(*asked, **trusting, READMORE_VECTORS_TOKEN="root:Milvus").returncode == 0
+        assert ran(*asked, **trusting).returncode != 0
+    for path in (tmp_path / "index").rglob("*"):
+        assert not path.is_file() or b"root:Milvus" not in path.read_bytes()
+
+
+def found_by(recommender: Recommender) -> list[tuple[set[int], list[int]]]:
+    """Of every article as a text that was never seen: the ten nearest in meaning, and its list."""
+    texts, found = recommender.texts, []
+    for row in range(recommender.release.manifest.n_articles):
+        with recommender.live.reading() as view:
+            query = texts.stored_query(row)
+            near = texts.neighbours(query, view)
+            candidates, _ = texts.candidates(query, near, view)
+            chosen = select(candidates, query.published, recommender.ranker, Selection(), 5, texts.mean_vectors)
+        found.append((set(near.in_meaning[:10].tolist()), candidates["article"][chosen.places].tolist()))
+    return found
+
+
+@pytest.mark.long
+@pytest.mark.milvus
+def test_all_articles_of_a_real_archive_get_the_lists_that_faiss_gives(
+    server: Running, model: SentenceTransformerEmbedder, tmp_path: Path
+) -> None:
+    vectors = server.server.replace("http", "milvus") + "/digitalgov"
+    source = str(shared("digitalgov.jsonl"))
+    build_index([source], tmp_path / "index", model)
+    with Recommender.open(tmp_path / "index", model) as here:
+        exact = found_by(here)
+    build_index([source], tmp_path / "index", model, vectors=vectors)
+    with Recommender.open(tmp_path / "index", model, vectors=vectors) as there:
+        assert there.release.manifest.vectors == MILVUS
+        found = found_by(there)
+    recall = float(np.mean([len(true & of) / 10 for (true, _), (of, _) in zip(exact, found, strict=True)]))
+    same = float(np.mean([true == of for (_, true), (_, of) in zip(exact, found, strict=True)]))
+    print(f"{len(found):,} articles: recall@10 {recall:.4f}, the same list {same:.4f}")
+    assert recall >= 0.97
+    assert same >= 0.99
