@@ -12,7 +12,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 FOLDERS := recommender index service scripts tests
 
 .DEFAULT_GOAL := help
-.PHONY: install browser check test milvus fix demo build serve bench pictures help
+.PHONY: install browser check test cluster fix demo build serve bench pictures help
 
 install: $(INSTALLED)  ## make .venv with everything, from pinned versions
 
@@ -36,9 +36,9 @@ check: install  ## lint, types, import rules
 test: install browser  ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-milvus: install  ## install a Milvus server, and run the tests that need one
-	$(PYTHON) -m pip --python $(BIN)/python install --quiet --constraint constraints.txt --editable '.[milvus-server]'
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m milvus
+cluster: install  ## install a Milvus server and Ray, and run the tests that need them
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet --constraint constraints.txt --editable '.[milvus-server,ray]'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster
 
 fix: install  ## format, and mend what the linter can mend
 	$(BIN)/ruff check --fix .

@@ -32,7 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield running
 
 
-@pytest.mark.milvus
+@pytest.mark.cluster
 def test_a_release_in_milvus_answers_as_one_on_disk_and_lists_go_on_without_it(server: Running, tmp_path: Path) -> None:
     vectors = server.server.replace("http", "milvus") + "/archive"
     source = str(write_jsonl(tmp_path / "a.jsonl", records(90)))
@@ -79,7 +79,7 @@ def test_a_release_in_milvus_answers_as_one_on_disk_and_lists_go_on_without_it(s
         assert client.get("/readyz").json()["status"] == "ready"
 
 
-@pytest.mark.milvus
+@pytest.mark.cluster
 def test_a_build_without_its_server_says_so_before_it_begins(tmp_path: Path) -> None:
     source = str(write_jsonl(tmp_path / "a.jsonl", records(5)))
     with pytest.raises(VectorsAway, match="see that it runs"):

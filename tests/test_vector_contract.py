@@ -29,7 +29,7 @@ from recommender.vector_index import FlatIndex, VectorIndex
 from recommender.wanted import Wanted
 from tests.milvus_server import Running, milvus_server
 
-A_SERVER = pytest.mark.milvus
+A_SERVER = pytest.mark.cluster
 
 N, DIM, K = 1200, 32, 10
 SECTIONS = {"half": 0, "tenth": 1, "rare": 2, "rest": 3}
