@@ -87,7 +87,7 @@ def test_a_build_without_its_server_says_so_before_it_begins(tmp_path: Path) -> 
     assert not (tmp_path / "index").exists()
 
 
-@pytest.mark.milvus
+@pytest.mark.cluster
 def test_a_server_with_a_password_and_tls(tmp_path: Path) -> None:
     """By processes of their own, as gRPC reads what certificates it trusts once."""
     source = write_jsonl(tmp_path / "a.jsonl", records(30))
@@ -137,7 +137,7 @@ def found_by(recommender: Recommender) -> list[tuple[set[int], list[int]]]:
 
 
 @pytest.mark.long
-@pytest.mark.milvus
+@pytest.mark.cluster
 def test_all_articles_of_a_real_archive_get_the_lists_that_faiss_gives(
     server: Running, model: SentenceTransformerEmbedder, tmp_path: Path
 ) -> None:
