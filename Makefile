@@ -38,7 +38,7 @@ test: install browser  ## run the tests
 
 cluster: install  ## install a Milvus server and Ray, and run the tests that need them
 	$(PYTHON) -m pip --python $(BIN)/python install --quiet --constraint constraints.txt --editable '.[milvus-server,ray]'
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "cluster and not long"
 
 fix: install  ## format, and mend what the linter can mend
 	$(BIN)/ruff check --fix .
