@@ -12,16 +12,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 from index.contents import content_faults
+from index.milvus_contents import milvus_faults
 from recommender.errors import FormatUnsupported, IndexDamaged, IndexNotFound, InputError
-from recommender.manifest import CURRENT, MANIFEST, RELEASES, FileEntry, Manifest, current_folder, file_entry, holding
+from recommender.manifest import CURRENT, MANIFEST, MILVUS, RELEASES, FileEntry, Manifest, current_folder, file_entry, holding
+from recommender.milvus import Address
 from recommender.ranker import RANKER, Ranker
 
-Code = Literal["current", "ranker", "manifest", "format", "missing", "size", "sha256", "unexpected", "contents"]
+Code = Literal["current", "ranker", "manifest", "format", "missing", "size", "sha256", "unexpected", "contents", "vectors"]
 
 NOT_OPENED = ("manifest", "format", "missing", "size", "sha256")
 """Faults for which no process opens a release; the next sound one serves in its place."""
 
 RESTORE = "restore the file, go back with scripts/rollback.py, or build again with scripts/build_index.py"
+
+REBUILD = "go back with scripts/rollback.py, or build again with scripts/build_index.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +91,18 @@ class Verification:
         return self.beside + tuple(fault for release in self.releases for fault in release.faults)
 
 
-def verify_index(index_dir: Path, name: str | None = None, *, all_releases: bool = False) -> Verification:
+def verify_index(index_dir: Path, name: str | None = None, *, all_releases: bool = False, vectors: str = "") -> Verification:
     """Look through the release that CURRENT names, or another, or all. If the current one cannot serve, through those that might instead.
+
+    Args:
+        vectors: Where they are, if they are in Milvus, to be looked at too: `milvus://host:19530/name`.
 
     Raises:
         IndexNotFound: There is no index in the folder.
-        InputError: There is no release of that name.
+        InputError: There is no release of that name; or `vectors` is no such address.
+        VectorsAway: Milvus does not answer.
     """
+    address = Address.parse(vectors) if vectors else None
     folders = {folder.name: folder for folder in release_paths(index_dir)}
     if not folders and not (index_dir / CURRENT).exists():
         raise IndexNotFound(f"no index in {index_dir} - build one: scripts/build_index.py ARTICLES --out {index_dir}")
@@ -115,7 +124,7 @@ def verify_index(index_dir: Path, name: str | None = None, *, all_releases: bool
     serves = None
     for one in order if name is None else [name]:
         if serves is None or all_releases:
-            checked[one] = check_release(folders[one])
+            checked[one] = check_release(folders[one], address)
             serves = serves or (one if name is None and checked[one].opens else None)
     newest_first = tuple(checked[one] for one in folders if one in checked)
     return Verification(current, serves, tuple(beside), newest_first)
@@ -127,7 +136,7 @@ def release_paths(index_dir: Path) -> list[Path]:
     return sorted(folders, reverse=True)
 
 
-def check_release(folder: Path) -> Checked:
+def check_release(folder: Path, vectors: Address | None = None) -> Checked:
     """Find every fault of one release. No build removes it meanwhile."""
     with ExitStack() as held:
         with suppress(OSError):  # without a manifest it cannot be held, and is not sound either
@@ -155,6 +164,9 @@ def check_release(folder: Path) -> Checked:
             bad = {fault.file for fault in of_files}
             sound = {name for name in entries if str(folder / name) not in bad}
             faults += [Fault("contents", str(folder / name), found) for name, found in content_faults(folder, manifest, sound)]
+            if manifest.vectors == MILVUS and vectors is not None and not bad:
+                where = f"{vectors.collection(manifest.release)} in Milvus"
+                faults += [Fault("vectors", where, found, REBUILD) for found in milvus_faults(vectors, folder, manifest)]
         return Checked(folder.name, manifest, tuple(faults + of_files))
 
 

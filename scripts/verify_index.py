@@ -3,11 +3,15 @@
 
 import argparse
 import json
+import os
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from index.verify import Checked, Verification, verify_index
 from recommender.errors import IndexDamaged
+from recommender.manifest import MILVUS
+from recommender.milvus import VARIABLE
 from scripts import command
 
 EXAMPLES = """\
@@ -18,8 +22,10 @@ exit codes: 0 sound, 7 not sound"""
 
 
 def main(arguments: argparse.Namespace) -> None:
-    found = verify_index(arguments.index, arguments.release, all_releases=arguments.all)
+    found = verify_index(arguments.index, arguments.release, all_releases=arguments.all, vectors=arguments.vectors)
     print(json.dumps(as_dict(found), ensure_ascii=False) if arguments.json else _shown(found))
+    if not arguments.vectors and any(of.manifest is not None and of.manifest.vectors == MILVUS for of in found.releases):
+        print(f"The vectors are in Milvus and were not looked at - say where: --vectors, or {VARIABLE}.", file=sys.stderr)
     if found.faults:
         raise IndexDamaged(f"{arguments.index} is not sound (faults: {len(found.faults)}) - each is named above, with what to do")
 
@@ -64,5 +70,11 @@ if __name__ == "__main__":
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--release", metavar="NAME", help="this release, in place of the current one")
     which.add_argument("--all", action="store_true", help="all releases")
+    parser.add_argument(
+        "--vectors",
+        default=os.environ.get(VARIABLE, ""),
+        metavar="ADDRESS",
+        help=f"where they are, if they are in Milvus, to look at them too: milvus://host:19530/name (default: {VARIABLE})",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     command.run(main, parser.parse_args())

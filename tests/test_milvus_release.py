@@ -12,10 +12,11 @@ import pytest
 from index.build import build_index
 from index.milvus_writer import serving
 from index.releases import roll_back
+from index.verify import verify_index
 from recommender import Article, Recommender, SentenceTransformerEmbedder
 from recommender.errors import IndexUnusable, InputError, VectorsAway
 from recommender.manifest import MILVUS, VECTORS, current_folder, verify
-from recommender.milvus import TOKEN, VARIABLE, Milvus
+from recommender.milvus import ARTICLES, TOKEN, VARIABLE, Milvus
 from recommender.selection import Selection, select
 from tests.archive import records, write_jsonl
 from tests.conftest import client_of, shared
@@ -56,6 +57,17 @@ def test_a_release_in_milvus_answers_as_one_on_disk_and_lists_go_on_without_it(s
     assert current_folder(tmp_path / "index").name == second
     roll_back(tmp_path / "index", first, vectors)
     assert serving(milvus) == milvus.address.collection(first)
+    assert verify_index(tmp_path / "index", vectors=vectors).faults == ()
+    milvus.ask("delete", milvus.address.collection(second), ids=[0])
+    milvus.ask("flush", milvus.address.collection(second))
+    lacking = verify_index(tmp_path / "index", second, vectors=vectors)
+    assert [fault.code for fault in lacking.faults] == ["vectors"]
+    assert "holds 89 articles" in lacking.faults[0].found
+    line = milvus.ask("get", milvus.address.collection(second), ids=[17], partition_names=[ARTICLES])[0]
+    milvus.ask("upsert", milvus.address.collection(second), [{**line, "id": 0}], partition_name=ARTICLES)
+    assert any(
+        "where the catalogue has article" in fault.found for fault in verify_index(tmp_path / "index", second, vectors=vectors).faults
+    )
     milvus.close()
     with Recommender.open(tmp_path / "index", HashEmbedder()) as told_nothing, pytest.raises(IndexUnusable, match="READMORE_VECTORS"):
         told_nothing.related_to(draft)

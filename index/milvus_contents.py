@@ -1,0 +1,58 @@
+"""What Milvus holds of a release, looked at as `index.contents` looks at files: all counts, and some articles with their vectors."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from index.contents import TOLERANCE
+from recommender.catalogue import Catalogue
+from recommender.errors import IndexDamaged
+from recommender.manifest import CATALOGUE, Manifest
+from recommender.milvus import ARTICLES, Address, Milvus
+from recommender.milvus_index import MilvusIndex
+from recommender.vector_index import mean_vectors
+
+LOOKED_AT = 64
+"""Articles, spread over the archive, that are compared with the catalogue."""
+
+CLOSE = 0.999
+
+
+def milvus_faults(address: Address, folder: Path, manifest: Manifest) -> Iterator[str]:
+    """Find what does not fit together in the vectors of a release.
+
+    Args:
+        folder: Of the release; its files are sound.
+
+    Raises:
+        VectorsAway: Milvus does not answer.
+    """
+    with closing(Milvus(address)) as milvus, closing(Catalogue(folder / CATALOGUE)) as catalogue:
+        collection = address.collection(manifest.release)
+        if not milvus.ask("has_collection", collection):
+            yield "is not there"
+            return
+        index = MilvusIndex(milvus, collection)
+        found, expected = (index.n_articles, len(index)), (manifest.n_articles, manifest.n_chunks)
+        if found != expected:
+            yield f"holds {found[0]} articles and {found[1]} chunks, its manifest says {expected[0]} and {expected[1]}"
+            return
+        rows = np.unique(np.linspace(0, manifest.n_articles - 1, LOOKED_AT).astype(np.int64))
+        lines = milvus.ask("get", collection, ids=rows.tolist(), output_fields=["id", "article_id", "vector"], partition_names=[ARTICLES])
+        there = {line["id"]: line for line in lines}
+        offsets = catalogue.layout().offsets
+        for row in rows.tolist():
+            known, line = catalogue.card(row).id, there.get(row)
+            if line is None or line["article_id"] != known:
+                yield f"holds {line and line['article_id']!r:.80} where the catalogue has article {known!r:.80}"
+                continue
+            try:
+                chunks = index.vectors(np.arange(offsets[row], offsets[row + 1]))
+            except IndexDamaged as error:
+                yield str(error).partition(" - ")[0]
+                continue
+            norms = np.linalg.norm(chunks, axis=1)
+            if np.abs(norms - 1).max() > TOLERANCE or float(mean_vectors(chunks, np.array([0, len(chunks)]))[0] @ line["vector"]) < CLOSE:
+                yield f"holds vectors of article {known!r:.80} that do not fit together"
