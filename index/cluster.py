@@ -9,10 +9,12 @@ import logging
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
+from itertools import cycle
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +23,7 @@ from typing import Any
 import index
 import recommender
 from index.patience import patiently
-from index.processes import Block, Found, OfFolder, Shared, in_environment
+from index.processes import THREADS, Block, Found, OfFolder, Shared, in_environment
 from index.shipping import begin, end
 from recommender.errors import InputError
 
@@ -37,6 +39,8 @@ WINDOW = 256 << 20
 
 PATIENCE_S = 900.0
 """In which something must be found, or the work is given up: it takes a block seconds, and a node that died is missed within a minute."""
+
+REACHED_WITHIN_S = 10.0
 
 ALWAYS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -92,7 +96,10 @@ class Cluster:
             options = {"address": "local", "num_cpus": n_cpus, "include_dashboard": False, "_temp_dir": folder}
         stack.callback(ray.shutdown)
         try:
-            ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
+            if self._address != AUTO:
+                _reach(self._address)
+            one_thread_each = {"env_vars": dict.fromkeys(THREADS, "1")}
+            ray.init(**options, runtime_env=one_thread_each, log_to_driver=False, logging_level=logging.ERROR)
         except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:  # ConnectionError among them
             raise InputError(
                 f"no Ray cluster can be joined at {self._address} ({' '.join(str(error).split())[:300]})"
@@ -126,17 +133,26 @@ def _found(work: Callable[[Any, Any], Any], opening: Callable[[], Any], window: 
     import ray
 
     blocks = [pa.table({"number": [number], "block": pa.array([block], pa.large_binary())}) for number, block in enumerate(window)]
-    n_actors = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    n_cpus = {node["NodeID"]: int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]}
+    places = [node for turn in range(max(n_cpus.values())) for node, n in n_cpus.items() if turn < n]
     found = ray.data.from_arrow(blocks).map_batches(
         _Actor,
         fn_constructor_args=(work, opening, code()),
         batch_size=None,
         batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(size=min(n_actors, len(blocks))),
+        compute=ray.data.ActorPoolStrategy(size=min(len(places), len(blocks))),
         num_cpus=A_CPU,
+        ray_remote_args_fn=partial(_place, cycle(places)),
     )
     for table in found.iter_batches(batch_size=None, batch_format="pyarrow"):
         yield from zip(table["number"].to_pylist(), table["found"].to_pylist(), strict=True)
+
+
+def _place(places: Iterator[str]) -> dict[str, Any]:
+    """Where the next actor is to be, as long as that node lives: left alone, Ray puts all small ones on one node."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return {"scheduling_strategy": NodeAffinitySchedulingStrategy(next(places), soft=True)}
 
 
 class _Actor:
@@ -164,6 +180,12 @@ def code() -> str:
         for path in sorted(folder.rglob("*.py")):
             digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def _reach(address: str) -> None:
+    """See whether anybody listens: Ray tries for minutes. Raises OSError or ValueError."""
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host, int(port)), timeout=REACHED_WITHIN_S).close()
 
 
 def _windows(blocks: Iterable[Any]) -> Iterator[list[bytes]]:

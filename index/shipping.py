@@ -136,13 +136,11 @@ _held: dict[Path, IO[str]] = {}
 
 def _copied(folder: Path, shipping: Shipping) -> Path:
     """A copy of a folder on this node, as it is now."""
-    import ray
-
     mine = _folder_of(shipping.build)
     _remove_strays(mine)
     mine.mkdir(mode=0o700, exist_ok=True)
     _hold(mine)
-    files: list[File] = ray.get(shipping.source.files.remote(folder))
+    files: list[File] = _got(shipping.source.files.remote(folder))
     copy = mine / hashlib.sha256(repr((str(folder), files)).encode()).hexdigest()
     with _alone(mine):
         if not copy.exists():
@@ -157,15 +155,19 @@ def _copied(folder: Path, shipping: Shipping) -> Path:
 
 def _fetched(file: File, folder: Path, mine: Path, source: Any) -> Path:
     """A file that was sent, now or for a copy made before."""
-    import ray
-
     there = mine / file.key(folder)
     if not there.exists():
         with there.with_suffix(".part").open("wb") as part:
             for first in range(0, file.size, PIECE):
-                part.write(ray.get(source.piece.remote(folder, file.name, first)))
+                part.write(_got(source.piece.remote(folder, file.name, first)))
         there.with_suffix(".part").rename(there)
     return there
+
+
+def _got(answer: Any) -> Any:
+    import ray
+
+    return ray.get(answer)
 
 
 @contextmanager
