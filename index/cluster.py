@@ -11,6 +11,7 @@ import secrets
 import shutil
 import socket
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -69,6 +70,8 @@ class Cluster:
     def __enter__(self) -> "Cluster":
         with ExitStack() as stack:
             stack.enter_context(in_environment(ALWAYS))
+            stack.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", "`ray_remote_args_fn` is deprecated")  # there is no other way to place actors
             if self._address == AUTO:
                 stack.enter_context(in_environment({ALONE: "0", "RAY_AUTH_TOKEN": secrets.token_hex(32)}))
             self._join(stack)

@@ -79,7 +79,8 @@ class Parts:
         self._folder.mkdir(exist_ok=True)
         path = self._folder / f"{hashlib.sha256(b''.join(keys)).hexdigest()[:32]}.parquet"
         flat = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
-        parquet.write_table(pa.table({"key": pa.array(keys, pa.binary(32)), "vector": flat}), path.with_suffix(".new"))
+        table = pa.table({"key": pa.array(keys, pa.binary(32)), "vector": flat})
+        parquet.write_table(table, path.with_suffix(".new"), write_page_checksum=True)
         path.with_suffix(".new").replace(path)
 
     def into(self, cache: EmbeddingCache) -> None:
@@ -90,7 +91,7 @@ class Parts:
         for path in sorted(self._folder.glob("*")):
             if path.suffix == ".parquet":
                 try:
-                    table = parquet.read_table(path)
+                    table = parquet.read_table(path, page_checksum_verification=True)
                 except (pa.ArrowException, OSError):
                     table = None
                 if table is not None:

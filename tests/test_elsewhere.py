@@ -1,5 +1,7 @@
 """What a build gives to other machines, seen without any: what comes back is what this machine finds, and nothing is awaited for ever."""
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from index import checked, embed_ahead, shipping
+from index.build import build_index
 from index.cache import EmbeddingCache
 from index.cluster import _in_order, _windows
 from index.corpus.record import Record, Reject
@@ -19,9 +22,9 @@ from index.processes import ALONE, OfFolder
 from recommender.chunking import chunk_article
 from recommender.compiled import CompiledEmbedder, encoder_folder
 from recommender.embedding import BUNDLED_SHA256
-from recommender.errors import ClusterAway, ModelError
+from recommender.errors import ClusterAway, InputError, ModelError
 from recommender.manifest import CANARIES, FLOAT
-from tests.archive import records
+from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 
 TEXTS = [record["text"] for record in records(90)]
@@ -75,7 +78,8 @@ def test_what_was_embedded_when_a_build_was_killed_is_not_embedded_again(
     parts = list(tmp_path.glob("*.parts/*.parquet"))
     assert len(parts) == 3
     if damaged:
-        parts[0].write_bytes(parts[0].read_bytes()[:100])
+        whole = parts[0].read_bytes()
+        parts[0].write_bytes(whole[:2_000] + bytes([whole[2_000] ^ 1]) + whole[2_001:])
         parts[1].rename(parts[1].with_suffix(".new"))
     with caches(tmp_path, embedder) as cache:
         assert max(ahead(cache, embedder)) == (90 - 16 if damaged else 90 - 48)
@@ -205,3 +209,11 @@ def test_a_node_asks_for_files_that_it_has_not(tmp_path: Path, monkeypatch: pyte
     assert actor.pieces[10:] == ["lists/near.npy"], "what did not change is not sent again"
     shipping._remove("this-build")
     assert not list((tmp_path / "node").iterdir())
+
+
+def test_without_ray_the_build_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    source = write_jsonl(tmp_path / "a.jsonl", records(3))
+    with pytest.raises(InputError, match=r"ray is not installed - pip install 'readmore\[ray\]'"):
+        build_index([str(source)], tmp_path / "index", HashEmbedder(), ray="auto")
+    assert "RAY_AUTH_TOKEN" not in os.environ

@@ -133,8 +133,9 @@ def nodes() -> Iterator[Nodes]:
 
 
 STALLED = """
+from index import cluster as of_cluster
 from index.cluster import Cluster
-from recommender.errors import ClusterAway
+from recommender.errors import ClusterAway, InputError
 from tests import ray_nodes
 
 if __name__ == "__main__":
@@ -145,15 +146,22 @@ if __name__ == "__main__":
             list(cluster.everywhere(ray_nodes.never, ray_nodes.nothing, range(3)))
         except ClusterAway as error:
             print(error)
+    of_cluster.code = lambda: "of another version"
+    with Cluster(ray_nodes.ADDRESS) as cluster:
+        try:
+            list(cluster.everywhere(ray_nodes.itself, ray_nodes.nothing, range(3)))
+        except InputError as error:
+            print(error)
 """
 
 
 @pytest.mark.cluster
-def test_work_that_does_not_go_on_is_given_up(nodes: Nodes) -> None:
+def test_work_that_does_not_go_on_and_nodes_of_another_version_are_given_up(nodes: Nodes) -> None:
     stalled = nodes.popen(sys.executable, "-c", STALLED, stdout=subprocess.PIPE, text=True)
-    told, _ = stalled.communicate(timeout=300)
-    assert told.startswith("ray_nodes: nothing came from the cluster for 5 s, after ")
-    assert "--resume" in told
+    away, other = stalled.communicate(timeout=300)[0].splitlines()
+    assert away.startswith("ray_nodes: nothing came from the cluster for 5 s, after ")
+    assert "--resume" in away
+    assert "has another version of Readmore than the machine that builds" in other
 
 
 @pytest.mark.cluster
