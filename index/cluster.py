@@ -1,7 +1,7 @@
 """The same work on many blocks, on the nodes of a Ray cluster: what `index.processes` is on one machine.
 
-Work is a data set of Ray Data: numbered blocks go through a pool of actors, which opened beforehand what the work needs. Whatever dies
-at work, process or node, Ray has its blocks worked on again; and what is found is taken by number, so what is found twice counts once.
+Work is a data set of Ray Data: numbered blocks go through a pool of actors, which open once what the work needs. Whatever dies at
+work, process or node, Ray has its blocks worked on again; and what is found is taken by number, so what is found twice counts once.
 """
 
 import hashlib
@@ -11,10 +11,11 @@ import secrets
 import shutil
 import socket
 import tempfile
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from functools import partial
+from functools import cached_property, partial
 from itertools import cycle
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
@@ -26,7 +27,7 @@ import recommender
 from index.patience import patiently
 from index.processes import THREADS, Block, Found, OfFolder, Shared, in_environment
 from index.shipping import begin, end
-from recommender.errors import InputError
+from recommender.errors import ClusterAway, InputError, ReadmoreError
 
 AUTO = "auto"
 """In place of an address: a Ray of this build's own, on this machine."""
@@ -48,6 +49,7 @@ ALWAYS = {
     "RAY_AUTH_MODE": "token",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # what was given up must not join anew
 }
 """What this process, and a Ray of its own, are told of Ray."""
 
@@ -71,7 +73,6 @@ class Cluster:
         with ExitStack() as stack:
             stack.enter_context(in_environment(ALWAYS))
             stack.enter_context(warnings.catch_warnings())
-            warnings.filterwarnings("ignore", "`ray_remote_args_fn` is deprecated")  # there is no other way to place actors
             if self._address == AUTO:
                 stack.enter_context(in_environment({ALONE: "0", "RAY_AUTH_TOKEN": secrets.token_hex(32)}))
             self._join(stack)
@@ -90,6 +91,7 @@ class Cluster:
             import ray.data
         except ModuleNotFoundError as error:
             raise InputError(f"{error.name} is not installed - pip install 'readmore[ray]'") from None
+        warnings.filterwarnings("ignore", "`ray_remote_args_fn` is deprecated")  # there is no other way to place actors
         options: dict[str, Any] = {"address": self._address}
         if self._address == AUTO:
             # What Ray leaves on the disk goes with it. Its sockets lie there, too, and their paths must be short.
@@ -121,13 +123,16 @@ class Cluster:
         """See `Workers.everywhere`.
 
         Raises:
-            ClusterAway: Nothing was found for long, or the cluster gave up.
+            ClusterAway: Nothing was found for long, or the cluster gave up, or the work failed. An error of ours is raised as it is.
         """
         opening = self._files.of(shared) if isinstance(shared, OfFolder) else shared
         stage = work.__module__.rpartition(".")[2]
         for window in _windows(blocks):
             for found in _in_order(patiently(partial(_found, work, opening, window), self._patience_s, stage)):
-                yield ForkingPickler.loads(found)
+                what = ForkingPickler.loads(found)
+                if isinstance(what, ReadmoreError):
+                    raise what
+                yield what
 
 
 def _found(work: Callable[[Any, Any], Any], opening: Callable[[], Any], window: list[bytes]) -> Iterator[tuple[int, bytes]]:
@@ -162,17 +167,31 @@ class _Actor:
     """A process of a node, at work."""
 
     def __init__(self, work: Callable[[Any, Any], Any], opening: Callable[[], Any], expected: str) -> None:
-        if code() != expected:
-            raise InputError(
-                f"{os.uname().nodename} has another version of Readmore than the machine that builds - install one on all nodes"
-            )
-        self._work, self._here = work, opening()
+        self._work, self._opening, self._expected = work, opening, expected
 
     def __call__(self, table: Any) -> Any:
         import pyarrow as pa
 
-        found = [bytes(ForkingPickler.dumps(self._work(self._here, ForkingPickler.loads(block.as_py())))) for block in table["block"]]
+        found = [bytes(ForkingPickler.dumps(self._found(block.as_py()))) for block in table["block"]]
         return pa.table({"number": table["number"], "found": pa.array(found, pa.large_binary())})
+
+    def _found(self, block: bytes) -> Any:
+        """What the work makes of a block, or what it raises: Ray would tell of that in words alone."""
+        try:
+            return self._work(self._here, ForkingPickler.loads(block))
+        except ReadmoreError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where the build is
+            away = ClusterAway(f"{self._work.__module__} failed on {os.uname().nodename} ({error!r:.300}) - build again with --resume")
+            away.add_note(traceback.format_exc())
+            return away
+
+    @cached_property
+    def _here(self) -> Any:
+        if code() != self._expected:
+            name = os.uname().nodename
+            raise InputError(f"{name} has another version of Readmore than the machine that builds - install one on all nodes")
+        return self._opening()
 
 
 def code() -> str:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from recommender.errors import ClusterAway, ReadmoreError
+from recommender.errors import ClusterAway
 
 Found = TypeVar("Found")
 
@@ -17,7 +17,7 @@ def patiently(begin: Callable[[], Iterator[Found]], patience_s: float, stage: st
     """What an iterator yields, which runs in a thread of its own.
 
     Raises:
-        ClusterAway: It yields nothing for so long, or raises anything that is not ours.
+        ClusterAway: It yields nothing for so long, or raises anything.
     """
     found: queue.Queue[tuple[Found] | BaseException | None] = queue.Queue(AHEAD)
     given_up = threading.Event()
@@ -37,7 +37,8 @@ def patiently(begin: Callable[[], Iterator[Found]], patience_s: float, stage: st
     try:
         while (said := _next(found, patience_s, stage, n_found)) is not None:
             if isinstance(said, BaseException):
-                raise _of_ours(said, stage, n_found)
+                reason = f"{type(said).__name__}: {' '.join(str(said).split())[:300]}"
+                raise ClusterAway(f"{stage}: the cluster gave up after {n_found} blocks ({reason}) - build again with --resume") from said
             n_found += 1
             yield said[0]
     finally:
@@ -56,18 +57,3 @@ def _next(
             f"{stage}: nothing came from the cluster for {patience_s:g} s, after {n_found} blocks"
             " - see that its nodes are alive and have processors left, and build again with --resume: what was found is kept"
         ) from None
-
-
-def _of_ours(error: BaseException, stage: str, n_found: int) -> BaseException:
-    """What is to be raised here: an error of ours that was raised there, as it is."""
-    below: BaseException | None = error
-    while below is not None and not isinstance(below, ReadmoreError):
-        below = getattr(below, "cause", None) or below.__cause__
-    if below is not None:
-        return below
-    reason = " ".join(str(error).split())[-300:]
-    away = ClusterAway(
-        f"{stage}: the cluster gave up after {n_found} blocks ({type(error).__name__}: {reason}) - build again with --resume"
-    )
-    away.__cause__ = error
-    return away

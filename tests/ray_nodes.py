@@ -45,7 +45,7 @@ class Nodes:
     """
 
     def __init__(self, namespace: int, folder: Path) -> None:
-        self._namespace, self._folder = namespace, folder
+        self._namespace, self.folder = namespace, folder
         self._nodes: dict[str, Any] = {}
         self.environment = {
             **os.environ,
@@ -53,6 +53,7 @@ class Nodes:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
             "RAY_USAGE_STATS_ENABLED": "0",
+            "TMPDIR": str(folder),
             "OMP_NUM_THREADS": "2",  # of builds; an actor has one thread
         }
 
@@ -63,11 +64,11 @@ class Nodes:
 
     def start(self, address: str) -> None:
         """Start a node, the head first, and wait until it is there."""
-        head = ["--head", f"--port={PORT}", f"--temp-dir={self._folder}", "--include-dashboard=false"]
+        head = ["--head", f"--port={PORT}", f"--temp-dir={self.folder}", "--include-dashboard=false"]
         where = head if address == HEAD else [f"--address={ADDRESS}"]
         sizes = ["--num-cpus=1", f"--object-store-memory={128 << 20}", "--disable-usage-stats"]
         ray = Path(sys.executable).with_name("ray")
-        log = self._folder / f"{address}.log"
+        log = self.folder / f"{address}.log"
         with log.open("wb") as file:
             of_node = ["start", "--block", f"--node-ip-address={address}", *where, *sizes]
             self._nodes[address] = self.popen(ray, *of_node, stdout=file, stderr=subprocess.STDOUT)
@@ -130,3 +131,7 @@ def itself(_: None, block: int) -> int:
 
 def nothing() -> None:
     """What it needs besides."""
+
+
+def broken() -> None:
+    1 / 0  # noqa: B018
