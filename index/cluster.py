@@ -10,7 +10,6 @@ import os
 import secrets
 import shutil
 import socket
-import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +25,7 @@ import index
 import recommender
 from index.patience import patiently
 from index.processes import THREADS, Block, Found, OfFolder, Shared, in_environment
-from index.shipping import begin, end
+from index.shipping import PREFIX, begin, end, held
 from recommender.errors import ClusterAway, InputError, ReadmoreError
 
 AUTO = "auto"
@@ -95,10 +94,10 @@ class Cluster:
         options: dict[str, Any] = {"address": self._address}
         if self._address == AUTO:
             # What Ray leaves on the disk goes with it. Its sockets lie there, too, and their paths must be short.
-            folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+            folder = held(Path("/tmp") / f"{PREFIX}{secrets.token_hex(4)}")  # noqa: S108
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
             n_cpus = int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
-            options = {"address": "local", "num_cpus": n_cpus, "include_dashboard": False, "_temp_dir": folder}
+            options = {"address": "local", "num_cpus": n_cpus, "include_dashboard": False, "_temp_dir": str(folder / "ray")}
         stack.callback(ray.shutdown)
         try:
             if self._address != AUTO:

@@ -23,7 +23,7 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 PIECE = 16 << 20
 """Bytes that are sent at a time."""
 
-PREFIX = "readmore-nodes-"
+PREFIX, HELD = "readmore-nodes-", "held"
 
 AT_ONCE = 4
 """Pieces that are read for different nodes at the same time."""
@@ -131,15 +131,12 @@ def _remove(build: str) -> None:
 
 
 _held: dict[Path, IO[str]] = {}
-"""Files that this process holds locked until it ends: with them, folders that are in use."""
+"""Files that this process keeps locked until it ends: nobody does so in a folder whose build was killed."""
 
 
 def _copied(folder: Path, shipping: Shipping) -> Path:
     """A copy of a folder on this node, as it is now."""
-    mine = _folder_of(shipping.build)
-    _remove_strays(mine)
-    mine.mkdir(mode=0o700, exist_ok=True)
-    _hold(mine)
+    mine = held(_folder_of(shipping.build))
     files: list[File] = _got(shipping.source.files.remote(folder))
     copy = mine / hashlib.sha256(repr((str(folder), files)).encode()).hexdigest()
     with _alone(mine):
@@ -170,24 +167,23 @@ def _got(answer: Any) -> Any:
     return ray.get(answer)
 
 
+def held(mine: Path) -> Path:
+    """A folder that is this process's until it ends, and of others who hold it; those beside it that nobody holds any more are removed."""
+    for stray in mine.parent.glob(f"{PREFIX}*"):
+        with suppress(OSError), (stray / HELD).open() as of_stray:
+            if stray != mine:
+                fcntl.flock(of_stray, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(stray)
+    mine.mkdir(mode=0o700, exist_ok=True)
+    if mine not in _held:
+        _held[mine] = (mine / HELD).open("w")
+        fcntl.flock(_held[mine], fcntl.LOCK_SH)
+    return mine
+
+
 @contextmanager
 def _alone(mine: Path) -> Iterator[None]:
     """No other process of this node is inside."""
     with (mine / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _hold(mine: Path) -> None:
-    if mine not in _held:
-        _held[mine] = (mine / "held").open("w")
-        fcntl.flock(_held[mine], fcntl.LOCK_SH)
-
-
-def _remove_strays(mine: Path) -> None:
-    """Remove what builds left that were killed: nobody holds it."""
-    for stray in mine.parent.glob(f"{PREFIX}*"):
-        with suppress(OSError), (stray / "held").open() as held:
-            if stray != mine:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(stray)
