@@ -19,10 +19,13 @@ import numpy as np
 
 from index.cache import EmbeddingCache
 from index.catalogue_writer import CatalogueWriter
+from index.checked import check_everywhere, check_here
+from index.cluster import Cluster
 from index.compile import prune_encoders
-from index.corpus import PYDOC_TOPICS
+from index.corpus import PYDOC_TOPICS, read_all
 from index.digest import digests
 from index.duplicates import collapse
+from index.embed_ahead import embed_ahead
 from index.fingerprints import STAGED_FINGERPRINTS, FingerprintWriter
 from index.incoming import Incoming
 from index.lexical_writer import STAGED_TERMS, LexicalWriter
@@ -33,7 +36,7 @@ from index.lock import build_lock
 from index.milvus_writer import move_vectors, prune, serve, writing_to
 from index.neighbours import find_neighbours
 from index.over_serving import lay_over_serving
-from index.processes import Processes
+from index.processes import Processes, Workers
 from index.pruned_terms import prune_terms
 from index.publish import file_entries, kept_manifests, publish, release_name, staging_folder
 from index.quantize import QUANTIZING, integers_if_worth_it
@@ -106,6 +109,7 @@ def build_index(
     canonical: Canonical = "earliest",
     memory: int = MEMORY,
     vectors: str = "",
+    ray: str = "",
     progress: Progress = lambda stage, done, total: None,
 ) -> Report:
     """Bring an archive up to date: read articles, build a release and publish it; until the last step the old release serves.
@@ -121,6 +125,8 @@ def build_index(
         canonical: Which of several near-duplicates stands for all of them in lists.
         memory: Bytes that all processes of the build may take together; what a machine lends files of its own free memory is not counted.
         vectors: Where they are to lie, if not in the index's folder: `milvus://host:19530/name`.
+        ray: Where the work is to be done, if not by processes of this machine: the host:port of a Ray cluster of which it is a node,
+            or `auto`, for a Ray of this build's own.
 
     Raises:
         InputError: A source cannot be read, or holds no article; or `vectors` is no such address.
@@ -128,6 +134,7 @@ def build_index(
         IndexBusy: Another build is at work in the folder.
         StorageError: The disk is full, or the folder cannot be written; or Milvus holds other vectors than it was given.
         VectorsAway: Milvus did not come back in time.
+        ClusterAway: The Ray cluster did not go on.
         OutOfRange: `memory` is too little for any build.
     """
     if memory < LEAST_MEMORY:
@@ -146,6 +153,7 @@ def build_index(
         "canonical": canonical,
         "memory": memory,
         "vectors": vectors,
+        "ray": ray,
     }
     with _storage_errors(index_dir), ExitStack() as stack:
         milvus = stack.enter_context(writing_to(Address.parse(vectors))) if vectors else None
@@ -158,10 +166,12 @@ def build_index(
         lexical_writer = stack.enter_context(closing(LexicalWriter(staged, for_terms)))
         fingerprint_writer = stack.enter_context(closing(FingerprintWriter(staged, for_terms)))
         rejects = stack.enter_context(Rejects(index_dir, report))
-        processes = stack.enter_context(Processes(memory // A_PROCESS))
+        processes: Workers = stack.enter_context(Cluster(ray)) if ray else stack.enter_context(Processes(memory // A_PROCESS))
         with Incoming(staged / "incoming.db") as incoming:
             with report.timed("read"):
-                for n_read in read_sources(sources, names or {}, source_format, on_duplicate, delete_missing, incoming, rejects, report):
+                of_sources = read_all(sources, names or {}, source_format)
+                records = check_everywhere(of_sources, embedder, processes) if ray else check_here(of_sources)
+                for n_read in read_sources(records, names or {}, on_duplicate, delete_missing, incoming, rejects, report):
                     progress("read", n_read, None)
                     if n_read == ENOUGH:
                         processes.start()  # while this one reads on
@@ -186,6 +196,8 @@ def build_index(
                 embedder = integers_if_worth_it(embedder, index_dir, writer)
         canaries = embedder.embed(CANARIES)
         with report.timed("embed"), closing(EmbeddingCache(index_dir / "cache", embedder, canaries)) as cache:
+            for n_embedded in embed_ahead(writer.texts(embedder), embedder, cache, processes) if ray else ():
+                progress("embed", n_embedded, writer.n_chunks)
             write_chunks(_embed(writer, cache, embedder, progress), writer.n_chunks, embedder.dim, staged)
             report.n_embedded, report.n_reused, report.n_truncated = cache.n_embedded, cache.n_reused, cache.n_truncated
         with report.timed("terms"):

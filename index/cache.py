@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from recommender.chunking import Tokenizer
 from recommender.embedding import Embedder
 from recommender.types import Vectors
 
@@ -24,26 +25,37 @@ BATCH = 500
 """Keys asked for in one query; SQLite's oldest limit is 999."""
 
 
+def key_of(text: str) -> bytes:
+    """What a text is known by."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+def n_truncated(texts: Iterable[str], tokenizer: Tokenizer) -> int:
+    """Of how many texts the model does not read the end."""
+    return sum(len(tokenizer.token_spans(text)) > tokenizer.max_tokens for text in texts)
+
+
 class EmbeddingCache:
     """Vectors of texts, embedded by `embedder` where they are new.
 
     Attributes:
+        path: Of the file.
         n_embedded: Texts that were new.
-        n_reused: Texts that were known.
+        n_reused: Texts asked for that were known.
         n_truncated: New texts of which the model does not read the end.
     """
 
     def __init__(self, folder: Path, embedder: Embedder, canaries: Vectors) -> None:
         self.n_embedded = 0
-        self.n_reused = 0
         self.n_truncated = 0
+        self._n_asked = 0
         self._embedder = embedder
         folder.mkdir(parents=True, exist_ok=True)
         # One decimal: the last bits differ between processors, and + 0.0 makes one zero of two.
         behaviour = hashlib.sha256((np.round(canaries, 1) + 0.0).tobytes()).hexdigest()
-        self._path = folder / f"{embedder.sha256[:16]}-{behaviour[:8]}.db"
+        self.path = folder / f"{embedder.sha256[:16]}-{behaviour[:8]}.db"
         try:
-            self._connection = _open(self._path)
+            self._connection = _open(self.path)
         except sqlite3.DatabaseError as error:
             self._begin_anew(error)
 
@@ -56,17 +68,32 @@ class EmbeddingCache:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Vectors of the texts: float32 (len(texts), dim), unit norm. New ones are stored before this returns."""
-        keys = [hashlib.sha256(text.encode()).digest() for text in texts]
+        keys = [key_of(text) for text in texts]
         known = self._mended(lambda: self._read(set(keys)))
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
         if new:
-            self.n_truncated += sum(len(self._embedder.token_spans(text)) > self._embedder.max_tokens for text in new.values())
             fresh = dict(zip(new, self._embedder.embed(list(new.values())), strict=True))
+            self.n_truncated += n_truncated(new.values(), self._embedder)
             self._mended(lambda: self._write(fresh))
             known.update(fresh)
         self.n_embedded += len(new)
-        self.n_reused += len(texts) - len(new)
+        self._n_asked += len(texts)
         return np.stack([known[key] for key in keys])
+
+    @property
+    def n_reused(self) -> int:
+        return max(0, self._n_asked - self.n_embedded)
+
+    def unknown(self, texts: Iterable[str]) -> dict[bytes, str]:
+        """Those of some texts that are new, by their keys."""
+        found = {key_of(text): text for text in texts}
+        known = self._mended(lambda: self._read(found))
+        return {key: text for key, text in found.items() if key not in known}
+
+    def keep(self, vectors: Mapping[bytes, Vectors]) -> None:
+        """Store what was embedded elsewhere: of keys, float32 (dim,), unit norm."""
+        self.n_embedded += len(vectors) - len(self._mended(lambda: self._read(vectors)))
+        self._mended(lambda: self._write(vectors))
 
     def _mended(self, action: Callable[[], Done]) -> Done:
         """Do something with the file; if that shows it to be damaged, do it with a new one."""
@@ -81,9 +108,9 @@ class EmbeddingCache:
         """Drop a damaged file: it only saves time."""
         if isinstance(error, sqlite3.OperationalError):  # disk full, folder not writable: not the file's fault
             raise error
-        for damaged in self._path.parent.glob(f"{self._path.name}*"):
+        for damaged in self.path.parent.glob(f"{self.path.name}*"):
             damaged.unlink()
-        self._connection = _open(self._path)
+        self._connection = _open(self.path)
 
     def _read(self, keys: Iterable[bytes]) -> dict[bytes, Vectors]:
         asked = list(keys)

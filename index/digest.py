@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.fingerprints import Fingerprinted, fingerprinted
-from index.processes import Processes
+from index.processes import Workers
 from recommender.chunking import MAX_TEXT, SENTENCE_END
 from recommender.lexical import CJK, LONGEST_WORD, WORD, lowered
 from recommender.passages import FEWEST_WORDS
@@ -87,7 +87,7 @@ def numbering() -> defaultdict[str, int]:
     return numbers
 
 
-def digests(texts: Iterable[Text], processes: Processes) -> Iterator[Digest]:
+def digests(texts: Iterable[Text], processes: Workers) -> Iterator[Digest]:
     """The digests of neighbouring articles, in order."""
     return processes.everywhere(_digest, _nothing, _blocks(texts))
 

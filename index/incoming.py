@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from index.digest import Spans
 from recommender.catalogue import immutable_uri, parse_time
 from recommender.types import Article, rfc3339
 
@@ -21,6 +22,7 @@ CREATE TABLE incoming (
     id TEXT NOT NULL UNIQUE, title TEXT, text TEXT, url TEXT, published TEXT, section TEXT, lang TEXT,
     names TEXT,                  -- JSON: the hand-made list, as the source gives it
     place TEXT,                  -- file:line; NULL for what the serving release holds
+    spans TEXT,                  -- JSON: its chunks, where they are known
     same INTEGER                 -- row of the serving release's article of the same id, title and text
 );
 CREATE TABLE withdrawn (id TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -78,11 +80,18 @@ class Incoming:
         found = self._connection.execute("SELECT place FROM incoming WHERE id = ?", (article_id,)).fetchone()
         return None if found is None else str(found[0])
 
-    def put(self, article: Article, place: str) -> None:
-        """Add an article, or put it in place of the one with its id."""
-        values = (article.id, article.title, article.text, article.url, rfc3339(article.published), article.section, article.lang)
+    def put(self, article: Article, place: str, spans: Spans | None = None) -> None:
+        """Add an article, or put it in place of the one with its id.
+
+        Args:
+            spans: Its chunks, if they are known.
+        """
         names = json.dumps(article.read_more, ensure_ascii=False, separators=(",", ":"))  # as SQLite writes it
-        self._connection.execute("INSERT OR REPLACE INTO incoming VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)", (*values, names, place))
+        known = None if spans is None else json.dumps(spans)
+        fields = (article.id, article.title, article.text, article.url, rfc3339(article.published), article.section, article.lang)
+        self._connection.execute(
+            "INSERT OR REPLACE INTO incoming VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)", (*fields, names, place, known)
+        )
 
     def withdraw(self, article_id: str) -> None:
         """Leave an article out, whatever was put, and whatever the serving release holds."""
@@ -108,7 +117,7 @@ class Incoming:
         if keep:
             columns = ", ".join(("id", *FIELDS))
             missing = "id NOT IN (SELECT id FROM incoming) AND id NOT IN (SELECT id FROM withdrawn)"
-            n_kept = self._connection.execute(f"INSERT INTO incoming SELECT {columns}, NULL, row FROM old WHERE {missing}").rowcount
+            n_kept = self._connection.execute(f"INSERT INTO incoming SELECT {columns}, NULL, NULL, row FROM old WHERE {missing}").rowcount
         self._connection.execute("DROP VIEW old")
         self._connection.execute("DETACH serving")
         return Changes(n_given - n_known, n_known - n_same, n_kept, n_old - n_known - n_kept)
@@ -117,15 +126,15 @@ class Incoming:
         """The changes where no release serves."""
         return Changes(n_new=self._count("incoming"))
 
-    def articles(self) -> Iterator[tuple[Article, str, int | None]]:
-        """All articles in order of ids, where they stand, and what row of the serving release has the same title and text.
+    def articles(self) -> Iterator[tuple[Article, str, int | None, Spans | None]]:
+        """All articles in order of ids, where they stand, what row of the serving release has the same title and text, and their chunks.
 
         `read_more` holds names as the sources give them.
         """
         rows = self._connection.execute("SELECT * FROM incoming ORDER BY id")
-        for id_, title, text, url, published, section, lang, names, place, same in rows:
+        for id_, title, text, url, published, section, lang, names, place, spans, same in rows:
             article = Article(id_, title, text, url, parse_time(published), section, lang, tuple(json.loads(names)))
-            yield article, place or "the last release:1", same
+            yield article, place or "the last release:1", same, spans and json.loads(spans)
 
     def _count(self, rows: str) -> int:
         found: tuple[int] = self._connection.execute(f"SELECT count(*) FROM {rows}").fetchone()

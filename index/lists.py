@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index import loops
-from index.processes import Processes
+from index.processes import OfFolder, Workers
 from index.staged import Rows, Staged
 from recommender.candidate import CANDIDATE, FEATURES, N_TERMS, UNDATED, Candidates, column, in_steps
 from recommender.facts import FROM_FACTS, from_facts
@@ -29,13 +29,13 @@ from recommender.types import Matrix
 Begins = NDArray[np.int64]
 
 
-def related_lists(staged: Staged, done: NDArray[np.bool_], processes: Processes) -> Iterator[tuple[int, bytes]]:
+def related_lists(staged: Staged, done: NDArray[np.bool_], processes: Workers) -> Iterator[tuple[int, bytes]]:
     """Row and packed candidates of every article, each once, in any order; what is near, hubness and near-duplicates are written.
 
     Args:
         done: bool (n_articles,), those whose lists are known.
     """
-    opened = partial(Staged, staged.folder, staged.n_articles)
+    opened = OfFolder(partial(Staged, n_articles=staged.n_articles), staged.folder)
     for found in processes.everywhere(_lists, opened, staged.blocks(done)):
         yield from ((row, packed) for row, packed in found if not done[row])
 

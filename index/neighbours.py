@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from index import loops
 from index.growing import allocated
-from index.processes import Processes
+from index.processes import OfFolder, Workers
 from index.staged import LISTS, NEAR, NEAR_DONE, Near, Rows, Staged
 from recommender.lexical import DEPTH, QUERY_TERMS
 from recommender.maxsim import FOUND
@@ -29,13 +29,13 @@ STRETCH = 8_192
 Nearest = tuple[NDArray[np.int32], Matrix]
 
 
-def find_neighbours(staged: Staged, processes: Processes) -> Iterator[int]:
+def find_neighbours(staged: Staged, processes: Workers) -> Iterator[int]:
     """Write the nearest of every article for `Staged.near`, but of those that are written; yield how many are done."""
     folder, shape = staged.folder / LISTS, (staged.n_articles, N_CANDIDATES)
     files = [allocated(folder / f"{name}.npy", kind, shape) for name, kind in zip(NEAR, (np.int32, np.float32) * 2, strict=True)]
     done = allocated(folder / f"{NEAR_DONE}.npy", np.bool_, (staged.n_articles,))
     yield int(done.sum())
-    opened = partial(Staged, staged.folder, staged.n_articles)
+    opened = OfFolder(partial(Staged, n_articles=staged.n_articles), staged.folder)
     for rows, found in processes.everywhere(_neighbours, opened, staged.blocks(done)):
         for file, part in zip(files, (found.in_meaning, found.maxsim, found.in_words, found.words), strict=True):
             file[rows] = part

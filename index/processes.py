@@ -7,12 +7,14 @@ import multiprocessing
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -22,6 +24,35 @@ AHEAD = 3
 Shared = TypeVar("Shared")
 Block = TypeVar("Block")
 Found = TypeVar("Found")
+Opened = TypeVar("Opened", covariant=True)
+
+
+class Workers(Protocol):
+    """Who works on blocks: the processes of this machine, or the nodes of a cluster (`index.cluster`)."""
+
+    def start(self) -> None:
+        """Be ready soon; work that is asked for before is done all the same."""
+        ...
+
+    def everywhere(self, work: Callable[[Shared, Block], Found], shared: Callable[[], Shared], blocks: Iterable[Block]) -> Iterator[Found]:
+        """What some work makes of every block, in order.
+
+        Args:
+            work: A function of a module.
+            shared: Opens what the work needs besides; called once in every process. What lies on this machine's disk is an `OfFolder`.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OfFolder(Generic[Opened]):
+    """Opens what lies in a folder; on another machine, in a copy of it."""
+
+    open: Callable[[Path], Opened]
+    folder: Path
+
+    def __call__(self) -> Opened:
+        return self.open(self.folder)
 
 
 class Processes:
@@ -47,17 +78,13 @@ class Processes:
         """Start them, without waiting until they are there."""
         if self._pool is None and self._n > 1:
             self._pool = ProcessPoolExecutor(self._n, multiprocessing.get_context("spawn"), _begin)
-            with _one_thread_each():
+            # As many threads as there are processors, in each of them, would stand in each other's way.
+            with in_environment(dict.fromkeys(THREADS, "1")):
                 for _ in range(self._n):
                     self._pool.submit(_nothing)
 
     def everywhere(self, work: Callable[[Shared, Block], Found], shared: Callable[[], Shared], blocks: Iterable[Block]) -> Iterator[Found]:
-        """What some work makes of every block, in order.
-
-        Args:
-            work: A function of a module.
-            shared: Opens what the work needs besides; called once in every process.
-        """
+        """See `Workers.everywhere`."""
         if self._pool is None:
             here = shared()
             yield from (work(here, block) for block in blocks)
@@ -81,10 +108,10 @@ ALONE = Processes(1)
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """For processes that are started inside: as many threads as there are processors, in each of them, would stand in each other's way."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))
+def in_environment(values: Mapping[str, str]) -> Iterator[None]:
+    """For processes that are started inside."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
     try:
         yield
     finally:

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from recommender.errors import IndexUnusable
+from recommender.errors import ClusterAway, IndexUnusable
 from recommender.manifest import CURRENT, MANIFEST, RELEASES, FileEntry, Manifest, file_entry, holding, open_release, release_folders
 
 STAGING = ".staging-"
@@ -37,7 +37,7 @@ def staging_folder(index_dir: Path, rescue: Callable[[Path, Path], None]) -> Ite
     folder.mkdir()
     try:
         yield folder
-    except (KeyboardInterrupt, BrokenProcessPool, MemoryError):
+    except (KeyboardInterrupt, BrokenProcessPool, MemoryError, ClusterAway):
         rescue(folder, index_dir)
         raise
     finally:

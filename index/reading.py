@@ -1,19 +1,15 @@
 """The first two stages of a build: from sources to the archive as it will be, and from its articles to chunks."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from index import corpus
-from index.corpus.extraction import with_text
-from index.corpus.language import language_of
-from index.corpus.record import Record, Reject
-from index.corpus.validation import to_article, to_id
+from index.checked import Checked
+from index.corpus.record import Reject
 from index.digest import Spans, spans_of
 from index.incoming import Incoming
 from index.rejects import Rejects
@@ -21,7 +17,7 @@ from index.report import Report
 from recommender.arrays import mapped
 from recommender.chunking import MAX_TEXT, chunk_article
 from recommender.embedding import Embedder
-from recommender.errors import InputError, InvalidArticle, TooManyRejects
+from recommender.errors import InputError, TooManyRejects
 from recommender.facts import OFFSETS, SPANS
 from recommender.types import Article
 
@@ -53,9 +49,8 @@ OnDuplicate = Literal["first", "last", "error"]
 
 
 def read_sources(
-    sources: Sequence[str],
+    records: Iterable[Checked],
     names: Mapping[str, str],
-    source_format: str | None,
     on_duplicate: OnDuplicate,
     whole: bool,
     incoming: Incoming,
@@ -65,41 +60,38 @@ def read_sources(
     """Put the articles of all sources into the archive to be; yield how many records were read so far.
 
     Args:
+        names: Our field name -> the name it has in the sources.
         whole: Whether the sources are the whole archive; then none of them may end too early.
 
     Raises:
         InputError: A source cannot be read; a mapped name is in no record; two articles have one id and none may.
     """
     unseen_names = set(names.values())
-    fields: Mapping[str, Any] = {}
-    for record in chain.from_iterable(with_text(corpus.read(source, names, source_format)) for source in sources):
+    fields: Sequence[str] = ()
+    for record in records:
         report.n_read += 1
         yield report.n_read
-        if isinstance(record, Reject):
-            rejects.write(record)
-            if record.cut and whole:
+        fields = record.names or fields
+        unseen_names.difference_update(record.names)
+        if record.article is not None:
+            _take(record, record.article, on_duplicate, incoming, rejects)
+            continue
+        if record.withdrawn is not None:
+            incoming.withdraw(record.withdrawn)
+            report.n_withdrawn += 1
+        for reject in record.rejects:
+            rejects.write(reject)
+            if reject.cut and whole:
                 raise InputError(
-                    f"{record.file} ends too early at {record.line} ({record.code}), and --delete-missing would remove all that it lacks"
+                    f"{reject.file} ends too early at {reject.line} ({reject.code}), and --delete-missing would remove all that it lacks"
                     " - give the whole file; the index is as it was"
                 )
-            continue
-        fields = record.fields
-        unseen_names.difference_update(fields)
-        try:
-            _take(record, on_duplicate, incoming, rejects, report)
-        except InvalidArticle as error:
-            rejects.refuse(record, error)
     if unseen_names and fields:
         raise InputError(f"no article has a field {sorted(unseen_names)[0]!r}; the fields are {', '.join(map(str, fields))} - check --map")
 
 
-def _take(record: Record, on_duplicate: OnDuplicate, incoming: Incoming, rejects: Rejects, report: Report) -> None:
-    """Put one record into the archive to be."""
-    if record.fields.get("withdrawn"):
-        incoming.withdraw(to_id(record.fields.get("id"), record.fields))
-        report.n_withdrawn += 1
-        return
-    article, dropped = to_article(record)
+def _take(record: Checked, article: Article, on_duplicate: OnDuplicate, incoming: Incoming, rejects: Rejects) -> None:
+    """Put one article into the archive to be."""
     place = f"{record.file}:{record.line}"
     there = incoming.place_of(article.id)
     if there is not None:
@@ -107,10 +99,10 @@ def _take(record: Record, on_duplicate: OnDuplicate, incoming: Incoming, rejects
             raise InputError(f"{place} has the id {article.id[:100]!r} of {there} - give each article its own, or --on-duplicate last")
         loser, winner = (place, there) if on_duplicate == "first" else (there, place)
         rejects.write(_reject(loser, article.id, "duplicate_id", f"{loser} has the id of {winner} - give each article an id of its own"))
-    for entry in dropped:
+    for entry in record.rejects:
         rejects.write(entry)
     if there is None or on_duplicate == "last":
-        incoming.put(article if article.lang else replace(article, lang=language_of(article.text)), place)
+        incoming.put(article, place, record.spans)
 
 
 def read_articles(
@@ -121,8 +113,11 @@ def read_articles(
     Args:
         known: The chunks of the serving release, if they are those that the model would get.
     """
-    for article, place, same in incoming.articles():
-        spans = known.of(same) if known is not None and same is not None else spans_of(chunk_article(article, embedder))
+    for article, place, same, spans in incoming.articles():
+        if known is not None and same is not None:
+            spans = known.of(same)
+        elif spans is None:
+            spans = spans_of(chunk_article(article, embedder))
         if not spans:
             reason = f"the model knows no word of the first {MAX_TEXT} characters - check the encoding"
             rejects.write(_reject(place, article.id, "empty_text", reason))

@@ -32,7 +32,8 @@ class Rejects:
         counted[entry.code] += 1
         self._file.write(json.dumps(asdict(entry)) + "\n")
 
-    def refuse(self, record: Record, error: InvalidArticle) -> None:
-        """Write down a record that is no article."""
-        given = record.fields.get("id")
-        self.write(Reject(record.file, record.line, None if given is None else str(given)[:512], error.code, str(error)))
+
+def refused(record: Record, error: InvalidArticle) -> Reject:
+    """A record that is no article."""
+    given = record.fields.get("id")
+    return Reject(record.file, record.line, None if given is None else str(given)[:512], error.code, str(error))

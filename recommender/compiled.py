@@ -82,7 +82,7 @@ class CompiledEmbedder:
 
     def __init__(self, folder: Path) -> None:
         try:
-            import openvino
+            import openvino  # noqa: F401 - so that it is missed at once
             from tokenizers import Tokenizer
         except ModuleNotFoundError as error:
             raise ModelError(f"{error.name} is not installed - pip install 'readmore[serve]'") from None
@@ -93,8 +93,6 @@ class CompiledEmbedder:
         self._lock = threading.Lock()
         threads = int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
         self._streams = threads
-        hints = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": threads, "INFERENCE_NUM_THREADS": threads}
-        self._graph = openvino.Core().compile_model(folder / GRAPH, "CPU", hints)
 
     def token_spans(self, text: str) -> TokenSpans:
         """Start and end character of every token of the text, none dropped."""
@@ -124,9 +122,11 @@ class CompiledEmbedder:
 
     @cached_property
     def _queue(self) -> "AsyncInferQueue":
-        from openvino import AsyncInferQueue
+        """The graph, loaded with the first text: who only counts tokens needs none."""
+        from openvino import AsyncInferQueue, Core
 
-        queue = AsyncInferQueue(self._graph, 2 * self._streams)
+        hints = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": self._streams, "INFERENCE_NUM_THREADS": self._streams}
+        queue = AsyncInferQueue(Core().compile_model(self.folder / GRAPH, "CPU", hints), 2 * self._streams)
 
         def keep(request: Any, place: tuple[Vectors, int]) -> None:
             vectors, row = place

@@ -11,6 +11,7 @@
     ├── ModelError              no model, or not the one the index was built with
     ├── StorageError            disk full, folder not writable
     ├── VectorsAway             the server that holds the vectors does not answer; lists by id need none
+    ├── ClusterAway             the machines that build do not go on; the next build takes up what they found
     ├── IndexBusy               another build holds the index
     └── IndexUnusable           the index cannot serve
         ├── IndexNotFound       there is none
@@ -73,6 +74,10 @@ class StorageError(ReadmoreError):
 
 class VectorsAway(ReadmoreError):
     code = "vectors_away"
+
+
+class ClusterAway(ReadmoreError):
+    code = "cluster_away"
 
 
 class IndexBusy(ReadmoreError):

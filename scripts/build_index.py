@@ -88,6 +88,7 @@ def _request(arguments: argparse.Namespace) -> dict[str, Any]:
         "canonical": arguments.canonical,
         "memory": arguments.memory,
         "vectors": arguments.vectors,
+        "ray": arguments.ray,
     }
 
 
@@ -191,6 +192,12 @@ if __name__ == "__main__":
         default=os.environ.get(VARIABLE, ""),
         metavar="ADDRESS",
         help=f"where the vectors are to lie: milvus://host:19530/name (default: {VARIABLE}, or in the index's folder)",
+    )
+    parser.add_argument(
+        "--ray",
+        default="",
+        metavar="ADDRESS",
+        help="work on the nodes of a Ray cluster: host:port, or auto for a Ray of its own on this machine (default: in processes)",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     given = parser.parse_args()

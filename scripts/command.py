@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from recommender.errors import (
+    ClusterAway,
     FormatUnsupported,
     IndexBusy,
     IndexUnusable,
@@ -24,6 +25,7 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (FormatUnsupported, 4),
     (StorageError, 5),
     (VectorsAway, 5),
+    (ClusterAway, 5),
     (IndexBusy, 6),
     (IndexUnusable, 7),
     (InputError, 3),

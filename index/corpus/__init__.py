@@ -1,6 +1,6 @@
 """Readers of article files: one module a kind of source, all of them yielding the same records."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -65,6 +65,12 @@ def read(source: str, names: Mapping[str, str], source_format: str | None = None
             yield entry.renamed(names) if isinstance(entry, Record) else entry
     except OSError as error:
         raise InputError(f"{source} cannot be read ({error.strerror}) - check the path") from error
+
+
+def read_all(sources: Sequence[str], names: Mapping[str, str], source_format: str | None = None) -> Records:
+    """Read several sources, one after the other."""
+    for source in sources:
+        yield from read(source, names, source_format)
 
 
 def _records(path: Path, source_format: str | None) -> Records:

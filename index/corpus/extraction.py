@@ -9,22 +9,22 @@ from itertools import chain
 from index.corpus.html_text import fragment_text
 from index.corpus.record import Record, Reject
 from index.corpus.related_lines import cut_titles
-from index.corpus.sandbox import Failure, extract
+from index.corpus.sandbox import MOST_WORKERS, Failure, extract
 
 Records = Iterator[Record | Reject]
 
 
-def with_text(records: Records) -> Records:
+def with_text(records: Records, most: int = MOST_WORKERS) -> Records:
     """Give each record its text, and in `read_more` what it names as lists in it, after what it names there already."""
     for record in records:
         if _html_of(record) is not None:  # from here on in order, through the workers
-            yield from _extracted(chain([record], records))
+            yield from _extracted(chain([record], records), most)
             return
         yield _without_lists(record)
 
 
-def _extracted(records: Records) -> Records:
-    for record, found in extract(_text_of, ((record, (_html_of(record),)) for record in records)):
+def _extracted(records: Records, most: int) -> Records:
+    for record, found in extract(_text_of, ((record, (_html_of(record),)) for record in records), most):
         if isinstance(record, Reject) or found is None:
             yield _without_lists(record)
         elif isinstance(found, Failure):

@@ -52,7 +52,9 @@ class Failure:
     reason: str
 
 
-def extract(function: Callable[..., Result], items: Iterable[tuple[Key, tuple[Any, ...]]]) -> Iterator[tuple[Key, Result | Failure]]:
+def extract(
+    function: Callable[..., Result], items: Iterable[tuple[Key, tuple[Any, ...]]], most: int = MOST_WORKERS
+) -> Iterator[tuple[Key, Result | Failure]]:
     """Call a function for each item in worker processes, and yield what it returns, in the order of the items.
 
     Items are taken only a few ahead of what is yielded. Workers start with the first item and are gone when the iterator is exhausted
@@ -61,11 +63,12 @@ def extract(function: Callable[..., Result], items: Iterable[tuple[Key, tuple[An
     Args:
         function: Of the top level of a module, as workers import it; its arguments and result must be picklable.
         items: Keys, which come back as they are, and arguments.
+        most: No more workers than so many.
 
     Raises:
         RuntimeError: Workers cannot start.
     """
-    n_workers = min(os.cpu_count() or 1, MOST_WORKERS)
+    n_workers = min(os.cpu_count() or 1, most)
     source = iter(items)
     taken: deque[_Job[Key, Result]] = deque()
     waiting: deque[_Job[Key, Result]] = deque()

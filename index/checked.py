@@ -1,0 +1,94 @@
+"""What a record is good for: it follows from the record alone, so it can be found here as records are read, or on other machines."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from index.corpus import Records
+from index.corpus.extraction import with_text
+from index.corpus.language import language_of
+from index.corpus.record import Record, Reject
+from index.corpus.validation import to_article, to_id
+from index.digest import Spans, spans_of
+from index.processes import OfFolder, Workers
+from index.rejects import refused
+from recommender.chunking import Tokenizer, chunk_article
+from recommender.compiled import CompiledEmbedder
+from recommender.embedding import Embedder
+from recommender.errors import InvalidArticle
+from recommender.types import Article
+
+TOGETHER, CHARACTERS = 1_024, 4 << 20
+"""Records that are checked together elsewhere, or those that have so many characters: for HTML a process starts anew for each block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A record that was read.
+
+    Attributes:
+        names: Of its fields; none where it could not be read.
+        article: What was made of it, if it can be used.
+        spans: Its chunks, where they are known by now.
+        withdrawn: An id, where the record takes an article back.
+        rejects: The record, or fields of it that were dropped.
+    """
+
+    file: str
+    line: int
+    names: Sequence[str] = ()
+    article: Article | None = None
+    spans: Spans | None = None
+    withdrawn: str | None = None
+    rejects: Sequence[Reject] = ()
+
+
+def check_here(records: Records) -> Iterator[Checked]:
+    """What all records are good for, in order."""
+    return map(_checked, with_text(records))
+
+
+def check_everywhere(records: Records, embedder: Embedder, workers: Workers) -> Iterator[Checked]:
+    """The same by workers; and cut into chunks, if the model is a compiled one, which other machines can be sent."""
+    tokenizer = OfFolder(CompiledEmbedder, embedder.folder) if isinstance(embedder, CompiledEmbedder) else _nothing
+    return chain.from_iterable(workers.everywhere(_check, tokenizer, _blocks(records)))
+
+
+def _nothing() -> None:
+    """A record is all that it is checked by."""
+
+
+def _blocks(records: Records) -> Iterator[list[Record | Reject]]:
+    block: list[Record | Reject] = []
+    n_characters = 0
+    for record in records:
+        block.append(record)
+        if isinstance(record, Record):
+            n_characters += sum(len(value) for value in record.fields.values() if isinstance(value, str))
+        if len(block) == TOGETHER or n_characters >= CHARACTERS:
+            yield block
+            block, n_characters = [], 0
+    if block:
+        yield block
+
+
+def _check(tokenizer: Tokenizer | None, block: Iterable[Record | Reject]) -> list[Checked]:
+    found = map(_checked, with_text(iter(block), most=1))
+    return [one if one.article is None or tokenizer is None else _cut(one, one.article, tokenizer) for one in found]
+
+
+def _cut(one: Checked, article: Article, tokenizer: Tokenizer) -> Checked:
+    return replace(one, spans=spans_of(chunk_article(article, tokenizer)))
+
+
+def _checked(record: Record | Reject) -> Checked:
+    if isinstance(record, Reject):
+        return Checked(record.file, record.line, rejects=(record,))
+    place, fields = (record.file, record.line, tuple(record.fields)), record.fields
+    try:
+        if fields.get("withdrawn"):
+            return Checked(*place, withdrawn=to_id(fields.get("id"), fields))
+        article, dropped = to_article(record)
+    except InvalidArticle as error:
+        return Checked(*place, rejects=(refused(record, error),))
+    return Checked(*place, article if article.lang else replace(article, lang=language_of(article.text)), rejects=dropped)
