@@ -2,6 +2,7 @@
 
 An article is durable when `put` returns: text, vectors, terms, its own list and its places in other lists are one transaction of SQLite,
 flushed to the disk. The next build folds it in (`changes_since`), and what no kept release needs any more is removed (`purge`).
+Where several machines serve, `index.sharing` puts and withdraws, and this file is a copy of what they share.
 """
 
 import json
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,14 +19,22 @@ from index.corpus.language import language_of
 from index.live_lists import LiveLists, live_lists
 from recommender import Article, Chunk, Recommender
 from recommender.embedding import embed_articles
-from recommender.errors import ArticleNotFound, StorageError
-from recommender.live import ARTICLE, LIVE_DB, SCHEMA, SEQUENCE, read_article
+from recommender.errors import ArticleNotFound, InputError, StorageError
+from recommender.live import ARTICLE, LIVE_DB, SCHEMA, read_article, read_state
 from recommender.manifest import Manifest
 from recommender.types import Vectors, rfc3339
 from recommender.view import LIVE, View
 
 WAIT_S = 10.0
 """Seconds to wait for another process that writes."""
+
+COLUMNS = ("title", "url", "published", "section", "lang", "names", "model", "chunks", "vectors", "text")
+"""What is stored of an article besides its id; see `columns_of`."""
+
+VERSION = 2
+SECOND = "ALTER TABLE state ADD COLUMN prepared INTEGER NOT NULL DEFAULT 0;\nALTER TABLE state ADD COLUMN journal TEXT;"
+"""What makes the first version of the file the second."""
+
 
 PUT = """
 INSERT INTO article VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
@@ -33,7 +43,7 @@ section = excluded.section, lang = excluded.lang, names = excluded.names, model 
 vectors = excluded.vectors, text = excluded.text
 """
 WITHDRAW = """
-INSERT INTO article (id, sequence, withdrawn) VALUES (?, ?, 1) ON CONFLICT (id) DO UPDATE SET
+INSERT INTO article (number, id, sequence, withdrawn) VALUES (?, ?, ?, 1) ON CONFLICT (id) DO UPDATE SET
 sequence = excluded.sequence, withdrawn = 1, title = NULL, url = NULL, published = NULL, section = NULL, lang = NULL,
 names = NULL, model = NULL, chunks = NULL, vectors = NULL, text = NULL
 """
@@ -69,10 +79,9 @@ def put(index_dir: Path, recommender: Recommender, article: Article) -> bool:
             return False
         number = _number(connection, article.id)
         lists = live_lists(recommender.texts, view, article, chunks, vectors, LIVE + number)
-        _write_article(connection, number, article, chunks, vectors, recommender.release.manifest.model.sha256)
-        for table, column, value in (("own", "article", number), ("place", "target", number), ("place", "query", LIVE + number)):
-            connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (value,))
-        _write_lists(connection, recommender.release.name, number, lists)
+        columns = columns_of(article, chunks, vectors, recommender.release.manifest.model.sha256)
+        write_article(connection, number, article.id, next_sequence(connection), columns)
+        write_lists(connection, recommender.release.name, number, lists)
         stored = recommender.catalogue.find_row(article.id)
         return known is None and (stored is None or view.replaced.get(stored, stored) is None)
 
@@ -89,12 +98,8 @@ def withdraw(index_dir: Path, recommender: Recommender, article_id: str) -> None
             return
         if article_id not in view.rows and recommender.catalogue.find_row(article_id) is None:
             raise ArticleNotFound(f"no article {article_id[:100]!r} in index {recommender.release.name} - check the id")
-        connection.execute(WITHDRAW, (article_id, next_sequence(connection)))
-        (number,) = connection.execute("SELECT number FROM article WHERE id = ?", (article_id,)).fetchone()
-        connection.execute("DELETE FROM own WHERE article = ?", (number,))
-        connection.execute("DELETE FROM place WHERE target = ? OR query = ?", (number, LIVE + number))
-    with closing(sqlite3.connect(index_dir / LIVE_DB, timeout=WAIT_S)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log holds the text still
+        write_withdrawal(connection, _number(connection, article_id), article_id, next_sequence(connection))
+    wipe_log(index_dir)
 
 
 def prepare(index_dir: Path, recommender: Recommender) -> int:
@@ -119,15 +124,13 @@ def _prepare(connection: sqlite3.Connection, recommender: Recommender, view: Vie
     sql = "SELECT model, chunks, vectors FROM article WHERE number = ?"
     made_by, spans, packed = connection.execute(sql, (row - LIVE,)).fetchone()
     if made_by == model.sha256:
-        vectors = np.frombuffer(packed, dtype=np.float32).reshape(-1, model.dim)
-        ends = np.frombuffer(spans, dtype=np.int32).reshape(-1, 2).tolist()
-        chunks = [Chunk(article.id, place, start, end, article.text[start:end]) for place, (start, end) in enumerate(ends)]
+        chunks, vectors = read_chunks(article, spans, packed, model.dim)
     else:
         chunks, vectors = embed_articles([article], recommender.embedder)[0]
         sql = "UPDATE article SET model = ?, chunks = ?, vectors = ? WHERE number = ?"
         connection.execute(sql, (model.sha256, _spans(chunks), vectors.tobytes(), row - LIVE))
-    _write_lists(connection, recommender.release.name, row - LIVE, live_lists(recommender.texts, view, article, chunks, vectors, row))
-    next_sequence(connection)
+    write_lists(connection, recommender.release.name, row - LIVE, live_lists(recommender.texts, view, article, chunks, vectors, row))
+    connection.execute("UPDATE state SET prepared = prepared + 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,38 +139,42 @@ class LiveChanges:
 
     Attributes:
         sequence: The last change.
+        journal: Name of the journal that numbered it; empty: this machine did.
         articles: Those that were put.
         withdrawn: Ids of all that are withdrawn, before the release too.
     """
 
     sequence: int = 0
+    journal: str = ""
     articles: Sequence[tuple[int, Article]] = ()
     withdrawn: Sequence[str] = ()
 
 
-def changes_since(index_dir: Path, sequence: int) -> LiveChanges:
+def changes_since(index_dir: Path, serving: Manifest | None) -> LiveChanges:
     """What a build folds in.
 
     Args:
-        sequence: Of the release that serves; 0 if none does.
+        serving: Of the release that serves; None if none does.
     """
     if not (index_dir / LIVE_DB).exists():
         return LiveChanges()
     with writing(index_dir) as connection:  # nobody writes meanwhile
-        (last,) = connection.execute(SEQUENCE).fetchone()
-        put = connection.execute(f"SELECT number, {ARTICLE} FROM article WHERE NOT withdrawn AND sequence > ?", (sequence,))
+        last, _, journal = read_state(connection)
+        folded = serving.folded(journal) if serving is not None else 0
+        put = connection.execute(f"SELECT number, {ARTICLE} FROM article WHERE NOT withdrawn AND sequence > ?", (folded,))
         articles = [(number, _with_language(read_article(found))) for number, *found in put]
         withdrawn = [article_id for (article_id,) in connection.execute("SELECT id FROM article WHERE withdrawn")]
-        return LiveChanges(last, articles, withdrawn)
+        return LiveChanges(last, journal or "", articles, withdrawn)
 
 
 def purge(index_dir: Path, kept: Sequence[Manifest]) -> None:
     """Remove what no kept release needs: articles that all of them hold, and lists for others."""
     if not (index_dir / LIVE_DB).exists():
         return
-    folded = min((manifest.live_sequence for manifest in kept), default=0)
     names = json.dumps([manifest.release for manifest in kept])
     with writing(index_dir) as connection:
+        _, _, journal = read_state(connection)
+        folded = min((manifest.folded(journal) for manifest in kept), default=0)
         connection.execute("DELETE FROM article WHERE NOT withdrawn AND sequence <= ?", (folded,))
         for table, number in (("own", "article"), ("place", "target")):
             gone = f"{number} NOT IN (SELECT number FROM article WHERE NOT withdrawn)"
@@ -180,10 +187,9 @@ def writing(index_dir: Path) -> Iterator[sqlite3.Connection]:
     try:
         with closing(sqlite3.connect(index_dir / LIVE_DB, timeout=WAIT_S, isolation_level=None)) as connection:
             connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")
-            if not connection.execute("PRAGMA user_version").fetchone()[0]:
-                connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = 1; COMMIT;")
             connection.execute("BEGIN IMMEDIATE")
             try:
+                _make(connection)
                 yield connection
                 connection.execute("COMMIT")
             finally:
@@ -223,21 +229,86 @@ def _number(connection: sqlite3.Connection, article_id: str) -> int:
 
 
 def next_sequence(connection: sqlite3.Connection) -> int:
-    """The number of this change."""
+    """The number of this change.
+
+    Raises:
+        InputError: Changes are numbered by a journal that this file is a copy of.
+    """
+    alone(connection)
     found: tuple[int] = connection.execute("UPDATE state SET sequence = sequence + 1 RETURNING sequence").fetchone()
     return found[0]
 
 
-def _write_article(
-    connection: sqlite3.Connection, number: int, article: Article, chunks: Sequence[Chunk], vectors: Vectors, model: str
-) -> None:
+def alone(connection: sqlite3.Connection) -> None:
+    """Go on only if changes are said here, and not in a journal that machines share.
+
+    Raises:
+        InputError: This file is a copy of one.
+    """
+    if read_state(connection)[2] is not None:
+        raise InputError(f"{LIVE_DB} is a copy of what machines share - give the address of that: READMORE_LIVE; nothing was changed")
+
+
+def columns_of(article: Article, chunks: Sequence[Chunk], vectors: Vectors, model: str) -> tuple[Any, ...]:
+    """What is stored of an article, by `COLUMNS`.
+
+    Args:
+        model: Sha256 of the one that made the vectors.
+    """
     card = (article.title, article.url, rfc3339(article.published), article.section, article.lang)
     names = json.dumps(article.read_more, ensure_ascii=False)
-    body = (model, _spans(chunks), vectors.astype(np.float32).tobytes(), article.text)
-    connection.execute(PUT, (number, article.id, next_sequence(connection), *card, names, *body))
+    return (*card, names, model, _spans(chunks), vectors.astype(np.float32).tobytes(), article.text)
 
 
-def _write_lists(connection: sqlite3.Connection, release: str, number: int, lists: LiveLists) -> None:
+def read_chunks(article: Article, spans: bytes, packed: bytes, dim: int) -> tuple[list[Chunk], Vectors]:
+    """Chunks and vectors of an article, as they are stored."""
+    ends = np.frombuffer(spans, dtype=np.int32).reshape(-1, 2).tolist()
+    chunks = [Chunk(article.id, place, start, end, article.text[start:end]) for place, (start, end) in enumerate(ends)]
+    return chunks, np.frombuffer(packed, dtype=np.float32).reshape(-1, dim)
+
+
+def write_article(connection: sqlite3.Connection, number: int, article_id: str, sequence: int, columns: Sequence[Any]) -> None:
+    """Store an article in place of what was stored of it, and forget its lists."""
+    connection.execute(PUT, (number, article_id, sequence, *columns))
+    _forget_lists(connection, number)
+
+
+def write_withdrawal(connection: sqlite3.Connection, number: int, article_id: str, sequence: int) -> None:
+    """Wipe what is stored of an article, and its lists."""
+    connection.execute(WITHDRAW, (number, article_id, sequence))
+    _forget_lists(connection, number)
+
+
+def wipe_log(index_dir: Path) -> None:
+    """Empty the log of the file, which holds what was wiped still."""
+    with closing(sqlite3.connect(index_dir / LIVE_DB, timeout=WAIT_S)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _make(connection: sqlite3.Connection) -> None:
+    """Make the tables, or bring them up to date."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version < VERSION:
+        for statement in _statements(SECOND if version else SCHEMA):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _statements(script: str) -> Iterator[str]:
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _forget_lists(connection: sqlite3.Connection, number: int) -> None:
+    connection.execute("DELETE FROM own WHERE article = ?", (number,))
+    connection.execute("DELETE FROM place WHERE target = ? OR query = ?", (number, LIVE + number))
+
+
+def write_lists(connection: sqlite3.Connection, release: str, number: int, lists: LiveLists) -> None:
     own = (lists.canonical, lists.hubness.tobytes(), lists.terms, lists.candidates.tobytes())
     connection.execute("INSERT OR REPLACE INTO own VALUES (?, ?, ?, ?, ?, ?)", (release, number, *own))
     places = ((release, query, number, candidate.tobytes()) for query, candidate in zip(lists.queries, lists.places, strict=True))

@@ -10,6 +10,7 @@
     │   └── ArticleWithdrawn    there was one, and it was taken back
     ├── ModelError              no model, or not the one the index was built with
     ├── StorageError            disk full, folder not writable
+    ├── JournalAway             the server that keeps what machines share does not answer; reading goes on
     ├── VectorsAway             the server that holds the vectors does not answer; lists by id need none
     ├── IndexBusy               another build holds the index
     └── IndexUnusable           the index cannot serve
@@ -69,6 +70,10 @@ class ModelError(ReadmoreError):
 
 class StorageError(ReadmoreError):
     code = "storage_error"
+
+
+class JournalAway(ReadmoreError):
+    code = "journal_away"
 
 
 class VectorsAway(ReadmoreError):

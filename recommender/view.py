@@ -37,6 +37,7 @@ class View:
 
     Attributes:
         sequence: The last change that it knows.
+        prepared: How often lists had been computed for a release; with `sequence`, it tells one moment from another.
         articles: Row -> live article.
         rows: Id -> row of the live article.
         urls: Key of its URL -> row.
@@ -47,6 +48,7 @@ class View:
     """
 
     sequence: int = 0
+    prepared: int = 0
     articles: Mapping[int, LiveCard] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
     urls: Mapping[str, int] = field(default_factory=dict)
@@ -57,6 +59,11 @@ class View:
 
     def __bool__(self) -> bool:
         return bool(self.articles or self.replaced)
+
+    @property
+    def moment(self) -> tuple[int, int]:
+        """What grows with every change, and whenever lists are computed."""
+        return self.sequence, self.prepared
 
     @property
     def unprepared(self) -> list[int]:

@@ -1,0 +1,230 @@
+"""What machines share through PostgreSQL: what is said on one is on all, in the same lists; nothing is lost, nothing counts twice."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from index import editing, judgements, live, overrides
+from index.adopting import adopt
+from index.build import build_index
+from index.following import check_followed, follow
+from index.publish import set_current
+from recommender import Recommender
+from recommender.errors import ArticleWithdrawn, InputError, InvalidOverride
+from recommender.overrides import Override, Pin
+from tests.archive import records, write_jsonl
+from tests.hash_embedder import HashEmbedder
+from tests.machines import TABLES, Machine, machine, rows
+from tests.postgres_server import Running
+from tests.test_live import to_article
+
+NEW = [to_article(record) for record in records(60, seed=9)[40:]]
+
+
+@pytest.fixture
+def address(postgres: Running) -> str:
+    """A journal in which nothing was said yet."""
+    return postgres.make(uuid4().hex)
+
+
+@pytest.fixture
+def machines(index_dir: Path, tmp_path: Path, address: str) -> Iterator[list[Machine]]:
+    """Two that share a journal, and one that is alone."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(machine(index_dir, tmp_path / name, of)) for name, of in (("a", address), ("b", address), ("c", ""))]
+
+
+def test_machines_come_to_the_same_lists_as_one_that_is_alone(machines: list[Machine]) -> None:
+    a, b, alone = machines
+    for number, article in enumerate(NEW[:8]):
+        one, other = (a, b) if number % 2 else (b, a)
+        assert one.put(article)
+        other.follow()
+        assert alone.put(article)
+    corrected = to_article({**records(60, seed=9)[41], "title": "Put anew", "text": "The tide was late. Ships and ferries waited."})
+    for said in (a, alone):
+        assert not said.put(corrected)
+        said.withdraw(NEW[2].id)
+        said.withdraw("harbour-0")
+        overrides.put(said.index, "harbour-4", Override((Pin(NEW[3].id, 1),)), "key", said.journal)
+    b.follow()
+    for table in TABLES:
+        expected = rows(alone.index, table)
+        assert expected
+        assert rows(a.index, table) == expected
+        assert rows(b.index, table) == expected
+    assert a.seen() == b.seen() == alone.seen()
+    assert a.lists() == b.lists() == alone.lists()
+    assert b.recommender.related("harbour-4")[0].id == NEW[3].id
+    with pytest.raises(ArticleWithdrawn):
+        b.recommender.related("harbour-0")
+    new = {article.id for article in NEW[:8]}
+    assert sum(bool(new & {item.id for item in items}) for items in b.lists().values()) > 20, "both ways"
+
+
+def test_a_build_folds_in_what_any_machine_said_once_and_the_others_follow(machines: list[Machine], address: str, tmp_path: Path) -> None:
+    a, b, _ = machines
+    journal = a.journal
+    assert journal is not None
+    a.put(NEW[0])
+    b.put(NEW[1])
+    b.withdraw("harbour-0")
+    source = [str(write_jsonl(tmp_path / "again.jsonl", records()))]
+    report = build_index(source, a.index, HashEmbedder(), live=address)
+    assert (report.n_live, report.n_articles) == (2, 41)
+    shutil.copytree(a.index / "releases" / report.release, b.index / "releases" / report.release)
+    set_current(b.index / "releases" / report.release, b.index)
+    b.put(NEW[2])  # under the older release, which b has open still
+    for index in (a.index, b.index):
+        with Recommender.open(index, HashEmbedder()) as now:
+            follow(index, journal, now)
+            live.prepare(index, now)
+            with now.live.reading() as view:
+                assert [live.card.id for live in view.articles.values()] == [NEW[2].id], "what is in the release counts once"
+            assert now.related(NEW[0].id).items
+            assert now.related(NEW[2].id).items
+            with pytest.raises(ArticleWithdrawn):
+                now.related("harbour-0")
+    for _ in range(2):  # until no kept release needs what was put first
+        build_index(source, a.index, HashEmbedder(), live=address)
+    with psycopg.connect(address) as connection:
+        assert connection.execute("SELECT id FROM readmore_article ORDER BY number").fetchall() == [(NEW[2].id,), ("harbour-0",)]
+    assert [row[1] for row in rows(a.index, "article")] == [NEW[2].id, "harbour-0"]
+    assert [row[1] for row in rows(b.index, "article")] == [NEW[0].id, NEW[1].id, "harbour-0", NEW[2].id], "b keeps its older release"
+    a.recommender.close()
+    with machine(a.index, tmp_path / "new", address) as new:
+        new.follow()
+        assert list(new.seen()["rows"]) == [NEW[2].id], "a machine without a live.db learns all that its release does not hold"
+        assert new.seen()["withdrawn"] == {"harbour-0"}
+
+
+def test_of_two_who_change_an_override_at_once_neither_undoes_what_the_other_did(machines: list[Machine]) -> None:
+    a, b, alone = machines
+    for of in (a, b, alone):  # b has not followed
+        overrides.change(of.index, "harbour-4", lambda said: editing.pin(said, "garden-2", 1), "first", "Ann", "1", of.journal)
+        if of is b:
+            continue
+        overrides.change(of.index, "harbour-4", lambda said: editing.block(said, "garden-6"), "then", "Ann", "1", of.journal)
+    overrides.change(b.index, "harbour-4", lambda said: editing.unblock(said, "garden-6"), "last", "Bea", "2", b.journal)
+    with pytest.raises(InvalidOverride):
+        overrides.put(a.index, "harbour-4", Override((Pin("a", 1), Pin("b", 1))), None, a.journal)
+    assert overrides.undo(b.index, "harbour-4", "Bea", "2", b.journal)
+    a.follow()
+    told = overrides.history(a.index, "harbour-4")
+    assert [entry["reason"] for entry in told] == ["undo", "last", "first", "then", "first"]
+    assert (told[0]["pins"], told[0]["blocks"]) == (told[3]["pins"], told[3]["blocks"])
+    assert overrides.history(b.index, "harbour-4") == told
+    assert overrides.delete(b.index, "harbour-4", None, b.journal)
+    assert not overrides.delete(b.index, "harbour-4", None, b.journal)
+    a.follow()
+    assert "harbour-4" not in a.seen()["overrides"].articles
+
+
+def test_what_editors_think_of_lines_is_shared(machines: list[Machine]) -> None:
+    a, b, _ = machines
+    judgements.judge(a.index, "harbour-0", {"harbour-4": True, "garden-2": False}, "Ann", None, a.journal)
+    judgements.judge(b.index, "harbour-0", {"garden-2": None}, "Bea", None, b.journal)
+    a.follow()
+    assert judgements.judged(a.index) == judgements.judged(b.index) == {"harbour-0": {"harbour-4": True}}
+
+
+def test_the_audit_trail_stays(machines: list[Machine], address: str) -> None:
+    overrides.put(machines[0].index, "harbour-0", Override(everywhere=True), "key", machines[0].journal)
+    table = "readmore_override_history"
+    for sql in (f"DELETE FROM {table}", f"UPDATE {table} SET key = 'x'", f"TRUNCATE {table}"):
+        with psycopg.connect(address) as connection, pytest.raises(psycopg.errors.RaiseException, match="never changed"):
+            connection.execute(sql)
+
+
+def test_a_machine_that_was_away_shows_withdrawals_first_and_all_lists_in_the_end(machines: list[Machine]) -> None:
+    a, b, alone = machines
+    for number in range(36):
+        article = to_article({**records(60, seed=9)[40 + number % 20], "id": f"new-{number}", "url": f"https://example.org/new/{number}"})
+        a.put(article)
+        alone.put(article)
+    for of in (a, alone):
+        of.withdraw("harbour-0")
+    assert b.journal is not None
+    follow(b.index, b.journal, b.recommender)
+    assert b.seen()["withdrawn"] == {"harbour-0"}
+    assert not rows(b.index, "own"), "36 lists take longer than a withdrawal may wait"
+    assert live.prepare(b.index, b.recommender) == 36
+    assert b.seen() == a.seen() == alone.seen()
+    assert a.lists() == alone.lists()
+
+
+def test_what_a_machine_said_alone_is_not_lost(index_dir: Path, tmp_path: Path, address: str) -> None:
+    with machine(index_dir, tmp_path / "a") as a:
+        a.put(NEW[0])
+        a.put(NEW[1])
+        a.withdraw("harbour-0")
+        overrides.put(a.index, "harbour-4", Override((Pin("garden-2", 1),)), "key")
+        overrides.delete(a.index, "harbour-4", "key")
+        overrides.put(a.index, "garden-2", Override((Pin("harbour-8", 1),)), "key")
+        judgements.judge(a.index, "garden-2", {"garden-6": True}, "Ann", None)
+        before, told = a.seen(), rows(a.index, "override_history")
+        build_index([str(write_jsonl(tmp_path / "again.jsonl", records()))], a.index, HashEmbedder())
+        live.put(a.index, a.recommender, NEW[2])
+    with machine(index_dir, tmp_path / "b", address) as b:
+        journal = b.journal
+        assert journal is not None
+        for refused in (lambda: check_followed(a.index, journal), lambda: follow(a.index, journal)):
+            with pytest.raises(InputError, match=r"scripts/share\.py"):
+                refused()
+        b.put(NEW[3])
+        overrides.put(b.index, "garden-2", Override((Pin("garden-6", 1),)), "other", journal)
+        done = adopt(a.index, journal)
+        assert done.articles == ["harbour-0", NEW[2].id], "what the release holds stays there"
+        assert (done.overrides, done.judgements, done.kept) == (["harbour-4"], 1, ["garden-2"])
+        assert done.aside == a.index / "live.db.alone"
+        again = adopt(a.index, journal)
+        assert (again.articles, again.overrides, again.judgements, again.kept) == ([], [], 0, [])
+        b.follow()
+        assert b.seen()["withdrawn"] == before["withdrawn"]
+        assert set(b.seen()["rows"]) == {NEW[2].id, NEW[3].id}
+        assert b.recommender.related("garden-2")[0].id == "garden-6"
+        assert judgements.judged(b.index) == {"garden-2": {"garden-6": True}}
+        assert {row[1:] for row in told if row[1] == "harbour-4"} <= {row[1:] for row in rows(b.index, "override_history")}
+        with machine(a.index, a.index, address) as now:
+            now.follow()
+            assert set(now.seen()["rows"]) == {NEW[2].id, NEW[3].id}
+            assert {now.recommender.related(article.id).article_id for article in NEW[:4]} == {article.id for article in NEW[:4]}
+        with pytest.raises(InputError, match="READMORE_LIVE"):
+            live.put(a.index, b.recommender, NEW[4])
+        with pytest.raises(InputError, match="READMORE_LIVE"):
+            check_followed(a.index, None)
+
+
+def test_a_journal_that_was_put_back_is_seen_and_made_whole_by_a_copy(machines: list[Machine], address: str) -> None:
+    a, b, _ = machines
+    assert a.journal is not None
+    a.put(NEW[0])
+    b.follow()
+    a.put(NEW[1])
+    a.withdraw("harbour-0")
+    overrides.put(a.index, "harbour-4", Override((Pin("garden-2", 1),)), "key", a.journal)
+    a.put(to_article({**records(60, seed=9)[41], "title": "Put anew"}))
+    expected = a.seen()
+    with psycopg.connect(address) as connection:  # as a backup of before would have it
+        connection.execute("ALTER TABLE readmore_override_history DISABLE TRIGGER ALL")
+        for table in ("article", "override", "override_history"):
+            connection.execute(f"DELETE FROM readmore_{table} WHERE sequence > 1")
+        connection.execute("UPDATE readmore_state SET sequence = 1, numbered = 1")
+        connection.execute("ALTER TABLE readmore_override_history ENABLE TRIGGER ALL")
+    with pytest.raises(InputError, match="put back to an older state"):
+        a.follow()
+    assert adopt(a.index, a.journal).aside == a.index / "live.db.alone"
+    b.withdraw("harbour-4")
+    for of in (a, b):
+        of.follow()
+        assert set(of.seen()["rows"]) == expected["rows"].keys()
+        assert of.seen()["withdrawn"] == {"harbour-0", "harbour-4"}
+        assert of.seen()["overrides"] == expected["overrides"]
+        assert of.recommender.article(NEW[1].id).title == "Put anew"
+    for table in ("article", "override", "override_history"):
+        assert rows(a.index, table) == rows(b.index, table)
