@@ -150,13 +150,14 @@ class Journal:
         """A transaction; what PostgreSQL says against it becomes an error of ours."""
         try:
             with self._engine.connect() as connection:
+                if not self._made:
+                    with connection.begin():  # of its own: what is done then may be taken back
+                        _make(connection)
+                    self._made = True
                 if of_one_moment:
                     connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                 with connection.begin():
                     connection.execute(select(*(func.set_config(name, value, True) for name, value in OF_TRANSACTIONS.items())))
-                    if not self._made:
-                        _make(connection)
-                        self._made = True
                     yield connection
             self.away = None
         except (DataError, IntegrityError):  # a bug of ours

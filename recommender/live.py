@@ -187,7 +187,7 @@ class LiveArticles:
             return None
         if file != self._file:  # the first time, or another file was put in its place
             with self._lock:
-                self._connections, self._view, self._file = Connections(self._uri), View(), file
+                self._connections, self._view, self._file = Connections(self._uri), View(file=file), file
         connection = self._connections.here
         try:
             connection.execute("BEGIN")
@@ -255,7 +255,7 @@ class LiveArticles:
                 copies[live.canonical] = (*copies.get(live.canonical, ()), row)
         said = connection.execute("SELECT article_id, body FROM override").fetchall()
         overrides = Overrides({article_id: Override.from_dict(json.loads(body)) for article_id, body in said})
-        return View(*moment, articles, rows, urls, frozenset(withdrawn), replaced, copies, overrides)
+        return View(*moment, articles, rows, urls, frozenset(withdrawn), replaced, copies, overrides, view.file)
 
 
 def read_state(connection: sqlite3.Connection) -> tuple[int, int, str | None]:

@@ -45,6 +45,7 @@ class View:
         replaced: Row of the release -> row of the live article with its id; None: it was withdrawn.
         copies: Row of any article -> rows of the live near-duplicates that it stands for.
         overrides: What editors said through the service.
+        file: Number of the file that it was read from; another one, put in its place, may count anew.
     """
 
     sequence: int = 0
@@ -56,6 +57,7 @@ class View:
     replaced: Mapping[int, int | None] = field(default_factory=dict)
     copies: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     overrides: Overrides = field(default_factory=Overrides)
+    file: int | None = None
 
     def __bool__(self) -> bool:
         return bool(self.articles or self.replaced)

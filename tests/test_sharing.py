@@ -1,26 +1,36 @@
 """What machines share through PostgreSQL: what is said on one is on all, in the same lists; nothing is lost, nothing counts twice."""
 
 import shutil
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from index import editing, judgements, live, overrides
 from index.adopting import adopt
 from index.build import build_index
 from index.following import check_followed, follow
+from index.journal_address import Address, opened
 from index.publish import set_current
 from recommender import Recommender
-from recommender.errors import ArticleWithdrawn, InputError, InvalidOverride
+from recommender.errors import ArticleNotFound, ArticleWithdrawn, InputError, InvalidOverride, JournalAway
+from recommender.live import LIVE_DB
 from recommender.overrides import Override, Pin
+from service.settings import read_settings
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 from tests.machines import TABLES, Machine, machine, rows
-from tests.postgres_server import Running
+from tests.postgres_server import PASSWORD, USER, WRITTEN, Running
+from tests.served import ROOT
 from tests.test_live import to_article
 
 NEW = [to_article(record) for record in records(60, seed=9)[40:]]
@@ -90,16 +100,19 @@ def test_a_build_folds_in_what_any_machine_said_once_and_the_others_follow(machi
             assert now.related(NEW[2].id).items
             with pytest.raises(ArticleWithdrawn):
                 now.related("harbour-0")
+    a.recommender.close()  # else its release stays
+    b.put(NEW[3])
     for _ in range(2):  # until no kept release needs what was put first
         build_index(source, a.index, HashEmbedder(), live=address)
     with psycopg.connect(address) as connection:
-        assert connection.execute("SELECT id FROM readmore_article ORDER BY number").fetchall() == [(NEW[2].id,), ("harbour-0",)]
-    assert [row[1] for row in rows(a.index, "article")] == [NEW[2].id, "harbour-0"]
-    assert [row[1] for row in rows(b.index, "article")] == [NEW[0].id, NEW[1].id, "harbour-0", NEW[2].id], "b keeps its older release"
-    a.recommender.close()
+        left = [article_id for (article_id,) in connection.execute("SELECT id FROM readmore_article ORDER BY number")]
+    assert left == ["harbour-0", NEW[2].id, NEW[3].id]
+    assert [row[1] for row in rows(a.index, "article")] == left
+    assert [row[1] for row in rows(b.index, "article")] == [NEW[0].id, NEW[1].id, *left], "b keeps its older release"
+    b.put(NEW[4])
     with machine(a.index, tmp_path / "new", address) as new:
         new.follow()
-        assert list(new.seen()["rows"]) == [NEW[2].id], "a machine without a live.db learns all that its release does not hold"
+        assert list(new.seen()["rows"]) == [NEW[4].id], "a machine without a live.db learns what its release does not hold"
         assert new.seen()["withdrawn"] == {"harbour-0"}
 
 
@@ -228,3 +241,135 @@ def test_a_journal_that_was_put_back_is_seen_and_made_whole_by_a_copy(machines: 
         assert of.recommender.article(NEW[1].id).title == "Put anew"
     for table in ("article", "override", "override_history"):
         assert rows(a.index, table) == rows(b.index, table)
+
+
+def site(address: str, name: str) -> str:
+    """The address of a schema of its own on the same database."""
+    with psycopg.connect(address) as connection:
+        connection.execute(f"CREATE SCHEMA {name}")
+    return f"{address}?options=-csearch_path%3D{name}"
+
+
+articles = st.sampled_from(range(3))
+steps = st.one_of(
+    st.tuples(st.just("put"), articles, st.integers(0, 2)),
+    st.tuples(st.sampled_from(["withdraw", "pin", "block", "undo", "take back"]), articles, st.integers(0, 2)),
+    st.tuples(st.just("follow"), articles, st.integers(0, 2)),
+)
+
+
+def take(step: tuple[str, int, int], of: Machine) -> object:
+    """Do it on a machine: what it says, or its fault."""
+    kind, which, how = step
+    name = ("harbour-0", "garden-41", "railway-99")[which]
+    try:
+        match kind:
+            case "put":
+                record = records(60, seed=9)[40 + which]
+                return of.put(
+                    to_article({**record, "id": name, "title": f"{record['title']} {how}", "section": ["harbour", "garden", ""][how]})
+                )
+            case "withdraw":
+                return of.withdraw(name)
+            case "pin":
+                return overrides.change(of.index, name, lambda said: editing.pin(said, "garden-2", 1 + how), "", "", None, of.journal)
+            case "block":
+                return overrides.change(of.index, name, lambda said: editing.block(said, f"garden-{how}"), "", "", None, of.journal)
+            case "undo":
+                return overrides.undo(of.index, name, "", None, of.journal)
+            case "take back":
+                return overrides.delete(of.index, name, None, of.journal)
+            case _:
+                return of.follow()
+    except ArticleNotFound:
+        return "not found"
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.booleans(), steps), max_size=16))
+def test_whatever_is_said_on_two_machines_is_what_one_alone_would_know(
+    machines: list[Machine], address: str, said: list[tuple[bool, tuple[str, int, int]]]
+) -> None:
+    fresh = opened(site(address, f"site_{uuid4().hex}"))
+    assert fresh is not None
+    with closing(fresh):
+        for of in machines:
+            for path in of.index.glob(f"{LIVE_DB}*"):
+                path.rename(of.index / f"before-{uuid4().hex}")  # not removed: what a reader has open keeps its number
+            live.create(of.index)
+        a, b = (replace(of, journal=fresh) for of in machines[:2])
+        alone = machines[2]
+        for first, step in said:
+            told = take(step, a if first else b)
+            assert step[0] == "follow" or told == take(step, alone)
+        for of in (a, b):
+            of.follow()
+        assert a.seen() == b.seen() == alone.seen()
+        for table in ("article", "override", "override_history"):
+            assert rows(a.index, table) == rows(b.index, table) == rows(alone.index, table)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "mysql://host/readmore",
+        f"postgresql://{USER}:se@cret@host/readmore",
+        f"postgresql://{USER}:se/cret@host/readmore",
+        f"postgresql://{USER}:se?cret@host/readmore",
+        f"postgresql://{USER}:se#cret@host/readmore",
+        f"postgresql://{USER}:se%cret@host/readmore",
+        f"postgresql://{USER}:se cret@host/readmore",
+        "postgresql://host/readmore?options=%zz",
+    ],
+)
+def test_what_is_no_address_is_refused_and_not_told(address: str) -> None:
+    with pytest.raises(InputError, match="no address of a journal") as caught:
+        Address.parse(address)
+    assert "cret" not in str(caught.value)
+    with pytest.raises(InputError) as caught:
+        read_settings({"index": Path("x"), "live": address})
+    assert "cret" not in str(caught.value)
+
+
+def test_an_address_is_shown_without_its_secrets(postgres: Running) -> None:
+    address = Address.parse(f"postgresql://{USER}:secret@one.example:5433,two.example/readmore?sslpassword=secret")
+    in_force, _ = read_settings({"index": Path("x"), "live": address.url})
+    for shown in (str(address), repr(address), repr(in_force)):
+        assert "secret" not in shown
+    assert str(address) == "postgresql://one.example:5433,two.example/readmore"
+    show = [sys.executable, "scripts/serve.py", "config", "show", "--index", "x", "--live", address.url]
+    told = subprocess.run(show, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "postgresql://one.example:5433,two.example/readmore" in told
+    assert "secret" not in told
+    for wrong in (
+        postgres.address().replace(WRITTEN, "secret"),
+        postgres.address(options="?sslmode=secret"),
+        postgres.address("secret-no"),
+    ):
+        journal = opened(wrong)
+        assert journal is not None
+        with closing(journal), pytest.raises((JournalAway, InputError)) as caught:
+            journal.head()
+        assert PASSWORD not in str(caught.value)
+        assert WRITTEN not in str(caught.value)
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    monkeypatch.delitem(sys.modules, "index.journal", raising=False)
+    with pytest.raises(InputError, match=r"pip install 'readmore\[postgres\]'"):
+        opened("postgresql://host/readmore")
+
+
+def test_a_file_of_an_older_version_is_read_and_brought_up_to_date(index_dir: Path, tmp_path: Path) -> None:
+    with machine(index_dir, tmp_path / "a") as a:
+        a.put(NEW[0])
+        before = a.seen()
+    with closing(sqlite3.connect(a.index / LIVE_DB)) as connection:
+        connection.executescript(
+            "DROP TABLE state; CREATE TABLE state (sequence INTEGER NOT NULL); INSERT INTO state VALUES (1); PRAGMA user_version = 1;"
+        )
+    with Recommender.open(a.index, HashEmbedder()) as older:
+        assert replace(a, recommender=older).seen() == before
+        live.withdraw(a.index, older, "harbour-0")
+        assert replace(a, recommender=older).seen()["withdrawn"] == {"harbour-0"}

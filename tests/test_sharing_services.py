@@ -222,10 +222,11 @@ def test_no_acknowledged_write_is_lost_when_postgresql_dies(index_dir: Path, tmp
 
 
 def test_it_serves_while_postgresql_is_away_and_tells_no_password(index_dir: Path, tmp_path: Path, address: str, postgres: Running) -> None:
-    with two_services(index_dir, tmp_path, address) as services, services[0].client() as client:
+    index = shutil.copytree(index_dir, tmp_path / "index", ignore=shutil.ignore_patterns(f"{LIVE_DB}*"))
+    with served(index, "--live", address) as service, service.client() as client:
         assert client.delete("/v1/articles/harbour-0").status_code == 204
     postgres.kill()
-    with two_services(index_dir, tmp_path, address) as services, services[0].client() as client:
+    with served(index, "--live", address) as service, service.client() as client:
         assert status(client, "harbour-0") == 410, "what was withdrawn is known, though nobody can be asked"
         assert status(client, "harbour-4") == 200
         ready = client.get("/readyz").json()
@@ -237,7 +238,7 @@ def test_it_serves_while_postgresql_is_away_and_tells_no_password(index_dir: Pat
         postgres.start()
         wait_until(lambda: client.get("/readyz").json()["status"] == "ready")
         assert client.put("/v1/articles/ferry", json=FERRY).status_code == 201
-        said = "".join([*services[0].log, str(ready), answer.text])
+        said = "".join([*service.log, str(ready), answer.text])
     assert "PostgreSQL at 127.0.0.1" in said
     assert PASSWORD not in said
     assert WRITTEN not in said
@@ -245,10 +246,12 @@ def test_it_serves_while_postgresql_is_away_and_tells_no_password(index_dir: Pat
 
 def test_what_was_acknowledged_nowhere_and_is_in_the_journal_comes_after_a_restart(index_dir: Path, tmp_path: Path, address: str) -> None:
     """The service dies when the journal has the article, before its own copy has it."""
-    with two_services(index_dir, tmp_path, address), served(tmp_path / "one", "--live", address, how=("-m", "tests.dies")) as dying:
+    index = shutil.copytree(index_dir, tmp_path / "index", ignore=shutil.ignore_patterns(f"{LIVE_DB}*"))
+    with served(index, "--live", address, how=("-m", "tests.dies")) as dying:
         with dying.client() as client, pytest.raises(httpx.HTTPError):
             client.put("/v1/articles/ferry", json=FERRY)
         assert dying.process.wait(20) == -signal.SIGKILL
-    with served(tmp_path / "one", "--live", address) as service, service.client() as client:
+    assert not rows(index, "article")
+    with served(index, "--live", address) as service, service.client() as client:
         wait_until(lambda: "ferry" in related(client, "harbour-0"))
         assert client.get("/v1/articles/ferry").json()["title"] == FERRY["title"]
