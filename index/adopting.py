@@ -50,8 +50,8 @@ class Adopted:
 def adopt(index_dir: Path, journal: "Journal") -> Adopted:
     """Say in the journal what `live.db` says and the journal does not; from then on the file is a copy of it.
 
-    Of a machine that was alone, what its release holds stays there. A copy that knows more than the journal, which was put back to an older
-    state, knows better.
+    Of a machine that was alone, what its release holds stays there. A copy whose last change the journal does not reach, since it was put
+    back to an older state, knows better than the journal.
 
     Raises:
         InputError: The file is a copy of another journal.
@@ -66,9 +66,9 @@ def adopt(index_dir: Path, journal: "Journal") -> Adopted:
             with journal.turn() as turn:
                 if of not in (None, turn.journal):
                     raise InputError(f"{index_dir / LIVE_DB} is a copy of another journal - give the address of that one")
-                alone = of is None
-                since = _folded(index_dir) if alone else turn.sequence
-                if not alone:
+                alone = of is None or sequence <= turn.sequence  # or others went on with a journal that lacks what this copy knows
+                since = _folded(index_dir, of) if alone else turn.sequence
+                if of is not None:
                     turn.raise_to(sequence, _numbered(connection))
                 _move_articles(connection, turn, since, alone, done)
                 _move_overrides(connection, turn, alone, done)
@@ -86,10 +86,10 @@ def _numbered(connection: sqlite3.Connection) -> int:
     return found[0]
 
 
-def _folded(index_dir: Path) -> int:
-    """The last change of this machine alone that the release holds which serves."""
+def _folded(index_dir: Path, journal: str | None) -> int:
+    """The last change that the release holds which serves."""
     try:
-        return open_release(index_dir, quick=True).manifest.folded(None)
+        return open_release(index_dir, quick=True).manifest.folded(journal)
     except IndexUnusable:
         return 0
 

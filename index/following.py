@@ -46,14 +46,18 @@ def follow(index_dir: Path, journal: "Journal", recommender: Recommender | None 
         StorageError: `live.db` cannot be written.
     """
     head, copied = journal.head(), 0
-    since = _since(index_dir, journal, head)
+    since, mark = _since(index_dir, journal, head)
     while since < head.sequence:
-        since, changes = journal.changes(since)
-        by_number = [list(of) for _, of in groupby(changes, key=lambda change: change.number)]
+        found = journal.changes(since)
+        if since and found.marks.get(since) != mark:
+            raise _put_back(index_dir, since)
+        by_number = [list(of) for _, of in groupby(found.rows, key=lambda change: change.number)]
         one_by_one = len(by_number) <= ONE_BY_ONE
-        for group in by_number if one_by_one else [changes]:
-            copied += _copy(index_dir, group, group[-1].number, recommender if one_by_one else None)
-        _copy(index_dir, [], since, None)
+        for group in by_number if one_by_one else [found.rows]:
+            number = group[-1].number
+            copied += _copy(index_dir, group, number, found.marks[number], recommender if one_by_one else None)
+        since, mark = found.until, found.marks[found.until]
+        _copy(index_dir, [], since, mark, None)
     return copied
 
 
@@ -104,31 +108,36 @@ def _judged(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM judgement").fetchone() is not None
 
 
-def _since(index_dir: Path, journal: "Journal", head: "Head") -> int:
-    """Up to which number this machine knows the journal."""
+def _since(index_dir: Path, journal: "Journal", head: "Head") -> tuple[int, str | None]:
+    """Up to which number this machine knows the journal, and the mark of that change."""
     check_followed(index_dir, journal)
     with writing(index_dir) as connection:
         sequence, _, of = read_state(connection)
+        (mark,) = connection.execute("SELECT mark FROM state").fetchone()
         if of is None:
             connection.execute("UPDATE state SET journal = ?", (head.name,))
     if of not in (None, head.name):
         raise InputError(f"{index_dir / LIVE_DB} is a copy of another journal - give the address of that one, or move the file away")
     if sequence > head.sequence:
-        raise InputError(
-            f"the journal's last change is {head.sequence}, and {index_dir / LIVE_DB} knows {sequence}: the journal was put back to an "
-            "older state - docs/shared.md says how what is missing comes back from that file"
-        )
-    return sequence
+        raise _put_back(index_dir, sequence)
+    return sequence, mark
 
 
-def _copy(index_dir: Path, changes: list["Change"], until: int, recommender: Recommender | None) -> int:
+def _put_back(index_dir: Path, sequence: int) -> InputError:
+    return InputError(
+        f"{index_dir / LIVE_DB} knows change {sequence} of the journal, and the journal does not: it was put back to an older state - "
+        "what it lacks comes back from that file: scripts/share.py, see docs/shared.md"
+    )
+
+
+def _copy(index_dir: Path, changes: list["Change"], until: int, mark: str, recommender: Recommender | None) -> int:
     """Copy some changes, in one transaction; those that another process of this machine copied meanwhile are passed over."""
     with writing(index_dir) as connection:
         known, _, _ = read_state(connection)
         new = [change for change in changes if change.number > known]
         for change in new:
             WRITERS[change.table](connection, change, recommender)
-        connection.execute("UPDATE state SET sequence = max(sequence, ?)", (until,))
+        connection.execute("UPDATE state SET sequence = ?, mark = ? WHERE sequence < ?", (until, mark, until))
     if any(change.row.get("withdrawn") for change in new):
         wipe_log(index_dir)
     return len(new)

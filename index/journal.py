@@ -17,7 +17,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
 from index.journal_address import Address
-from index.journal_schema import ARTICLE, CONTENT, HISTORY_STAYS, STATE, TABLES, VERSION, first_state
+from index.journal_schema import ARTICLE, CONTENT, HISTORY_STAYS, MARK, STATE, TABLES, VERSION, first_state
 from index.journal_turn import Turn
 from recommender.errors import FormatUnsupported, InputError, JournalAway
 
@@ -78,6 +78,21 @@ class Change:
     row: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Some changes, in order.
+
+    Attributes:
+        until: Up to which number these are all.
+        rows: None of a row that changed again later.
+        marks: Number -> mark, from the number on that was asked for.
+    """
+
+    until: int
+    rows: list[Change]
+    marks: dict[int, str]
+
+
 class Journal:
     """Safe to share between threads; connected when it is first asked.
 
@@ -124,12 +139,8 @@ class Journal:
         with self._asking() as connection:
             yield Turn(connection)
 
-    def changes(self, since: int) -> tuple[int, list[Change]]:
-        """What changed after a number, in order.
-
-        Returns:
-            Up to which number this is all, and the changes: none of a row that changed again later.
-        """
+    def changes(self, since: int) -> "Changes":
+        """What changed after a number, in order."""
         with self._asking(of_one_moment=True) as connection:
             until = _head(connection).sequence
             rows = [Change(row["sequence"], "article", dict(row)) for row in _rows(connection, ARTICLE, since, until, FEW)]
@@ -138,7 +149,8 @@ class Journal:
             for table in CONTENT[1:]:
                 name = table.name.removeprefix("readmore_")
                 rows += [Change(row["sequence"], name, dict(row)) for row in _rows(connection, table, since, until)]
-            return until, sorted(rows, key=lambda change: change.number)
+            marks = connection.execute(select(MARK.c.sequence, MARK.c.mark).where(MARK.c.sequence.between(since, until)))
+            return Changes(until, sorted(rows, key=lambda change: change.number), {row.sequence: row.mark for row in marks})
 
     def purge(self, folded: int) -> None:
         """Remove articles that no build needs any more: those of the last change or before it that every kept release holds."""

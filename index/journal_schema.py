@@ -19,6 +19,12 @@ STATE = Table(
     Column("sequence", BigInteger, nullable=False),  # number of the last change
     Column("numbered", BigInteger, nullable=False),  # number of the article that is the newest by id
 )
+MARK = Table(  # what tells a change from one that had the same number before the journal was put back to an older state
+    "readmore_mark",
+    TABLES,
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("mark", Text, nullable=False),
+)
 ARTICLE = Table(
     "readmore_article",
     TABLES,
@@ -64,7 +70,7 @@ JUDGEMENT = Table(
 Index("readmore_judgement_of", JUDGEMENT.c.article_id, postgresql_using="hash")  # two long ids are too much for a tree
 
 CONTENT = (ARTICLE, OVERRIDE, HISTORY, JUDGEMENT)
-"""All but the count."""
+"""What is said."""
 
 HISTORY_STAYS = (
     """
@@ -76,6 +82,11 @@ HISTORY_STAYS = (
     FOR EACH STATEMENT EXECUTE FUNCTION readmore_stays()
     """,
 )
+
+
+def new_mark() -> str:
+    """A mark that no other change gets."""
+    return uuid.uuid4().hex[:16]
 
 
 def first_state() -> dict[str, object]:

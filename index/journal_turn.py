@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql
 
-from index.journal_schema import ARTICLE, HISTORY, JUDGEMENT, OVERRIDE, STATE
+from index.journal_schema import ARTICLE, HISTORY, JUDGEMENT, MARK, OVERRIDE, STATE, new_mark
 from index.live import COLUMNS
 
 
@@ -48,9 +48,10 @@ class Turn:
         return Stored(found["number"], found["sequence"], columns)
 
     def raise_to(self, sequence: int, numbered: int) -> None:
-        """Number the next change, and the next new article, above a number."""
+        """Number the next change, and the next new article, above a number; that this was done is a change."""
         raised = {STATE.c.sequence: func.greatest(STATE.c.sequence, sequence), STATE.c.numbered: func.greatest(STATE.c.numbered, numbered)}
         self.connection.execute(update(STATE).values(raised))
+        self._change()
 
     def history(self, article_id: str) -> list[tuple[str, str, str | None, str]]:
         """Who said what of an article, the last last: at, action, key and body of each."""
@@ -92,24 +93,30 @@ class Turn:
         """See `Words.judge`."""
         if not verdicts:
             return
-        own = {"article_id": article_id, "at": at, "owner": owner, "key": key, "sequence": self._next(STATE.c.sequence)}
+        own = {"article_id": article_id, "at": at, "owner": owner, "key": key, "sequence": self._change()}
         of_these = (JUDGEMENT.c.article_id == article_id, JUDGEMENT.c.target_id.in_(list(verdicts)))
         self.connection.execute(delete(JUDGEMENT).where(*of_these))
         rows = [{**own, "target_id": target, "accepted": accepted} for target, accepted in verdicts.items()]
         self.connection.execute(insert(JUDGEMENT), rows)
 
     def _write(self, article_id: str, withdrawn: bool, columns: Sequence[Any]) -> None:
-        values = {"sequence": self._next(STATE.c.sequence), "withdrawn": withdrawn, **dict(zip(COLUMNS, columns, strict=True))}
+        values = {"sequence": self._change(), "withdrawn": withdrawn, **dict(zip(COLUMNS, columns, strict=True))}
         changed = self.connection.execute(update(ARTICLE).where(ARTICLE.c.id == article_id).values(values))
         if not changed.rowcount:
             self.connection.execute(insert(ARTICLE).values(number=self._next(STATE.c.numbered), id=article_id, **values))
 
     def _say(self, article_id: str, body: str | None, told: Mapping[str, str | None]) -> None:
-        sequence = self._next(STATE.c.sequence)
+        sequence = self._change()
         said = postgresql.insert(OVERRIDE).values(article_id=article_id, body=body, sequence=sequence)
         anew = {"body": said.excluded.body, "sequence": said.excluded.sequence}
         self.connection.execute(said.on_conflict_do_update(index_elements=[OVERRIDE.c.article_id], set_=anew))
         self.connection.execute(insert(HISTORY).values(article_id=article_id, sequence=sequence, **told))
+
+    def _change(self) -> int:
+        """The number of the next change."""
+        sequence = self._next(STATE.c.sequence)
+        self.connection.execute(insert(MARK).values(sequence=sequence, mark=new_mark()))
+        return sequence
 
     def _next(self, count: "Column[int]") -> int:
         """The next of a count of the state."""

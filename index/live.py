@@ -32,7 +32,9 @@ COLUMNS = ("title", "url", "published", "section", "lang", "names", "model", "ch
 """What is stored of an article besides its id; see `columns_of`."""
 
 VERSION = 2
-SECOND = "ALTER TABLE state ADD COLUMN prepared INTEGER NOT NULL DEFAULT 0;\nALTER TABLE state ADD COLUMN journal TEXT;"
+SECOND = "".join(
+    f"ALTER TABLE state ADD COLUMN {column};\n" for column in ("prepared INTEGER NOT NULL DEFAULT 0", "journal TEXT", "mark TEXT")
+)
 """What makes the first version of the file the second."""
 
 

