@@ -1,10 +1,13 @@
 """What machines share through PostgreSQL: what is said on one is on all, in the same lists; nothing is lost, nothing counts twice."""
 
+import json
+import os
 import shutil
 import sqlite3
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -23,7 +26,7 @@ from index.adopting import adopt
 from index.build import build_index
 from index.compile import fastest_embedder
 from index.following import check_followed, follow
-from index.journal_address import Address, opened
+from index.journal_address import VARIABLE, Address, opened
 from index.publish import set_current
 from recommender import Recommender
 from recommender.errors import ArticleNotFound, ArticleWithdrawn, InputError, InvalidOverride, JournalAway
@@ -82,9 +85,10 @@ def test_machines_come_to_the_same_lists_as_one_that_is_alone(machines: list[Mac
 
 
 def test_a_build_folds_in_what_any_machine_said_once_and_the_others_follow(machines: list[Machine], address: str, tmp_path: Path) -> None:
-    a, b, _ = machines
+    a, b, alone = machines
     journal = a.journal
     assert journal is not None
+    alone.put(NEW[5])
     a.put(NEW[0])
     b.put(NEW[1])
     b.withdraw("harbour-0")
@@ -93,6 +97,10 @@ def test_a_build_folds_in_what_any_machine_said_once_and_the_others_follow(machi
     assert (report.n_live, report.n_articles) == (2, 41)
     shutil.copytree(a.index / "releases" / report.release, b.index / "releases" / report.release)
     set_current(b.index / "releases" / report.release, b.index)
+    shutil.copytree(a.index / "releases" / report.release, alone.index / "releases" / report.release)
+    set_current(alone.index / "releases" / report.release, alone.index)
+    with Recommender.open(alone.index, HashEmbedder()) as now, now.live.reading() as view:
+        assert list(view.rows) == [NEW[5].id], "its number is below that of the release, which is of another count"
     b.put(NEW[2])  # under the older release, which b has open still
     for index in (a.index, b.index):
         with Recommender.open(index, HashEmbedder()) as now:
@@ -140,6 +148,24 @@ def test_of_two_who_change_an_override_at_once_neither_undoes_what_the_other_did
     assert not overrides.delete(b.index, "harbour-4", None, b.journal)
     a.follow()
     assert "harbour-4" not in a.seen()["overrides"].articles
+
+
+def test_what_many_change_at_once_is_all_there(machines: list[Machine]) -> None:
+    a, b, _ = machines
+
+    def block(of: Machine, name: str) -> None:
+        for number in range(15):
+            overrides.change(of.index, "harbour-4", partial(editing.block, article_id=f"{name}-{number}"), "", "", None, of.journal)
+
+    threads = [threading.Thread(target=block, args=of) for of in ((a, "one"), (b, "two"), (a, "three"), (b, "four"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for of in (a, b):
+        of.follow()
+        assert len(of.seen()["overrides"].articles["harbour-4"].blocks) == 60
+    assert rows(a.index, "override_history") == rows(b.index, "override_history")
 
 
 def test_what_editors_think_of_lines_is_shared(machines: list[Machine]) -> None:
@@ -292,7 +318,7 @@ def take(step: tuple[str, int, int], of: Machine) -> object:
     return None
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.booleans(), steps), max_size=16))
 def test_whatever_is_said_on_two_machines_is_what_one_alone_would_know(
     machines: list[Machine], address: str, said: list[tuple[bool, tuple[str, int, int]]]
@@ -401,3 +427,35 @@ def test_how_long_a_put_takes(demo_index: Path, tmp_path: Path, address: str) ->
         assert other.lists() == shared.lists() == alone.lists()
     medians = {name: statistics.median(of[10:]) * 1000 for name, of in took.items()}
     print({name: f"{of:.1f} ms" for name, of in medians.items()}, f"ratio {medians['shared'] / medians['alone']:.2f}")
+
+
+def test_workers_of_one_machine_copy_each_change_once(machines: list[Machine], address: str) -> None:
+    a, b, _ = machines
+    with ExitStack() as stack:
+        workers = [b, *(stack.enter_context(machine(b.index, b.index, address)) for _ in range(2))]
+        for number in range(4):
+            a.put(NEW[number])
+            overrides.put(a.index, NEW[number].id, Override(everywhere=True), str(number), a.journal)
+        threads = [threading.Thread(target=worker.follow) for worker in workers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for table in TABLES:
+            assert rows(b.index, table) == rows(a.index, table)
+        assert all(worker.seen() == a.seen() for worker in workers)
+
+
+def test_the_command_says_what_it_moved(index_dir: Path, tmp_path: Path, address: str) -> None:
+    with machine(index_dir, tmp_path / "a") as a:
+        a.put(NEW[0])
+    share = [sys.executable, "scripts/share.py", str(a.index)]
+    environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    without = subprocess.run(share, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (without.returncode, VARIABLE in without.stderr) == (2, True)
+    for moved in (1, 0):
+        done = subprocess.run(
+            [*share, "--json"], cwd=ROOT, env=environment | {VARIABLE: address}, capture_output=True, text=True, check=True
+        )
+        assert len(json.loads(done.stdout)["articles"]) == moved
+        assert WRITTEN not in done.stdout + done.stderr
