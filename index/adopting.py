@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from index.following import follow
-from index.live import COLUMNS, create, wipe_log, writing
+from index.live import create
+from index.live_file import wipe_log, writing
+from index.live_rows import COLUMNS
 from index.lock import build_lock
 from recommender.errors import IndexUnusable, InputError
 from recommender.live import LIVE_DB, read_state

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from index.journal_address import VARIABLE
-from index.live import COLUMNS, asking, read_chunks, wipe_log, write_article, write_lists, write_withdrawal, writing
+from index.live_file import asking, wipe_log, writing
 from index.live_lists import live_lists
+from index.live_rows import COLUMNS, read_chunks, write_article, write_lists, write_withdrawal
 from index.words import JUDGEMENTS
 from recommender import Recommender
 from recommender.errors import InputError, JournalAway, ModelError, StorageError, VectorsAway
@@ -111,13 +112,16 @@ def _judged(connection: sqlite3.Connection) -> bool:
 def _since(index_dir: Path, journal: "Journal", head: "Head") -> tuple[int, str | None]:
     """Up to which number this machine knows the journal, and the mark of that change."""
     check_followed(index_dir, journal)
-    with writing(index_dir) as connection:
-        sequence, _, of = read_state(connection)
-        (mark,) = connection.execute("SELECT mark FROM state").fetchone()
-        if of is None:
-            connection.execute("UPDATE state SET journal = ?", (head.name,))
-    if of not in (None, head.name):
+    with asking(index_dir) as connection:
+        of = None if connection is None else read_state(connection)[2]
+    if of is None:
+        with writing(index_dir) as connection:
+            connection.execute("UPDATE state SET journal = ? WHERE sequence = 0", (head.name,))
+        return 0, None
+    if of != head.name:
         raise InputError(f"{index_dir / LIVE_DB} is a copy of another journal - give the address of that one, or move the file away")
+    with asking(index_dir) as connection:
+        sequence, mark = (0, None) if connection is None else connection.execute("SELECT sequence, mark FROM state").fetchone()
     if sequence > head.sequence:
         raise _put_back(index_dir, sequence)
     return sequence, mark

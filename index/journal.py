@@ -5,7 +5,6 @@ can be seen. So a machine that knows the last number it copied (`index.following
 ended: the server has written it to its disk, and to that of a synchronous standby if it has one.
 """
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
 from index.journal_address import Address
-from index.journal_schema import ARTICLE, CONTENT, HISTORY_STAYS, MARK, STATE, TABLES, VERSION, first_state
+from index.journal_schema import ARTICLE, HISTORY_STAYS, MARK, STATE, TABLES, VERSION, WORDS, first_state
 from index.journal_turn import Turn
 from recommender.errors import FormatUnsupported, InputError, JournalAway
 
@@ -46,8 +45,6 @@ FEW = 200
 
 MAKING = 0x7EAD307E
 """Of the lock that is held while the tables are made."""
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +136,14 @@ class Journal:
         with self._asking() as connection:
             yield Turn(connection)
 
-    def changes(self, since: int) -> "Changes":
+    def changes(self, since: int) -> Changes:
         """What changed after a number, in order."""
         with self._asking(of_one_moment=True) as connection:
             until = _head(connection).sequence
             rows = [Change(row["sequence"], "article", dict(row)) for row in _rows(connection, ARTICLE, since, until, FEW)]
             if len(rows) == FEW:
                 until = rows[-1].number
-            for table in CONTENT[1:]:
+            for table in WORDS:
                 name = table.name.removeprefix("readmore_")
                 rows += [Change(row["sequence"], name, dict(row)) for row in _rows(connection, table, since, until)]
             marks = connection.execute(select(MARK.c.sequence, MARK.c.mark).where(MARK.c.sequence.between(since, until)))

@@ -69,8 +69,8 @@ JUDGEMENT = Table(
 )
 Index("readmore_judgement_of", JUDGEMENT.c.article_id, postgresql_using="hash")  # two long ids are too much for a tree
 
-CONTENT = (ARTICLE, OVERRIDE, HISTORY, JUDGEMENT)
-"""What is said."""
+WORDS = (OVERRIDE, HISTORY, JUDGEMENT)
+"""What is said of articles."""
 
 HISTORY_STAYS = (
     """

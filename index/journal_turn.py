@@ -8,7 +8,7 @@ from sqlalchemy import Column, Connection, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql
 
 from index.journal_schema import ARTICLE, HISTORY, JUDGEMENT, MARK, OVERRIDE, STATE, new_mark
-from index.live import COLUMNS
+from index.live_rows import COLUMNS
 
 
 @dataclass(frozen=True, slots=True)

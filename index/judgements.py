@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from index.live import asking
+from index.live_file import asking
 from index.words import saying
 from recommender.types import rfc3339
 

@@ -7,48 +7,20 @@ Where several machines serve, `index.sharing` puts and withdraws, and this file 
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from index.corpus.language import language_of
-from index.live_lists import LiveLists, live_lists
-from recommender import Article, Chunk, Recommender
+from index.live_file import next_sequence, wipe_log, writing
+from index.live_lists import live_lists
+from index.live_rows import columns_of, packed_spans, read_chunks, write_article, write_lists, write_withdrawal
+from recommender import Article, Recommender
 from recommender.embedding import embed_articles
-from recommender.errors import ArticleNotFound, InputError, StorageError
-from recommender.live import ARTICLE, LIVE_DB, SCHEMA, read_article, read_state
+from recommender.errors import ArticleNotFound
+from recommender.live import ARTICLE, LIVE_DB, read_article, read_state
 from recommender.manifest import Manifest
-from recommender.types import Vectors, rfc3339
 from recommender.view import LIVE, View
-
-WAIT_S = 10.0
-"""Seconds to wait for another process that writes."""
-
-COLUMNS = ("title", "url", "published", "section", "lang", "names", "model", "chunks", "vectors", "text")
-"""What is stored of an article besides its id; see `columns_of`."""
-
-VERSION = 2
-SECOND = "".join(
-    f"ALTER TABLE state ADD COLUMN {column};\n" for column in ("prepared INTEGER NOT NULL DEFAULT 0", "journal TEXT", "mark TEXT")
-)
-"""What makes the first version of the file the second."""
-
-
-PUT = """
-INSERT INTO article VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
-sequence = excluded.sequence, withdrawn = 0, title = excluded.title, url = excluded.url, published = excluded.published,
-section = excluded.section, lang = excluded.lang, names = excluded.names, model = excluded.model, chunks = excluded.chunks,
-vectors = excluded.vectors, text = excluded.text
-"""
-WITHDRAW = """
-INSERT INTO article (number, id, sequence, withdrawn) VALUES (?, ?, ?, 1) ON CONFLICT (id) DO UPDATE SET
-sequence = excluded.sequence, withdrawn = 1, title = NULL, url = NULL, published = NULL, section = NULL, lang = NULL,
-names = NULL, model = NULL, chunks = NULL, vectors = NULL, text = NULL
-"""
 
 
 def create(index_dir: Path) -> None:
@@ -130,7 +102,7 @@ def _prepare(connection: sqlite3.Connection, recommender: Recommender, view: Vie
     else:
         chunks, vectors = embed_articles([article], recommender.embedder)[0]
         sql = "UPDATE article SET model = ?, chunks = ?, vectors = ? WHERE number = ?"
-        connection.execute(sql, (model.sha256, _spans(chunks), vectors.tobytes(), row - LIVE))
+        connection.execute(sql, (model.sha256, packed_spans(chunks), vectors.tobytes(), row - LIVE))
     write_lists(connection, recommender.release.name, row - LIVE, live_lists(recommender.texts, view, article, chunks, vectors, row))
     connection.execute("UPDATE state SET prepared = prepared + 1")
 
@@ -183,142 +155,11 @@ def purge(index_dir: Path, kept: Sequence[Manifest]) -> None:
             connection.execute(f"DELETE FROM {table} WHERE release NOT IN (SELECT value FROM json_each(?)) OR {gone}", (names,))
 
 
-@contextmanager
-def writing(index_dir: Path) -> Iterator[sqlite3.Connection]:
-    """A transaction, the only one at a time; on the disk at its end."""
-    try:
-        with closing(sqlite3.connect(index_dir / LIVE_DB, timeout=WAIT_S, isolation_level=None)) as connection:
-            connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                _make(connection)
-                yield connection
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-    except sqlite3.OperationalError as error:
-        raise StorageError(
-            f"{index_dir / LIVE_DB} cannot be written ({error}) - free space, or have the service's user own it; nothing was changed"
-        ) from error
-    except sqlite3.DatabaseError as error:
-        if type(error) is not sqlite3.DatabaseError:  # a constraint: a bug of ours
-            raise
-        raise StorageError(
-            f"{index_dir / LIVE_DB} is damaged ({error}) - move it away, and put what it held since the last build again"
-        ) from error
-
-
-@contextmanager
-def asking(index_dir: Path) -> Iterator[sqlite3.Connection | None]:
-    """To read what was written; None: nothing ever was. Waits for nobody, and needs no permission to write."""
-    path = index_dir / LIVE_DB
-    if not path.exists():
-        yield None
-        return
-    try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            yield connection
-    except sqlite3.DatabaseError as error:
-        raise StorageError(f"{path} cannot be read ({error}) - move it away, or have this user own it") from error
-
-
 def _number(connection: sqlite3.Connection, article_id: str) -> int:
     found = connection.execute("SELECT number FROM article WHERE id = ?", (article_id,)).fetchone()
     if found is None:
         found = connection.execute("SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'article'").fetchone()
     return int(found[0])
-
-
-def next_sequence(connection: sqlite3.Connection) -> int:
-    """The number of this change.
-
-    Raises:
-        InputError: Changes are numbered by a journal that this file is a copy of.
-    """
-    alone(connection)
-    found: tuple[int] = connection.execute("UPDATE state SET sequence = sequence + 1 RETURNING sequence").fetchone()
-    return found[0]
-
-
-def alone(connection: sqlite3.Connection) -> None:
-    """Go on only if changes are said here, and not in a journal that machines share.
-
-    Raises:
-        InputError: This file is a copy of one.
-    """
-    if read_state(connection)[2] is not None:
-        raise InputError(f"{LIVE_DB} is a copy of what machines share - give the address of that: READMORE_LIVE; nothing was changed")
-
-
-def columns_of(article: Article, chunks: Sequence[Chunk], vectors: Vectors, model: str) -> tuple[Any, ...]:
-    """What is stored of an article, by `COLUMNS`.
-
-    Args:
-        model: Sha256 of the one that made the vectors.
-    """
-    card = (article.title, article.url, rfc3339(article.published), article.section, article.lang)
-    names = json.dumps(article.read_more, ensure_ascii=False)
-    return (*card, names, model, _spans(chunks), vectors.astype(np.float32).tobytes(), article.text)
-
-
-def read_chunks(article: Article, spans: bytes, packed: bytes, dim: int) -> tuple[list[Chunk], Vectors]:
-    """Chunks and vectors of an article, as they are stored."""
-    ends = np.frombuffer(spans, dtype=np.int32).reshape(-1, 2).tolist()
-    chunks = [Chunk(article.id, place, start, end, article.text[start:end]) for place, (start, end) in enumerate(ends)]
-    return chunks, np.frombuffer(packed, dtype=np.float32).reshape(-1, dim)
-
-
-def write_article(connection: sqlite3.Connection, number: int, article_id: str, sequence: int, columns: Sequence[Any]) -> None:
-    """Store an article in place of what was stored of it, and forget its lists."""
-    connection.execute(PUT, (number, article_id, sequence, *columns))
-    _forget_lists(connection, number)
-
-
-def write_withdrawal(connection: sqlite3.Connection, number: int, article_id: str, sequence: int) -> None:
-    """Wipe what is stored of an article, and its lists."""
-    connection.execute(WITHDRAW, (number, article_id, sequence))
-    _forget_lists(connection, number)
-
-
-def wipe_log(index_dir: Path) -> None:
-    """Empty the log of the file, which holds what was wiped still."""
-    with closing(sqlite3.connect(index_dir / LIVE_DB, timeout=WAIT_S)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-def _make(connection: sqlite3.Connection) -> None:
-    """Make the tables, or bring them up to date."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version < VERSION:
-        for statement in _statements(SECOND if version else SCHEMA):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
-
-
-def _statements(script: str) -> Iterator[str]:
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-
-
-def _forget_lists(connection: sqlite3.Connection, number: int) -> None:
-    connection.execute("DELETE FROM own WHERE article = ?", (number,))
-    connection.execute("DELETE FROM place WHERE target = ? OR query = ?", (number, LIVE + number))
-
-
-def write_lists(connection: sqlite3.Connection, release: str, number: int, lists: LiveLists) -> None:
-    own = (lists.canonical, lists.hubness.tobytes(), lists.terms, lists.candidates.tobytes())
-    connection.execute("INSERT OR REPLACE INTO own VALUES (?, ?, ?, ?, ?, ?)", (release, number, *own))
-    places = ((release, query, number, candidate.tobytes()) for query, candidate in zip(lists.queries, lists.places, strict=True))
-    connection.executemany("INSERT OR REPLACE INTO place VALUES (?, ?, ?, ?)", places)
-
-
-def _spans(chunks: Sequence[Chunk]) -> bytes:
-    return np.array([(chunk.start, chunk.end) for chunk in chunks], dtype=np.int32).tobytes()
 
 
 def _with_language(article: Article) -> Article:

@@ -9,7 +9,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from index.live import writing
+from index.live_file import writing
 from recommender.catalogue import immutable_uri
 from recommender.errors import InputError
 from recommender.live import LIVE_DB, read_state

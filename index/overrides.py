@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from index.live import asking
+from index.live_file import asking
 from index.words import Words, saying
 from recommender.overrides import Override
 from recommender.types import rfc3339

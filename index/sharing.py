@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from index import live
 from index.following import follow_at_once
+from index.live_rows import columns_of
 from recommender import Article, Recommender
 from recommender.embedding import embed_articles
 
@@ -34,7 +35,7 @@ def put(index_dir: Path, recommender: Recommender, article: Article, journal: "J
         return live.put(index_dir, recommender, article)
     manifest = recommender.release.manifest
     chunks, vectors = embed_articles([article], recommender.embedder)[0]
-    columns = live.columns_of(article, chunks, vectors, manifest.model.sha256)
+    columns = columns_of(article, chunks, vectors, manifest.model.sha256)
     with journal.turn() as turn:
         stored = turn.find(article.id)
         said = stored.columns if stored is not None and stored.sequence > manifest.folded(turn.journal) else None

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from index.live import alone, next_sequence, writing
+from index.live_file import alone, next_sequence, writing
 
 if TYPE_CHECKING:
     from index.journal import Journal

@@ -57,7 +57,7 @@ SHOWN = 100
 """Characters of what was sent that may be sent back."""
 
 NOT_NOW = "the index or its model cannot serve - see /readyz and the log"
-NOT_WRITTEN = "the server that keeps what is put and said does not answer, so nothing was; reading goes on - try again in some seconds"
+NOT_SAID = "PostgreSQL, which keeps what is put and said, does not answer; reading goes on - say it again in some seconds"
 
 PROBLEM: dict[str, Any] = {"model": Problem, "content": {"application/problem+json": {}}}
 
@@ -134,7 +134,7 @@ async def _ours(request: Request, error: Exception) -> Response:
 
 
 def _not_now(error: ReadmoreError) -> str:
-    return NOT_WRITTEN if isinstance(error, JournalAway) else NOT_NOW
+    return NOT_SAID if isinstance(error, JournalAway) else NOT_NOW
 
 
 async def _busy(request: Request, error: Exception) -> Response:

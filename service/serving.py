@@ -17,7 +17,7 @@ from index import live
 from index.following import check_followed, follow
 from index.journal_address import opened
 from recommender import Embedder, Recommender
-from recommender.errors import IndexUnusable, InputError, InvalidOverride, JournalAway, ModelError, StorageError, VectorsAway
+from recommender.errors import IndexUnusable, InvalidOverride, JournalAway, ModelError, ReadmoreError, StorageError, VectorsAway
 from recommender.manifest import CURRENT, current_folder, open_release, verify
 from recommender.milvus import Address
 from recommender.ranker import RANKER
@@ -150,23 +150,25 @@ class Serving:
         """Copy what other machines said, and compute the lists that it changes.
 
         Returns:
-            Whether this machine knows all of it now.
+            Whether this machine knows all of it now, and has the lists.
         """
         assert self.journal is not None  # noqa: S101 - narrows the type
         before = self.behind
+        prepared = True
         try:
             with self.held() as recommender:
                 follow(self.index_dir, self.journal, recommender)
-                with recommender.live.reading() as view:
-                    unprepared = bool(view.unprepared)
-                if unprepared:
+                if _unprepared(recommender):
                     self._prepare(recommender)
+                    prepared = not _unprepared(recommender)
             self.behind = None
-        except (JournalAway, StorageError, InputError) as error:
+        except ReadmoreError as error:
             self.behind = str(error)
+        except Exception as error:  # noqa: BLE001 - nobody else would tell that this machine follows no more
+            self.behind = f"what other machines say cannot be copied ({type(error).__name__}: {error}) - see the log"
         if self.behind != before:
             (log.info if self.behind is None else log.error)("journal", detail=self.behind or "all of it is known here again")
-        return self.behind is None
+        return self.behind is None and prepared
 
     async def watch_journal(self) -> None:
         """Follow what machines share, if there is such a thing; ends when it is cancelled."""
@@ -199,6 +201,11 @@ class Serving:
     def _look(self) -> Seen:
         paths = [self.index_dir / CURRENT, self.index_dir / RANKER, *([self._overrides] if self._overrides else [])]
         return tuple(map(_stamp, paths))
+
+
+def _unprepared(recommender: Recommender) -> bool:
+    with recommender.live.reading() as view:
+        return bool(view.unprepared)
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -14,6 +14,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -27,10 +28,11 @@ from index.build import build_index
 from index.compile import fastest_embedder
 from index.following import check_followed, follow
 from index.journal_address import VARIABLE, Address, opened
-from index.publish import set_current
+from index.publish import publish, set_current
 from recommender import Recommender
 from recommender.errors import ArticleNotFound, ArticleWithdrawn, InputError, InvalidOverride, JournalAway
 from recommender.live import LIVE_DB
+from recommender.manifest import current_folder
 from recommender.overrides import Override, Pin
 from service.settings import read_settings
 from tests.archive import records, write_jsonl
@@ -126,6 +128,35 @@ def test_a_build_folds_in_what_any_machine_said_once_and_the_others_follow(machi
         new.follow()
         assert list(new.seen()["rows"]) == [NEW[4].id], "a machine without a live.db learns what its release does not hold"
         assert new.seen()["withdrawn"] == {"harbour-0"}
+
+
+def test_a_build_needs_the_journal_at_its_beginning_alone(
+    machines: list[Machine], address: str, tmp_path: Path, postgres: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b, _ = machines
+    b.put(NEW[0])
+    source = [str(write_jsonl(tmp_path / "again.jsonl", records()))]
+    before = current_folder(a.index).name
+    postgres.kill()
+    try:
+        with pytest.raises(JournalAway, match="PostgreSQL at 127"):
+            build_index(["there is no such file"], a.index, HashEmbedder(), live=address)
+        assert current_folder(a.index).name == before
+    finally:
+        postgres.start()
+
+    def killed_then_published(*given: Any) -> Path:
+        postgres.kill()
+        return publish(*given)
+
+    monkeypatch.setattr("index.build.publish", killed_then_published)
+    try:
+        assert build_index(source, a.index, HashEmbedder(), live=address).n_live == 1
+    finally:
+        postgres.start()
+    with Recommender.open(a.index, HashEmbedder()) as now:
+        assert now.release.name != before
+        assert now.related(NEW[0].id).items
 
 
 def test_of_two_who_change_an_override_at_once_neither_undoes_what_the_other_did(machines: list[Machine]) -> None:

@@ -195,7 +195,7 @@ def test_no_acknowledged_write_is_lost_when_postgresql_dies(index_dir: Path, tmp
             wait_until(lambda before=n_said: all(of.n_said > n + MORE for of, n in zip(writers, before, strict=True)))
         refused = [line for writer in writers for line in writer.refused]
         assert refused
-        assert all(line.startswith("503 journal_away 5 the server that keeps what is put and said does not answer") for line in refused)
+        assert all(line.startswith("503 journal_away 5 PostgreSQL, which keeps what is put and said, does not answer") for line in refused)
         for reader in readers:
             assert reader.n > 100
             assert not reader.wrong
