@@ -5,6 +5,7 @@ can be seen. So a machine that knows the last number it copied (`index.following
 ended: the server has written it to its disk, and to that of a synchronous standby if it has one.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,6 +43,9 @@ OF_TRANSACTIONS = {
 
 FEW = 200
 """Articles that are read at once; each may be a megabyte."""
+
+WHO = re.compile(r'\b(user|role) "[^"]*"')
+"""What PostgreSQL tells of who asks, and `/readyz` does not."""
 
 MAKING = 0x7EAD307E
 """Of the lock that is held while the tables are made."""
@@ -174,7 +178,8 @@ class Journal:
         except (DBAPIError, NoConnection) as error:
             self._made = False  # it may come back as another one
             told = str(error.orig if isinstance(error, DBAPIError) else "all connections are taken").strip().partition("\n")[0]
-            self.away = f"PostgreSQL at {self.address.where} does not answer ({told[:300]}) - see that it runs, and that it lets us in"
+            told = WHO.sub(r"\1", told)[:300]
+            self.away = f"PostgreSQL at {self.address.where} does not answer ({told}) - see that it runs, and that it lets us in"
             raise JournalAway(self.away) from None  # the error of SQLAlchemy shows the statement
 
     def _connect(self) -> Any:
