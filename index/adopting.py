@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 MOVED = "moved"
 """What a file names as its journal when all of it was moved into one."""
 
+ALL_OF_IT_S = 3600.0
+"""Seconds in which all is moved; other machines write nothing meanwhile."""
+
 ARTICLES = f"SELECT id, withdrawn, {', '.join(COLUMNS)} FROM article WHERE sequence > ? OR (withdrawn AND ?) ORDER BY sequence"
 HISTORY = "SELECT article_id, at, action, key, body FROM override_history ORDER BY number"
 JUDGED = "SELECT article_id, target_id, accepted, at, owner, key FROM judgement ORDER BY article_id, target_id"
@@ -65,7 +68,7 @@ def adopt(index_dir: Path, journal: "Journal") -> Adopted:
     with build_lock(index_dir), writing(index_dir) as connection:
         sequence, _, of = read_state(connection)
         if of != MOVED:
-            with journal.turn() as turn:
+            with journal.turn(ALL_OF_IT_S) as turn:
                 if of not in (None, turn.journal):
                     raise InputError(f"{index_dir / LIVE_DB} is a copy of another journal - give the address of that one")
                 alone = of is None or sequence <= turn.sequence  # or others went on with a journal that lacks what this copy knows

@@ -9,20 +9,24 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import psycopg
-from sqlalchemy import Connection, Table, create_engine, func, insert, inspect, select, text
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy import Connection, Table, create_engine, event, func, insert, inspect, select, text
+from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, IntegrityError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
 from index.journal_address import Address
 from index.journal_schema import ARTICLE, HISTORY_STAYS, MARK, STATE, TABLES, VERSION, WORDS, first_state
 from index.journal_turn import Turn
+from index.time_limit import time_limit
 from recommender.errors import FormatUnsupported, InputError, JournalAway
 
 CONNECT_S = 3
-"""Seconds to wait for a connection, and for one of those that are taken."""
+"""Seconds to wait for a connection, for one of those that are taken, and for the last number."""
+
+WRITES_S, READS_S = 20.0, 120.0
+"""Seconds that a transaction may take; what many changes are, of a machine that was away, is long."""
 
 OF_CONNECTIONS: dict[str, Any] = {
     "connect_timeout": CONNECT_S,
@@ -108,12 +112,12 @@ class Journal:
         self._engine = create_engine(
             "postgresql+psycopg://",
             creator=self._connect,
-            pool_pre_ping=True,
             pool_size=4,
             max_overflow=4,
             pool_timeout=CONNECT_S,
             hide_parameters=True,
         )
+        event.listen(self._engine, "checkout", _is_there)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -125,24 +129,27 @@ class Journal:
             JournalAway: It does not answer, or does not let us.
             FormatUnsupported: Another version of Readmore made it.
         """
-        with self._asking() as connection:
+        with self._asking(CONNECT_S) as connection:
             return _head(connection)
 
     @contextmanager
-    def turn(self) -> Iterator[Turn]:
+    def turn(self, limit_s: float = WRITES_S) -> Iterator[Turn]:
         """A transaction that nobody else writes beside; durable at its end.
+
+        Args:
+            limit_s: Seconds that it may take.
 
         Raises:
             JournalAway: It does not answer. Whether the change was made is not known if that was while it ended.
         """
         if self.away is not None:
             raise JournalAway(self.away)
-        with self._asking() as connection:
+        with self._asking(limit_s) as connection:
             yield Turn(connection)
 
     def changes(self, since: int) -> Changes:
         """What changed after a number, in order."""
-        with self._asking(of_one_moment=True) as connection:
+        with self._asking(READS_S, of_one_moment=True) as connection:
             until = _head(connection).sequence
             rows = [Change(row["sequence"], "article", dict(row)) for row in _rows(connection, ARTICLE, since, until, FEW)]
             if len(rows) == FEW:
@@ -159,10 +166,10 @@ class Journal:
             turn.connection.execute(ARTICLE.delete().where(~ARTICLE.c.withdrawn, ARTICLE.c.sequence <= folded))
 
     @contextmanager
-    def _asking(self, *, of_one_moment: bool = False) -> Iterator[Connection]:
+    def _asking(self, limit_s: float, *, of_one_moment: bool = False) -> Iterator[Connection]:
         """A transaction; what PostgreSQL says against it becomes an error of ours."""
         try:
-            with self._engine.connect() as connection:
+            with self._engine.connect() as connection, time_limit(_driven(connection), limit_s):
                 if not self._made:
                     with connection.begin():  # of its own: what is done then may be taken back
                         _make(connection)
@@ -175,9 +182,9 @@ class Journal:
             self.away = None
         except (DataError, IntegrityError):  # a bug of ours
             raise
-        except (DBAPIError, NoConnection) as error:
+        except (DBAPIError, NoConnection, InvalidRequestError) as error:  # the last: lost again and again while it was taken
             self._made = False  # it may come back as another one
-            told = str(error.orig if isinstance(error, DBAPIError) else "all connections are taken").strip().partition("\n")[0]
+            told = str(error.orig if isinstance(error, DBAPIError) else error).strip().partition("\n")[0]
             told = WHO.sub(r"\1", told)[:300]
             self.away = f"PostgreSQL at {self.address.where} does not answer ({told}) - see that it runs, and that it lets us in"
             raise JournalAway(self.away) from None  # the error of SQLAlchemy shows the statement
@@ -187,6 +194,20 @@ class Journal:
             return psycopg.connect(self.address.url, **OF_CONNECTIONS)
         except psycopg.ProgrammingError:
             raise InputError(f"{self.address} has options that PostgreSQL does not know - see its manual on connection URIs") from None
+
+
+def _driven(connection: Connection) -> psycopg.Connection[Any]:
+    return cast("psycopg.Connection[Any]", connection.connection.driver_connection)
+
+
+def _is_there(driven: psycopg.Connection[Any], *_: object) -> None:
+    """Have the pool make another connection if this one was lost while nobody used it."""
+    try:
+        with time_limit(driven, CONNECT_S):
+            driven.execute("")
+            driven.rollback()
+    except psycopg.OperationalError as error:
+        raise DisconnectionError from error
 
 
 def _make(connection: Connection) -> None:

@@ -75,6 +75,20 @@ class Running:
         """kill -9 of the postmaster."""
         self._signal(signal.SIGKILL)
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It answers nothing, and ends nothing, as one whose disk stands still."""
+        assert self._process is not None
+        found = subprocess.run(["pgrep", "-P", str(self._process.pid)], capture_output=True, text=True, check=True)
+        pids = [self._process.pid, *map(int, found.stdout.split())]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
     def make(self, database: str) -> str:
         """Make a database.
 

@@ -349,7 +349,7 @@ def take(step: tuple[str, int, int], of: Machine) -> object:
     return None
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.booleans(), steps), max_size=16))
 def test_whatever_is_said_on_two_machines_is_what_one_alone_would_know(
     machines: list[Machine], address: str, said: list[tuple[bool, tuple[str, int, int]]]

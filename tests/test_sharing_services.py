@@ -245,6 +245,18 @@ def test_it_serves_while_postgresql_is_away_and_tells_no_password(index_dir: Pat
     assert WRITTEN not in said
 
 
+def test_a_server_that_stands_still_is_away(index_dir: Path, tmp_path: Path, address: str, postgres: Running) -> None:
+    index = shutil.copytree(index_dir, tmp_path / "index", ignore=shutil.ignore_patterns(f"{LIVE_DB}*"))
+    with served(index, "--live", address) as service, service.client() as client:
+        assert client.put("/v1/articles/ferry", json=FERRY).status_code == 201
+        with postgres.frozen():
+            wait_until(lambda: client.get("/readyz").json()["status"] == "degraded")
+            assert client.put("/v1/articles/ferry", json={**FERRY, "title": "Another"}).json()["code"] == "journal_away"
+            assert related(client, "harbour-0")
+        wait_until(lambda: client.get("/readyz").json()["status"] == "ready")
+        assert client.put("/v1/articles/ferry", json={**FERRY, "title": "Another"}).status_code == 200
+
+
 def test_what_was_acknowledged_nowhere_and_is_in_the_journal_comes_after_a_restart(index_dir: Path, tmp_path: Path, address: str) -> None:
     """The service dies when the journal has the article, before its own copy has it."""
     index = shutil.copytree(index_dir, tmp_path / "index", ignore=shutil.ignore_patterns(f"{LIVE_DB}*"))
