@@ -27,11 +27,13 @@ from index.digest import digests
 from index.duplicates import collapse
 from index.embed_ahead import embed_ahead
 from index.fingerprints import STAGED_FINGERPRINTS, FingerprintWriter
+from index.following import follow, purge_journal
 from index.incoming import Incoming
+from index.journal_address import opened
 from index.lexical_writer import STAGED_TERMS, LexicalWriter
 from index.list_writer import ListWriter
 from index.lists import related_lists
-from index.live import purge
+from index.live import LiveChanges, purge
 from index.lock import build_lock
 from index.milvus_writer import move_vectors, prune, serve, writing_to
 from index.neighbours import find_neighbours
@@ -109,6 +111,7 @@ def build_index(
     canonical: Canonical = "earliest",
     memory: int = MEMORY,
     vectors: str = "",
+    live: str = "",
     ray: str = "",
     progress: Progress = lambda stage, done, total: None,
 ) -> Report:
@@ -125,6 +128,7 @@ def build_index(
         canonical: Which of several near-duplicates stands for all of them in lists.
         memory: Bytes that all processes of the build may take together; what a machine lends files of its own free memory is not counted.
         vectors: Where they are to lie, if not in the index's folder: `milvus://host:19530/name`.
+        live: What machines share of live articles: `postgresql://...`; empty: those of this machine are folded in.
         ray: Where the work is to be done, if not by processes of this machine: the host:port of a Ray cluster of which it is a node,
             or `auto`, for a Ray of this build's own.
 
@@ -134,6 +138,7 @@ def build_index(
         IndexBusy: Another build is at work in the folder.
         StorageError: The disk is full, or the folder cannot be written; or Milvus holds other vectors than it was given.
         VectorsAway: Milvus did not come back in time.
+        JournalAway: PostgreSQL does not answer.
         ClusterAway: The Ray cluster did not go on.
         OutOfRange: `memory` is too little for any build.
     """
@@ -159,6 +164,10 @@ def build_index(
         milvus = stack.enter_context(writing_to(Address.parse(vectors))) if vectors else None
         index_dir.mkdir(parents=True, exist_ok=True)
         stack.enter_context(build_lock(index_dir))
+        journal = opened(live)
+        if journal is not None:
+            stack.callback(journal.close)
+            follow(index_dir, journal)  # now, so that nothing is read for nothing if it is away
         stack.enter_context(unfinished(index_dir, request))
         ranker = Ranker.of_index(index_dir)
         staged = stack.enter_context(staging_folder(index_dir, rescue))
@@ -176,8 +185,8 @@ def build_index(
                     if n_read == ENOUGH:
                         processes.start()  # while this one reads on
                 check_rejects(report, strict, max_rejects, sources, rejects)
-                report.changes, live, known = lay_over_serving(index_dir, incoming, embedder, keep=not delete_missing)
-                report.n_live = len(live.articles)
+                report.changes, said, known = lay_over_serving(index_dir, incoming, embedder, journal, keep=not delete_missing)
+                report.n_live = len(said.articles)
             if len(incoming) >= ENOUGH:
                 processes.start()
             with report.timed("chunk"), closing(SentenceWriter(staged)) as sentence_writer:
@@ -231,7 +240,7 @@ def build_index(
         with report.timed("publish"):
             for folder in ONLY_STAGED:
                 shutil.rmtree(staged / folder, ignore_errors=True)  # a small archive has no vectors of its own for lists
-            manifest = _manifest(staged, embedder, canaries, ranker, live.sequence, report)
+            manifest = _manifest(staged, embedder, canaries, ranker, said, report)
             if milvus is not None:
                 serve(milvus, manifest.release)
             publish(staged, manifest, index_dir)
@@ -239,6 +248,8 @@ def build_index(
             if milvus is not None:
                 prune(milvus, [kept_one.release for kept_one in kept])
             purge(index_dir, kept)
+            if journal is not None:
+                purge_journal(journal, kept)
             prune_encoders(index_dir, kept)
         report.release = manifest.release
         report.bytes = sum(entry.bytes for entry in manifest.files.values())
@@ -264,7 +275,7 @@ def _embed(writer: CatalogueWriter, cache: EmbeddingCache, embedder: Embedder, p
         progress("embed", done, writer.n_chunks)
 
 
-def _manifest(staged: Path, embedder: Embedder, canaries: Vectors, ranker: Ranker, live_sequence: int, report: Report) -> Manifest:
+def _manifest(staged: Path, embedder: Embedder, canaries: Vectors, ranker: Ranker, said: LiveChanges, report: Report) -> Manifest:
     return Manifest(
         format=FORMAT,
         release=release_name(staged),
@@ -281,7 +292,8 @@ def _manifest(staged: Path, embedder: Embedder, canaries: Vectors, ranker: Ranke
         n_chunks=report.n_chunks,
         n_candidates=N_CANDIDATES,
         vectors=TIERED if (staged / ARTICLES).exists() else FLAT if (staged / VECTORS).exists() else MILVUS,
-        live_sequence=live_sequence,
+        live_sequence=said.sequence,
+        journal=said.journal,
         ranker=asdict(ranker),
         files=dict(file_entries(staged)),
     )

@@ -1,46 +1,44 @@
 """What editors think of lines of our lists: to be linked, or not. `index.fitting` fits the ranker to it.
 
-A table of `live.db`, beside the overrides; lists are not changed by it. Of each pair of articles the last word counts.
+A table of `live.db`, or of the journal that machines share, beside the overrides; lists are not changed by it. Of each pair of articles the
+last word counts.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from index.live import asking, writing
+from index.live_file import asking
+from index.words import saying
 from recommender.types import rfc3339
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS judgement (
-    article_id TEXT NOT NULL,    -- whose list it is
-    target_id TEXT NOT NULL,     -- the line
-    accepted INTEGER NOT NULL,
-    at TEXT NOT NULL,            -- RFC 3339, UTC
-    owner TEXT NOT NULL,
-    key TEXT,                    -- first digits of the hash of the key it was said with
-    PRIMARY KEY (article_id, target_id)
-) WITHOUT ROWID
-"""
+if TYPE_CHECKING:
+    from index.journal import Journal
 
 Qrels = Mapping[str, Sequence[str]]
 
 
-def judge(index_dir: Path, article_id: str, verdicts: Mapping[str, bool | None], owner: str, key: str | None) -> None:
+def judge(
+    index_dir: Path,
+    article_id: str,
+    verdicts: Mapping[str, bool | None],
+    owner: str,
+    key: str | None,
+    journal: "Journal | None" = None,
+) -> None:
     """Keep what an editor thinks of lines of a list.
 
     Args:
         verdicts: Id of the line -> whether it is accepted; None takes back what was thought of it.
+        journal: What machines share; None: this one is alone.
 
     Raises:
         StorageError: The disk is full, or the folder cannot be written.
     """
-    now = rfc3339(datetime.now(UTC).replace(microsecond=0))
-    with writing(index_dir) as connection:
-        connection.execute(SCHEMA)
-        gone = [(article_id, target) for target in verdicts]
-        rows = [(article_id, target, accepted, now, owner, key) for target, accepted in verdicts.items() if accepted is not None]
-        connection.executemany("DELETE FROM judgement WHERE article_id = ? AND target_id = ?", gone)
-        connection.executemany("INSERT INTO judgement VALUES (?, ?, ?, ?, ?, ?)", rows)
+    now = str(rfc3339(datetime.now(UTC).replace(microsecond=0)))
+    with saying(index_dir, journal) as words:
+        words.judge(article_id, verdicts, now, owner, key)
 
 
 def judged(index_dir: Path, article_id: str | None = None) -> dict[str, dict[str, bool]]:

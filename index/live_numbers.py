@@ -1,17 +1,18 @@
 """Numbers of live changes where a release comes from another machine.
 
 A release says up to which change of `live.db` it holds (`live_sequence`), and services count only what came later. That is the builder's
-count: what this machine numbered for itself must neither be hidden by it nor fall below it afterwards.
+count: what this machine numbered for itself must neither be hidden by it nor fall below it afterwards. Where a journal numbers the changes
+of all machines, or of one of the two, there is nothing to take over: a release names its journal, and numbers of another one do not count.
 """
 
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from index.live import writing
+from index.live_file import writing
 from recommender.catalogue import immutable_uri
 from recommender.errors import InputError
-from recommender.live import LIVE_DB
+from recommender.live import LIVE_DB, read_state
 from recommender.manifest import Manifest
 
 FOLDED = "SELECT id, title, text FROM article WHERE NOT withdrawn AND sequence <= ?"
@@ -27,9 +28,11 @@ def take_over_numbers(index_dir: Path, manifest: Manifest, catalogue: Path) -> N
         InputError: It counts live articles of this machine as its own, and does not hold them as they were put.
         StorageError: `live.db` cannot be written.
     """
-    if not manifest.live_sequence:
+    if not manifest.live_sequence or manifest.journal:
         return
     with writing(index_dir) as connection, closing(sqlite3.connect(immutable_uri(catalogue), uri=True)) as held:
+        if read_state(connection)[2] is not None:
+            return
         hidden = [
             article_id
             for article_id, *put in connection.execute(FOLDED, (manifest.live_sequence,))

@@ -1,22 +1,28 @@
 """What the sources give, laid over the release that serves, and what was put and withdrawn since laid over both."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from index.following import follow
 from index.incoming import Changes, Incoming
 from index.live import LiveChanges, changes_since
 from index.reading import KnownChunks
 from recommender.embedding import Embedder, check_model
 from recommender.errors import IndexNotFound, IndexUnusable, ModelError
 from recommender.live import LIVE_DB
-from recommender.manifest import CATALOGUE, holding, open_release
+from recommender.manifest import CATALOGUE, Manifest, holding, open_release
+
+if TYPE_CHECKING:
+    from index.journal import Journal
 
 
 def lay_over_serving(
-    index_dir: Path, incoming: Incoming, embedder: Embedder, keep: bool
+    index_dir: Path, incoming: Incoming, embedder: Embedder, journal: "Journal | None", *, keep: bool
 ) -> tuple[Changes, LiveChanges, KnownChunks | None]:
     """Complete what the sources gave.
 
     Args:
+        journal: What machines share of live articles.
         keep: Articles of the release that the sources do not name stay.
 
     Returns:
@@ -25,15 +31,17 @@ def lay_over_serving(
     Raises:
         IndexUnusable: There are releases, and none is sound, so that nothing could be kept.
     """
+    if journal is not None:
+        follow(index_dir, journal)
     try:
         release = open_release(index_dir)
     except IndexUnusable as error:
         if keep and not isinstance(error, IndexNotFound):
             raise type(error)(f"{error}; to build without the articles it holds, give the whole archive and --delete-missing") from error
-        live = _take_live(index_dir, 0, incoming)
+        live = _take_live(index_dir, None, incoming)
         return incoming.all_new(), live, None
     with holding(release.folder):
-        live = _take_live(index_dir, release.manifest.live_sequence, incoming)
+        live = _take_live(index_dir, release.manifest, incoming)
         try:
             check_model(embedder, release.manifest.model, release.folder)
             same_window = embedder.max_tokens == release.manifest.model.max_tokens
@@ -43,9 +51,9 @@ def lay_over_serving(
         return incoming.lay_over(release.folder / CATALOGUE, keep), live, known
 
 
-def _take_live(index_dir: Path, since: int, incoming: Incoming) -> LiveChanges:
+def _take_live(index_dir: Path, serving: Manifest | None, incoming: Incoming) -> LiveChanges:
     """Put what was put since a release in place of what the sources give, and leave out what was withdrawn, whatever they give."""
-    live = changes_since(index_dir, since)
+    live = changes_since(index_dir, serving)
     for number, article in live.articles:
         incoming.put(article, f"{LIVE_DB}:{number}")
     for article_id in live.withdrawn:

@@ -10,6 +10,7 @@
     │   └── ArticleWithdrawn    there was one, and it was taken back
     ├── ModelError              no model, or not the one the index was built with
     ├── StorageError            disk full, folder not writable
+    ├── JournalAway             the server that keeps what machines share does not answer; reading goes on
     ├── VectorsAway             the server that holds the vectors does not answer; lists by id need none
     ├── ClusterAway             the machines that build do not go on; the next build takes up what they found
     ├── IndexBusy               another build holds the index
@@ -70,6 +71,10 @@ class ModelError(ReadmoreError):
 
 class StorageError(ReadmoreError):
     code = "storage_error"
+
+
+class JournalAway(ReadmoreError):
+    code = "journal_away"
 
 
 class VectorsAway(ReadmoreError):

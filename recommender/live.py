@@ -9,6 +9,8 @@ and its places in older articles' lists, in one transaction; whoever answers lay
 Rows from `LIVE` on are of live articles. Every change has a number, `sequence`; a release's manifest says up to which one the build folded
 in, and only what came later counts. So what is in a release counts once, and going back to an older release loses nothing.
 A withdrawal counts for all releases, older and newer, until the article is put again.
+
+Where several machines serve, the file is this one's copy of a journal that they share (`index.journal`), and the numbers are the journal's.
 """
 
 import json
@@ -35,8 +37,13 @@ from recommender.view import LIVE, LiveCard, View
 LIVE_DB = "live.db"
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS state (sequence INTEGER NOT NULL);
-INSERT INTO state SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM state);
+CREATE TABLE IF NOT EXISTS state (
+    sequence INTEGER NOT NULL,            -- number of the last change
+    prepared INTEGER NOT NULL DEFAULT 0,  -- how often lists were computed for a release since
+    journal TEXT,                         -- name of the one that is followed; NULL: changes are numbered here
+    mark TEXT                             -- by which the journal knows that change again
+);
+INSERT INTO state (sequence) SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM state);
 CREATE TABLE IF NOT EXISTS article (
     number INTEGER PRIMARY KEY AUTOINCREMENT,  -- row - LIVE; an id keeps its number, and no other gets it
     id TEXT NOT NULL UNIQUE,
@@ -93,7 +100,6 @@ FROM article LEFT JOIN own ON own.article = number AND own.release = ?
 WHERE sequence > ? ORDER BY sequence
 """
 ARTICLE = "id, title, text, url, published, section, lang, names"
-SEQUENCE = "SELECT sequence FROM state"
 LINE = "SELECT substr(text, ? + 1, ? - ?) FROM article WHERE number = ?"
 
 log = logging.getLogger(__name__)
@@ -182,7 +188,7 @@ class LiveArticles:
             return None
         if file != self._file:  # the first time, or another file was put in its place
             with self._lock:
-                self._connections, self._view, self._file = Connections(self._uri), View(), file
+                self._connections, self._view, self._file = Connections(self._uri), View(file=file), file
         connection = self._connections.here
         try:
             connection.execute("BEGIN")
@@ -196,15 +202,16 @@ class LiveArticles:
 
     def _current(self, connection: sqlite3.Connection) -> View:
         view = self._view
-        (sequence,) = connection.execute(SEQUENCE).fetchone()
-        if sequence == view.sequence:
+        sequence, prepared, journal = read_state(connection)
+        if (sequence, prepared) == view.moment:
             return view
         with self._lock:
-            while self._view.sequence > sequence:  # another thread knows more by now: look again
+            while self._view.moment > (sequence, prepared):  # another thread knows more by now: look again
                 connection.execute("COMMIT")
                 connection.execute("BEGIN")
-                (sequence,) = connection.execute(SEQUENCE).fetchone()
-            self._view = self._newer(self._view, sequence, connection)
+                sequence, prepared, journal = read_state(connection)
+            folded = self._release.manifest.folded(journal)
+            self._view = self._newer(self._view, (sequence, prepared), folded, connection)
             return self._view
 
     def _report(self, error: sqlite3.DatabaseError) -> None:
@@ -213,11 +220,10 @@ class LiveArticles:
             log.error("%s", fault)
         self.fault = fault
 
-    def _newer(self, view: View, sequence: int, connection: sqlite3.Connection) -> View:
+    def _newer(self, view: View, moment: tuple[int, int], folded: int, connection: sqlite3.Connection) -> View:
         """The view with what has changed since."""
         articles, rows, urls, replaced = dict(view.articles), dict(view.rows), dict(view.urls), dict(view.replaced)
         withdrawn = set(view.withdrawn)
-        folded = self._release.manifest.live_sequence
         since = view.sequence if not view.unprepared else 0
         for number, id_, changed, is_withdrawn, title, url, published, section, lang, prepared, canonical in connection.execute(
             CHANGES, (self._release.name, since)
@@ -250,7 +256,13 @@ class LiveArticles:
                 copies[live.canonical] = (*copies.get(live.canonical, ()), row)
         said = connection.execute("SELECT article_id, body FROM override").fetchall()
         overrides = Overrides({article_id: Override.from_dict(json.loads(body)) for article_id, body in said})
-        return View(sequence, articles, rows, urls, frozenset(withdrawn), replaced, copies, overrides)
+        return View(*moment, articles, rows, urls, frozenset(withdrawn), replaced, copies, overrides, view.file)
+
+
+def read_state(connection: sqlite3.Connection) -> tuple[int, int, str | None]:
+    """The number of the last change, how often lists were computed since, and the journal that is followed."""
+    state: tuple[Any, ...] = connection.execute("SELECT * FROM state").fetchone()
+    return (state[0], 0, None) if len(state) == 1 else state[:3]  # 1: a file from before there were journals
 
 
 def read_article(found: Any) -> Article:

@@ -97,6 +97,7 @@ class Manifest:
         vectors: How they are kept and searched, by the number of chunks; see `recommender.tiered_index`.
         ranker: The weights in force at the build, as `Ranker.to_json` has them; they rank if `ranker.json` is damaged later.
         live_sequence: The last change of `live.db` that the release holds; see `recommender.live`.
+        journal: Name of the journal that numbered it; empty: it is the count of the machine that built the release.
         files: Every file of the release but the manifest itself, by name.
     """
 
@@ -111,6 +112,14 @@ class Manifest:
     live_sequence: int
     ranker: dict[str, Any]
     files: dict[str, FileEntry]
+    journal: str = ""
+
+    def folded(self, journal: str | None) -> int:
+        """Up to which change of a journal the release holds what was put; None: of this machine alone.
+
+        Changes are not numbered alike by another count: the release knows nothing of them, and they all count.
+        """
+        return self.live_sequence if self.journal == (journal or "") else 0
 
     def to_json(self) -> str:
         """The text of `manifest.json`, with a checksum of itself in it."""

@@ -63,7 +63,7 @@ class Texts:
         self._given_embedder = embedder
         self._lock = threading.Lock()
         self._live_texts: dict[int, LiveText] = {}
-        self._live_archive: tuple[int, LiveArchive | None] = (0, None)
+        self._live_archive: tuple[View, LiveArchive | None] = (View(), None)
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -154,14 +154,15 @@ class Texts:
     def live_archive(self, view: View) -> LiveArchive | None:
         """The live articles of a view, whose lists are computed; None if there are none. Call it inside the view's context."""
         with self._lock:
-            if self._live_archive[0] != view.sequence:
-                before, now = self._live_texts, {}
+            of = self._live_archive[0]
+            if of is not view:
+                before, now = self._live_texts if of.file == view.file else {}, dict[int, LiveText]()
                 for row, live in sorted(view.articles.items()):
                     known = before.get(row)
                     if live.prepared:
                         now[row] = known if known and known.sequence == live.sequence else self._read(row, live.sequence)
                 self._live_texts = now
-                self._live_archive = view.sequence, LiveArchive(now, self.archive) if now else None
+                self._live_archive = view, LiveArchive(now, self.archive) if now else None
             return self._live_archive[1]
 
     def _read(self, row: int, sequence: int) -> LiveText:

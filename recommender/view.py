@@ -37,6 +37,7 @@ class View:
 
     Attributes:
         sequence: The last change that it knows.
+        prepared: How often lists had been computed for a release; with `sequence`, it tells one moment from another.
         articles: Row -> live article.
         rows: Id -> row of the live article.
         urls: Key of its URL -> row.
@@ -44,9 +45,11 @@ class View:
         replaced: Row of the release -> row of the live article with its id; None: it was withdrawn.
         copies: Row of any article -> rows of the live near-duplicates that it stands for.
         overrides: What editors said through the service.
+        file: Number of the file that it was read from; another one, put in its place, may count anew.
     """
 
     sequence: int = 0
+    prepared: int = 0
     articles: Mapping[int, LiveCard] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
     urls: Mapping[str, int] = field(default_factory=dict)
@@ -54,9 +57,15 @@ class View:
     replaced: Mapping[int, int | None] = field(default_factory=dict)
     copies: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     overrides: Overrides = field(default_factory=Overrides)
+    file: int | None = None
 
     def __bool__(self) -> bool:
         return bool(self.articles or self.replaced)
+
+    @property
+    def moment(self) -> tuple[int, int]:
+        """What grows with every change, and whenever lists are computed."""
+        return self.sequence, self.prepared
 
     @property
     def unprepared(self) -> list[int]:

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from index.build import LINKS, MEMORY, build_index
 from index.compile import fastest_embedder
 from index.corpus import FORMATS
+from index.journal_address import VARIABLE as LIVE
 from index.reading import OnDuplicate
 from index.rejects import REJECTS
 from index.report import Report
@@ -67,7 +68,7 @@ def main(arguments: argparse.Namespace) -> None:
 
         request = read_unfinished(arguments.out) if arguments.resume else _request(arguments)
         embedder = fastest_embedder(arguments.out, request.pop("model"))
-        report = build_index(request.pop("sources"), arguments.out, embedder, **request, progress=progress)
+        report = build_index(request.pop("sources"), arguments.out, embedder, **request, live=arguments.live, progress=progress)
     figures = _figures(report)
     if arguments.json:
         print(json.dumps(figures))
@@ -192,6 +193,12 @@ if __name__ == "__main__":
         default=os.environ.get(VARIABLE, ""),
         metavar="ADDRESS",
         help=f"where the vectors are to lie: milvus://host:19530/name (default: {VARIABLE}, or in the index's folder)",
+    )
+    parser.add_argument(
+        "--live",
+        default=os.environ.get(LIVE, ""),
+        metavar="ADDRESS",
+        help=f"what machines share of live articles: postgresql://user:password@host/database (default: {LIVE}, or nothing)",
     )
     parser.add_argument(
         "--ray",

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from index import live, overrides
+from index import overrides, sharing
 from index.corpus.record import Record
 from index.corpus.validation import to_article
 from recommender import Article
@@ -77,7 +77,7 @@ async def put_overrides(request: Request, article_id: Id) -> Response:
             except ArticleNotFound as error:
                 raise fault(("body", "pins", str(place), "article_id"), str(error)) from None
     cleaned = clean_line(article_id)
-    await asyncio.to_thread(overrides.put, serving.index_dir, cleaned, said, request.scope.get("key"))
+    await asyncio.to_thread(overrides.put, serving.index_dir, cleaned, said, request.scope.get("key"), serving.journal)
     return await _said(request, cleaned)
 
 
@@ -92,7 +92,8 @@ async def get_overrides(request: Request, article_id: Id) -> Response:
 @router.delete("/v1/articles/{article_id:path}/overrides", status_code=204, responses=problems(422, 429, 503))
 async def delete_overrides(request: Request, article_id: Id) -> Response:
     """Take back what was said; done twice, it is done once."""
-    await asyncio.to_thread(overrides.delete, serving_of(request).index_dir, clean_line(article_id), request.scope.get("key"))
+    serving = serving_of(request)
+    await asyncio.to_thread(overrides.delete, serving.index_dir, clean_line(article_id), request.scope.get("key"), serving.journal)
     return Response(status_code=204)
 
 
@@ -138,7 +139,7 @@ async def _put(request: Request, fields: dict[str, Any]) -> tuple[bool, str]:
 
     def write() -> bool:
         with serving.held() as recommender:
-            return live.put(serving.index_dir, recommender, article)
+            return sharing.put(serving.index_dir, recommender, article, serving.journal)
 
     return await request.app.state.write_lane.run(write), article.id
 
@@ -148,7 +149,7 @@ async def _withdraw(request: Request, article_id: str) -> None:
 
     def write() -> None:
         with serving.held() as recommender:
-            live.withdraw(serving.index_dir, recommender, clean_line(article_id))
+            sharing.withdraw(serving.index_dir, recommender, clean_line(article_id), serving.journal)
 
     await asyncio.to_thread(write)  # not behind texts that wait: what must go must go now
 

@@ -17,6 +17,7 @@ from recommender.errors import (
     IndexUnusable,
     InvalidArticle,
     InvalidOverride,
+    JournalAway,
     ModelError,
     OutOfRange,
     ReadmoreError,
@@ -37,6 +38,7 @@ STATUSES: tuple[tuple[type[ReadmoreError], int], ...] = (
     (IndexUnusable, 503),
     (StorageError, 503),
     (VectorsAway, 503),
+    (JournalAway, 503),
 )
 """The first that fits; any other error of ours is a bug."""
 
@@ -55,6 +57,7 @@ SHOWN = 100
 """Characters of what was sent that may be sent back."""
 
 NOT_NOW = "the index or its model cannot serve - see /readyz and the log"
+NOT_SAID = "PostgreSQL, which keeps what is put and said, does not answer; reading goes on - say it again in some seconds"
 
 PROBLEM: dict[str, Any] = {"model": Problem, "content": {"application/problem+json": {}}}
 
@@ -102,7 +105,7 @@ def _body(status: int, code: str, detail: str, instance: str, request_id: str | 
 def described(error: ReadmoreError) -> dict[str, Any]:
     """An error that stands among answers."""
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
-    return {"status": status, "code": error.code, "detail": str(error) if status < 500 else NOT_NOW}
+    return {"status": status, "code": error.code, "detail": str(error) if status < 500 else _not_now(error)}
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -125,8 +128,13 @@ async def _ours(request: Request, error: Exception) -> Response:
         raise error
     if status == 503:  # the message names folders and hashes: for the log, not for the world
         log.error("cannot_serve", detail=str(error), request_id=request.scope.get("request_id"))
-        return problem(request, status, error.code, NOT_NOW, headers={"Retry-After": "30"})
+        wait_s = "5" if isinstance(error, JournalAway) else "30"
+        return problem(request, status, error.code, _not_now(error), headers={"Retry-After": wait_s})
     return problem(request, status, error.code, str(error))
+
+
+def _not_now(error: ReadmoreError) -> str:
+    return NOT_SAID if isinstance(error, JournalAway) else NOT_NOW
 
 
 async def _busy(request: Request, error: Exception) -> Response:

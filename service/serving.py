@@ -7,22 +7,34 @@ the last such request has ended. A release that is damaged is refused: the one t
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
 from index import live
+from index.following import check_followed, follow
+from index.journal_address import opened
 from recommender import Embedder, Recommender
-from recommender.errors import IndexUnusable, InvalidOverride, ModelError, StorageError, VectorsAway
+from recommender.errors import IndexUnusable, InvalidOverride, JournalAway, ModelError, ReadmoreError, StorageError, VectorsAway
 from recommender.manifest import CURRENT, current_folder, open_release, verify
 from recommender.milvus import Address
 from recommender.ranker import RANKER
+
+if TYPE_CHECKING:
+    from index.journal import Journal
 
 log = structlog.get_logger()
 
 LOOKED_AT_S = 1.0
 """Seconds between two looks at CURRENT, the fitted weights and the file of overrides."""
+
+FOLLOWED_S = 0.2
+"""Seconds between two looks at what other machines said."""
+
+LATER_S = 2.0
+"""And after one that failed for another reason than that PostgreSQL is away."""
 
 Seen = tuple[tuple[int, int] | None, ...]
 
@@ -33,10 +45,24 @@ class Serving:
     Attributes:
         index_dir: The folder of the index.
         refused: Why the release that CURRENT names, or the file of overrides, is not in force; None if both are.
+        journal: What machines share; None: this one is alone.
+        behind: Why this machine does not know all that others said; None if it does.
+
+    Args:
+        live: Address of the journal.
+
+    Raises:
+        InputError: `live.db` holds what was said on this machine alone, and a journal is given, or the other way round.
     """
 
-    def __init__(self, index_dir: Path, embedder: Embedder | None = None, overrides: Path | None = None, vectors: str = "") -> None:
+    def __init__(
+        self, index_dir: Path, embedder: Embedder | None = None, overrides: Path | None = None, vectors: str = "", live_address: str = ""
+    ) -> None:
         self.index_dir = index_dir
+        self.journal = opened(live_address)
+        self.behind: str | None = None
+        with suppress(StorageError):  # lists of the release are better than none; below it is told
+            check_followed(index_dir, self.journal)
         self._overrides = overrides
         self._vectors = Address.parse(vectors) if vectors else None
         self._embedder = embedder
@@ -50,6 +76,8 @@ class Serving:
             log.warning("not_writable", detail=str(error))
         self._held: dict[Recommender, int] = {self._recommender: 1}  # 1: by us, as long as it serves
         self.refused: str | None = None
+        if self.journal is not None:
+            self._follow_now(self.journal)
 
     @contextmanager
     def held(self) -> Iterator[Recommender]:
@@ -93,7 +121,8 @@ class Serving:
     @property
     def fault(self) -> str | None:
         """Why what serves is not all that should; None if it is."""
-        return self.refused or self._recommender.degraded or self._recommender.live.fault
+        away = self.journal.away if self.journal is not None else None
+        return self.refused or self._recommender.degraded or self._recommender.live.fault or away or self.behind
 
     def _prepare(self, recommender: Recommender) -> None:
         """Compute the lists of live articles that this release was built without; until then they stand in no list."""
@@ -109,6 +138,44 @@ class Serving:
         with self.held() as recommender:
             self._prepare(recommender)
 
+    def _follow_now(self, journal: "Journal") -> None:
+        """Before the first answer, so that what was withdrawn is not shown; the lists come later."""
+        try:
+            follow(self.index_dir, journal)
+        except (JournalAway, StorageError) as error:
+            self.behind = str(error)
+            log.error("journal", detail=self.behind)
+
+    def follow(self) -> bool:
+        """Copy what other machines said, and compute the lists that it changes.
+
+        Returns:
+            Whether this machine knows all of it now, and has the lists.
+        """
+        assert self.journal is not None  # noqa: S101 - narrows the type
+        before = self.behind
+        prepared = True
+        try:
+            with self.held() as recommender:
+                follow(self.index_dir, self.journal, recommender)
+                if _unprepared(recommender):
+                    self._prepare(recommender)
+                    prepared = not _unprepared(recommender)
+            self.behind = None
+        except ReadmoreError as error:
+            self.behind = str(error)
+        except Exception as error:  # noqa: BLE001 - nobody else would tell that this machine follows no more
+            self.behind = f"what other machines say cannot be copied ({type(error).__name__}: {error}) - see the log"
+        if self.behind != before:
+            (log.info if self.behind is None else log.error)("journal", detail=self.behind or "all of it is known here again")
+        return self.behind is None and prepared
+
+    async def watch_journal(self) -> None:
+        """Follow what machines share, if there is such a thing; ends when it is cancelled."""
+        while self.journal is not None:
+            well = await asyncio.to_thread(self.follow)
+            await asyncio.sleep(FOLLOWED_S if well or self.journal.away else LATER_S)
+
     async def watch(self) -> None:
         """Reload whenever CURRENT or the fitted weights change; ends when it is cancelled."""
         await asyncio.to_thread(self._prepare_this)
@@ -120,6 +187,8 @@ class Serving:
     def close(self) -> None:
         """Let the release go when the last request that holds it has ended."""
         self._let_go(self._recommender)
+        if self.journal is not None:
+            self.journal.close()
 
     def _let_go(self, recommender: Recommender) -> None:
         with self._lock:
@@ -132,6 +201,11 @@ class Serving:
     def _look(self) -> Seen:
         paths = [self.index_dir / CURRENT, self.index_dir / RANKER, *([self._overrides] if self._overrides else [])]
         return tuple(map(_stamp, paths))
+
+
+def _unprepared(recommender: Recommender) -> bool:
+    with recommender.live.reading() as view:
+        return bool(view.unprepared)
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ from limits import parse
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict, TomlConfigSettingsSource
 
+from index import journal_address
 from recommender.errors import InputError
 from recommender.milvus import Address
 
@@ -60,6 +61,15 @@ def _vectors(given: str) -> str:
     return given
 
 
+def _live(given: str) -> str:
+    if given:
+        try:
+            journal_address.Address.parse(given)
+        except InputError as error:
+            raise ValueError(str(error)) from None
+    return given
+
+
 KeyHash = Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]
 Rate = Annotated[str, AfterValidator(_rate)]
 
@@ -71,6 +81,7 @@ class Settings(BaseSettings):
         index: Folder of the index.
         overrides: A file of what editors pin and block.
         vectors: Where the vectors are, if they are in Milvus: milvus://host:19530/name.
+        live: What machines share of live articles and overrides, if several serve: postgresql://user:password@host/database.
         workers: Processes; each answers about as many lists as the first.
         read_keys, admin_keys: Hashes of keys (`serve.py key new`). Without read keys, everybody may read; without admin keys, nobody
             may write.
@@ -87,6 +98,7 @@ class Settings(BaseSettings):
     index: Path
     overrides: Path | None = None
     vectors: Annotated[str, AfterValidator(_vectors)] = ""
+    live: Annotated[str, AfterValidator(_live), Field(repr=False)] = ""
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
     workers: Annotated[int, Field(ge=1, le=64)] = 1

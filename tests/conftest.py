@@ -24,6 +24,8 @@ from tests.hash_embedder import HashEmbedder
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from tests.postgres_server import Running
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -114,3 +116,12 @@ def browser() -> Iterator["Browser"]:
 
     with chromium() as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator["Running"]:
+    """A real PostgreSQL server. Tests make databases of their own, and leave it running."""
+    from tests.postgres_server import postgres_server  # few modules need it
+
+    with postgres_server() as running:
+        yield running

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from index import live, overrides
 from index.judgements import judge, judged
+from index.live_file import writing
 from recommender import Recommender
 from recommender.errors import InvalidOverride
 from recommender.live import LIVE_DB
@@ -183,6 +184,6 @@ def test_who_reads_the_trail_waits_for_no_writer(index: Path) -> None:
     assert judged(index) == {}
     overrides.put(index, "harbour-0", Override(everywhere=True), "key")
     judge(index, "harbour-0", {"harbour-4": True}, "an editor", "key")
-    with live.writing(index):  # nobody else may write until it ends
+    with writing(index):  # nobody else may write until it ends
         assert [entry["action"] for entry in overrides.history(index, "harbour-0")] == ["put"]
         assert judged(index) == {"harbour-0": {"harbour-4": True}}

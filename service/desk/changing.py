@@ -71,10 +71,10 @@ def _change(request: Request, sent: Change) -> str:
         on = recommender.card_of(sent.on)
         of, edit = _edit(recommender, on, sent)
     if edit is None:
-        if not overrides.undo(serving.index_dir, of, editor, key):
+        if not overrides.undo(serving.index_dir, of, editor, key, serving.journal):
             raise InvalidOverride("nothing was said of this article - there is nothing to undo")
     else:
-        overrides.change(serving.index_dir, of, edit, clean_line(sent.reason), editor, key)
+        overrides.change(serving.index_dir, of, edit, clean_line(sent.reason), editor, key, serving.journal)
     return on.id
 
 

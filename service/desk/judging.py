@@ -64,5 +64,6 @@ def _judge(request: Request, sent: Judgement) -> str | None:
     if not ids:
         return None
     accepted = None if sent.action == "forget" else sent.action != "reject"
-    judgements.judge(serving.index_dir, on, dict.fromkeys(ids, accepted), request.scope["editor"], request.scope["key"])
+    editor, key = request.scope["editor"], request.scope["key"]
+    judgements.judge(serving.index_dir, on, dict.fromkeys(ids, accepted), editor, key, serving.journal)
     return on

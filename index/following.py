@@ -1,0 +1,195 @@
+"""Copy what was said in a journal to this machine's `live.db`, and compute the lists that it changes here.
+
+The journal holds no lists: they follow from the release, which may not be the same on all machines. Each change is one transaction, as if
+it had been put here; so machines of one release come to the same lists, bit by bit. Of many at once (a machine that was away) the rows are
+copied first, so that withdrawals count at once, and the lists are left to `index.live.prepare`.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from index.journal_address import VARIABLE
+from index.live_file import asking, wipe_log, writing
+from index.live_lists import live_lists
+from index.live_rows import COLUMNS, read_chunks, write_article, write_lists, write_withdrawal
+from index.words import JUDGEMENTS
+from recommender import Recommender
+from recommender.errors import InputError, JournalAway, ModelError, StorageError, VectorsAway
+from recommender.live import LIVE_DB, read_article, read_state
+from recommender.manifest import Manifest
+from recommender.view import LIVE
+
+if TYPE_CHECKING:
+    from index.journal import Change, Head, Journal
+
+ONE_BY_ONE = 32
+"""Changes up to which each is a transaction of its own, with its lists."""
+
+log = logging.getLogger(__name__)
+
+
+def follow(index_dir: Path, journal: "Journal", recommender: Recommender | None = None) -> int:
+    """Copy what this machine does not know yet.
+
+    Args:
+        recommender: Of the release that serves here; None: lists are left to `index.live.prepare`.
+
+    Returns:
+        How many changes were copied.
+
+    Raises:
+        JournalAway: It does not answer.
+        InputError: `live.db` is of another journal, or of none.
+        StorageError: `live.db` cannot be written.
+    """
+    head, copied = journal.head(), 0
+    since, mark = _since(index_dir, journal, head)
+    while since < head.sequence:
+        found = journal.changes(since)
+        if since and found.marks.get(since) != mark:
+            raise _put_back(index_dir, since)
+        by_number = [list(of) for _, of in groupby(found.rows, key=lambda change: change.number)]
+        one_by_one = len(by_number) <= ONE_BY_ONE
+        for group in by_number if one_by_one else [found.rows]:
+            number = group[-1].number
+            copied += _copy(index_dir, group, number, found.marks[number], recommender if one_by_one else None)
+        since, mark = found.until, found.marks[found.until]
+        _copy(index_dir, [], since, mark, None)
+    return copied
+
+
+def follow_at_once(index_dir: Path, journal: "Journal", recommender: Recommender | None = None) -> None:
+    """Follow after something was said, so that this machine shows it; if it cannot, nothing is lost, and it follows later."""
+    try:
+        follow(index_dir, journal, recommender)
+    except (JournalAway, StorageError) as error:
+        log.warning("said, and not shown here yet: %s", error)
+
+
+def purge_journal(journal: "Journal", kept: Sequence[Manifest]) -> None:
+    """Remove what all releases hold that a build keeps; if the journal is away, the next build does."""
+    try:
+        name = journal.head().name
+        journal.purge(min((manifest.folded(name) for manifest in kept), default=0))
+    except JournalAway as error:
+        log.warning("what is in the release was not removed from the journal, the next build will: %s", error)
+
+
+def check_followed(index_dir: Path, journal: "Journal | None") -> None:
+    """See that `live.db` can be, or is, what it is to be: the copy of a journal, or none. That needs no answer of the journal.
+
+    Raises:
+        InputError: It holds what was said on this machine alone, and there is a journal; or there is none, and it is a copy.
+    """
+    with asking(index_dir) as connection:
+        if connection is None:
+            return
+        sequence, _, of = read_state(connection)
+        said = sequence or _judged(connection)
+    if journal is not None and of is None and said:
+        raise InputError(
+            f"{index_dir / LIVE_DB} holds what was put and said on this machine alone - move it into what machines share: "
+            f"scripts/share.py {index_dir}"
+        )
+    if journal is None and of is not None:
+        raise InputError(
+            f"{index_dir / LIVE_DB} is a copy of what machines share - give the address of that, {VARIABLE}; "
+            "or, if this machine is to be alone from now on, move the file away"
+        )
+
+
+def _judged(connection: sqlite3.Connection) -> bool:
+    """Whether lines were judged, which has no number on a machine that is alone."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'judgement'").fetchone():
+        return False
+    return connection.execute("SELECT 1 FROM judgement").fetchone() is not None
+
+
+def _since(index_dir: Path, journal: "Journal", head: "Head") -> tuple[int, str | None]:
+    """Up to which number this machine knows the journal, and the mark of that change."""
+    check_followed(index_dir, journal)
+    with asking(index_dir) as connection:
+        of = None if connection is None else read_state(connection)[2]
+    if of is None:
+        with writing(index_dir) as connection:
+            connection.execute("UPDATE state SET journal = ? WHERE sequence = 0", (head.name,))
+        return 0, None
+    if of != head.name:
+        raise InputError(f"{index_dir / LIVE_DB} is a copy of another journal - give the address of that one, or move the file away")
+    with asking(index_dir) as connection:
+        sequence, mark = (0, None) if connection is None else connection.execute("SELECT sequence, mark FROM state").fetchone()
+    if sequence > head.sequence:
+        raise _put_back(index_dir, sequence)
+    return sequence, mark
+
+
+def _put_back(index_dir: Path, sequence: int) -> InputError:
+    return InputError(
+        f"{index_dir / LIVE_DB} knows change {sequence} of the journal, and the journal does not: it was put back to an older state - "
+        "what it lacks comes back from that file: scripts/share.py, see docs/shared.md"
+    )
+
+
+def _copy(index_dir: Path, changes: list["Change"], until: int, mark: str, recommender: Recommender | None) -> int:
+    """Copy some changes, in one transaction; those that another process of this machine copied meanwhile are passed over."""
+    with writing(index_dir) as connection:
+        known, _, _ = read_state(connection)
+        new = [change for change in changes if change.number > known]
+        for change in new:
+            WRITERS[change.table](connection, change, recommender)
+        connection.execute("UPDATE state SET sequence = ?, mark = ? WHERE sequence < ?", (until, mark, until))
+    if any(change.row.get("withdrawn") for change in new):
+        wipe_log(index_dir)
+    return len(new)
+
+
+def _write_article(connection: sqlite3.Connection, change: "Change", recommender: Recommender | None) -> None:
+    row = change.row
+    if row["withdrawn"]:
+        write_withdrawal(connection, row["number"], row["id"], change.number)
+        return
+    write_article(connection, row["number"], row["id"], change.number, [row[name] for name in COLUMNS])
+    if recommender is None or change.number <= recommender.release.manifest.folded(read_state(connection)[2]):
+        return
+    model = recommender.release.manifest.model
+    if row["model"] == model.sha256:  # else `index.live.prepare` embeds it
+        article = read_article([row[name] for name in ("id", "title", "text", "url", "published", "section", "lang", "names")])
+        chunks, vectors = read_chunks(article, row["chunks"], row["vectors"], model.dim)
+        try:
+            with recommender.live.reading() as view:  # of the moment before this change
+                lists = live_lists(recommender.texts, view, article, chunks, vectors, LIVE + row["number"])
+        except (ModelError, VectorsAway) as error:
+            log.error("article %d of the journal is in no list yet: %s", row["number"], error)
+        else:
+            write_lists(connection, recommender.release.name, row["number"], lists)
+
+
+def _write_override(connection: sqlite3.Connection, change: "Change", recommender: Recommender | None) -> None:
+    row = change.row
+    if row["body"] is None:
+        connection.execute("DELETE FROM override WHERE article_id = ?", (row["article_id"],))
+    else:
+        connection.execute("INSERT OR REPLACE INTO override VALUES (?, ?, ?)", (row["article_id"], row["body"], change.number))
+
+
+def _write_history(connection: sqlite3.Connection, change: "Change", recommender: Recommender | None) -> None:
+    columns = ("at", "article_id", "action", "key", "body")
+    sql = f"INSERT INTO override_history ({', '.join(columns)}) VALUES (?, ?, ?, ?, ?)"
+    connection.execute(sql, [change.row[name] for name in columns])
+
+
+def _write_judgement(connection: sqlite3.Connection, change: "Change", recommender: Recommender | None) -> None:
+    columns = ("article_id", "target_id", "accepted", "at", "owner", "key")
+    values = [change.row[name] for name in columns]
+    connection.execute(JUDGEMENTS)
+    connection.execute("DELETE FROM judgement WHERE article_id = ? AND target_id = ?", values[:2])
+    if change.row["accepted"] is not None:
+        connection.execute("INSERT INTO judgement VALUES (?, ?, ?, ?, ?, ?)", values)
+
+
+WRITERS = {"article": _write_article, "override": _write_override, "override_history": _write_history, "judgement": _write_judgement}
+"""Table of the journal -> what copies a row of it."""

@@ -1,0 +1,236 @@
+"""The journal that service machines share: what was put, withdrawn and said, in PostgreSQL.
+
+Whoever writes holds the row of the count until the end: changes come one after the other, and get their numbers in the order in which they
+can be seen. So a machine that knows the last number it copied (`index.following`) misses none. A change is durable when the transaction has
+ended: the server has written it to its disk, and to that of a synchronous standby if it has one.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+import psycopg
+from sqlalchemy import Connection, Table, create_engine, event, func, insert, inspect, select, text
+from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, IntegrityError, InvalidRequestError
+from sqlalchemy.exc import TimeoutError as NoConnection
+
+from index.journal_address import Address
+from index.journal_schema import ARTICLE, HISTORY_STAYS, MARK, STATE, TABLES, VERSION, WORDS, first_state
+from index.journal_turn import Turn
+from index.time_limit import time_limit
+from recommender.errors import FormatUnsupported, InputError, JournalAway
+
+CONNECT_S = 3
+"""Seconds to wait for a connection, for one of those that are taken, and for the last number."""
+
+WRITES_S, READS_S = 20.0, 120.0
+"""Seconds that a transaction may take; what many changes are, of a machine that was away, is long."""
+
+OF_CONNECTIONS: dict[str, Any] = {
+    "connect_timeout": CONNECT_S,
+    "tcp_user_timeout": 5_000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "application_name": "readmore",
+}
+"""What has a server that vanishes without a word be given up within seconds."""
+
+OF_TRANSACTIONS = {
+    "synchronous_commit": "on",
+    "statement_timeout": "15s",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "15s",  # a machine that vanishes while it writes does not hold up the others
+}
+
+FEW = 200
+"""Articles that are read at once; each may be a megabyte."""
+
+WHO = re.compile(r'\b(user|role) "[^"]*"')
+"""What PostgreSQL tells of who asks, and `/readyz` does not."""
+
+MAKING = 0x7EAD307E
+"""Of the lock that is held while the tables are made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far a journal is.
+
+    Attributes:
+        name: Of the journal, given by chance: another one has another.
+        sequence: Number of the last change.
+    """
+
+    name: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A row of the journal as its last change left it.
+
+    Attributes:
+        number: Of that change.
+        table: Where it lies, without `readmore_`.
+        row: By the names of the columns.
+    """
+
+    number: int
+    table: str
+    row: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Some changes, in order.
+
+    Attributes:
+        until: Up to which number these are all.
+        rows: None of a row that changed again later.
+        marks: Number -> mark, from the number on that was asked for.
+    """
+
+    until: int
+    rows: list[Change]
+    marks: dict[int, str]
+
+
+class Journal:
+    """Safe to share between threads; connected when it is first asked.
+
+    Attributes:
+        away: Why it did not answer when it was last asked; None if it did.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.away: str | None = None
+        self._made = False
+        self._engine = create_engine(
+            "postgresql+psycopg://",
+            creator=self._connect,
+            pool_size=4,
+            max_overflow=4,
+            pool_timeout=CONNECT_S,
+            hide_parameters=True,
+        )
+        event.listen(self._engine, "checkout", _is_there)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def head(self) -> Head:
+        """How far it is. This asks even when it is known to be away: so it is known when it is back.
+
+        Raises:
+            JournalAway: It does not answer, or does not let us.
+            FormatUnsupported: Another version of Readmore made it.
+        """
+        with self._asking(CONNECT_S) as connection:
+            return _head(connection)
+
+    @contextmanager
+    def turn(self, limit_s: float = WRITES_S) -> Iterator[Turn]:
+        """A transaction that nobody else writes beside; durable at its end.
+
+        Args:
+            limit_s: Seconds that it may take.
+
+        Raises:
+            JournalAway: It does not answer. Whether the change was made is not known if that was while it ended.
+        """
+        if self.away is not None:
+            raise JournalAway(self.away)
+        with self._asking(limit_s) as connection:
+            yield Turn(connection)
+
+    def changes(self, since: int) -> Changes:
+        """What changed after a number, in order."""
+        with self._asking(READS_S, of_one_moment=True) as connection:
+            until = _head(connection).sequence
+            rows = [Change(row["sequence"], "article", dict(row)) for row in _rows(connection, ARTICLE, since, until, FEW)]
+            if len(rows) == FEW:
+                until = rows[-1].number
+            for table in WORDS:
+                name = table.name.removeprefix("readmore_")
+                rows += [Change(row["sequence"], name, dict(row)) for row in _rows(connection, table, since, until)]
+            marks = connection.execute(select(MARK.c.sequence, MARK.c.mark).where(MARK.c.sequence.between(since, until)))
+            return Changes(until, sorted(rows, key=lambda change: change.number), {row.sequence: row.mark for row in marks})
+
+    def purge(self, folded: int) -> None:
+        """Remove articles that no build needs any more: those of the last change or before it that every kept release holds."""
+        with self.turn() as turn:
+            turn.connection.execute(ARTICLE.delete().where(~ARTICLE.c.withdrawn, ARTICLE.c.sequence <= folded))
+
+    @contextmanager
+    def _asking(self, limit_s: float, *, of_one_moment: bool = False) -> Iterator[Connection]:
+        """A transaction; what PostgreSQL says against it becomes an error of ours."""
+        try:
+            with self._engine.connect() as connection, time_limit(_driven(connection), limit_s):
+                if not self._made:
+                    with connection.begin():  # of its own: what is done then may be taken back
+                        _make(connection)
+                    self._made = True
+                if of_one_moment:
+                    connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                with connection.begin():
+                    connection.execute(select(*(func.set_config(name, value, True) for name, value in OF_TRANSACTIONS.items())))
+                    yield connection
+            self.away = None
+        except (DataError, IntegrityError):  # a bug of ours
+            raise
+        except (DBAPIError, NoConnection, InvalidRequestError) as error:  # the last: lost again and again while it was taken
+            self._made = False  # it may come back as another one
+            told = str(error.orig if isinstance(error, DBAPIError) else error).strip().partition("\n")[0]
+            told = WHO.sub(r"\1", told)[:300]
+            self.away = f"PostgreSQL at {self.address.where} does not answer ({told}) - see that it runs, and that it lets us in"
+            raise JournalAway(self.away) from None  # the error of SQLAlchemy shows the statement
+
+    def _connect(self) -> Any:
+        try:
+            return psycopg.connect(self.address.url, **OF_CONNECTIONS)
+        except psycopg.ProgrammingError:
+            raise InputError(f"{self.address} has options that PostgreSQL does not know - see its manual on connection URIs") from None
+
+
+def _driven(connection: Connection) -> psycopg.Connection[Any]:
+    return cast("psycopg.Connection[Any]", connection.connection.driver_connection)
+
+
+def _is_there(driven: psycopg.Connection[Any], *_: object) -> None:
+    """Have the pool make another connection if this one was lost while nobody used it."""
+    try:
+        with time_limit(driven, CONNECT_S):
+            driven.execute("")
+            driven.rollback()
+    except psycopg.OperationalError as error:
+        raise DisconnectionError from error
+
+
+def _make(connection: Connection) -> None:
+    """Make the tables, if they are not there."""
+    if not inspect(connection).has_table(STATE.name):
+        connection.execute(select(func.pg_advisory_xact_lock(MAKING)))
+        if not connection.execute(text("SELECT to_regclass(:name) IS NOT NULL"), {"name": STATE.name}).scalar_one():
+            TABLES.create_all(connection, checkfirst=False)
+            for statement in HISTORY_STAYS:
+                connection.execute(text(statement))
+            connection.execute(insert(STATE).values(**first_state()))
+    version = connection.execute(select(STATE.c.version)).scalar_one()
+    if version != VERSION:
+        raise FormatUnsupported(
+            f"the journal has format {version}, this version of Readmore reads {VERSION} - use the version of the other machines"
+        )
+
+
+def _head(connection: Connection) -> Head:
+    return Head(*connection.execute(select(STATE.c.name, STATE.c.sequence)).one())
+
+
+def _rows(connection: Connection, table: Table, since: int, until: int, limit: int | None = None) -> Sequence[Any]:
+    wanted = select(table).where(table.c.sequence > since, table.c.sequence <= until)
+    order = [table.c.sequence, *table.primary_key.columns]
+    return connection.execute(wanted.order_by(*order).limit(limit)).mappings().all()

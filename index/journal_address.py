@@ -1,0 +1,68 @@
+"""Where machines share what is put and said: the address of a PostgreSQL database.
+
+    postgresql://readmore:password@host/readmore       as every program of PostgreSQL takes it, options too
+
+Nothing that is shown of an address holds the user, the password or an option.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from recommender.errors import InputError
+
+if TYPE_CHECKING:
+    from index.journal import Journal
+
+VARIABLE = "READMORE_LIVE"
+"""Of the environment: the address, where none is given."""
+
+ADDRESS = re.compile(r"postgres(ql)?://([^@/?#\s]+@)?(?P<where>[^@?#\s]*)(\?[^@#\s]*)?")
+NO_BYTE = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a journal lies.
+
+    Attributes:
+        url: What PostgreSQL connects to.
+        where: Host, port and database.
+    """
+
+    url: str = field(repr=False)
+    where: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Read `postgresql://user:password@host:5432/database`.
+
+        Raises:
+            InputError: It is something else.
+        """
+        found = ADDRESS.fullmatch(text)
+        if found is None or NO_BYTE.search(text):
+            raise InputError(
+                "this is no address of a journal - write postgresql://user:password@host/database, "
+                "and other characters than letters and digits of the password as %40"
+            )
+        return cls(text, found["where"])
+
+    def __str__(self) -> str:
+        return f"postgresql://{self.where}"
+
+
+def opened(address: str) -> "Journal | None":
+    """The journal of an address; nothing is connected yet. None: no address, this machine is alone.
+
+    Raises:
+        InputError: It is no address, or packages are missing.
+    """
+    if not address:
+        return None
+    parsed = Address.parse(address)
+    try:
+        from index.journal import Journal
+    except ModuleNotFoundError as error:
+        raise InputError(f"{error.name} is not installed, which a shared journal needs - pip install 'readmore[postgres]'") from error
+    return Journal(parsed)

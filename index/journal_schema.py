@@ -1,0 +1,94 @@
+"""The tables of a journal in PostgreSQL: what was said, each row with the number of its last change, and nothing that follows from it.
+
+The columns are those of `live.db` (`recommender/live.py`). What was taken back keeps its row, so that machines which were away learn of it.
+"""
+
+import uuid
+
+from sqlalchemy import BigInteger, Boolean, Column, Identity, Index, Integer, LargeBinary, MetaData, Table, Text
+
+VERSION = 1
+
+TABLES = MetaData()
+
+STATE = Table(
+    "readmore_state",
+    TABLES,
+    Column("version", Integer, nullable=False),
+    Column("name", Text, nullable=False),  # given by chance, once
+    Column("sequence", BigInteger, nullable=False),  # number of the last change
+    Column("numbered", BigInteger, nullable=False),  # number of the article that is the newest by id
+)
+MARK = Table(  # what tells a change from one that had the same number before the journal was put back to an older state
+    "readmore_mark",
+    TABLES,
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("mark", Text, nullable=False),
+)
+ARTICLE = Table(
+    "readmore_article",
+    TABLES,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", Text, nullable=False, unique=True),
+    Column("sequence", BigInteger, nullable=False, index=True),
+    Column("withdrawn", Boolean, nullable=False),
+    *(Column(name, Text) for name in ("title", "url", "published", "section", "lang", "names", "model")),
+    Column("chunks", LargeBinary),
+    Column("vectors", LargeBinary),
+    Column("text", Text),
+)
+OVERRIDE = Table(
+    "readmore_override",
+    TABLES,
+    Column("article_id", Text, primary_key=True),
+    Column("body", Text),  # NULL: it was taken back
+    Column("sequence", BigInteger, nullable=False, index=True),
+)
+HISTORY = Table(
+    "readmore_override_history",
+    TABLES,
+    Column("number", BigInteger, Identity(), primary_key=True),
+    Column("at", Text, nullable=False),
+    Column("article_id", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("key", Text),
+    Column("body", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False, index=True),
+)
+Index("readmore_override_history_of", HISTORY.c.article_id, HISTORY.c.number)
+JUDGEMENT = Table(
+    "readmore_judgement",
+    TABLES,
+    Column("article_id", Text, nullable=False),
+    Column("target_id", Text, nullable=False),
+    Column("accepted", Boolean),  # NULL: it was taken back
+    Column("at", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("key", Text),
+    Column("sequence", BigInteger, nullable=False, index=True),
+)
+Index("readmore_judgement_of", JUDGEMENT.c.article_id, postgresql_using="hash")  # two long ids are too much for a tree
+
+WORDS = (OVERRIDE, HISTORY, JUDGEMENT)
+"""What is said of articles."""
+
+HISTORY_STAYS = (
+    """
+    CREATE FUNCTION readmore_stays() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'the audit trail is never changed'; END $$
+    """,
+    """
+    CREATE TRIGGER readmore_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON readmore_override_history
+    FOR EACH STATEMENT EXECUTE FUNCTION readmore_stays()
+    """,
+)
+
+
+def new_mark() -> str:
+    """A mark that no other change gets."""
+    return uuid.uuid4().hex[:16]
+
+
+def first_state() -> dict[str, object]:
+    """The count of a journal in which nothing was said."""
+    return {"version": VERSION, "name": uuid.uuid4().hex, "sequence": 0, "numbered": 0}

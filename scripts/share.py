@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""Move what was put and said on this machine alone into what machines share; its services must not run meanwhile, and follow it then."""
+
+import argparse
+import json
+import os
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+
+from index.adopting import adopt
+from index.journal_address import VARIABLE, opened
+from recommender.errors import OutOfRange
+from scripts import command
+
+EXAMPLES = """\
+  share.py var/index --live postgresql://readmore:password@host/readmore
+  READMORE_LIVE=postgresql://... share.py var/index
+exit codes: 0 done, 2 no address, 3 it is a copy of another journal, 5 PostgreSQL or the disk cannot be used, 6 a build runs"""
+
+
+def main(arguments: argparse.Namespace) -> None:
+    journal = opened(arguments.live)
+    if journal is None:
+        raise OutOfRange(f"no address is given - give --live postgresql://user:password@host/database, or {VARIABLE}")
+    with closing(journal):
+        done = adopt(arguments.index, journal)
+    if arguments.json:
+        print(json.dumps(asdict(done), default=str))
+        return
+    print(f"moved {len(done.articles)} articles, overrides of {len(done.overrides)} articles, {done.judgements} judgements")
+    if done.kept:
+        print(f"of {len(done.kept)} more the journal says something else, and goes on to: {', '.join(done.kept[:20])}")
+    print(f"what was moved lies in {done.aside} - remove it when nothing of it is missed")
+
+
+if __name__ == "__main__":
+    parser = command.parser(__doc__, EXAMPLES)
+    parser.add_argument("index", type=Path, metavar="INDEX", help="folder of the index")
+    parser.add_argument(
+        "--live",
+        default=os.environ.get(VARIABLE, ""),
+        metavar="ADDRESS",
+        help=f"what machines share: postgresql://user:password@host/database (default: {VARIABLE})",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    command.run(main, parser.parse_args())
