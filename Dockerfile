@@ -10,11 +10,13 @@
 # own CPU index: --build-arg PIP_EXTRA_INDEX_URL=...
 FROM python:3.11-slim-bookworm AS install
 ARG PIP_EXTRA_INDEX_URL=""
+# milvus, postgres, ray and store on top, where more than one machine is at work (docs/scale.md).
+ARG EXTRAS="build,eval,parquet,serve"
 WORKDIR /readmore
 RUN python -m venv /venv
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY recommender recommender
-RUN /venv/bin/pip install --no-cache-dir --constraint constraints.txt --editable '.[build,eval,parquet,serve]'
+RUN /venv/bin/pip install --no-cache-dir --constraint constraints.txt --editable ".[${EXTRAS}]"
 
 FROM python:3.11-slim-bookworm
 RUN useradd --create-home --uid 10001 readmore && install --directory --owner readmore /index

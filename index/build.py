@@ -4,18 +4,12 @@ read -> lay over the serving release, live articles over both -> chunk -> links 
 -> publish
 """
 
-import errno
 import json
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict
-from datetime import UTC, datetime
+from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
-
-import numpy as np
 
 from index.cache import EmbeddingCache
 from index.catalogue_writer import CatalogueWriter
@@ -24,6 +18,7 @@ from index.cluster import Cluster
 from index.compile import prune_encoders
 from index.corpus import PYDOC_TOPICS, read_all
 from index.digest import digests
+from index.disk import storage_errors
 from index.duplicates import collapse
 from index.embed_ahead import embed_ahead
 from index.fingerprints import STAGED_FINGERPRINTS, FingerprintWriter
@@ -33,14 +28,15 @@ from index.journal_address import opened
 from index.lexical_writer import STAGED_TERMS, LexicalWriter
 from index.list_writer import ListWriter
 from index.lists import related_lists
-from index.live import LiveChanges, purge
+from index.live import purge
 from index.lock import build_lock
+from index.manifest_writer import manifest_of
 from index.milvus_writer import move_vectors, prune, serve, writing_to
 from index.neighbours import find_neighbours
 from index.over_serving import lay_over_serving
 from index.processes import Processes, Workers
 from index.pruned_terms import prune_terms
-from index.publish import file_entries, kept_manifests, publish, release_name, staging_folder
+from index.publish import kept_manifests, publish, staging_folder
 from index.quantize import QUANTIZING, integers_if_worth_it
 from index.reading import OnDuplicate, check_rejects, read_articles, read_sources
 from index.rejects import Rejects
@@ -50,27 +46,16 @@ from index.staged import LISTS, Staged, prepare
 from index.unfinished import unfinished
 from index.unfinished_lists import forget_lists_of_other_facts, rescue, take_up
 from index.vectors import EXACT, STAGED_VECTORS, write_chunks, write_tiers
-from recommender.compiled import CompiledEmbedder
 from recommender.duplicates import Canonical
 from recommender.embedding import Embedder
-from recommender.errors import InputError, OutOfRange, StorageError
+from recommender.errors import InputError, OutOfRange
 from recommender.manifest import (
     CANARIES,
     CATALOGUE,
-    FLAT,
-    FLOAT,
-    FORMAT,
-    MILVUS,
-    TIERED,
-    VECTORS,
-    Manifest,
-    ModelCard,
 )
 from recommender.milvus import Address
 from recommender.ranker import Ranker
-from recommender.retrieval import N_CANDIDATES
-from recommender.tiered_index import ARTICLES
-from recommender.types import Vectors, rfc3339
+from recommender.types import Vectors
 
 LINKS = "links.jsonl"
 """In the index's folder: entries of hand-made lists that name nothing in the archive, or that were guessed."""
@@ -90,8 +75,6 @@ SHARE = 16
 
 ONLY_STAGED = (STAGED_TERMS, STAGED_FINGERPRINTS, STAGED_VECTORS, SENTENCES, LISTS)
 """Folders that a release has only while it is built."""
-
-DISK_FAULTS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
 Progress = Callable[[str, int, int | None], None]
 """Called with the stage, how much is done, and how much there is, if that is known."""
@@ -160,7 +143,7 @@ def build_index(
         "vectors": vectors,
         "ray": ray,
     }
-    with _storage_errors(index_dir), ExitStack() as stack:
+    with storage_errors(index_dir), ExitStack() as stack:
         milvus = stack.enter_context(writing_to(Address.parse(vectors))) if vectors else None
         index_dir.mkdir(parents=True, exist_ok=True)
         stack.enter_context(build_lock(index_dir))
@@ -240,7 +223,7 @@ def build_index(
         with report.timed("publish"):
             for folder in ONLY_STAGED:
                 shutil.rmtree(staged / folder, ignore_errors=True)  # a small archive has no vectors of its own for lists
-            manifest = _manifest(staged, embedder, canaries, ranker, said, report)
+            manifest = manifest_of(staged, embedder, canaries, ranker, said, report)
             if milvus is not None:
                 serve(milvus, manifest.release)
             publish(staged, manifest, index_dir)
@@ -273,45 +256,3 @@ def _embed(writer: CatalogueWriter, cache: EmbeddingCache, embedder: Embedder, p
         yield cache.embed(texts)
         done += len(texts)
         progress("embed", done, writer.n_chunks)
-
-
-def _manifest(staged: Path, embedder: Embedder, canaries: Vectors, ranker: Ranker, said: LiveChanges, report: Report) -> Manifest:
-    return Manifest(
-        format=FORMAT,
-        release=release_name(staged),
-        created=str(rfc3339(datetime.now(UTC).replace(microsecond=0))),
-        model=ModelCard(
-            name=embedder.name,
-            sha256=embedder.sha256,
-            dim=embedder.dim,
-            max_tokens=embedder.max_tokens,
-            precision=embedder.precision if isinstance(embedder, CompiledEmbedder) else FLOAT,
-            canaries=np.round(canaries, 6).astype(float).tolist(),
-        ),
-        n_articles=report.n_articles,
-        n_chunks=report.n_chunks,
-        n_candidates=N_CANDIDATES,
-        vectors=TIERED if (staged / ARTICLES).exists() else FLAT if (staged / VECTORS).exists() else MILVUS,
-        live_sequence=said.sequence,
-        journal=said.journal,
-        ranker=asdict(ranker),
-        files=dict(file_entries(staged)),
-    )
-
-
-@contextmanager
-def _storage_errors(index_dir: Path) -> Iterator[None]:
-    """Name what the system says of the disk; the staged files go, the old release stays."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF not in DISK_FAULTS:
-            raise
-        raise StorageError(
-            f"{index_dir} cannot be written ({error}) - free space or give another folder; the index is as it was"
-        ) from error
-    except OSError as error:
-        reason = "disk full" if error.errno == errno.ENOSPC else error.strerror or str(error)
-        raise StorageError(
-            f"{index_dir} cannot be written ({reason}) - free space or give another folder; the index is as it was"
-        ) from error
