@@ -140,7 +140,9 @@ from recommender.errors import ClusterAway, InputError
 from tests import ray_nodes
 
 if __name__ == "__main__":
+    of_cluster.WINDOW = 100  # bytes
     with Cluster(ray_nodes.ADDRESS) as cluster:
+        assert len(list(of_cluster._windows(range(7, 40)))) > 1
         assert list(cluster.everywhere(ray_nodes.itself, ray_nodes.nothing, range(7, 40))) == list(range(7, 40))
         try:
             list(cluster.everywhere(ray_nodes.itself, ray_nodes.broken, range(3)))
