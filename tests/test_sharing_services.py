@@ -5,9 +5,10 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -15,8 +16,16 @@ import httpx2 as httpx
 import psycopg
 import pytest
 
+from index.build import build_index
+from index.pull import pull
+from index.push import push
+from index.store import Store
 from recommender.live import LIVE_DB
+from recommender.manifest import current_folder
+from tests.archive import records, write_jsonl
+from tests.hash_embedder import HashEmbedder
 from tests.machines import rows
+from tests.milvus_server import milvus_server
 from tests.postgres_server import PASSWORD, WRITTEN, Running
 from tests.served import Served, served
 from tests.test_process import wait_until
@@ -36,14 +45,14 @@ def address(postgres: Running) -> str:
 
 
 @contextmanager
-def two_services(index_dir: Path, tmp_path: Path, address: str) -> Iterator[tuple[Served, Served]]:
+def two_services(index_dir: Path, tmp_path: Path, address: str, *flags: str) -> Iterator[tuple[Served, Served]]:
     """Two with folders of their own, of one release."""
     with ExitStack() as stack:
         folders = [tmp_path / name for name in ("one", "two")]
         for folder in folders:
             if not folder.exists():
                 shutil.copytree(index_dir, folder, ignore=shutil.ignore_patterns(f"{LIVE_DB}*"))
-        one, two = (stack.enter_context(served(folder, "--live", address)) for folder in folders)
+        one, two = (stack.enter_context(served(folder, "--live", address, *flags)) for folder in folders)
         yield one, two
 
 
@@ -177,48 +186,58 @@ def at_work(*threads: Writer | Reader) -> Iterator[None]:
 
 def test_no_acknowledged_write_is_lost_when_postgresql_dies(index_dir: Path, tmp_path: Path, postgres: Running, address: str) -> None:
     with two_services(index_dir, tmp_path, address) as services:
-        writers = [Writer(service, name) for service, name in zip(services, ("a", "b"), strict=True)]
-        readers = [Reader(service) for service in services]
-        with at_work(*writers, *readers), services[0].client() as client:
-            for die in (postgres.stop, postgres.kill):
-                n_said = [writer.n_said for writer in writers]
-                wait_until(lambda before=n_said: all(of.n_said > n + MORE for of, n in zip(writers, before, strict=True)))
-                n_refused = [len(writer.refused) for writer in writers]
-                die()
-                wait_until(lambda before=n_refused: all(len(of.refused) > n for of, n in zip(writers, before, strict=True)))
-                ready = client.get("/readyz")
-                assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
-                assert "PostgreSQL at 127.0.0.1" in ready.json()["detail"]
-                postgres.start()
-                wait_until(lambda: client.get("/readyz").json()["status"] == "ready")
+        lose_nothing(services, [tmp_path / "one", tmp_path / "two"], postgres, address)
+
+
+def lose_nothing(
+    services: tuple[Served, Served],
+    folders: list[Path],
+    postgres: Running,
+    address: str,
+    before: Mapping[str, str | None] = MappingProxyType({}),
+) -> None:
+    """Write through both and read from both while PostgreSQL dies twice; in the end all have what was acknowledged, each once."""
+    writers = [Writer(service, name) for service, name in zip(services, ("a", "b"), strict=True)]
+    readers = [Reader(service) for service in services]
+    with at_work(*writers, *readers), services[0].client() as client:
+        for die in (postgres.stop, postgres.kill):
             n_said = [writer.n_said for writer in writers]
             wait_until(lambda before=n_said: all(of.n_said > n + MORE for of, n in zip(writers, before, strict=True)))
-        refused = [line for writer in writers for line in writer.refused]
-        assert refused
-        assert all(line.startswith("503 journal_away 5 PostgreSQL, which keeps what is put and said, does not answer") for line in refused)
-        for reader in readers:
-            assert reader.n > 100
-            assert not reader.wrong
-        folders = [tmp_path / "one", tmp_path / "two"]
-        for table in ("article", "override", "override_history"):
-            wait_until(lambda table=table: rows(folders[0], table) == rows(folders[1], table))
-        wanted = [row[0] for row in rows(folders[0], "article") if not row[3]]
-        for folder in folders:
-            wait_until(lambda folder=folder: [row[1] for row in rows(folder, "own")] == wanted)
-        expected = writers[0].said | writers[1].said
-        with psycopg.connect(address) as connection:
-            stored = connection.execute("SELECT id, title, sequence FROM readmore_article").fetchall()
-            reasons = [body for (body,) in connection.execute("SELECT body::json->>'reason' FROM readmore_override_history")]
-        assert {article_id: title for article_id, title, _ in stored} == expected
-        assert len({sequence for *_, sequence in stored}) == len(stored)
-        assert {row[1]: row[4] for row in rows(folders[0], "article")} == expected
-        for reason in (*writers[0].pinned, *writers[1].pinned):
-            assert reasons.count(reason) == 1
-        for service in services:
-            with service.client() as client:
-                for article_id, title in expected.items():
-                    answer = client.get(f"/v1/articles/{article_id}")
-                    assert (answer.status_code, answer.json().get("title")) == ((410, "Gone") if title is None else (200, title))
+            n_refused = [len(writer.refused) for writer in writers]
+            die()
+            wait_until(lambda before=n_refused: all(len(of.refused) > n for of, n in zip(writers, before, strict=True)))
+            ready = client.get("/readyz")
+            assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+            assert "PostgreSQL at 127.0.0.1" in ready.json()["detail"]
+            postgres.start()
+            wait_until(lambda: client.get("/readyz").json()["status"] == "ready")
+        n_said = [writer.n_said for writer in writers]
+        wait_until(lambda before=n_said: all(of.n_said > n + MORE for of, n in zip(writers, before, strict=True)))
+    refused = [line for writer in writers for line in writer.refused]
+    assert refused
+    assert all(line.startswith("503 journal_away 5 PostgreSQL, which keeps what is put and said, does not answer") for line in refused)
+    for reader in readers:
+        assert reader.n > 100
+        assert not reader.wrong
+    for table in ("article", "override", "override_history"):
+        wait_until(lambda table=table: rows(folders[0], table) == rows(folders[1], table))
+    wanted = [row[0] for row in rows(folders[0], "article") if not row[3]]
+    for folder in folders:
+        wait_until(lambda folder=folder: [row[1] for row in rows(folder, "own")] == wanted)
+    expected = {**before, **writers[0].said, **writers[1].said}
+    with psycopg.connect(address) as connection:
+        stored = connection.execute("SELECT id, title, sequence FROM readmore_article").fetchall()
+        reasons = [body for (body,) in connection.execute("SELECT body::json->>'reason' FROM readmore_override_history")]
+    assert {article_id: title for article_id, title, _ in stored} == expected
+    assert len({sequence for *_, sequence in stored}) == len(stored)
+    assert {row[1]: row[4] for row in rows(folders[0], "article")} == expected
+    for reason in (*writers[0].pinned, *writers[1].pinned):
+        assert reasons.count(reason) == 1
+    for service in services:
+        with service.client() as client:
+            for article_id, title in expected.items():
+                answer = client.get(f"/v1/articles/{article_id}")
+                assert (answer.status_code, answer.json().get("title")) == ((410, "Gone") if title is None else (200, title))
     print(f"{len(expected)} articles, {len(reasons)} overrides, {len(refused)} refused; {sum(reader.n for reader in readers)} read")
 
 
@@ -268,3 +287,35 @@ def test_what_was_acknowledged_nowhere_and_is_in_the_journal_comes_after_a_resta
     with served(index, "--live", address) as service, service.client() as client:
         wait_until(lambda: "ferry" in related(client, "harbour-0"))
         assert client.get("/v1/articles/ferry").json()["title"] == FERRY["title"]
+
+
+@pytest.mark.cluster
+def test_two_machines_with_one_postgresql_and_one_milvus(tmp_path: Path, postgres: Running, address: str) -> None:
+    """Built by a third, pushed and pulled; then all that is said is everybody's, and drafts are answered from Milvus."""
+    source = str(write_jsonl(tmp_path / "a.jsonl", records()))
+    draft = {"title": "Boats wait", "text": FERRY["text"]}
+    with milvus_server(tmp_path / "milvus") as milvus:
+        vectors = milvus.server.replace("http", "milvus") + "/site"
+        build_index([source], tmp_path / "built", HashEmbedder(), vectors=vectors, live=address)
+        push(tmp_path / "built", Store(str(tmp_path / "store")))
+        folders = [tmp_path / "one", tmp_path / "two"]
+        for folder in folders:
+            pull(Store(str(tmp_path / "store")), folder)
+        took = []
+        with two_services(tmp_path / "built", tmp_path, address, "--vectors", vectors) as services:
+            with services[0].client() as here, services[1].client() as there:
+                assert current_folder(folders[0]).name == current_folder(folders[1]).name
+                older = [item["id"] for item in there.post("/v1/related?limit=50", json=draft).json()["items"]]
+                assert older, "found in Milvus"
+                for number in range(TRIES):
+                    name = f"ferry-{number}"
+                    assert here.put(f"/v1/articles/{name}", json={**FERRY, "url": f"https://example.org/{name}"}).status_code == 201
+                    took.append(wait_until(lambda name=name: status(there, name) == 200 and related(there, name)))
+                    assert name in related(there, "harbour-0"), "both ways"
+                    assert name in [item["id"] for item in there.post("/v1/related?limit=50", json=draft).json()["items"]]
+                    assert there.delete(f"/v1/articles/{name}").status_code == 204
+                    wait_until(lambda name=name: status(here, name) == 410)
+                assert [item["id"] for item in here.post("/v1/related?limit=50", json=draft).json()["items"]] == older
+            assert min(took) < SOON_S, took
+            print("in the answers of the other after", [round(seconds, 3) for seconds in took])
+            lose_nothing(services, folders, postgres, address, before={f"ferry-{number}": None for number in range(TRIES)})
