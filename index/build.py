@@ -14,7 +14,7 @@ from pathlib import Path
 from index.cache import EmbeddingCache
 from index.catalogue_writer import CatalogueWriter
 from index.checked import check_everywhere, check_here
-from index.cluster import Cluster
+from index.cluster.cluster import Cluster
 from index.compile import prune_encoders
 from index.corpus import PYDOC_TOPICS, read_all
 from index.digest import digests
@@ -22,16 +22,16 @@ from index.disk import storage_errors
 from index.duplicates import collapse
 from index.embed_ahead import embed_ahead
 from index.fingerprints import STAGED_FINGERPRINTS, FingerprintWriter
-from index.following import follow, purge_journal
 from index.incoming import Incoming
-from index.journal_address import opened
+from index.journal.address import opened
+from index.journal.following import follow, purge_journal
 from index.lexical_writer import STAGED_TERMS, LexicalWriter
 from index.list_writer import ListWriter
 from index.lists import related_lists
 from index.live import purge
 from index.lock import build_lock
 from index.manifest_writer import manifest_of
-from index.milvus_writer import move_vectors, prune, serve, writing_to
+from index.milvus.writer import move_vectors, prune, serve, writing_to
 from index.neighbours import find_neighbours
 from index.over_serving import lay_over_serving
 from index.processes import Processes, Workers

@@ -14,7 +14,7 @@ from index.words import saying
 from recommender.types import rfc3339
 
 if TYPE_CHECKING:
-    from index.journal import Journal
+    from index.journal.journal import Journal
 
 Qrels = Mapping[str, Sequence[str]]
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from index.following import follow
 from index.incoming import Changes, Incoming
+from index.journal.following import follow
 from index.live import LiveChanges, changes_since
 from index.reading import KnownChunks
 from recommender.embedding import Embedder, check_model
@@ -13,7 +13,7 @@ from recommender.live import LIVE_DB
 from recommender.manifest import CATALOGUE, Manifest, holding, open_release
 
 if TYPE_CHECKING:
-    from index.journal import Journal
+    from index.journal.journal import Journal
 
 
 def lay_over_serving(

@@ -17,7 +17,7 @@ from recommender.overrides import Override
 from recommender.types import rfc3339
 
 if TYPE_CHECKING:
-    from index.journal import Journal
+    from index.journal.journal import Journal
 
 MOST_ENTRIES = 100
 """Entries of an audit trail that are told."""

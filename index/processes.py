@@ -28,7 +28,7 @@ Opened = TypeVar("Opened", covariant=True)
 
 
 class Workers(Protocol):
-    """Who works on blocks: the processes of this machine, or the nodes of a cluster (`index.cluster`)."""
+    """Who works on blocks: the processes of this machine, or the nodes of a cluster (`index.cluster.cluster`)."""
 
     def start(self) -> None:
         """Be ready soon; work that is asked for before is done all the same."""

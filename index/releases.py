@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from index.lock import build_lock
-from index.milvus_writer import serve
+from index.milvus.writer import serve
 from index.publish import set_current
 from index.verify import Checked, check_release, release_paths, verify_index
 from recommender.errors import IndexDamaged, IndexNotFound, InputError, StorageError

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from index import live
-from index.following import follow_at_once
+from index.journal.following import follow_at_once
 from index.live_rows import columns_of
 from recommender import Article, Recommender
 from recommender.embedding import embed_articles
 
 if TYPE_CHECKING:
-    from index.journal import Journal
+    from index.journal.journal import Journal
 
 
 def put(index_dir: Path, recommender: Recommender, article: Article, journal: "Journal | None") -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from index.contents import content_faults
-from index.milvus_contents import milvus_faults
+from index.milvus.contents import milvus_faults
 from recommender.errors import FormatUnsupported, IndexDamaged, IndexNotFound, InputError
 from recommender.manifest import CURRENT, MANIFEST, MILVUS, RELEASES, FileEntry, Manifest, current_folder, file_entry, holding
 from recommender.milvus import Address

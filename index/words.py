@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from index.live_file import alone, next_sequence, writing
 
 if TYPE_CHECKING:
-    from index.journal import Journal
+    from index.journal.journal import Journal
 
 JUDGEMENTS = """
 CREATE TABLE IF NOT EXISTS judgement (
@@ -60,7 +60,7 @@ def saying(index_dir: Path, journal: "Journal | None") -> Iterator[Words]:
             alone(connection)
             yield OwnWords(connection)
         return
-    from index.following import follow_at_once
+    from index.journal.following import follow_at_once
 
     with journal.turn() as turn:
         yield turn

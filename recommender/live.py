@@ -10,7 +10,8 @@ Rows from `LIVE` on are of live articles. Every change has a number, `sequence`;
 in, and only what came later counts. So what is in a release counts once, and going back to an older release loses nothing.
 A withdrawal counts for all releases, older and newer, until the article is put again.
 
-Where several machines serve, the file is this one's copy of a journal that they share (`index.journal`), and the numbers are the journal's.
+Where several machines serve, the file is this one's copy of a journal that they share (`index.journal`), and the numbers are the
+journal's.
 """
 
 import json

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from index.build import LINKS, MEMORY, build_index
 from index.compile import fastest_embedder
 from index.corpus import FORMATS
-from index.journal_address import VARIABLE as LIVE
+from index.journal.address import VARIABLE as LIVE
 from index.reading import OnDuplicate
 from index.rejects import REJECTS
 from index.report import Report

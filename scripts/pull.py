@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from index.pull import pull
-from index.store import Store
+from index.store.pull import pull
+from index.store.store import Store
 from scripts import command
 
 EXAMPLES = """\

@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from index.push import push
-from index.store import Store
+from index.store.push import push
+from index.store.store import Store
 from scripts import command
 
 EXAMPLES = """\

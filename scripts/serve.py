@@ -8,7 +8,7 @@ import argparse
 import os
 from pathlib import Path
 
-from index.journal_address import Address
+from index.journal.address import Address
 from recommender.errors import OutOfRange
 from scripts import command
 from service import logs

@@ -8,8 +8,8 @@ from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
-from index.adopting import adopt
-from index.journal_address import VARIABLE, opened
+from index.journal.address import VARIABLE, opened
+from index.journal.adopting import adopt
 from recommender.errors import OutOfRange
 from scripts import command
 

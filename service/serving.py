@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from index import live
-from index.following import check_followed, follow
-from index.journal_address import opened
+from index.journal.address import opened
+from index.journal.following import check_followed, follow
 from recommender import Embedder, Recommender
 from recommender.errors import IndexUnusable, InvalidOverride, JournalAway, ModelError, ReadmoreError, StorageError, VectorsAway
 from recommender.manifest import CURRENT, current_folder, open_release, verify
@@ -23,7 +23,7 @@ from recommender.milvus import Address
 from recommender.ranker import RANKER
 
 if TYPE_CHECKING:
-    from index.journal import Journal
+    from index.journal.journal import Journal
 
 log = structlog.get_logger()
 

@@ -11,7 +11,7 @@ from limits import parse
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict, TomlConfigSettingsSource
 
-from index import journal_address
+from index.journal import address as journal_address
 from recommender.errors import InputError
 from recommender.milvus import Address
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from index import live, sharing
-from index.following import follow
-from index.journal import Journal
-from index.journal_address import opened
+from index.journal.address import opened
+from index.journal.following import follow
+from index.journal.journal import Journal
 from recommender import Article, Embedder, Recommender
 from recommender.live import LIVE_DB
 from tests.hash_embedder import HashEmbedder

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from index import checked, embed_ahead, shipping
+from index import checked, embed_ahead
 from index.build import build_index
 from index.cache import EmbeddingCache
-from index.cluster import _in_order, _windows
+from index.cluster import shipping
+from index.cluster.cluster import _in_order, _windows
+from index.cluster.patience import patiently
 from index.corpus.record import Record, Reject
 from index.digest import spans_of
-from index.patience import patiently
 from index.processes import ALONE, OfFolder
 from recommender.chunking import chunk_article
 from recommender.compiled import CompiledEmbedder, encoder_folder
@@ -101,7 +102,7 @@ def test_what_is_found_twice_counts_once_and_comes_in_order() -> None:
 
 
 def test_the_cluster_is_given_so_many_bytes_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("index.cluster.WINDOW", 1_000)
+    monkeypatch.setattr("index.cluster.cluster.WINDOW", 1_000)
     windows = list(_windows("x" * 300 for _ in range(10)))
     assert [len(window) for window in windows] == [4, 4, 2]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from index.build import build_index
-from index.milvus_writer import serving
+from index.milvus.writer import serving
 from index.releases import roll_back
 from index.verify import verify_index
 from recommender import Article, Recommender, SentenceTransformerEmbedder

@@ -14,8 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
-from index import shipping
 from index.build import build_index
+from index.cluster import shipping
 from index.compile import compile_model, fastest_embedder
 from index.unfinished import UNFINISHED
 from recommender.catalogue import immutable_uri
@@ -33,7 +33,8 @@ from tests.served import ROOT
 BUILD = """
 import json, sys, time
 from pathlib import Path
-from index import build, checked, compile, embed_ahead, shipping, staged
+from index import build, checked, compile, embed_ahead, staged
+from index.cluster import shipping
 
 def progress(stage, done, total):
     print(stage, done, flush=True)
@@ -134,8 +135,8 @@ def nodes() -> Iterator[Nodes]:
 
 
 STALLED = """
-from index import cluster as of_cluster
-from index.cluster import Cluster
+from index.cluster import cluster as of_cluster
+from index.cluster.cluster import Cluster
 from recommender.errors import ClusterAway, InputError
 from tests import ray_nodes
 

@@ -23,11 +23,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from index import editing, judgements, live, overrides
-from index.adopting import adopt
 from index.build import build_index
 from index.compile import fastest_embedder
-from index.following import check_followed, follow
-from index.journal_address import VARIABLE, Address, opened
+from index.journal.address import VARIABLE, Address, opened
+from index.journal.adopting import adopt
+from index.journal.following import check_followed, follow
 from index.publish import publish, set_current
 from recommender import Recommender
 from recommender.errors import ArticleNotFound, ArticleWithdrawn, InputError, InvalidOverride, JournalAway
@@ -419,7 +419,7 @@ def test_an_address_is_shown_without_its_secrets(postgres: Running) -> None:
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    monkeypatch.delitem(sys.modules, "index.journal", raising=False)
+    monkeypatch.delitem(sys.modules, "index.journal.journal", raising=False)
     with pytest.raises(InputError, match=r"pip install 'readmore\[postgres\]'"):
         opened("postgresql://host/readmore")
 

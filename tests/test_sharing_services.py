@@ -17,9 +17,9 @@ import psycopg
 import pytest
 
 from index.build import build_index
-from index.pull import pull
-from index.push import push
-from index.store import Store
+from index.store.pull import pull
+from index.store.push import push
+from index.store.store import Store
 from recommender.live import LIVE_DB
 from recommender.manifest import current_folder
 from tests.archive import records, write_jsonl

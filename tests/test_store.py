@@ -16,12 +16,13 @@ from typing import Any
 
 import pytest
 
-from index import live, pull, push
+from index import live
 from index.build import build_index
 from index.lock import build_lock
-from index.parcel import Parcel
 from index.publish import set_current
-from index.store import OBJECTS, Store
+from index.store import pull, push
+from index.store.parcel import Parcel
+from index.store.store import OBJECTS, Store
 from recommender import Article, Recommender
 from recommender.compiled import ENCODER, ENCODERS, FILES, CompiledEmbedder, EncoderCard, embedder_of, encoder_folder
 from recommender.errors import IndexBusy, IndexDamaged, IndexNotFound, InputError, StorageError
@@ -199,8 +200,8 @@ def test_a_service_takes_up_what_is_pulled(builder: Path, folder_store: Store, t
 PULL_FOREVER = """
 import shutil, sys
 from pathlib import Path
-from index import pull
-from index.store import Store
+from index.store import pull
+from index.store.store import Store
 from recommender.manifest import current_folder
 
 pull.BLOCK = 4096

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from index import milvus_writer
 from index import vectors as writing
-from index.milvus_writer import Told, finish, prune, serve, serving, write_vectors
+from index.milvus import writer as milvus_writer
+from index.milvus.writer import Told, finish, prune, serve, serving, write_vectors
 from index.vectors import write_chunks, write_tiers
 from recommender import Recommender, maxsim
 from recommender.candidate import UNDATED

@@ -1,8 +1,8 @@
 """The journal that service machines share: what was put, withdrawn and said, in PostgreSQL.
 
 Whoever writes holds the row of the count until the end: changes come one after the other, and get their numbers in the order in which they
-can be seen. So a machine that knows the last number it copied (`index.following`) misses none. A change is durable when the transaction has
-ended: the server has written it to its disk, and to that of a synchronous standby if it has one.
+can be seen. So a machine that knows the last number it copied (`index.journal.following`) misses none. A change is durable when the
+transaction has ended: the server has written it to its disk, and to that of a synchronous standby if it has one.
 """
 
 import re
@@ -16,9 +16,9 @@ from sqlalchemy import Connection, Table, create_engine, event, func, insert, in
 from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, IntegrityError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
-from index.journal_address import Address
-from index.journal_schema import ARTICLE, HISTORY_STAYS, MARK, STATE, TABLES, VERSION, WORDS, first_state
-from index.journal_turn import Turn
+from index.journal.address import Address
+from index.journal.schema import ARTICLE, HISTORY_STAYS, MARK, STATE, TABLES, VERSION, WORDS, first_state
+from index.journal.turn import Turn
 from index.time_limit import time_limit
 from recommender.errors import FormatUnsupported, InputError, JournalAway
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql
 
-from index.journal_schema import ARTICLE, HISTORY, JUDGEMENT, MARK, OVERRIDE, STATE, new_mark
+from index.journal.schema import ARTICLE, HISTORY, JUDGEMENT, MARK, OVERRIDE, STATE, new_mark
 from index.live_rows import COLUMNS
 
 

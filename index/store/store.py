@@ -2,7 +2,7 @@
 
     s3://bucket/prefix/
       CURRENT                  one line: the name of the release that machines fetch; written last
-      releases/<name>.json     what the release consists of, see `index.parcel`
+      releases/<name>.json     what the release consists of, see `index.store.parcel`
       objects/<sha256>         the files, each named by its content: what two releases share lies there once
 
 Every file is put in one step, so whoever reads one finds it whole. Time-outs and retries are those of the library behind the URL.
@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from index.parcel import Parcel
 from index.publish import sync
+from index.store.parcel import Parcel
 from recommender.errors import IndexDamaged, IndexNotFound, InputError, ReadmoreError, StorageError
 from recommender.manifest import CURRENT, RELEASES
 

@@ -1,4 +1,4 @@
-"""Put the release that serves into a store, where any number of machines fetch it from (`index.pull`).
+"""Put the release that serves into a store, where any number of machines fetch it from (`index.store.pull`).
 
 First the list of its files, which keeps other pushes from removing them; then the files, each by the sha256 of its content; CURRENT last.
 A push that dies at any moment leaves CURRENT where it was, and two that run side by side share files and mix nothing: the one that ends
@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from index.lock import build_lock
-from index.parcel import Parcel
 from index.publish import KEPT
-from index.store import OBJECTS, Store
+from index.store.parcel import Parcel
+from index.store.store import OBJECTS, Store
 from recommender.errors import IndexBusy, IndexDamaged, IndexNotFound, StorageError
 from recommender.manifest import CURRENT, RELEASES, FileEntry, Release, open_release
 from recommender.ranker import RANKER

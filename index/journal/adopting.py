@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from index.following import follow
+from index.journal.following import follow
 from index.live import create
 from index.live_file import wipe_log, writing
 from index.live_rows import COLUMNS
@@ -19,8 +19,8 @@ from recommender.live import LIVE_DB, read_state
 from recommender.manifest import open_release
 
 if TYPE_CHECKING:
-    from index.journal import Journal
-    from index.journal_turn import Turn
+    from index.journal.journal import Journal
+    from index.journal.turn import Turn
 
 MOVED = "moved"
 """What a file names as its journal when all of it was moved into one."""

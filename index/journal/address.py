@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from recommender.errors import InputError
 
 if TYPE_CHECKING:
-    from index.journal import Journal
+    from index.journal.journal import Journal
 
 VARIABLE = "READMORE_LIVE"
 """Of the environment: the address, where none is given."""
@@ -62,7 +62,7 @@ def opened(address: str) -> "Journal | None":
         return None
     parsed = Address.parse(address)
     try:
-        from index.journal import Journal
+        from index.journal.journal import Journal
     except ModuleNotFoundError as error:
         raise InputError(f"{error.name} is not installed, which a shared journal needs - pip install 'readmore[postgres]'") from error
     return Journal(parsed)

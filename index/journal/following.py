@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from index.journal_address import VARIABLE
+from index.journal.address import VARIABLE
 from index.live_file import asking, wipe_log, writing
 from index.live_lists import live_lists
 from index.live_rows import COLUMNS, read_chunks, write_article, write_lists, write_withdrawal
@@ -24,7 +24,7 @@ from recommender.manifest import Manifest
 from recommender.view import LIVE
 
 if TYPE_CHECKING:
-    from index.journal import Change, Head, Journal
+    from index.journal.journal import Change, Head, Journal
 
 ONE_BY_ONE = 32
 """Changes up to which each is a transaction of its own, with its lists."""

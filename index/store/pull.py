@@ -1,4 +1,4 @@
-"""Fetch the current release of a store (`index.push`) into the folder of an index, from which services serve.
+"""Fetch the current release of a store (`index.store.push`) into the folder of an index, from which services serve.
 
 What arrives lies in `fetched/` by its sha256, as in the store, and gets its name there only when size and hash are right; what the machine
 has already is linked and not fetched. When all is there, the release appears as a build's does: one folder, renamed, CURRENT replaced.
@@ -15,9 +15,9 @@ from pathlib import Path
 from index.compile import new_encoder, prune_encoders
 from index.live_numbers import take_over_numbers
 from index.lock import build_lock
-from index.parcel import Parcel
 from index.publish import STAGING, kept_manifests, publish, remove_staged, replace_file, set_current, sync
-from index.store import OBJECTS, Store
+from index.store.parcel import Parcel
+from index.store.store import OBJECTS, Store
 from index.unfinished_lists import rescue
 from recommender.compiled import ENCODERS
 from recommender.errors import IndexDamaged, IndexUnusable, StorageError

@@ -23,9 +23,9 @@ from typing import Any
 
 import index
 import recommender
-from index.patience import patiently
+from index.cluster.patience import patiently
+from index.cluster.shipping import PREFIX, begin, end, held
 from index.processes import THREADS, Block, Found, OfFolder, Shared, in_environment
-from index.shipping import PREFIX, begin, end, held
 from recommender.errors import ClusterAway, InputError, ReadmoreError
 
 AUTO = "auto"
