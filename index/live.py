@@ -6,6 +6,7 @@ Where several machines serve, `index.sharing` puts and withdraws, and this file 
 """
 
 import json
+import logging
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,10 +18,12 @@ from index.live_lists import live_lists
 from index.live_rows import columns_of, packed_spans, read_chunks, write_article, write_lists, write_withdrawal
 from recommender import Article, Recommender
 from recommender.embedding import embed_articles
-from recommender.errors import ArticleNotFound
+from recommender.errors import ArticleNotFound, ReadmoreError
 from recommender.live import ARTICLE, LIVE_DB, read_article, read_state
 from recommender.manifest import Manifest
 from recommender.view import LIVE, View
+
+log = logging.getLogger(__name__)
 
 
 def create(index_dir: Path) -> None:
@@ -77,20 +80,26 @@ def withdraw(index_dir: Path, recommender: Recommender, article_id: str) -> None
 
 
 def prepare(index_dir: Path, recommender: Recommender) -> int:
-    """Compute the lists of live articles for a release that was built without them.
+    """Compute the lists of live articles for a release that was built without them; one that fails is passed over.
 
     Returns:
         How many there were.
     """
-    done = 0
+    done, failed = 0, set[int]()
     while True:
         with recommender.live.reading() as view:
-            if not view.unprepared:
+            if failed.issuperset(view.unprepared):
                 return done
         with writing(index_dir) as connection, recommender.live.reading() as view:  # one by one: nobody waits for long
-            if view.unprepared:
-                _prepare(connection, recommender, view, view.unprepared[0])
-                done += 1
+            for row in [row for row in view.unprepared if row not in failed][:1]:
+                try:
+                    _prepare(connection, recommender, view, row)
+                    done += 1
+                except ReadmoreError:  # no model, or no vectors: so it is for all of them
+                    raise
+                except Exception:
+                    log.exception("article %d is in no list yet", row - LIVE)
+                    failed.add(row)
 
 
 def _prepare(connection: sqlite3.Connection, recommender: Recommender, view: View, row: int) -> None:

@@ -12,9 +12,9 @@ WAIT_S = 10.0
 """Seconds to wait for another process that writes."""
 
 VERSION = 2
-SECOND = "".join(
-    f"ALTER TABLE state ADD COLUMN {column};\n" for column in ("prepared INTEGER NOT NULL DEFAULT 0", "journal TEXT", "mark TEXT")
-)
+COLUMNS = ("prepared INTEGER NOT NULL DEFAULT 0", "journal TEXT", "mark TEXT", "missed INTEGER NOT NULL DEFAULT 0")
+MARKS = "CREATE TABLE IF NOT EXISTS mark (sequence INTEGER PRIMARY KEY, mark TEXT NOT NULL);\n"
+SECOND = "".join(f"ALTER TABLE state ADD COLUMN {column};\n" for column in COLUMNS) + MARKS
 """What makes the first version of the file the second."""
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from index.incoming import Changes, Incoming
-from index.journal.following import follow
+from index.journal.following import check_missed, follow
 from index.live import LiveChanges, changes_since
 from index.reading import KnownChunks
 from recommender.embedding import Embedder, check_model
@@ -38,9 +38,13 @@ def lay_over_serving(
     except IndexUnusable as error:
         if keep and not isinstance(error, IndexNotFound):
             raise type(error)(f"{error}; to build without the articles it holds, give the whole archive and --delete-missing") from error
+        if journal is not None:
+            check_missed(index_dir, None)
         live = _take_live(index_dir, None, incoming)
         return incoming.all_new(), live, None
     with holding(release.folder):
+        if journal is not None:
+            check_missed(index_dir, release.manifest)
         live = _take_live(index_dir, release.manifest, incoming)
         try:
             check_model(embedder, release.manifest.model, release.folder)

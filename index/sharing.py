@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from index import live
-from index.journal.following import follow_at_once
+from index.journal.following import check_turn, follow_at_once
 from index.live_rows import columns_of
 from recommender import Article, Recommender
 from recommender.embedding import embed_articles
@@ -37,6 +37,7 @@ def put(index_dir: Path, recommender: Recommender, article: Article, journal: "J
     chunks, vectors = embed_articles([article], recommender.embedder)[0]
     columns = columns_of(article, chunks, vectors, manifest.model.sha256)
     with journal.turn() as turn:
+        check_turn(index_dir, turn)
         stored = turn.find(article.id)
         said = stored.columns if stored is not None and stored.sequence > manifest.folded(turn.journal) else None
         if said == columns:
@@ -59,11 +60,14 @@ def withdraw(index_dir: Path, recommender: Recommender, article_id: str, journal
     if journal is None:
         live.withdraw(index_dir, recommender, article_id)
         return
+    with recommender.live.reading() as view:
+        shown = article_id in view.rows or recommender.catalogue.find_row(article_id) is not None
     with journal.turn() as turn:
+        check_turn(index_dir, turn)
         stored = turn.find(article_id)
         if stored is not None and stored.columns is None:
             return
-        if stored is None and recommender.catalogue.find_row(article_id) is None:
+        if stored is None and not shown:
             raise recommender.not_found(article_id)
         turn.withdraw(article_id)
     follow_at_once(index_dir, journal, recommender)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from index.publish import replace_file
-from recommender.errors import ClusterAway, InputError, ReadmoreError, StorageError, VectorsAway
+from recommender.errors import ClusterAway, InputError, JournalAway, ReadmoreError, StorageError, VectorsAway
 
 UNFINISHED = "unfinished.json"
 
@@ -22,7 +22,7 @@ def unfinished(index_dir: Path, request: Mapping[str, Any]) -> Iterator[None]:
     replace_file(path, json.dumps(request, indent=1) + "\n")
     try:
         yield
-    except (StorageError, VectorsAway, ClusterAway):
+    except (StorageError, VectorsAway, ClusterAway, JournalAway):
         raise
     except ReadmoreError:  # the same request would fail again
         path.unlink(missing_ok=True)

@@ -170,11 +170,16 @@ class LexicalIndex:
             gathered[own_row] = 0
         if among is not None:
             gathered[~among] = 0
+        if among is not None and np.count_nonzero(among) <= DEPTH:  # so few that the postings' caps need not hide any
+            gathered = among.astype(np.float32)
+            if own_row is not None:
+                gathered[own_row] = 0
         seen = np.flatnonzero(gathered > 0)  # of truths, four times as fast as of numbers
         if len(seen) > max(DEPTH, limit):
             seen = np.sort(seen[np.argpartition(-gathered[seen], max(DEPTH, limit) - 1)[: max(DEPTH, limit)]])
         cosines = self.cosines(query, seen)
         closest = np.argsort(-cosines, kind="stable")[:limit]
+        closest = closest[cosines[closest] > 0]
         return seen[closest], cosines[closest]
 
     def products(self, query: Terms, rows: Rows) -> tuple[Weights, Rows, Rows]:

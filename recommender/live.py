@@ -42,7 +42,8 @@ CREATE TABLE IF NOT EXISTS state (
     sequence INTEGER NOT NULL,            -- number of the last change
     prepared INTEGER NOT NULL DEFAULT 0,  -- how often lists were computed for a release since
     journal TEXT,                         -- name of the one that is followed; NULL: changes are numbered here
-    mark TEXT                             -- by which the journal knows that change again
+    mark TEXT,                            -- by which the journal knows that change again
+    missed INTEGER NOT NULL DEFAULT 0     -- up to which change the journal had forgotten articles before they were copied
 );
 INSERT INTO state (sequence) SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM state);
 CREATE TABLE IF NOT EXISTS article (
@@ -58,6 +59,10 @@ CREATE TABLE IF NOT EXISTS article (
     text TEXT
 );
 CREATE INDEX IF NOT EXISTS article_sequence ON article (sequence);
+CREATE TABLE IF NOT EXISTS mark (        -- of the journal's changes that were copied
+    sequence INTEGER PRIMARY KEY,
+    mark TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS own ( -- what a live article is to one release
     release TEXT NOT NULL,
     article INTEGER NOT NULL,
@@ -222,7 +227,9 @@ class LiveArticles:
         self.fault = fault
 
     def _newer(self, view: View, moment: tuple[int, int], folded: int, connection: sqlite3.Connection) -> View:
-        """The view with what has changed since."""
+        """The view with what has changed since; read anew where lists were computed, or rows forgotten, which changes no number."""
+        if view.prepared != moment[1]:
+            view = View(file=view.file)
         articles, rows, urls, replaced = dict(view.articles), dict(view.rows), dict(view.urls), dict(view.replaced)
         withdrawn = set(view.withdrawn)
         since = view.sequence if not view.unprepared else 0

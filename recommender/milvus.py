@@ -67,7 +67,8 @@ class Address:
         """
         found = ADDRESS.fullmatch(text)
         if found is None:
-            raise InputError(f"{text[:100]!r} is no address of vectors - write milvus://host:19530/name, the name in letters, digits and _")
+            shown = text.rpartition("@")[2][:100]  # a password may stand before it
+            raise InputError(f"{shown!r} is no address of vectors - write milvus://host:19530/name, the name in letters, digits and _")
         return cls(f"{'https' if found['tls'] else 'http'}://{found['server']}", found["name"])
 
     def collection(self, release: str) -> str:

@@ -164,4 +164,6 @@ def expression(wanted: Wanted) -> str:
         parts.append(f"published >= {wanted.published_after}")
     if wanted.published_before is not None:
         parts.append(f"published < {wanted.published_before} and published > {NO_DATE}")
+    if wanted.until is not None:
+        parts.append(f"published <= {wanted.until}")
     return " and ".join(parts)

@@ -19,6 +19,7 @@ from recommender.precedents import EVER, NEVER, Precedents
 from recommender.ranker import SHIPPED
 from recommender.types import Matrix, Vectors
 from recommender.vector_index import Rows, VectorIndex
+from recommender.view import LIVE
 from recommender.wanted import Wanted
 
 N_CANDIDATES = 64
@@ -120,22 +121,36 @@ def neighbours(
     return found
 
 
-def candidates(query: Query, near: Neighbours, archive: Archive, wanted: Wanted | None = None) -> tuple[Candidates, maxsim.Comparison]:
+def candidates(
+    query: Query, near: Neighbours, archive: Archive, wanted: Wanted | None = None, gone: Collection[int] = ()
+) -> tuple[Candidates, maxsim.Comparison]:
     """The best `N_CANDIDATES` by the shipped weights, near-duplicates replaced by what stands for them.
 
     Args:
         near: The nearest of all articles: by their ranks candidates are weighed, whatever is wanted.
         wanted: The nearest of these are looked at, too, and come before all others.
+        gone: Rows of articles that were withdrawn or put anew since the release was built.
 
     Returns:
         Candidates, best first, without passages and terms; and their comparison with the query.
     """
     named = archive.lexical.mentioned(query.terms, N_MENTIONED, query.row)
     more = [] if wanted is None else _nearest_among(query, archive, wanted)
-    rows = np.unique(archive.facts.canonical[np.concatenate([near.in_meaning, near.in_words, named, *more])]).astype(np.int64)
+    rows = _standing(np.concatenate([near.in_meaning, near.in_words, named, *more]), archive.facts.canonical, gone)
     if query.row is not None:
         rows = rows[rows != archive.facts.canonical[query.row]]
     return best(*described(query, rows, near, archive), wanted)
+
+
+def _standing(rows: Rows, canonical: NDArray[np.int32], gone: Collection[int]) -> Rows:
+    """What stands for some articles in lists: of near-duplicates whose article is gone, the first that is left."""
+    stands = canonical[rows]
+    if gone:
+        lost = np.isin(stands, list(gone))
+        left = np.unique(rows[lost & ~np.isin(rows, list(gone))])
+        _, firsts = np.unique(canonical[left], return_index=True)
+        stands = np.concatenate([stands[~lost], left[firsts]])
+    return np.unique(stands).astype(np.int64)
 
 
 def _nearest_among(query: Query, archive: Archive, wanted: Wanted) -> tuple[Rows, Rows]:
@@ -161,7 +176,8 @@ def described(query: Query, rows: Rows, near: Neighbours, archive: Archive) -> t
 
 def best(found: Candidates, compared: maxsim.Comparison, wanted: Wanted | None = None) -> tuple[Candidates, maxsim.Comparison]:
     """The best `N_CANDIDATES` by the shipped weights, best first; what is wanted before all else."""
-    others = np.zeros(len(found), dtype=np.bool_) if wanted is None else ~wanted.among(found)
+    # A live article may be of a section that the release does not know; there are few of them.
+    others = np.zeros(len(found), dtype=np.bool_) if wanted is None else ~wanted.among(found) & (found["article"] < LIVE)
     order = np.lexsort((found["tie"], -SHIPPED.scores(found["features"]), others))[:N_CANDIDATES]
     return found[order], compared.of(order)
 

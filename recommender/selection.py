@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.candidate import UNDATED, Candidates, column
+from recommender.cleaning import clean_line
 from recommender.errors import OutOfRange
 from recommender.facts import Facts
 from recommender.ranker import DECIMALS, Ranker
@@ -170,9 +171,10 @@ def narrowed(wanted: Selection, published: int, facts: Facts) -> Wanted | None:
         firsts.append(_as_of(wanted) - wanted.max_age_days * DAY)
     if wanted.mode == "background" and published != UNDATED:
         ends.append(published)
-    if not (wanted.sections or firsts or ends):
+    if not (wanted.sections or firsts or ends or wanted.as_of):
         return None
-    return Wanted(facts, wanted.sections, ceil(max(firsts)) if firsts else None, ceil(min(ends)) if ends else None)
+    sections = tuple(map(clean_line, wanted.sections))
+    return Wanted(facts, sections, ceil(max(firsts)) if firsts else None, ceil(min(ends)) if ends else None, _as_of(wanted))
 
 
 def may_show(published: datetime | None, wanted: Selection) -> bool:

@@ -221,7 +221,7 @@ class Texts:
             own_row: The text's, if it is a live article.
             wanted: Those that come before all others.
         """
-        found, compared = retrieval.candidates(query, near, self.archive, wanted)
+        found, compared = retrieval.candidates(query, near, self.archive, wanted, view.replaced.keys())
         live = self.live_archive(view) if view else None
         if live is not None:
             more, with_more = self.live_candidates(live, query, near, own_row)

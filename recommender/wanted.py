@@ -18,16 +18,18 @@ class Wanted:
         sections: Only articles of these; none names all.
         published_after, published_before: Seconds since 1970: only what was published then or later; before then. Undated articles
             are left out.
+        until: Only what was published by then; undated articles are not left out.
     """
 
     facts: Facts
     sections: tuple[str, ...] = ()
     published_after: int | None = None
     published_before: int | None = None
+    until: int | None = None
 
     def mask(self) -> NDArray[np.bool_]:
-        """Whether each article is wanted: bool (n_articles,)."""
-        return self._wanted(self.facts.published, self.facts.section)
+        """Whether what stands for each article in lists is wanted: bool (n_articles,)."""
+        return self._wanted(self.facts.published, self.facts.section)[self.facts.canonical]
 
     def among(self, found: Candidates) -> NDArray[np.bool_]:
         """Whether each of some candidates is wanted: bool (n_candidates,)."""
@@ -41,4 +43,6 @@ class Wanted:
             wanted &= published >= self.published_after
         if self.published_before is not None:
             wanted &= (published < self.published_before) & (published != UNDATED)
+        if self.until is not None:
+            wanted &= published <= self.until  # UNDATED is the least there is
         return wanted

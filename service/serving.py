@@ -15,9 +15,9 @@ import structlog
 
 from index import live
 from index.journal.address import opened
-from index.journal.following import check_followed, follow
+from index.journal.following import check_followed, check_missed, follow
 from recommender import Embedder, Recommender
-from recommender.errors import IndexUnusable, InvalidOverride, JournalAway, ModelError, ReadmoreError, StorageError, VectorsAway
+from recommender.errors import IndexUnusable, InvalidOverride, ModelError, ReadmoreError, StorageError, VectorsAway
 from recommender.manifest import CURRENT, current_folder, open_release, verify
 from recommender.milvus import Address
 from recommender.ranker import RANKER
@@ -130,6 +130,8 @@ class Serving:
             done = live.prepare(self.index_dir, recommender)
         except (StorageError, ModelError, VectorsAway) as error:
             log.error("not_prepared", detail=str(error))
+        except Exception:
+            log.exception("not_prepared")  # a release serves without them, too
         else:
             if done:
                 log.info("prepared", articles=done, release=recommender.release.name)
@@ -142,7 +144,7 @@ class Serving:
         """Before the first answer, so that what was withdrawn is not shown; the lists come later."""
         try:
             follow(self.index_dir, journal)
-        except (JournalAway, StorageError) as error:
+        except ReadmoreError as error:
             self.behind = str(error)
             log.error("journal", detail=self.behind)
 
@@ -158,6 +160,7 @@ class Serving:
         try:
             with self.held() as recommender:
                 follow(self.index_dir, self.journal, recommender)
+                check_missed(self.index_dir, recommender.release.manifest)
                 if _unprepared(recommender):
                     self._prepare(recommender)
                     prepared = not _unprepared(recommender)

@@ -21,7 +21,7 @@ from index.unfinished import UNFINISHED
 from recommender.catalogue import immutable_uri
 from recommender.compiled import ENCODERS, encoder_folder
 from recommender.embedding import BUNDLED_SHA256, bundled_embedder
-from recommender.errors import InputError
+from recommender.errors import ClusterAway
 from recommender.manifest import CATALOGUE, FLOAT, MANIFEST, current_folder
 from recommender.stored_lists import StoredLists
 from tests.archive import records, write_jsonl
@@ -137,7 +137,7 @@ def nodes() -> Iterator[Nodes]:
 STALLED = """
 from index.cluster import cluster as of_cluster
 from index.cluster.cluster import Cluster
-from recommender.errors import ClusterAway, InputError
+from recommender.errors import ClusterAway
 from tests import ray_nodes
 
 if __name__ == "__main__":
@@ -158,7 +158,7 @@ if __name__ == "__main__":
     with Cluster(ray_nodes.ADDRESS) as cluster:
         try:
             list(cluster.everywhere(ray_nodes.itself, ray_nodes.nothing, range(3)))
-        except InputError as error:
+        except ClusterAway as error:
             print(error)
 """
 
@@ -169,8 +169,8 @@ def test_work_that_does_not_go_on_and_nodes_of_another_version_are_given_up(node
     said, _ = stalled.communicate(timeout=300)
     assert said.count("\n") == 3, said
     failed, away, other = said.splitlines()
-    assert failed.startswith("tests.ray_nodes failed on ")
-    assert "(ZeroDivisionError('division by zero')) - build again" in failed
+    assert failed.startswith("node ")
+    assert "cannot work (ZeroDivisionError: division by zero) - mend it" in failed
     assert away.startswith("ray_nodes: nothing came from the cluster for 5 s, after ")
     assert "--resume" in away
     assert "has another version of Readmore than the machine that builds" in other
@@ -180,9 +180,9 @@ def test_work_that_does_not_go_on_and_nodes_of_another_version_are_given_up(node
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere"])
 def test_a_cluster_that_is_not_there(tmp_path: Path, address: str) -> None:
     source = write_jsonl(tmp_path / "a.jsonl", records(3))
-    with pytest.raises(InputError, match=f"no Ray cluster can be joined at {address} .* start this machine as one of its nodes"):
+    with pytest.raises(ClusterAway, match=f"no Ray cluster can be joined at {address} .* start this machine as one of its nodes"):
         build_index([str(source)], tmp_path / "index", HashEmbedder(), ray=address)
-    assert not (tmp_path / "index" / UNFINISHED).exists()
+    assert (tmp_path / "index" / UNFINISHED).exists(), "it may be there soon"
 
 
 AUTO = """

@@ -14,6 +14,7 @@ from statistics import fmean
 import numpy as np
 import pytest
 
+from index import live
 from index.build import build_index
 from index.publish import KEPT
 from recommender import Article, Recommender, Related
@@ -319,6 +320,48 @@ def test_a_filter_finds_what_little_it_keeps(tmp_path: Path) -> None:
             assert found.ids == tuple(recommender.catalogue.card(row).id for row in rows)
             assert [item.score for item in found] == expected.scores.tolist()
         assert recommender.related_to(draft, 5, Selection(sections=("nothing",))).reason == "filtered_out"
+
+
+def test_what_is_gone_to_come_or_a_copy_takes_no_place_of_what_a_filter_keeps(tmp_path: Path) -> None:
+    """Nearest to the draft: copies of articles elsewhere, articles to come, one that was withdrawn, one that moved away."""
+    made = records(160)
+    wire, story = made[:10], made[0]["text"]
+    for number, record in enumerate(made):
+        record["section"] = "wire" if number < 10 else "rest"
+        record["published"] = "2019-03-01T08:00:00Z"
+    nearer = [
+        {**made[10 + number % 70], "id": f"copy-{number}", "section": "wire", "published": "2019-03-02T08:00:00Z"} for number in range(70)
+    ]
+    to_come = [
+        {
+            **records(90, seed=4)[number],
+            "id": f"soon-{number}",
+            "section": "wire",
+            "published": "2031-01-01T00:00:00Z",
+            "title": f"Soon {number}",
+        }
+        for number in range(70)
+    ]
+    index = tmp_path / "index"
+    build_index([str(write_jsonl(tmp_path / "a.jsonl", [*made, *nearer, *to_come]))], index, HashEmbedder())
+    with Recommender.open(index, HashEmbedder()) as recommender:
+        assert recommender.catalogue.duplicates(recommender.row(made[10]["id"])), "the copies are folded"
+        draft = Article("", "A draft", story)
+        of_wire = {record["id"] for record in wire}
+        for section in ("wire", "wire\u200b"):
+            assert set(recommender.related_to(draft, 50, Selection(sections=(section,))).ids) == of_wire
+        live.withdraw(index, recommender, wire[3]["id"])
+        live.put(index, recommender, replace(recommender.article(wire[4]["id"]), section="unheard of"))
+        left = of_wire - {wire[3]["id"], wire[4]["id"]}
+        assert set(recommender.related_to(draft, 50, Selection(sections=("wire",))).ids) == left
+        both = recommender.related_to(draft, 50, Selection(sections=("wire", "rest"))).ids
+        assert wire[3]["id"] not in both
+        assert len(set(both)) == len(both)
+        assert wire[4]["id"] in recommender.related_to(draft, 50, Selection(sections=("unheard of", "rest"))).ids
+        live.withdraw(index, recommender, made[10]["id"])
+        everything = recommender.related_to(Article("", "Another draft", made[10]["text"]), 50).ids
+        assert made[10]["id"] not in everything
+        assert "copy-0" in everything, "its copy stands for it now"
 
 
 def test_near_duplicates_follow_the_filters_of_the_list(tmp_path: Path) -> None:

@@ -25,10 +25,15 @@ from hypothesis import strategies as st
 from index import editing, judgements, live, overrides
 from index.build import build_index
 from index.compile import fastest_embedder
+from index.journal import following
 from index.journal.address import VARIABLE, Address, opened
 from index.journal.adopting import adopt
-from index.journal.following import check_followed, follow
+from index.journal.following import check_followed, check_missed, follow
+from index.live_lists import live_lists
 from index.publish import publish, set_current
+from index.store.pull import pull
+from index.store.push import push
+from index.store.store import Store
 from recommender import Recommender
 from recommender.errors import ArticleNotFound, ArticleWithdrawn, InputError, InvalidOverride, JournalAway
 from recommender.live import LIVE_DB
@@ -253,20 +258,21 @@ def test_what_a_machine_said_alone_is_not_lost(index_dir: Path, tmp_path: Path, 
         b.put(NEW[3])
         overrides.put(b.index, "garden-2", Override((Pin("garden-6", 1),)), "other", journal)
         done = adopt(a.index, journal)
-        assert done.articles == ["harbour-0", NEW[2].id], "what the release holds stays there"
+        everything = [NEW[0].id, NEW[1].id, "harbour-0", NEW[2].id]
+        assert done.articles == everything, "not all kept releases hold what the newest one does"
         assert (done.overrides, done.judgements, done.kept) == (["harbour-4"], 1, ["garden-2"])
         assert done.aside == a.index / "live.db.alone"
         again = adopt(a.index, journal)
         assert (again.articles, again.overrides, again.judgements, again.kept) == ([], [], 0, [])
         b.follow()
         assert b.seen()["withdrawn"] == before["withdrawn"]
-        assert set(b.seen()["rows"]) == {NEW[2].id, NEW[3].id}
+        assert set(b.seen()["rows"]) == {article.id for article in NEW[:4]}
         assert b.recommender.related("garden-2")[0].id == "garden-6"
         assert judgements.judged(b.index) == {"garden-2": {"garden-6": True}}
         assert {row[1:] for row in told if row[1] == "harbour-4"} <= {row[1:] for row in rows(b.index, "override_history")}
         with machine(a.index, a.index, address) as now:
             now.follow()
-            assert set(now.seen()["rows"]) == {NEW[2].id, NEW[3].id}
+            assert set(now.seen()["rows"]) == {article.id for article in NEW[:4]}
             assert {now.recommender.related(article.id).article_id for article in NEW[:4]} == {article.id for article in NEW[:4]}
         with pytest.raises(InputError, match="READMORE_LIVE"):
             live.put(a.index, b.recommender, NEW[4])
@@ -274,7 +280,7 @@ def test_what_a_machine_said_alone_is_not_lost(index_dir: Path, tmp_path: Path, 
             check_followed(a.index, None)
 
 
-@pytest.mark.parametrize("others", [0, 8])
+@pytest.mark.parametrize("others", [0, 2, 4, 8])
 def test_a_journal_that_was_put_back_is_seen_and_made_whole_by_a_copy(machines: list[Machine], address: str, others: int) -> None:
     a, b, _ = machines
     assert a.journal is not None
@@ -308,6 +314,76 @@ def test_a_journal_that_was_put_back_is_seen_and_made_whole_by_a_copy(machines: 
         assert of.recommender.article(NEW[1].id).title == "Put anew"
     for table in ("article", "override", "override_history"):
         assert rows(a.index, table) == rows(b.index, table)
+
+
+def test_an_article_that_the_journal_forgot_and_that_is_put_again(machines: list[Machine]) -> None:
+    a, b, alone = machines
+    assert a.journal is not None
+    for of in (a, alone):
+        of.put(NEW[0])
+    b.follow()
+    a.journal.purge(1)
+    for title in ("Put anew", "And again"):
+        for of in (a, alone):
+            of.put(replace(NEW[0], title=title))
+        b.follow()
+    assert b.recommender.article(NEW[0].id).title == "And again"
+    assert a.lists() == b.lists() == alone.lists()
+    a.withdraw(NEW[0].id)
+    b.follow()
+    for of in (a, b):
+        assert not rows(of.index, "own")
+        assert not rows(of.index, "place")
+
+
+def test_a_machine_that_missed_what_the_journal_forgot_says_so_and_fetches_it(
+    machines: list[Machine], address: str, tmp_path: Path
+) -> None:
+    a, b, _ = machines
+    assert a.journal is not None
+    assert b.journal is not None
+    a.withdraw("harbour-0")
+    b.follow()
+    a.put(next(to_article(record) for record in records() if record["id"] == "harbour-0"))
+    a.put(NEW[0])
+    source = str(write_jsonl(tmp_path / "again.jsonl", records()))
+    build_index([source], a.index, HashEmbedder(), live=address)
+    a.journal.purge(3)
+    a.withdraw("garden-2")
+    b.follow()
+    assert b.seen()["withdrawn"] == {"garden-2"}, "harbour-0 was put again"
+    with pytest.raises(InputError, match=r"newer releases alone.*scripts/pull\.py"):
+        check_missed(b.index, b.recommender.release.manifest)
+    with pytest.raises(InputError, match="newer releases alone"):
+        build_index([source], b.index, HashEmbedder(), live=address)
+    push(a.index, Store(str(tmp_path / "store")))
+    pull(Store(str(tmp_path / "store")), b.index)
+    with machine(b.index, b.index, address) as now:
+        check_missed(now.index, now.recommender.release.manifest)
+        assert now.recommender.related(NEW[0].id).article_id == NEW[0].id
+    build_index([source], b.index, HashEmbedder(), live=address)
+
+
+def test_one_article_whose_lists_fail_holds_up_nothing(machines: list[Machine], monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b, _ = machines
+    a.put(NEW[0])
+    a.put(NEW[1])
+    a.withdraw("harbour-0")
+
+    def failing(*given: Any) -> Any:
+        if given[2].id == NEW[0].id:
+            raise ValueError("nobody expected that")
+        return live_lists(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(following, "live_lists", failing)
+        patch.setattr(live, "live_lists", failing)
+        b.follow()
+    assert b.seen()["withdrawn"] == {"harbour-0"}
+    assert [row[1] for row in rows(b.index, "own")] == [2]
+    b.follow()
+    assert [row[1] for row in rows(b.index, "own")] == [1, 2]
+    assert b.recommender.related(NEW[0].id)
 
 
 def site(address: str, name: str) -> str:

@@ -38,6 +38,9 @@ as long as a fourth of the cluster is left, it has room for all of them."""
 WINDOW = 256 << 20
 """Bytes of blocks that the cluster is given together; for the next so many it starts new actors."""
 
+MOST_BLOCKS = 2_048
+"""And so many of them: each takes some 40 kB of this machine's memory while it is on its way, however small it is."""
+
 PATIENCE_S = 900.0
 """In which something must be found, or the work is given up: it takes a block seconds, and a node that died is missed within a minute."""
 
@@ -84,7 +87,7 @@ class Cluster:
         self._stack.close()
 
     def _join(self, stack: ExitStack) -> None:
-        """Raises InputError."""
+        """Raises InputError, ClusterAway."""
         try:
             import ray
             import ray.data
@@ -105,7 +108,7 @@ class Cluster:
             one_thread_each = {"env_vars": dict.fromkeys(THREADS, "1")}
             ray.init(**options, runtime_env=one_thread_each, log_to_driver=False, logging_level=logging.ERROR)
         except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:  # ConnectionError among them
-            raise InputError(
+            raise ClusterAway(
                 f"no Ray cluster can be joined at {self._address} ({' '.join(str(error).split())[:300]})"
                 " - start this machine as one of its nodes, with the cluster's token and version; see docs/ray.md"
             ) from error
@@ -127,11 +130,15 @@ class Cluster:
         opening = self._files.of(shared) if isinstance(shared, OfFolder) else shared
         stage = work.__module__.rpartition(".")[2]
         for window in _windows(blocks):
+            n_found = 0
             for found in _in_order(patiently(partial(_found, work, opening, window), self._patience_s, stage)):
                 what = ForkingPickler.loads(found)
                 if isinstance(what, ReadmoreError):
                     raise what
                 yield what
+                n_found += 1
+            if n_found < len(window):
+                raise ClusterAway(f"{stage}: {n_found} of {len(window)} blocks came back from the cluster - build again with --resume")
 
 
 def _found(work: Callable[[Any, Any], Any], opening: Callable[[], Any], window: list[bytes]) -> Iterator[tuple[int, bytes]]:
@@ -188,9 +195,17 @@ class _Actor:
     @cached_property
     def _here(self) -> Any:
         if code() != self._expected:
-            name = os.uname().nodename
-            raise InputError(f"{name} has another version of Readmore than the machine that builds - install one on all nodes")
-        return self._opening()
+            raise _of_node("it has another version of Readmore than the machine that builds - install one on all nodes")
+        try:
+            return self._opening()
+        except Exception as error:
+            raise _of_node(f"{type(error).__name__}: {error}") from error
+
+
+def _of_node(fault: str) -> ClusterAway:
+    return ClusterAway(
+        f"node {os.uname().nodename} cannot work ({fault}) - mend it, or take it out of the cluster, and build again with --resume"
+    )
 
 
 def code() -> str:
@@ -215,7 +230,7 @@ def _windows(blocks: Iterable[Any]) -> Iterator[list[bytes]]:
     for block in blocks:
         window.append(bytes(ForkingPickler.dumps(block)))
         n_bytes += len(window[-1])
-        if n_bytes >= WINDOW:
+        if n_bytes >= WINDOW or len(window) == MOST_BLOCKS:
             yield window
             window, n_bytes = [], 0
     if window:

@@ -8,6 +8,7 @@ Nothing that is shown of an address holds the user, the password or an option.
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from recommender.errors import InputError
 
@@ -47,6 +48,12 @@ class Address:
                 "and other characters than letters and digits of the password as %40"
             )
         return cls(text, found["where"])
+
+    def without_options(self, said: str) -> str:
+        """What PostgreSQL says, less what the address' options are set to."""
+        for value in re.split(r"[=&]", unquote(self.url.partition("?")[2]))[1:]:
+            said = said.replace(value, "...") if len(value) > 2 else said
+        return said
 
     def __str__(self) -> str:
         return f"postgresql://{self.where}"

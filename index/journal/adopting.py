@@ -14,9 +14,9 @@ from index.live import create
 from index.live_file import wipe_log, writing
 from index.live_rows import COLUMNS
 from index.lock import build_lock
-from recommender.errors import IndexUnusable, InputError
+from index.publish import kept_manifests
+from recommender.errors import InputError
 from recommender.live import LIVE_DB, read_state
-from recommender.manifest import open_release
 
 if TYPE_CHECKING:
     from index.journal.journal import Journal
@@ -55,8 +55,8 @@ class Adopted:
 def adopt(index_dir: Path, journal: "Journal") -> Adopted:
     """Say in the journal what `live.db` says and the journal does not; from then on the file is a copy of it.
 
-    Of a machine that was alone, what its release holds stays there. A copy whose last change the journal does not reach, since it was put
-    back to an older state, knows better than the journal.
+    Of a machine that was alone, what all its kept releases hold stays there. Of a copy, what the journal lost comes back: all after the
+    last change that both know by its mark. What others have said of the same since then stays.
 
     Raises:
         InputError: The file is a copy of another journal.
@@ -71,13 +71,13 @@ def adopt(index_dir: Path, journal: "Journal") -> Adopted:
             with journal.turn(ALL_OF_IT_S) as turn:
                 if of not in (None, turn.journal):
                     raise InputError(f"{index_dir / LIVE_DB} is a copy of another journal - give the address of that one")
-                alone = of is None or sequence <= turn.sequence  # or others went on with a journal that lacks what this copy knows
-                since = _folded(index_dir, of) if alone else turn.sequence
+                common = 0 if of is None else _common(connection, turn)
+                since = max(common, _folded(index_dir, of))
                 if of is not None:
                     turn.raise_to(sequence, _numbered(connection))
-                _move_articles(connection, turn, since, alone, done)
-                _move_overrides(connection, turn, alone, done)
-                _move_judgements(connection, turn, alone, done)
+                _move_articles(connection, turn, since, common, done)
+                _move_overrides(connection, turn, common, done)
+                _move_judgements(connection, turn, done)
             connection.execute("UPDATE state SET journal = ?", (MOVED,))
     done.aside = _put_aside(index_dir)
     create(index_dir)
@@ -91,20 +91,24 @@ def _numbered(connection: sqlite3.Connection) -> int:
     return found[0]
 
 
+def _common(connection: sqlite3.Connection, turn: "Turn") -> int:
+    """The last change that the journal and its copy have in common; 0: there is none, or nobody knows."""
+    here = dict(connection.execute("SELECT sequence, mark FROM mark").fetchall())
+    there = turn.marks(min(here, default=0))
+    return max((sequence for sequence, mark in there.items() if here.get(sequence) == mark), default=0)
+
+
 def _folded(index_dir: Path, journal: str | None) -> int:
-    """The last change that the release holds which serves."""
-    try:
-        return open_release(index_dir, quick=True).manifest.folded(journal)
-    except IndexUnusable:
-        return 0
+    """The last change that all releases hold which may serve."""
+    return min((manifest.folded(journal) for manifest in kept_manifests(index_dir)), default=0)
 
 
-def _move_articles(connection: sqlite3.Connection, turn: "Turn", since: int, alone: bool, done: Adopted) -> None:
-    for article_id, withdrawn, *columns in connection.execute(ARTICLES, (since, alone)):
+def _move_articles(connection: sqlite3.Connection, turn: "Turn", since: int, common: int, done: Adopted) -> None:
+    for article_id, withdrawn, *columns in connection.execute(ARTICLES, (since, not common)):
         said, there = None if withdrawn else tuple(columns), turn.find(article_id)
         if there is not None and there.columns == said:
             continue
-        if there is not None and alone:
+        if there is not None and there.sequence > common:
             done.kept.append(article_id)
             continue
         if said is None:
@@ -114,14 +118,14 @@ def _move_articles(connection: sqlite3.Connection, turn: "Turn", since: int, alo
         done.articles.append(article_id)
 
 
-def _move_overrides(connection: sqlite3.Connection, turn: "Turn", alone: bool, done: Adopted) -> None:
+def _move_overrides(connection: sqlite3.Connection, turn: "Turn", common: int, done: Adopted) -> None:
     said: dict[str, list[tuple[str, str, str | None, str]]] = {}
     for article_id, *entry in connection.execute(HISTORY):
         said.setdefault(article_id, []).append(tuple(entry))
     for article_id, entries in said.items():
         there = turn.history(article_id)
         new = [entry for entry in entries if entry not in there]
-        if new and there and alone:
+        if new and (turn.said_at(article_id) or 0) > common:
             done.kept.append(article_id)
         elif new:
             for at, action, key, body in new:
@@ -130,12 +134,12 @@ def _move_overrides(connection: sqlite3.Connection, turn: "Turn", alone: bool, d
             done.overrides.append(article_id)
 
 
-def _move_judgements(connection: sqlite3.Connection, turn: "Turn", alone: bool, done: Adopted) -> None:
+def _move_judgements(connection: sqlite3.Connection, turn: "Turn", done: Adopted) -> None:
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'judgement'").fetchone():
         return
     for article_id, target_id, accepted, at, owner, key in connection.execute(JUDGED):
         there = turn.judged(article_id, target_id)
-        if there is None or (there < at and not alone):
+        if there is None or there < at:
             turn.judge(article_id, {target_id: bool(accepted)}, at, owner, key)
             done.judgements += 1
 

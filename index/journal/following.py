@@ -7,7 +7,7 @@ copied first, so that withdrawals count at once, and the lists are left to `inde
 
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,16 +18,20 @@ from index.live_lists import live_lists
 from index.live_rows import COLUMNS, read_chunks, write_article, write_lists, write_withdrawal
 from index.words import JUDGEMENTS
 from recommender import Recommender
-from recommender.errors import InputError, JournalAway, ModelError, StorageError, VectorsAway
+from recommender.errors import InputError, JournalAway, ModelError, ReadmoreError, VectorsAway
 from recommender.live import LIVE_DB, read_article, read_state
 from recommender.manifest import Manifest
 from recommender.view import LIVE
 
 if TYPE_CHECKING:
     from index.journal.journal import Change, Head, Journal
+    from index.journal.turn import Turn
 
 ONE_BY_ONE = 32
 """Changes up to which each is a transaction of its own, with its lists."""
+
+REMEMBERED = 100_000
+"""Changes whose marks are kept, to find out up to where a journal that was put back is the same."""
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +52,10 @@ def follow(index_dir: Path, journal: "Journal", recommender: Recommender | None 
     """
     head, copied = journal.head(), 0
     since, mark = _since(index_dir, journal, head)
+    if since == head.sequence and since and mark != head.mark:
+        raise _put_back(index_dir, since)
+    if since < head.purged:
+        _forget_withdrawals(index_dir, journal, head.purged)
     while since < head.sequence:
         found = journal.changes(since)
         if since and found.marks.get(since) != mark:
@@ -55,10 +63,9 @@ def follow(index_dir: Path, journal: "Journal", recommender: Recommender | None 
         by_number = [list(of) for _, of in groupby(found.rows, key=lambda change: change.number)]
         one_by_one = len(by_number) <= ONE_BY_ONE
         for group in by_number if one_by_one else [found.rows]:
-            number = group[-1].number
-            copied += _copy(index_dir, group, number, found.marks[number], recommender if one_by_one else None)
+            copied += _copy(index_dir, group, found.marks, group[-1].number, recommender if one_by_one else None)
         since, mark = found.until, found.marks[found.until]
-        _copy(index_dir, [], since, mark, None)
+        _copy(index_dir, [], found.marks, since, None)
     return copied
 
 
@@ -66,8 +73,44 @@ def follow_at_once(index_dir: Path, journal: "Journal", recommender: Recommender
     """Follow after something was said, so that this machine shows it; if it cannot, nothing is lost, and it follows later."""
     try:
         follow(index_dir, journal, recommender)
-    except (JournalAway, StorageError) as error:
+    except ReadmoreError as error:
         log.warning("said, and not shown here yet: %s", error)
+
+
+def check_turn(index_dir: Path, turn: "Turn") -> None:
+    """See that the journal is the one that this machine shows, before anything is said in it.
+
+    Raises:
+        JournalAway: It is another one, or was put back to an older state.
+    """
+    with asking(index_dir) as connection:
+        if connection is None:
+            return
+        sequence, _, of = read_state(connection)
+        mark = connection.execute("SELECT mark FROM state").fetchone()[0] if of is not None else None
+    if of is not None and (of != turn.journal or (sequence and turn.mark(sequence) != mark)):
+        raise JournalAway(f"the journal is not the one that {index_dir / LIVE_DB} is a copy of, or was put back - see /readyz")
+
+
+def check_missed(index_dir: Path, serving: Manifest | None) -> None:
+    """See that this machine knows all articles of the journal, by its copy or by its release.
+
+    Args:
+        serving: Of the release here; None: there is none.
+
+    Raises:
+        InputError: Some were forgotten by the journal, as newer releases hold them, before this machine copied them.
+    """
+    with asking(index_dir) as connection:
+        if connection is None:
+            return
+        missed, of = connection.execute("SELECT missed, journal FROM state").fetchone()
+    folded = 0 if serving is None else serving.folded(of)
+    if missed > folded:
+        raise InputError(
+            f"articles up to change {missed} of the journal are in newer releases alone, and the release here holds them up to {folded} - "
+            "fetch the newest release with scripts/pull.py, or copy it here"
+        )
 
 
 def purge_journal(journal: "Journal", kept: Sequence[Manifest]) -> None:
@@ -80,7 +123,8 @@ def purge_journal(journal: "Journal", kept: Sequence[Manifest]) -> None:
 
 
 def check_followed(index_dir: Path, journal: "Journal | None") -> None:
-    """See that `live.db` can be, or is, what it is to be: the copy of a journal, or none. That needs no answer of the journal.
+    """See that `live.db` can be, or is, what it is to be: the copy of a journal, or none. That needs no answer of the journal,
+    which learns that it must be there already.
 
     Raises:
         InputError: It holds what was said on this machine alone, and there is a journal; or there is none, and it is a copy.
@@ -88,8 +132,10 @@ def check_followed(index_dir: Path, journal: "Journal | None") -> None:
     with asking(index_dir) as connection:
         if connection is None:
             return
-        sequence, _, of = read_state(connection)
-        said = sequence or _judged(connection)
+        _, _, of = read_state(connection)
+        said = any(_holds(connection, table) for table in ("article", "override_history", "judgement"))
+    if journal is not None:
+        journal.is_there = of is not None
     if journal is not None and of is None and said:
         raise InputError(
             f"{index_dir / LIVE_DB} holds what was put and said on this machine alone - move it into what machines share: "
@@ -102,11 +148,20 @@ def check_followed(index_dir: Path, journal: "Journal | None") -> None:
         )
 
 
-def _judged(connection: sqlite3.Connection) -> bool:
-    """Whether lines were judged, which has no number on a machine that is alone."""
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'judgement'").fetchone():
+def _holds(connection: sqlite3.Connection, table: str) -> bool:
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
         return False
-    return connection.execute("SELECT 1 FROM judgement").fetchone() is not None
+    return connection.execute(f"SELECT 1 FROM {table}").fetchone() is not None
+
+
+def _forget_withdrawals(index_dir: Path, journal: "Journal", purged: int) -> None:
+    """Forget that articles were withdrawn which were put again, and are in a release by now: of these the journal has no row any more."""
+    withdrawn = journal.withdrawn()
+    with writing(index_dir) as connection:
+        for number, article_id in connection.execute("SELECT number, id FROM article WHERE withdrawn").fetchall():
+            if article_id not in withdrawn:
+                connection.execute("DELETE FROM article WHERE number = ?", (number,))
+        connection.execute("UPDATE state SET missed = ?, prepared = prepared + 1", (purged,))
 
 
 def _since(index_dir: Path, journal: "Journal", head: "Head") -> tuple[int, str | None]:
@@ -116,7 +171,8 @@ def _since(index_dir: Path, journal: "Journal", head: "Head") -> tuple[int, str 
         of = None if connection is None else read_state(connection)[2]
     if of is None:
         with writing(index_dir) as connection:
-            connection.execute("UPDATE state SET journal = ? WHERE sequence = 0", (head.name,))
+            # The number may be that of a release which was pulled before there was a journal here; nothing was said.
+            connection.execute("UPDATE state SET journal = ?, sequence = 0 WHERE journal IS NULL", (head.name,))
         return 0, None
     if of != head.name:
         raise InputError(f"{index_dir / LIVE_DB} is a copy of another journal - give the address of that one, or move the file away")
@@ -134,14 +190,17 @@ def _put_back(index_dir: Path, sequence: int) -> InputError:
     )
 
 
-def _copy(index_dir: Path, changes: list["Change"], until: int, mark: str, recommender: Recommender | None) -> int:
+def _copy(index_dir: Path, changes: list["Change"], marks: Mapping[int, str], until: int, recommender: Recommender | None) -> int:
     """Copy some changes, in one transaction; those that another process of this machine copied meanwhile are passed over."""
     with writing(index_dir) as connection:
         known, _, _ = read_state(connection)
         new = [change for change in changes if change.number > known]
         for change in new:
             WRITERS[change.table](connection, change, recommender)
-        connection.execute("UPDATE state SET sequence = ?, mark = ? WHERE sequence < ?", (until, mark, until))
+        copied = [(number, mark) for number, mark in marks.items() if known < number <= until]
+        connection.executemany("INSERT OR REPLACE INTO mark VALUES (?, ?)", copied)
+        connection.execute("DELETE FROM mark WHERE sequence < ?", (until - REMEMBERED,))
+        connection.execute("UPDATE state SET sequence = ?, mark = ? WHERE sequence < ?", (until, marks[until], until))
     if any(change.row.get("withdrawn") for change in new):
         wipe_log(index_dir)
     return len(new)
@@ -149,10 +208,12 @@ def _copy(index_dir: Path, changes: list["Change"], until: int, mark: str, recom
 
 def _write_article(connection: sqlite3.Connection, change: "Change", recommender: Recommender | None) -> None:
     row = change.row
+    known = connection.execute("SELECT number FROM article WHERE id = ?", (row["id"],)).fetchone()
+    number = known[0] if known else row["number"]  # the journal may have forgotten the article, and given it another since
     if row["withdrawn"]:
-        write_withdrawal(connection, row["number"], row["id"], change.number)
+        write_withdrawal(connection, number, row["id"], change.number)
         return
-    write_article(connection, row["number"], row["id"], change.number, [row[name] for name in COLUMNS])
+    write_article(connection, number, row["id"], change.number, [row[name] for name in COLUMNS])
     if recommender is None or change.number <= recommender.release.manifest.folded(read_state(connection)[2]):
         return
     model = recommender.release.manifest.model
@@ -161,11 +222,13 @@ def _write_article(connection: sqlite3.Connection, change: "Change", recommender
         chunks, vectors = read_chunks(article, row["chunks"], row["vectors"], model.dim)
         try:
             with recommender.live.reading() as view:  # of the moment before this change
-                lists = live_lists(recommender.texts, view, article, chunks, vectors, LIVE + row["number"])
+                lists = live_lists(recommender.texts, view, article, chunks, vectors, LIVE + number)
         except (ModelError, VectorsAway) as error:
             log.error("article %d of the journal is in no list yet: %s", row["number"], error)
+        except Exception:  # nothing that is said of one article may keep this machine from what is said of others
+            log.exception("article %d of the journal is in no list yet", row["number"])
         else:
-            write_lists(connection, recommender.release.name, row["number"], lists)
+            write_lists(connection, recommender.release.name, number, lists)
 
 
 def _write_override(connection: sqlite3.Connection, change: "Change", recommender: Recommender | None) -> None:

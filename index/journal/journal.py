@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import psycopg
-from sqlalchemy import Connection, Table, create_engine, event, func, insert, inspect, select, text
+from sqlalchemy import Connection, Table, create_engine, event, func, insert, inspect, select, text, update
 from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, IntegrityError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
@@ -35,13 +35,13 @@ OF_CONNECTIONS: dict[str, Any] = {
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "application_name": "readmore",
+    "client_encoding": "UTF8",
 }
 """What has a server that vanishes without a word be given up within seconds."""
 
 OF_TRANSACTIONS = {
     "synchronous_commit": "on",
-    "statement_timeout": "15s",
-    "lock_timeout": "10s",
+    "lock_timeout": "3s",
     "idle_in_transaction_session_timeout": "15s",  # a machine that vanishes while it writes does not hold up the others
 }
 
@@ -62,10 +62,14 @@ class Head:
     Attributes:
         name: Of the journal, given by chance: another one has another.
         sequence: Number of the last change.
+        purged: Up to which change it may have forgotten articles, as releases hold them.
+        mark: Of the last change; None before the first.
     """
 
     name: str
     sequence: int
+    purged: int
+    mark: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +107,13 @@ class Journal:
 
     Attributes:
         away: Why it did not answer when it was last asked; None if it did.
+        is_there: Whether there is a copy of it already; then its tables are never made, as they must come back.
     """
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self.away: str | None = None
+        self.is_there = False
         self._made = False
         self._engine = create_engine(
             "postgresql+psycopg://",
@@ -164,6 +170,12 @@ class Journal:
         """Remove articles that no build needs any more: those of the last change or before it that every kept release holds."""
         with self.turn() as turn:
             turn.connection.execute(ARTICLE.delete().where(~ARTICLE.c.withdrawn, ARTICLE.c.sequence <= folded))
+            turn.connection.execute(update(STATE).values(purged=func.greatest(STATE.c.purged, folded)))
+
+    def withdrawn(self) -> set[str]:
+        """Ids of the articles that are withdrawn."""
+        with self._asking(READS_S) as connection:
+            return set(connection.execute(select(ARTICLE.c.id).where(ARTICLE.c.withdrawn)).scalars())
 
     @contextmanager
     def _asking(self, limit_s: float, *, of_one_moment: bool = False) -> Iterator[Connection]:
@@ -172,12 +184,13 @@ class Journal:
             with self._engine.connect() as connection, time_limit(_driven(connection), limit_s):
                 if not self._made:
                     with connection.begin():  # of its own: what is done then may be taken back
-                        _make(connection)
-                    self._made = True
+                        _make(connection, anew=not self.is_there)
+                    self._made = self.is_there = True
                 if of_one_moment:
                     connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                 with connection.begin():
-                    connection.execute(select(*(func.set_config(name, value, True) for name, value in OF_TRANSACTIONS.items())))
+                    settings = {**OF_TRANSACTIONS, "statement_timeout": f"{limit_s:g}s"}
+                    connection.execute(select(*(func.set_config(name, value, True) for name, value in settings.items())))
                     yield connection
             self.away = None
         except (DataError, IntegrityError):  # a bug of ours
@@ -185,7 +198,7 @@ class Journal:
         except (DBAPIError, NoConnection, InvalidRequestError) as error:  # the last: lost again and again while it was taken
             self._made = False  # it may come back as another one
             told = str(error.orig if isinstance(error, DBAPIError) else error).strip().partition("\n")[0]
-            told = WHO.sub(r"\1", told)[:300]
+            told = self.address.without_options(WHO.sub(r"\1", told))[:300]
             self.away = f"PostgreSQL at {self.address.where} does not answer ({told}) - see that it runs, and that it lets us in"
             raise JournalAway(self.away) from None  # the error of SQLAlchemy shows the statement
 
@@ -210,9 +223,14 @@ def _is_there(driven: psycopg.Connection[Any], *_: object) -> None:
         raise DisconnectionError from error
 
 
-def _make(connection: Connection) -> None:
-    """Make the tables, if they are not there."""
+def _make(connection: Connection, *, anew: bool) -> None:
+    """Make the tables, if they are not there and may be made."""
     if not inspect(connection).has_table(STATE.name):
+        if not anew:
+            raise JournalAway("the tables of the journal are gone - bring them back from a backup, see docs/shared.md")
+        encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
+        if encoding != "UTF8":
+            raise InputError(f"the database has the encoding {encoding}, which cannot hold all texts - make one with ENCODING 'UTF8'")
         connection.execute(select(func.pg_advisory_xact_lock(MAKING)))
         if not connection.execute(text("SELECT to_regclass(:name) IS NOT NULL"), {"name": STATE.name}).scalar_one():
             TABLES.create_all(connection, checkfirst=False)
@@ -227,7 +245,8 @@ def _make(connection: Connection) -> None:
 
 
 def _head(connection: Connection) -> Head:
-    return Head(*connection.execute(select(STATE.c.name, STATE.c.sequence)).one())
+    of_last = select(MARK.c.mark).where(MARK.c.sequence == STATE.c.sequence).scalar_subquery()
+    return Head(*connection.execute(select(STATE.c.name, STATE.c.sequence, STATE.c.purged, of_last)).one())
 
 
 def _rows(connection: Connection, table: Table, since: int, until: int, limit: int | None = None) -> Sequence[Any]:

@@ -5,7 +5,7 @@ The columns are those of `live.db` (`recommender/live.py`). What was taken back 
 
 import uuid
 
-from sqlalchemy import BigInteger, Boolean, Column, Identity, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Identity, Index, Integer, LargeBinary, MetaData, Table, Text
 
 VERSION = 1
 
@@ -14,10 +14,12 @@ TABLES = MetaData()
 STATE = Table(
     "readmore_state",
     TABLES,
+    Column("one", Integer, CheckConstraint("one = 1"), primary_key=True, server_default="1", autoincrement=False),  # there is one row
     Column("version", Integer, nullable=False),
     Column("name", Text, nullable=False),  # given by chance, once
     Column("sequence", BigInteger, nullable=False),  # number of the last change
     Column("numbered", BigInteger, nullable=False),  # number of the article that is the newest by id
+    Column("purged", BigInteger, nullable=False),  # up to which change articles may have been removed, as all kept releases hold them
 )
 MARK = Table(  # what tells a change from one that had the same number before the journal was put back to an older state
     "readmore_mark",
@@ -91,4 +93,4 @@ def new_mark() -> str:
 
 def first_state() -> dict[str, object]:
     """The count of a journal in which nothing was said."""
-    return {"version": VERSION, "name": uuid.uuid4().hex, "sequence": 0, "numbered": 0}
+    return {"version": VERSION, "name": uuid.uuid4().hex, "sequence": 0, "numbered": 0, "purged": 0}

@@ -47,6 +47,19 @@ class Turn:
         columns = None if found["withdrawn"] else tuple(found[name] for name in COLUMNS)
         return Stored(found["number"], found["sequence"], columns)
 
+    def mark(self, sequence: int) -> str | None:
+        """Of a change; None: there is none of that number."""
+        return self.connection.execute(select(MARK.c.mark).where(MARK.c.sequence == sequence)).scalar_one_or_none()
+
+    def marks(self, first: int) -> dict[int, str]:
+        """Of all changes from one on."""
+        found = self.connection.execute(select(MARK.c.sequence, MARK.c.mark).where(MARK.c.sequence >= first))
+        return {row.sequence: row.mark for row in found}
+
+    def said_at(self, article_id: str) -> int | None:
+        """Number of the change in which something was last said of an article; None: nothing ever was."""
+        return self.connection.execute(select(OVERRIDE.c.sequence).where(OVERRIDE.c.article_id == article_id)).scalar_one_or_none()
+
     def raise_to(self, sequence: int, numbered: int) -> None:
         """Number the next change, and the next new article, above a number; that this was done is a change."""
         raised = {STATE.c.sequence: func.greatest(STATE.c.sequence, sequence), STATE.c.numbered: func.greatest(STATE.c.numbered, numbered)}

@@ -59,8 +59,8 @@ class Told:
     """What is told of an article beside its vectors.
 
     Attributes:
-        section, lang: Empty if unknown.
-        published: Seconds since 1970; UNDATED if unknown.
+        section, lang: Empty if unknown; the section is that of what stands for it in lists.
+        published: Seconds since 1970, of what stands for it in lists; UNDATED if unknown.
     """
 
     id: str
@@ -97,7 +97,9 @@ class OfCatalogue:
     def __getitem__(self, rows: slice) -> Sequence[Told]:
         with closing(sqlite3.connect(self._uri, uri=True)) as connection:
             found = connection.execute(
-                "SELECT id, coalesce(section, ''), coalesce(lang, ''), published FROM article WHERE row >= ? AND row < ? ORDER BY row",
+                "SELECT article.id, coalesce(stands.section, ''), coalesce(article.lang, ''), stands.published "
+                "FROM article JOIN article AS stands ON stands.row = coalesce(article.canonical, article.row) "
+                "WHERE article.row >= ? AND article.row < ? ORDER BY article.row",
                 (rows.start, rows.stop),
             ).fetchall()
         return [Told(id_, section, lang, seconds(parse_time(published))) for id_, section, lang, published in found]

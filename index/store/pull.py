@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from index.compile import new_encoder, prune_encoders
+from index.live import purge
 from index.live_numbers import take_over_numbers
 from index.lock import build_lock
 from index.publish import STAGING, kept_manifests, publish, remove_staged, replace_file, set_current, sync
@@ -61,6 +62,7 @@ def pull(store: Store, index_dir: Path) -> Pulled:
     with _storage_errors(index_dir):
         index_dir.mkdir(parents=True, exist_ok=True)
         with build_lock(index_dir):
+            remove_staged(index_dir, rescue)
             parcel = store.parcel(store.current())
             before = _current(index_dir)
             wanted = _wanted(parcel, index_dir)
@@ -196,14 +198,15 @@ def _install(parcel: Parcel, wanted: Mapping[str, FileEntry], index_dir: Path) -
         if _current(index_dir) != parcel.release:
             set_current(release, index_dir)
         return
-    remove_staged(index_dir, rescue)
     staged = index_dir / RELEASES / f"{STAGING}{parcel.release}"
     for name, entry in manifest.files.items():
         (staged / name).parent.mkdir(parents=True, exist_ok=True)
         _link(fetched / entry.sha256, staged / name)
     shutil.rmtree(release, ignore_errors=True)  # it is there only if it is damaged
     publish(staged, manifest, index_dir)
-    prune_encoders(index_dir, kept_manifests(index_dir))
+    kept = kept_manifests(index_dir)
+    purge(index_dir, kept)
+    prune_encoders(index_dir, kept)
 
 
 def _manifest(parcel: Parcel, fetched: Path) -> Manifest:

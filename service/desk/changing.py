@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from index import editing, overrides
+from index.corpus.validation import MAX_ID
 from recommender import Recommender
 from recommender.catalogue import Card
 from recommender.cleaning import clean_line
@@ -86,7 +87,9 @@ def _edit(recommender: Recommender, on: Card, sent: Change) -> tuple[str, Edit |
     match sent.action:
         case "undo":
             return on.id, None
-        case "show":
+        case "show":  # what is shown again need not be there any more
+            if len(target) > MAX_ID:
+                raise recommender.not_found(target)
             return target or on.id, editing.show
         case "unpin":  # what is taken back need not be there any more
             return on.id, lambda said: editing.unpin(said, target)
