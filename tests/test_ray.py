@@ -176,6 +176,32 @@ def test_work_that_does_not_go_on_and_nodes_of_another_version_are_given_up(node
     assert "has another version of Readmore than the machine that builds" in other
 
 
+HEADLESS = """
+import psutil
+from index.cluster.cluster import Cluster
+from recommender.errors import ClusterAway
+from tests import ray_nodes
+
+if __name__ == "__main__":
+    try:
+        with Cluster("auto") as cluster:
+            head = next(of for of in psutil.Process().children(recursive=True) if of.name() == "gcs_server")
+            for found in cluster.everywhere(ray_nodes.itself, ray_nodes.nothing, range(3000)):
+                if found == 20:
+                    head.kill()
+    except ClusterAway as error:
+        print(error)
+"""
+
+
+@pytest.mark.cluster
+def test_a_head_that_dies_is_missed_before_ray_ends_the_build() -> None:
+    done = subprocess.run([sys.executable, "-c", HEADLESS], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "the head of the cluster at 127.0.0.1:" in done.stdout
+    assert "is gone" in done.stdout
+
+
 @pytest.mark.cluster
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere"])
 def test_a_cluster_that_is_not_there(tmp_path: Path, address: str) -> None:

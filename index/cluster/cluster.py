@@ -70,6 +70,8 @@ class Cluster:
     def __init__(self, address: str, patience_s: float = PATIENCE_S) -> None:
         self._address, self._patience_s = address, patience_s
         self._stack = ExitStack()
+        self._head = ""
+        self._lost = False
 
     def __enter__(self) -> "Cluster":
         with ExitStack() as stack:
@@ -79,7 +81,7 @@ class Cluster:
                 stack.enter_context(in_environment({ALONE: "0", "RAY_AUTH_TOKEN": secrets.token_hex(32)}))
             self._join(stack)
             self._files = begin()
-            stack.callback(end, self._files)
+            stack.callback(self._unless_lost, end, self._files)
             self._stack = stack.pop_all()
         return self
 
@@ -101,7 +103,7 @@ class Cluster:
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
             n_cpus = int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
             options = {"address": "local", "num_cpus": n_cpus, "include_dashboard": False, "_temp_dir": str(folder / "ray")}
-        stack.callback(ray.shutdown)
+        stack.callback(self._unless_lost, ray.shutdown)
         try:
             if self._address != AUTO:
                 _reach(self._address)
@@ -112,11 +114,26 @@ class Cluster:
                 f"no Ray cluster can be joined at {self._address} ({' '.join(str(error).split())[:300]})"
                 " - start this machine as one of its nodes, with the cluster's token and version; see docs/ray.md"
             ) from error
+        self._head = ray.get_runtime_context().gcs_address
         for name in ("ray.data", "ray"):
             logging.getLogger(name).setLevel(logging.ERROR)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.execution_options.preserve_order = False
+
+    def _look(self) -> None:
+        """See that the head is there: without it Ray would end this process, without a word, after a minute. Raises ClusterAway."""
+        try:
+            _reach(self._head)
+        except OSError as error:
+            self._lost = True
+            raise ClusterAway(
+                f"the head of the cluster at {self._head} is gone ({error}) - start it, and build again with --resume"
+            ) from None
+
+    def _unless_lost(self, do: Callable[..., object], *given: object) -> None:
+        if not self._lost:
+            do(*given)
 
     def start(self) -> None:
         """They are there."""
@@ -131,7 +148,7 @@ class Cluster:
         stage = work.__module__.rpartition(".")[2]
         for window in _windows(blocks):
             n_found = 0
-            for found in _in_order(patiently(partial(_found, work, opening, window), self._patience_s, stage)):
+            for found in _in_order(patiently(partial(_found, work, opening, window), self._patience_s, stage, self._look)):
                 what = ForkingPickler.loads(found)
                 if isinstance(what, ReadmoreError):
                     raise what

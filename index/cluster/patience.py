@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -9,12 +10,20 @@ from recommender.errors import ClusterAway
 
 Found = TypeVar("Found")
 
+LOOK_S = 5.0
+"""Seconds after which it is looked whether anything can come at all."""
+
 AHEAD = 16
 """Of what is found, taken before it is asked for."""
 
 
-def patiently(begin: Callable[[], Iterator[Found]], patience_s: float, stage: str) -> Iterator[Found]:
+def patiently(
+    begin: Callable[[], Iterator[Found]], patience_s: float, stage: str, look: Callable[[], None] = lambda: None
+) -> Iterator[Found]:
     """What an iterator yields, which runs in a thread of its own.
+
+    Args:
+        look: Called while nothing comes, every `LOOK_S`; raises if nothing can.
 
     Raises:
         ClusterAway: It yields nothing for so long, or raises anything.
@@ -35,7 +44,7 @@ def patiently(begin: Callable[[], Iterator[Found]], patience_s: float, stage: st
     threading.Thread(target=run, daemon=True).start()
     n_found = 0
     try:
-        while (said := _next(found, patience_s, stage, n_found)) is not None:
+        while (said := _next(found, patience_s, stage, n_found, look)) is not None:
             if isinstance(said, BaseException):
                 reason = f"{type(said).__name__}: {' '.join(str(said).split())[:300]}"
                 raise ClusterAway(f"{stage}: the cluster gave up after {n_found} blocks ({reason}) - build again with --resume") from said
@@ -48,12 +57,15 @@ def patiently(begin: Callable[[], Iterator[Found]], patience_s: float, stage: st
 
 
 def _next(
-    found: "queue.Queue[tuple[Found] | BaseException | None]", patience_s: float, stage: str, n_found: int
+    found: "queue.Queue[tuple[Found] | BaseException | None]", patience_s: float, stage: str, n_found: int, look: Callable[[], None]
 ) -> tuple[Found] | BaseException | None:
-    try:
-        return found.get(timeout=patience_s)
-    except queue.Empty:
-        raise ClusterAway(
-            f"{stage}: nothing came from the cluster for {patience_s:g} s, after {n_found} blocks"
-            " - see that its nodes are alive and have processors left, and build again with --resume: what was found is kept"
-        ) from None
+    end = time.monotonic() + patience_s
+    while (left := end - time.monotonic()) > 0:
+        try:
+            return found.get(timeout=min(left, LOOK_S))
+        except queue.Empty:
+            look()
+    raise ClusterAway(
+        f"{stage}: nothing came from the cluster for {patience_s:g} s, after {n_found} blocks"
+        " - see that its nodes are alive and have processors left, and build again with --resume: what was found is kept"
+    )
