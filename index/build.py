@@ -15,12 +15,12 @@ from index.cache import EmbeddingCache
 from index.catalogue_writer import CatalogueWriter
 from index.checked import check_everywhere, check_here
 from index.cluster.cluster import Cluster
+from index.cluster.embed_ahead import embed_ahead
 from index.compile import prune_encoders
 from index.corpus import PYDOC_TOPICS, read_all
 from index.digest import digests
 from index.disk import storage_errors
 from index.duplicates import collapse
-from index.embed_ahead import embed_ahead
 from index.fingerprints import STAGED_FINGERPRINTS, FingerprintWriter
 from index.incoming import Incoming
 from index.journal.address import opened
@@ -49,10 +49,7 @@ from index.vectors import EXACT, STAGED_VECTORS, write_chunks, write_tiers
 from recommender.duplicates import Canonical
 from recommender.embedding import Embedder
 from recommender.errors import InputError, OutOfRange
-from recommender.manifest import (
-    CANARIES,
-    CATALOGUE,
-)
+from recommender.manifest import CANARIES, CATALOGUE
 from recommender.milvus import Address
 from recommender.ranker import Ranker
 from recommender.types import Vectors

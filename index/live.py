@@ -91,15 +91,17 @@ def prepare(index_dir: Path, recommender: Recommender) -> int:
             if failed.issuperset(view.unprepared):
                 return done
         with writing(index_dir) as connection, recommender.live.reading() as view:  # one by one: nobody waits for long
-            for row in [row for row in view.unprepared if row not in failed][:1]:
-                try:
-                    _prepare(connection, recommender, view, row)
-                    done += 1
-                except ReadmoreError:  # no model, or no vectors: so it is for all of them
-                    raise
-                except Exception:
-                    log.exception("article %d is in no list yet", row - LIVE)
-                    failed.add(row)
+            row = next((row for row in view.unprepared if row not in failed), None)
+            if row is None:
+                continue
+            try:
+                _prepare(connection, recommender, view, row)
+                done += 1
+            except ReadmoreError:  # no model, or no vectors: so it is for all of them
+                raise
+            except Exception:
+                log.exception("article %d is in no list yet", row - LIVE)
+                failed.add(row)
 
 
 def _prepare(connection: sqlite3.Connection, recommender: Recommender, view: View, row: int) -> None:
@@ -142,12 +144,12 @@ def changes_since(index_dir: Path, serving: Manifest | None) -> LiveChanges:
     if not (index_dir / LIVE_DB).exists():
         return LiveChanges()
     with writing(index_dir) as connection:  # nobody writes meanwhile
-        last, _, journal = read_state(connection)
-        folded = serving.folded(journal) if serving is not None else 0
+        state = read_state(connection)
+        folded = serving.folded(state.journal) if serving is not None else 0
         put = connection.execute(f"SELECT number, {ARTICLE} FROM article WHERE NOT withdrawn AND sequence > ?", (folded,))
         articles = [(number, _with_language(read_article(found))) for number, *found in put]
         withdrawn = [article_id for (article_id,) in connection.execute("SELECT id FROM article WHERE withdrawn")]
-        return LiveChanges(last, journal or "", articles, withdrawn)
+        return LiveChanges(state.sequence, state.journal or "", articles, withdrawn)
 
 
 def purge(index_dir: Path, kept: Sequence[Manifest]) -> None:
@@ -156,7 +158,7 @@ def purge(index_dir: Path, kept: Sequence[Manifest]) -> None:
         return
     names = json.dumps([manifest.release for manifest in kept])
     with writing(index_dir) as connection:
-        _, _, journal = read_state(connection)
+        journal = read_state(connection).journal
         folded = min((manifest.folded(journal) for manifest in kept), default=0)
         connection.execute("DELETE FROM article WHERE NOT withdrawn AND sequence <= ?", (folded,))
         for table, number in (("own", "article"), ("place", "target")):

@@ -12,9 +12,12 @@ WAIT_S = 10.0
 """Seconds to wait for another process that writes."""
 
 VERSION = 2
-COLUMNS = ("prepared INTEGER NOT NULL DEFAULT 0", "journal TEXT", "mark TEXT", "missed INTEGER NOT NULL DEFAULT 0")
-MARKS = "CREATE TABLE IF NOT EXISTS mark (sequence INTEGER PRIMARY KEY, mark TEXT NOT NULL);\n"
-SECOND = "".join(f"ALTER TABLE state ADD COLUMN {column};\n" for column in COLUMNS) + MARKS
+SECOND = """
+ALTER TABLE state ADD COLUMN prepared INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE state ADD COLUMN journal TEXT;
+ALTER TABLE state ADD COLUMN missed INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE IF NOT EXISTS mark (sequence INTEGER PRIMARY KEY, mark TEXT NOT NULL);
+"""
 """What makes the first version of the file the second."""
 
 
@@ -75,7 +78,7 @@ def alone(connection: sqlite3.Connection) -> None:
     Raises:
         InputError: This file is a copy of one.
     """
-    if read_state(connection)[2] is not None:
+    if read_state(connection).journal is not None:
         raise InputError(f"{LIVE_DB} is a copy of what machines share - give the address of that: READMORE_LIVE; nothing was changed")
 
 

@@ -31,7 +31,7 @@ def take_over_numbers(index_dir: Path, manifest: Manifest, catalogue: Path) -> N
     if not manifest.live_sequence or manifest.journal:
         return
     with writing(index_dir) as connection, closing(sqlite3.connect(immutable_uri(catalogue), uri=True)) as held:
-        if read_state(connection)[2] is not None:
+        if read_state(connection).journal is not None:
             return
         hidden = [
             article_id

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from index.incoming import Changes, Incoming
-from index.journal.following import check_missed, follow
+from index.journal.checks import check_missed
+from index.journal.following import follow
 from index.live import LiveChanges, changes_since
 from index.reading import KnownChunks
 from recommender.embedding import Embedder, check_model

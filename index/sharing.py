@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from index import live
-from index.journal.following import check_turn, follow_at_once
+from index.journal.checks import check_turn
+from index.journal.following import follow_at_once
 from index.live_rows import columns_of
 from recommender import Article, Recommender
 from recommender.embedding import embed_articles

@@ -60,7 +60,8 @@ def saying(index_dir: Path, journal: "Journal | None") -> Iterator[Words]:
             alone(connection)
             yield OwnWords(connection)
         return
-    from index.journal.following import check_turn, follow_at_once
+    from index.journal.checks import check_turn
+    from index.journal.following import follow_at_once
 
     with journal.turn() as turn:
         check_turn(index_dir, turn)

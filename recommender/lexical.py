@@ -161,6 +161,18 @@ class LexicalIndex:
         Returns:
             Rows and cosines of at most `limit` articles, closest first.
         """
+        if among is not None and np.count_nonzero(among) <= DEPTH:  # so few that the postings' caps need not hide any
+            seen = np.flatnonzero(among)
+            seen = seen if own_row is None else seen[seen != own_row]
+        else:
+            seen = self._sharing(query, max(DEPTH, limit), own_row, among)
+        cosines = self.cosines(query, seen)
+        closest = np.argsort(-cosines, kind="stable")[:limit]
+        closest = closest[cosines[closest] > 0]
+        return seen[closest], cosines[closest]
+
+    def _sharing(self, query: Terms, most: int, own_row: int | None, among: NDArray[np.bool_] | None) -> Rows:
+        """The articles that share most with a text, as far as the postings tell: at most so many rows, ascending."""
         strongest = np.argsort(-query.weights, kind="stable")[:QUERY_TERMS]
         begins, ends = self.arrays["starts"][query.terms[strongest]], self.arrays["starts"][query.terms[strongest] + 1]
         found, impacts = (self.entries(name, begins, ends) for name in ("rows", "impacts"))
@@ -170,17 +182,10 @@ class LexicalIndex:
             gathered[own_row] = 0
         if among is not None:
             gathered[~among] = 0
-        if among is not None and np.count_nonzero(among) <= DEPTH:  # so few that the postings' caps need not hide any
-            gathered = among.astype(np.float32)
-            if own_row is not None:
-                gathered[own_row] = 0
         seen = np.flatnonzero(gathered > 0)  # of truths, four times as fast as of numbers
-        if len(seen) > max(DEPTH, limit):
-            seen = np.sort(seen[np.argpartition(-gathered[seen], max(DEPTH, limit) - 1)[: max(DEPTH, limit)]])
-        cosines = self.cosines(query, seen)
-        closest = np.argsort(-cosines, kind="stable")[:limit]
-        closest = closest[cosines[closest] > 0]
-        return seen[closest], cosines[closest]
+        if len(seen) > most:
+            seen = np.sort(seen[np.argpartition(-gathered[seen], most - 1)[:most]])
+        return seen
 
     def products(self, query: Terms, rows: Rows) -> tuple[Weights, Rows, Rows]:
         """What the terms that a text shares with some articles add to their cosines.

@@ -21,7 +21,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
@@ -42,7 +42,6 @@ CREATE TABLE IF NOT EXISTS state (
     sequence INTEGER NOT NULL,            -- number of the last change
     prepared INTEGER NOT NULL DEFAULT 0,  -- how often lists were computed for a release since
     journal TEXT,                         -- name of the one that is followed; NULL: changes are numbered here
-    mark TEXT,                            -- by which the journal knows that change again
     missed INTEGER NOT NULL DEFAULT 0     -- up to which change the journal had forgotten articles before they were copied
 );
 INSERT INTO state (sequence) SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM state);
@@ -59,7 +58,7 @@ CREATE TABLE IF NOT EXISTS article (
     text TEXT
 );
 CREATE INDEX IF NOT EXISTS article_sequence ON article (sequence);
-CREATE TABLE IF NOT EXISTS mark (        -- of the journal's changes that were copied
+CREATE TABLE IF NOT EXISTS mark (        -- by which the journal knows the changes again that were copied
     sequence INTEGER PRIMARY KEY,
     mark TEXT NOT NULL
 );
@@ -208,16 +207,16 @@ class LiveArticles:
 
     def _current(self, connection: sqlite3.Connection) -> View:
         view = self._view
-        sequence, prepared, journal = read_state(connection)
-        if (sequence, prepared) == view.moment:
+        state = read_state(connection)
+        if (state.sequence, state.prepared) == view.moment:
             return view
         with self._lock:
-            while self._view.moment > (sequence, prepared):  # another thread knows more by now: look again
+            while self._view.moment > (state.sequence, state.prepared):  # another thread knows more by now: look again
                 connection.execute("COMMIT")
                 connection.execute("BEGIN")
-                sequence, prepared, journal = read_state(connection)
-            folded = self._release.manifest.folded(journal)
-            self._view = self._newer(self._view, (sequence, prepared), folded, connection)
+                state = read_state(connection)
+            folded = self._release.manifest.folded(state.journal)
+            self._view = self._newer(self._view, (state.sequence, state.prepared), folded, connection)
             return self._view
 
     def _report(self, error: sqlite3.DatabaseError) -> None:
@@ -267,10 +266,18 @@ class LiveArticles:
         return View(*moment, articles, rows, urls, frozenset(withdrawn), replaced, copies, overrides, view.file)
 
 
-def read_state(connection: sqlite3.Connection) -> tuple[int, int, str | None]:
-    """The number of the last change, how often lists were computed since, and the journal that is followed."""
-    state: tuple[Any, ...] = connection.execute("SELECT * FROM state").fetchone()
-    return (state[0], 0, None) if len(state) == 1 else state[:3]  # 1: a file from before there were journals
+class LiveState(NamedTuple):
+    """What `live.db` says of itself; see the table `state`."""
+
+    sequence: int = 0
+    prepared: int = 0
+    journal: str | None = None
+    missed: int = 0
+
+
+def read_state(connection: sqlite3.Connection) -> LiveState:
+    """Of a file from before there were journals, too: it knows the number of the last change alone."""
+    return LiveState(*connection.execute("SELECT * FROM state").fetchone())
 
 
 def read_article(found: Any) -> Article:

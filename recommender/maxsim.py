@@ -96,7 +96,7 @@ def nearest(
     if not isinstance(index, FlatIndex):
         raise TypeError(f"{type(index).__name__} cannot be searched")
     if wanted is not None:
-        return _nearest_of([np.flatnonzero(wanted.mask())] * len(queries), queries, index, layout, limit, own_rows)
+        return _nearest_of([np.flatnonzero(wanted.mask)] * len(queries), queries, index, layout, limit, own_rows)
     nothing = (np.empty(0, dtype=np.int64), np.empty(0))
     results: list[tuple[Rows, NDArray[np.float64]]] = [nothing] * len(queries)
     waiting = list(range(len(queries)))

@@ -156,7 +156,7 @@ def _standing(rows: Rows, canonical: NDArray[np.int32], gone: Collection[int]) -
 def _nearest_among(query: Query, archive: Archive, wanted: Wanted) -> tuple[Rows, Rows]:
     """The nearest of those that are wanted, in meaning and in words."""
     ((in_meaning, _),) = maxsim.nearest([query.vectors], archive.index, archive.layout, N_CANDIDATES, [query.row], wanted)
-    in_words, _ = archive.lexical.search(query.terms, N_CANDIDATES, query.row, wanted.mask())
+    in_words, _ = archive.lexical.search(query.terms, N_CANDIDATES, query.row, wanted.mask)
     return in_meaning, in_words
 
 

@@ -116,7 +116,7 @@ class TieredIndex:
         if wanted is None:
             _, rows = self.articles.search(means, k)
         else:
-            mask = wanted.mask()
+            mask = wanted.mask
             if mask.sum() <= k:
                 return [np.flatnonzero(mask)] * len(queries)
             _, rows = self.articles.search(means, k, params=_among(mask, self.articles.nlist))

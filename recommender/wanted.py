@@ -1,6 +1,7 @@
 """Which articles a search may find, where not all of them."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,7 @@ from recommender.candidate import UNDATED, Candidates
 from recommender.facts import Facts
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Wanted:
     """A filter that an index applies while it searches: what is left out takes no place of what is found.
 
@@ -27,6 +28,7 @@ class Wanted:
     published_before: int | None = None
     until: int | None = None
 
+    @cached_property
     def mask(self) -> NDArray[np.bool_]:
         """Whether what stands for each article in lists is wanted: bool (n_articles,)."""
         return self._wanted(self.facts.published, self.facts.section)[self.facts.canonical]

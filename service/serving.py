@@ -15,7 +15,8 @@ import structlog
 
 from index import live
 from index.journal.address import opened
-from index.journal.following import check_followed, check_missed, follow
+from index.journal.checks import check_followed, check_missed
+from index.journal.following import follow
 from recommender import Embedder, Recommender
 from recommender.errors import IndexUnusable, InvalidOverride, ModelError, ReadmoreError, StorageError, VectorsAway
 from recommender.manifest import CURRENT, current_folder, open_release, verify
@@ -49,7 +50,7 @@ class Serving:
         behind: Why this machine does not know all that others said; None if it does.
 
     Args:
-        live: Address of the journal.
+        live_address: Of the journal.
 
     Raises:
         InputError: `live.db` holds what was said on this machine alone, and a journal is given, or the other way round.

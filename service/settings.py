@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,9 +11,9 @@ from limits import parse
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict, TomlConfigSettingsSource
 
-from index.journal import address as journal_address
+from index.journal.address import Address as OfJournal
 from recommender.errors import InputError
-from recommender.milvus import Address
+from recommender.milvus import Address as OfVectors
 
 PREFIX = "READMORE_"
 
@@ -52,22 +52,16 @@ def _network(given: str) -> str:
     return given
 
 
-def _vectors(given: str) -> str:
-    if given:
-        try:
-            Address.parse(given)
-        except InputError as error:
-            raise ValueError(str(error)) from None
-    return given
+def _address(parse: Callable[[str], object]) -> AfterValidator:
+    def checked(given: str) -> str:
+        if given:
+            try:
+                parse(given)
+            except InputError as error:
+                raise ValueError(str(error)) from None
+        return given
 
-
-def _live(given: str) -> str:
-    if given:
-        try:
-            journal_address.Address.parse(given)
-        except InputError as error:
-            raise ValueError(str(error)) from None
-    return given
+    return AfterValidator(checked)
 
 
 KeyHash = Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]
@@ -97,8 +91,8 @@ class Settings(BaseSettings):
 
     index: Path
     overrides: Path | None = None
-    vectors: Annotated[str, AfterValidator(_vectors)] = ""
-    live: Annotated[str, AfterValidator(_live), Field(repr=False)] = ""
+    vectors: Annotated[str, _address(OfVectors.parse)] = ""
+    live: Annotated[str, _address(OfJournal.parse), Field(repr=False)] = ""
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
     workers: Annotated[int, Field(ge=1, le=64)] = 1

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -51,8 +52,6 @@ def test_commands_have_the_options_that_are_used_and_settings_exist(path: Path) 
 
 
 def test_the_extras_that_an_image_is_built_with_exist() -> None:
-    import tomllib
-
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     compose = yaml.safe_load((ROOT / "examples" / "deploy" / "cluster" / "compose.yaml").read_text(encoding="utf-8"))

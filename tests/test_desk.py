@@ -418,6 +418,7 @@ def test_what_cannot_be_is_said_and_not_done(service: Served) -> None:
             ({"on": ID, "target": "garden-2", "slot": "51", "action": "pin"}, 422),
             ({"on": ID, "action": "block_section"}, 422),
             ({"on": "nobody", "action": "undo"}, 404),
+            ({"on": ID, "target": "x" * 600, "action": "show"}, 404),
             ({"on": ID, "action": "explode"}, 422),
             ({"on": ID, "action": "hide", "target": "nobody"}, 404),
         ):

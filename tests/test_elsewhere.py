@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from index import checked, embed_ahead
+from index import checked
 from index.build import build_index
 from index.cache import EmbeddingCache
-from index.cluster import shipping
+from index.cluster import embed_ahead, shipping
 from index.cluster.cluster import _in_order, _windows
 from index.cluster.patience import patiently
 from index.corpus.record import Record, Reject

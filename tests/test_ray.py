@@ -33,7 +33,8 @@ from tests.served import ROOT
 BUILD = """
 import json, sys, time
 from pathlib import Path
-from index import build, checked, compile, embed_ahead, staged
+from index import build, checked, compile, staged
+from index.cluster import embed_ahead
 from index.cluster import shipping
 
 def progress(stage, done, total):

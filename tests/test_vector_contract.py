@@ -130,7 +130,7 @@ def index(write: Write, made: Made) -> VectorIndex:
 
 
 def recall(index: VectorIndex, made: Made, wanted: Wanted | None = None) -> float:
-    mask = np.ones(N, dtype=np.bool_) if wanted is None else wanted.mask()
+    mask = np.ones(N, dtype=np.bool_) if wanted is None else wanted.mask
     asked = list(range(0, N, 80))
     found = maxsim.nearest([made.article(row) for row in asked], index, made.layout, K, asked, wanted)
     shares = []

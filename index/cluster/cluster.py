@@ -4,25 +4,22 @@ Work is a data set of Ray Data: numbered blocks go through a pool of actors, whi
 work, process or node, Ray has its blocks worked on again; and what is found is taken by number, so what is found twice counts once.
 """
 
-import hashlib
 import logging
 import os
 import secrets
 import shutil
 import socket
-import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from functools import cached_property, partial
+from functools import partial
 from itertools import cycle
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import index
-import recommender
+from index.cluster.actor import Actor, code
 from index.cluster.patience import patiently
 from index.cluster.shipping import PREFIX, begin, end, held
 from index.processes import THREADS, Block, Found, OfFolder, Shared, in_environment
@@ -167,7 +164,7 @@ def _found(work: Callable[[Any, Any], Any], opening: Callable[[], Any], window: 
     n_cpus = {node["NodeID"]: int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]}
     places = [node for turn in range(max(n_cpus.values())) for node, n in n_cpus.items() if turn < n]
     found = ray.data.from_arrow(blocks).map_batches(
-        _Actor,
+        Actor,
         fn_constructor_args=(work, opening, code()),
         batch_size=None,
         batch_format="pyarrow",
@@ -184,55 +181,6 @@ def _place(places: Iterator[str]) -> dict[str, Any]:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     return {"scheduling_strategy": NodeAffinitySchedulingStrategy(next(places), soft=True)}
-
-
-class _Actor:
-    """A process of a node, at work."""
-
-    def __init__(self, work: Callable[[Any, Any], Any], opening: Callable[[], Any], expected: str) -> None:
-        self._work, self._opening, self._expected = work, opening, expected
-
-    def __call__(self, table: Any) -> Any:
-        import pyarrow as pa
-
-        found = [bytes(ForkingPickler.dumps(self._found(block.as_py()))) for block in table["block"]]
-        return pa.table({"number": table["number"], "found": pa.array(found, pa.large_binary())})
-
-    def _found(self, block: bytes) -> Any:
-        """What the work makes of a block, or what it raises: Ray would tell of that in words alone."""
-        try:
-            return self._work(self._here, ForkingPickler.loads(block))
-        except ReadmoreError as error:
-            return error
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where the build is
-            away = ClusterAway(f"{self._work.__module__} failed on {os.uname().nodename} ({error!r:.300}) - build again with --resume")
-            away.add_note(traceback.format_exc())
-            return away
-
-    @cached_property
-    def _here(self) -> Any:
-        if code() != self._expected:
-            raise _of_node("it has another version of Readmore than the machine that builds - install one on all nodes")
-        try:
-            return self._opening()
-        except Exception as error:
-            raise _of_node(f"{type(error).__name__}: {error}") from error
-
-
-def _of_node(fault: str) -> ClusterAway:
-    return ClusterAway(
-        f"node {os.uname().nodename} cannot work ({fault}) - mend it, or take it out of the cluster, and build again with --resume"
-    )
-
-
-def code() -> str:
-    """A fingerprint of the code that computes what is in a release."""
-    digest = hashlib.sha256()
-    for package in (index, recommender):
-        folder = Path(str(package.__file__)).parent
-        for path in sorted(folder.rglob("*.py")):
-            digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
-    return digest.hexdigest()
 
 
 def _reach(address: str) -> None:

@@ -8,7 +8,7 @@ Nothing that is shown of an address holds the user, the password or an option.
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import parse_qsl
 
 from recommender.errors import InputError
 
@@ -51,8 +51,9 @@ class Address:
 
     def without_options(self, said: str) -> str:
         """What PostgreSQL says, less what the address' options are set to."""
-        for value in re.split(r"[=&]", unquote(self.url.partition("?")[2]))[1:]:
-            said = said.replace(value, "...") if len(value) > 2 else said
+        for _, value in parse_qsl(self.url.partition("?")[2]):
+            for part in re.split(r"[\s=]|-c", value):
+                said = said.replace(part, "...") if part else said
         return said
 
     def __str__(self) -> str:

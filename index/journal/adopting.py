@@ -66,7 +66,8 @@ def adopt(index_dir: Path, journal: "Journal") -> Adopted:
     """
     done = Adopted()
     with build_lock(index_dir), writing(index_dir) as connection:
-        sequence, _, of = read_state(connection)
+        state = read_state(connection)
+        of = state.journal
         if of != MOVED:
             with journal.turn(ALL_OF_IT_S) as turn:
                 if of not in (None, turn.journal):
@@ -74,7 +75,7 @@ def adopt(index_dir: Path, journal: "Journal") -> Adopted:
                 common = 0 if of is None else _common(connection, turn)
                 since = max(common, _folded(index_dir, of))
                 if of is not None:
-                    turn.raise_to(sequence, _numbered(connection))
+                    turn.raise_to(state.sequence, _numbered(connection))
                 _move_articles(connection, turn, since, common, done)
                 _move_overrides(connection, turn, common, done)
                 _move_judgements(connection, turn, done)

@@ -12,20 +12,20 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from index.journal.address import VARIABLE
-from index.live_file import asking, wipe_log, writing
+from index.journal.changes import Change, Head
+from index.journal.checks import check_followed, check_same, known, put_back
+from index.live_file import wipe_log, writing
 from index.live_lists import live_lists
 from index.live_rows import COLUMNS, read_chunks, write_article, write_lists, write_withdrawal
 from index.words import JUDGEMENTS
 from recommender import Recommender
-from recommender.errors import InputError, JournalAway, ModelError, ReadmoreError, VectorsAway
-from recommender.live import LIVE_DB, read_article, read_state
+from recommender.errors import JournalAway, ModelError, ReadmoreError, VectorsAway
+from recommender.live import read_article, read_state
 from recommender.manifest import Manifest
 from recommender.view import LIVE
 
 if TYPE_CHECKING:
-    from index.journal.journal import Change, Head, Journal
-    from index.journal.turn import Turn
+    from index.journal.journal import Journal
 
 ONE_BY_ONE = 32
 """Changes up to which each is a transaction of its own, with its lists."""
@@ -50,16 +50,19 @@ def follow(index_dir: Path, journal: "Journal", recommender: Recommender | None 
         InputError: `live.db` is of another journal, or of none.
         StorageError: `live.db` cannot be written.
     """
+    check_followed(index_dir, journal)
+    if known(index_dir)[0].journal is None:
+        _begin(index_dir, journal.head())
+    state, mark = known(index_dir)  # before the journal is asked, or another process might have copied more meanwhile than it told us
     head, copied = journal.head(), 0
-    since, mark = _since(index_dir, journal, head)
-    if since == head.sequence and since and mark != head.mark:
-        raise _put_back(index_dir, since)
+    check_same(index_dir, head, state, mark)
+    since = state.sequence
     if since < head.purged:
         _forget_withdrawals(index_dir, journal, head.purged)
     while since < head.sequence:
         found = journal.changes(since)
         if since and found.marks.get(since) != mark:
-            raise _put_back(index_dir, since)
+            raise put_back(index_dir, since)
         by_number = [list(of) for _, of in groupby(found.rows, key=lambda change: change.number)]
         one_by_one = len(by_number) <= ONE_BY_ONE
         for group in by_number if one_by_one else [found.rows]:
@@ -77,42 +80,6 @@ def follow_at_once(index_dir: Path, journal: "Journal", recommender: Recommender
         log.warning("said, and not shown here yet: %s", error)
 
 
-def check_turn(index_dir: Path, turn: "Turn") -> None:
-    """See that the journal is the one that this machine shows, before anything is said in it.
-
-    Raises:
-        JournalAway: It is another one, or was put back to an older state.
-    """
-    with asking(index_dir) as connection:
-        if connection is None:
-            return
-        sequence, _, of = read_state(connection)
-        mark = connection.execute("SELECT mark FROM state").fetchone()[0] if of is not None else None
-    if of is not None and (of != turn.journal or (sequence and turn.mark(sequence) != mark)):
-        raise JournalAway(f"the journal is not the one that {index_dir / LIVE_DB} is a copy of, or was put back - see /readyz")
-
-
-def check_missed(index_dir: Path, serving: Manifest | None) -> None:
-    """See that this machine knows all articles of the journal, by its copy or by its release.
-
-    Args:
-        serving: Of the release here; None: there is none.
-
-    Raises:
-        InputError: Some were forgotten by the journal, as newer releases hold them, before this machine copied them.
-    """
-    with asking(index_dir) as connection:
-        if connection is None:
-            return
-        missed, of = connection.execute("SELECT missed, journal FROM state").fetchone()
-    folded = 0 if serving is None else serving.folded(of)
-    if missed > folded:
-        raise InputError(
-            f"articles up to change {missed} of the journal are in newer releases alone, and the release here holds them up to {folded} - "
-            "fetch the newest release with scripts/pull.py, or copy it here"
-        )
-
-
 def purge_journal(journal: "Journal", kept: Sequence[Manifest]) -> None:
     """Remove what all releases hold that a build keeps; if the journal is away, the next build does."""
     try:
@@ -120,38 +87,6 @@ def purge_journal(journal: "Journal", kept: Sequence[Manifest]) -> None:
         journal.purge(min((manifest.folded(name) for manifest in kept), default=0))
     except JournalAway as error:
         log.warning("what is in the release was not removed from the journal, the next build will: %s", error)
-
-
-def check_followed(index_dir: Path, journal: "Journal | None") -> None:
-    """See that `live.db` can be, or is, what it is to be: the copy of a journal, or none. That needs no answer of the journal,
-    which learns that it must be there already.
-
-    Raises:
-        InputError: It holds what was said on this machine alone, and there is a journal; or there is none, and it is a copy.
-    """
-    with asking(index_dir) as connection:
-        if connection is None:
-            return
-        _, _, of = read_state(connection)
-        said = any(_holds(connection, table) for table in ("article", "override_history", "judgement"))
-    if journal is not None:
-        journal.is_there = of is not None
-    if journal is not None and of is None and said:
-        raise InputError(
-            f"{index_dir / LIVE_DB} holds what was put and said on this machine alone - move it into what machines share: "
-            f"scripts/share.py {index_dir}"
-        )
-    if journal is None and of is not None:
-        raise InputError(
-            f"{index_dir / LIVE_DB} is a copy of what machines share - give the address of that, {VARIABLE}; "
-            "or, if this machine is to be alone from now on, move the file away"
-        )
-
-
-def _holds(connection: sqlite3.Connection, table: str) -> bool:
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
-        return False
-    return connection.execute(f"SELECT 1 FROM {table}").fetchone() is not None
 
 
 def _forget_withdrawals(index_dir: Path, journal: "Journal", purged: int) -> None:
@@ -164,57 +99,38 @@ def _forget_withdrawals(index_dir: Path, journal: "Journal", purged: int) -> Non
         connection.execute("UPDATE state SET missed = ?, prepared = prepared + 1", (purged,))
 
 
-def _since(index_dir: Path, journal: "Journal", head: "Head") -> tuple[int, str | None]:
-    """Up to which number this machine knows the journal, and the mark of that change."""
-    check_followed(index_dir, journal)
-    with asking(index_dir) as connection:
-        of = None if connection is None else read_state(connection)[2]
-    if of is None:
-        with writing(index_dir) as connection:
-            # The number may be that of a release which was pulled before there was a journal here; nothing was said.
-            connection.execute("UPDATE state SET journal = ?, sequence = 0 WHERE journal IS NULL", (head.name,))
-        return 0, None
-    if of != head.name:
-        raise InputError(f"{index_dir / LIVE_DB} is a copy of another journal - give the address of that one, or move the file away")
-    with asking(index_dir) as connection:
-        sequence, mark = (0, None) if connection is None else connection.execute("SELECT sequence, mark FROM state").fetchone()
-    if sequence > head.sequence:
-        raise _put_back(index_dir, sequence)
-    return sequence, mark
+def _begin(index_dir: Path, head: Head) -> None:
+    """Be a copy of a journal from now on, of which nothing is known yet."""
+    with writing(index_dir) as connection:
+        # The number may be that of a release which was pulled before there was a journal here; nothing was said.
+        connection.execute("UPDATE state SET journal = ?, sequence = 0 WHERE journal IS NULL", (head.name,))
 
 
-def _put_back(index_dir: Path, sequence: int) -> InputError:
-    return InputError(
-        f"{index_dir / LIVE_DB} knows change {sequence} of the journal, and the journal does not: it was put back to an older state - "
-        "what it lacks comes back from that file: scripts/share.py, see docs/shared.md"
-    )
-
-
-def _copy(index_dir: Path, changes: list["Change"], marks: Mapping[int, str], until: int, recommender: Recommender | None) -> int:
+def _copy(index_dir: Path, changes: list[Change], marks: Mapping[int, str], until: int, recommender: Recommender | None) -> int:
     """Copy some changes, in one transaction; those that another process of this machine copied meanwhile are passed over."""
     with writing(index_dir) as connection:
-        known, _, _ = read_state(connection)
-        new = [change for change in changes if change.number > known]
+        so_far = read_state(connection).sequence
+        new = [change for change in changes if change.number > so_far]
         for change in new:
             WRITERS[change.table](connection, change, recommender)
-        copied = [(number, mark) for number, mark in marks.items() if known < number <= until]
+        copied = [(number, mark) for number, mark in marks.items() if so_far < number <= until]
         connection.executemany("INSERT OR REPLACE INTO mark VALUES (?, ?)", copied)
         connection.execute("DELETE FROM mark WHERE sequence < ?", (until - REMEMBERED,))
-        connection.execute("UPDATE state SET sequence = ?, mark = ? WHERE sequence < ?", (until, marks[until], until))
+        connection.execute("UPDATE state SET sequence = max(sequence, ?)", (until,))
     if any(change.row.get("withdrawn") for change in new):
         wipe_log(index_dir)
     return len(new)
 
 
-def _write_article(connection: sqlite3.Connection, change: "Change", recommender: Recommender | None) -> None:
+def _write_article(connection: sqlite3.Connection, change: Change, recommender: Recommender | None) -> None:
     row = change.row
-    known = connection.execute("SELECT number FROM article WHERE id = ?", (row["id"],)).fetchone()
-    number = known[0] if known else row["number"]  # the journal may have forgotten the article, and given it another since
+    stored = connection.execute("SELECT number FROM article WHERE id = ?", (row["id"],)).fetchone()
+    number = stored[0] if stored else row["number"]  # the journal may have forgotten the article, and given it another since
     if row["withdrawn"]:
         write_withdrawal(connection, number, row["id"], change.number)
         return
     write_article(connection, number, row["id"], change.number, [row[name] for name in COLUMNS])
-    if recommender is None or change.number <= recommender.release.manifest.folded(read_state(connection)[2]):
+    if recommender is None or change.number <= recommender.release.manifest.folded(read_state(connection).journal):
         return
     model = recommender.release.manifest.model
     if row["model"] == model.sha256:  # else `index.live.prepare` embeds it
@@ -224,14 +140,14 @@ def _write_article(connection: sqlite3.Connection, change: "Change", recommender
             with recommender.live.reading() as view:  # of the moment before this change
                 lists = live_lists(recommender.texts, view, article, chunks, vectors, LIVE + number)
         except (ModelError, VectorsAway) as error:
-            log.error("article %d of the journal is in no list yet: %s", row["number"], error)
+            log.error("article %d of the journal is in no list yet: %s", number, error)
         except Exception:  # nothing that is said of one article may keep this machine from what is said of others
-            log.exception("article %d of the journal is in no list yet", row["number"])
+            log.exception("article %d of the journal is in no list yet", number)
         else:
             write_lists(connection, recommender.release.name, number, lists)
 
 
-def _write_override(connection: sqlite3.Connection, change: "Change", recommender: Recommender | None) -> None:
+def _write_override(connection: sqlite3.Connection, change: Change, recommender: Recommender | None) -> None:
     row = change.row
     if row["body"] is None:
         connection.execute("DELETE FROM override WHERE article_id = ?", (row["article_id"],))
@@ -239,13 +155,13 @@ def _write_override(connection: sqlite3.Connection, change: "Change", recommende
         connection.execute("INSERT OR REPLACE INTO override VALUES (?, ?, ?)", (row["article_id"], row["body"], change.number))
 
 
-def _write_history(connection: sqlite3.Connection, change: "Change", recommender: Recommender | None) -> None:
+def _write_history(connection: sqlite3.Connection, change: Change, recommender: Recommender | None) -> None:
     columns = ("at", "article_id", "action", "key", "body")
     sql = f"INSERT INTO override_history ({', '.join(columns)}) VALUES (?, ?, ?, ?, ?)"
     connection.execute(sql, [change.row[name] for name in columns])
 
 
-def _write_judgement(connection: sqlite3.Connection, change: "Change", recommender: Recommender | None) -> None:
+def _write_judgement(connection: sqlite3.Connection, change: Change, recommender: Recommender | None) -> None:
     columns = ("article_id", "target_id", "accepted", "at", "owner", "key")
     values = [change.row[name] for name in columns]
     connection.execute(JUDGEMENTS)

@@ -8,7 +8,6 @@ transaction has ended: the server has written it to its disk, and to that of a s
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, cast
 
 import psycopg
@@ -17,9 +16,10 @@ from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, IntegrityE
 from sqlalchemy.exc import TimeoutError as NoConnection
 
 from index.journal.address import Address
+from index.journal.changes import Change, Changes, Head
 from index.journal.schema import ARTICLE, HISTORY_STAYS, MARK, STATE, TABLES, VERSION, WORDS, first_state
+from index.journal.time_limit import time_limit
 from index.journal.turn import Turn
-from index.time_limit import time_limit
 from recommender.errors import FormatUnsupported, InputError, JournalAway
 
 CONNECT_S = 3
@@ -53,53 +53,6 @@ WHO = re.compile(r'\b(user|role) "[^"]*"')
 
 MAKING = 0x7EAD307E
 """Of the lock that is held while the tables are made."""
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """How far a journal is.
-
-    Attributes:
-        name: Of the journal, given by chance: another one has another.
-        sequence: Number of the last change.
-        purged: Up to which change it may have forgotten articles, as releases hold them.
-        mark: Of the last change; None before the first.
-    """
-
-    name: str
-    sequence: int
-    purged: int
-    mark: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A row of the journal as its last change left it.
-
-    Attributes:
-        number: Of that change.
-        table: Where it lies, without `readmore_`.
-        row: By the names of the columns.
-    """
-
-    number: int
-    table: str
-    row: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """Some changes, in order.
-
-    Attributes:
-        until: Up to which number these are all.
-        rows: None of a row that changed again later.
-        marks: Number -> mark, from the number on that was asked for.
-    """
-
-    until: int
-    rows: list[Change]
-    marks: dict[int, str]
 
 
 class Journal:

@@ -1,0 +1,63 @@
+"""A process of a node, at work; it sees to it that its node has the code of the machine that builds."""
+
+import hashlib
+import os
+import traceback
+from collections.abc import Callable
+from functools import cached_property
+from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
+from typing import Any
+
+import index
+import recommender
+from recommender.errors import ClusterAway, ReadmoreError
+
+
+class Actor:
+    """See the module."""
+
+    def __init__(self, work: Callable[[Any, Any], Any], opening: Callable[[], Any], expected: str) -> None:
+        self._work, self._opening, self._expected = work, opening, expected
+
+    def __call__(self, table: Any) -> Any:
+        import pyarrow as pa
+
+        found = [bytes(ForkingPickler.dumps(self._found(block.as_py()))) for block in table["block"]]
+        return pa.table({"number": table["number"], "found": pa.array(found, pa.large_binary())})
+
+    def _found(self, block: bytes) -> Any:
+        """What the work makes of a block, or what it raises: Ray would tell of that in words alone."""
+        try:
+            return self._work(self._here, ForkingPickler.loads(block))
+        except ReadmoreError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where the build is
+            away = ClusterAway(f"{self._work.__module__} failed on {os.uname().nodename} ({error!r:.300}) - build again with --resume")
+            away.add_note(traceback.format_exc())
+            return away
+
+    @cached_property
+    def _here(self) -> Any:
+        if code() != self._expected:
+            raise _of_node("it has another version of Readmore than the machine that builds - install one on all nodes")
+        try:
+            return self._opening()
+        except Exception as error:
+            raise _of_node(f"{type(error).__name__}: {error}") from error
+
+
+def _of_node(fault: str) -> ClusterAway:
+    return ClusterAway(
+        f"node {os.uname().nodename} cannot work ({fault}) - mend it, or take it out of the cluster, and build again with --resume"
+    )
+
+
+def code() -> str:
+    """A fingerprint of the code that computes what is in a release."""
+    digest = hashlib.sha256()
+    for package in (index, recommender):
+        folder = Path(str(package.__file__)).parent
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,110 @@
+"""What is looked at before a journal and this machine's copy of it are believed: that they belong together, and know the same."""
+
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from index.journal.address import VARIABLE
+from index.journal.changes import Head
+from index.live_file import asking
+from recommender.errors import InputError, JournalAway
+from recommender.live import LIVE_DB, LiveState, read_state
+from recommender.manifest import Manifest
+
+if TYPE_CHECKING:
+    from index.journal.journal import Journal
+    from index.journal.turn import Turn
+
+
+def known(index_dir: Path) -> tuple[LiveState, str | None]:
+    """What this machine knows, and the mark of the last change that it copied, if there is one."""
+    with asking(index_dir) as connection:
+        if connection is None:
+            return LiveState(), None
+        state = read_state(connection)
+        if state.journal is None:
+            return state, None
+        found = connection.execute("SELECT mark FROM mark WHERE sequence = ?", (state.sequence,)).fetchone()
+        return state, found and found[0]
+
+
+def check_followed(index_dir: Path, journal: "Journal | None") -> None:
+    """See that `live.db` can be, or is, what it is to be: the copy of a journal, or none. That needs no answer of the journal, which
+    learns whether it must be there already.
+
+    Raises:
+        InputError: It holds what was said on this machine alone, and there is a journal; or there is none, and it is a copy.
+    """
+    state, _ = known(index_dir)
+    if journal is not None:
+        journal.is_there = state.journal is not None
+    if journal is not None and state.journal is None and _said_alone(index_dir):
+        raise InputError(
+            f"{index_dir / LIVE_DB} holds what was put and said on this machine alone - move it into what machines share: "
+            f"scripts/share.py {index_dir}"
+        )
+    if journal is None and state.journal is not None:
+        raise InputError(
+            f"{index_dir / LIVE_DB} is a copy of what machines share - give the address of that, {VARIABLE}; "
+            "or, if this machine is to be alone from now on, move the file away"
+        )
+
+
+def check_same(index_dir: Path, head: Head, state: LiveState, mark: str | None) -> None:
+    """See that a journal is the one which was copied so far, and still knows all of that, as far as its last change tells.
+
+    Raises:
+        InputError: It is another one, or was put back to an older state.
+    """
+    if state.journal != head.name:
+        raise InputError(f"{index_dir / LIVE_DB} is a copy of another journal - give the address of that one, or move the file away")
+    if state.sequence > head.sequence or (state.sequence and state.sequence == head.sequence and mark != head.mark):
+        raise put_back(index_dir, state.sequence)
+
+
+def check_turn(index_dir: Path, turn: "Turn") -> None:
+    """See that the journal is the one that this machine shows, before anything is said in it.
+
+    Raises:
+        JournalAway: It is another one, or was put back to an older state.
+    """
+    state, mark = known(index_dir)
+    if state.journal is not None and (state.journal != turn.journal or (state.sequence and turn.mark(state.sequence) != mark)):
+        raise JournalAway(f"the journal is not the one that {index_dir / LIVE_DB} is a copy of, or was put back - see /readyz")
+
+
+def check_missed(index_dir: Path, serving: Manifest | None) -> None:
+    """See that this machine knows all articles of the journal, by its copy or by its release.
+
+    Args:
+        serving: Of the release here; None: there is none.
+
+    Raises:
+        InputError: Some were forgotten by the journal, as newer releases hold them, before this machine copied them.
+    """
+    state, _ = known(index_dir)
+    folded = 0 if serving is None else serving.folded(state.journal)
+    if state.missed > folded:
+        raise InputError(
+            f"articles up to change {state.missed} of the journal are in newer releases alone, and the release here holds them up to "
+            f"{folded} - fetch the newest release with scripts/pull.py, or copy it here"
+        )
+
+
+def put_back(index_dir: Path, sequence: int) -> InputError:
+    """The error of a journal that lacks what its copy knows."""
+    return InputError(
+        f"{index_dir / LIVE_DB} knows change {sequence} of the journal, and the journal does not: it was put back to an older state - "
+        "what it lacks comes back from that file: scripts/share.py, see docs/shared.md"
+    )
+
+
+def _said_alone(index_dir: Path) -> bool:
+    with asking(index_dir) as connection:
+        return connection is not None and any(_holds(connection, table) for table in ("article", "override_history", "judgement"))
+
+
+def _holds(connection: sqlite3.Connection, table: str) -> bool:
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
+        return False
+    return connection.execute(f"SELECT 1 FROM {table}").fetchone() is not None
