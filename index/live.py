@@ -18,7 +18,7 @@ from index.live_lists import live_lists
 from index.live_rows import columns_of, packed_spans, read_chunks, write_article, write_lists, write_withdrawal
 from recommender import Article, Recommender
 from recommender.embedding import embed_articles
-from recommender.errors import ArticleNotFound, ReadmoreError
+from recommender.errors import ReadmoreError
 from recommender.live import ARTICLE, LIVE_DB, read_article, read_state
 from recommender.manifest import Manifest
 from recommender.view import LIVE, View
@@ -74,7 +74,7 @@ def withdraw(index_dir: Path, recommender: Recommender, article_id: str) -> None
         if article_id in view.withdrawn:
             return
         if article_id not in view.rows and recommender.catalogue.find_row(article_id) is None:
-            raise ArticleNotFound(f"no article {article_id[:100]!r} in index {recommender.release.name} - check the id")
+            raise recommender.not_found(article_id)
         write_withdrawal(connection, _number(connection, article_id), article_id, next_sequence(connection))
     wipe_log(index_dir)
 
