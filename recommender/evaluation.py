@@ -6,7 +6,7 @@ lists, and look at the interval and the p-value before believing a difference. W
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from statistics import fmean, median
@@ -128,11 +128,26 @@ def interval(values: ArrayLike, n: int = RESAMPLES, seed: int = 0) -> tuple[floa
     >>> interval([0.25] * 9)
     (0.25, 0.25)
     """
-    figures = _figures(values)
-    chance = np.random.default_rng(seed)
-    means = [figures[chance.integers(figures.size, size=(rows, figures.size))].mean(axis=1) for rows in _blocks(n, figures.size)]
-    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
-    return float(low), float(high)
+    return resampled([_figures(values)], lambda figures, axis: figures.mean(axis=axis), n, seed)
+
+
+def resampled(
+    columns: Sequence[NDArray[np.float64]], statistic: Callable[..., NDArray[np.float64]], n: int, seed: int
+) -> tuple[float, float]:
+    """Return the 95 % interval of a statistic by the percentile bootstrap of `scipy.stats`.
+
+    Args:
+        columns: Each (queries,), in the same order; a query is drawn with its figures of all columns.
+        statistic: Called with the drawn columns, (samples, queries), and `axis`.
+    """
+    from scipy.stats import bootstrap
+
+    if columns[0].size == 1:  # every sample is the same, and scipy asks for two figures
+        only = float(statistic(*columns, axis=-1))
+        return only, only
+    batch = max(1, 2**20 // columns[0].size)  # 8 MB of numbers drawn at once
+    found = bootstrap(columns, statistic, n_resamples=n, batch=batch, vectorized=True, paired=True, method="percentile", rng=seed)
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
 def paired_p(a: ArrayLike, b: ArrayLike) -> float:
@@ -155,7 +170,8 @@ def paired_p(a: ArrayLike, b: ArrayLike) -> float:
     # Flipping the queries of a subset leaves total - 2 x their sum; sums that are equal but for rounding are ties, and count.
     total, rounding = differences.sum(), 1e-12 * np.abs(differences).sum()
     chance, hits = np.random.default_rng(0), 1  # the signs as they are are a hit
-    for rows in _blocks(RESAMPLES, differences.size):
+    step = max(1, 2**20 // differences.size)  # 8 MB of numbers drawn at once
+    for rows in (min(step, RESAMPLES - start) for start in range(0, RESAMPLES, step)):
         flipped = chance.integers(2, size=(rows, differences.size), dtype=np.int8).astype(np.float64)
         hits += int(np.count_nonzero(np.abs(total - 2 * (flipped @ differences)) >= abs(total) - rounding))
     return hits / (RESAMPLES + 1)
@@ -243,8 +259,3 @@ def _figures(values: ArrayLike) -> NDArray[np.float64]:
     if not np.size(values):
         raise ValueError("no figures to take a mean of")
     return np.asarray(values, dtype=np.float64)
-
-
-def _blocks(rows: int, width: int) -> list[int]:
-    step = max(1, 2**20 // width)  # 8 MB of numbers drawn at once
-    return [min(step, rows - start) for start in range(0, rows, step)]

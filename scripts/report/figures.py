@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
 
-from recommender.evaluation import OTHERS, SMALL_GROUP, CollectionFacts, collection_facts, holm, interval, paired_p
+from recommender.evaluation import OTHERS, SMALL_GROUP, CollectionFacts, collection_facts, holm, interval, paired_p, resampled
 from scripts.report.contents import Estimate, HandMade, QueryArticle, Suggestion
 
 N_BINS = 10
@@ -105,10 +107,8 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
     """
     if n == 0:
         return 0.0, 1.0
-    z = 1.959964
-    middle = (hits + z * z / 2) / (n + z * z)
-    half = z / (n + z * z) * math.sqrt(hits * (n - hits) / n + z * z / 4)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    found = binomtest(hits, n).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
 
 
 def share_interval(hits: Sequence[int], of: Sequence[int], seed: int = 0) -> tuple[float, float]:
@@ -121,12 +121,11 @@ def share_interval(hits: Sequence[int], of: Sequence[int], seed: int = 0) -> tup
     >>> share_interval([1, 1, 1], [2, 2, 2])
     (0.5, 0.5)
     """
-    chance = np.random.default_rng(seed)
-    drawn = (chance.integers(len(hits), size=len(hits)) for _ in range(RESAMPLES))
-    counted, all_lines = np.asarray(hits), np.asarray(of)
-    sums = [(int(counted[places].sum()), int(all_lines[places].sum())) for places in drawn]
-    low, high = np.percentile([some / total for some, total in sums if total], [2.5, 97.5])
-    return float(low), float(high)
+
+    def share(some: NDArray[np.float64], lines: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+        return some.sum(axis=axis) / np.maximum(lines.sum(axis=axis), 1)
+
+    return resampled([np.asarray(hits, dtype=np.float64), np.asarray(of, dtype=np.float64)], share, RESAMPLES, seed)
 
 
 def calibration(lines: Iterable[tuple[float, bool]]) -> tuple[ScoreBin, ...]:
