@@ -12,19 +12,18 @@ from numpy.typing import NDArray
 from index.term_contents import WORD_FILES, term_faults, word_faults
 from recommender.arrays import mapped
 from recommender.catalogue import immutable_uri
-from recommender.codebook import AXES, CENTRES, LEVELS
 from recommender.errors import IndexDamaged
 from recommender.facts import FACT, FACTS, OFFSETS, SPANS
 from recommender.lexical import FOLDER
 from recommender.manifest import CATALOGUE, TIERED, VECTORS, Manifest
 from recommender.stored_lists import LISTS, PLACE, PLACES, StoredLists
-from recommender.tiered_index import ARTICLES, CELLS, TieredIndex, open_vectors
+from recommender.tiered_index import ARTICLES, SCALES, TieredIndex, open_vectors
 from recommender.vector_index import FlatIndex
 
 BLOCK = 16_384
 """Vectors looked at together."""
 
-TIERS = (ARTICLES, CELLS, AXES, CENTRES, LEVELS)
+TIERS = (ARTICLES, SCALES)
 
 TOLERANCE = 1e-3
 """By how much a squared norm may differ from 1."""

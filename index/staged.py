@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from index import loops
 from index.lexical_writer import STAGED_TERMS
 from index.sentences import staged_sentences
-from index.vectors import ARTICLE_CELLS, CHUNKS, MEANS, SCALES
+from index.vectors import CELLS, MEANS
 from recommender.arrays import mapped
 from recommender.catalogue import Catalogue
 from recommender.facts import Facts, Layout
@@ -32,7 +32,7 @@ from recommender.lexical import FOLDER, LexicalIndex
 from recommender.manifest import CATALOGUE, VECTORS
 from recommender.precedents import Precedents
 from recommender.retrieval import HUB_NEIGHBOURS
-from recommender.tiered_index import ARTICLES, looked_into, open_faiss
+from recommender.tiered_index import ARTICLES, SCALES, looked_into, open_faiss
 from recommender.types import Matrix
 
 LISTS = "lists"
@@ -106,17 +106,12 @@ class Staged:
     @property
     def two_tiers(self) -> bool:
         """Whether there are so many chunks that lists are found by the articles' means."""
-        return (self.folder / CHUNKS).exists()
-
-    @property
-    def vector_file(self) -> Path:
-        """What lists are computed from."""
-        return self.folder / (CHUNKS if self.two_tiers else VECTORS)
+        return (self.folder / SCALES).exists()
 
     @cached_property
     def vectors(self) -> tuple[NDArray[Any], NDArray[np.float32]]:
         """Those of all chunks: int8 or float32 (n_chunks, dim), and by what each is multiplied to be of length 1."""
-        stored = mapped(self.vector_file)
+        stored = mapped(self.folder / VECTORS)
         return stored, mapped(self.folder / SCALES) if self.two_tiers else np.ones(len(stored), dtype=np.float32)
 
     @cached_property
@@ -218,7 +213,7 @@ def _cells(staged: Staged) -> tuple[Rows, Rows]:
     centres = index.quantizer.reconstruct_n(0, index.nlist)
     _, near = index.quantizer.search(centres, looked_into(index.nlist))
     _save(staged, "near_cells", near)
-    cell = mapped(staged.folder / ARTICLE_CELLS)
+    cell = mapped(staged.folder / CELLS)
     return np.argsort(cell, kind="stable"), np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=len(centres)))])
 
 

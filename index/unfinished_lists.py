@@ -16,7 +16,7 @@ from index.sentences import SENTENCES
 from index.staged import LISTS, NEAR, NEAR_DONE, Staged
 from recommender.facts import FACTS, OFFSETS, SPANS
 from recommender.lexical import FOLDER
-from recommender.manifest import file_entry
+from recommender.manifest import VECTORS, file_entry
 from recommender.stored_lists import LISTS as PACKED
 from recommender.stored_lists import PLACES
 
@@ -71,7 +71,7 @@ def _inputs(staged: Staged) -> str:
     digest = hashlib.sha256((BOOT.read_text(encoding="ascii") if BOOT.exists() else str(staged.folder)).encode())
     code = sorted(path for package in (index, recommender) for path in Path(str(package.__file__)).parent.rglob("*.py"))
     facts = (staged.folder / name for name in (FACTS, OFFSETS, SPANS, f"{SENTENCES}/spans.npy"))
-    for path in (*code, staged.vector_file, *facts, *sorted((staged.folder / FOLDER).glob("*.npy"))):
+    for path in (*code, staged.folder / VECTORS, *facts, *sorted((staged.folder / FOLDER).glob("*.npy"))):
         digest.update(file_entry(path).sha256.encode())
     digest.update(staged.precedents.offsets.tobytes() + staged.precedents.targets.tobytes())
     return digest.hexdigest()

@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from recommender.errors import FormatUnsupported, IndexDamaged, IndexNotFound, IndexUnusable
 
-FORMAT = 4
+FORMAT = 5
 """Version of the files on disk. A reader refuses any other."""
 
 MANIFEST = "manifest.json"

@@ -83,12 +83,6 @@ class MilvusIndex:
                 vectors[first + np.searchsorted(ids, line["id"])] = line["vector"]
         return vectors[places]
 
-    stored = vectors
-
-    def turned(self, vectors: Vectors) -> Vectors:
-        """As they are."""
-        return vectors
-
     def near(self, queries: Sequence[Vectors], k: int, wanted: Wanted | None = None) -> list[Rows]:
         """See `ArticleIndex.near`.
 

@@ -138,17 +138,16 @@ class Texts:
             self._milvus.close()
 
     def mean_vectors(self, rows: Rows) -> Vectors:
-        """The mean chunk vectors of some articles, of the release or put since: float32 (len(rows), dim), unit norm, to be compared
-        with each other: they lie along the axes of `VectorIndex.stored`.
+        """The mean chunk vectors of some articles, of the release or put since: float32 (len(rows), dim), unit norm.
 
         Diversity of lists by id needs them, and so they need neither the model nor faiss.
         """
         vectors = np.empty((len(rows), self.release.manifest.model.dim), dtype=np.float32)
         stored = rows < LIVE
         places, begins = stretches(self._layout.offsets, rows[stored])
-        vectors[stored] = mean_vectors(self._chunks.stored(places), begins)
+        vectors[stored] = mean_vectors(self._chunks.vectors(places), begins)
         for place in np.flatnonzero(~stored):
-            vectors[place] = self._chunks.turned(self._live.mean(int(rows[place]), vectors.shape[1]))
+            vectors[place] = self._live.mean(int(rows[place]), vectors.shape[1])
         return vectors
 
     def live_archive(self, view: View) -> LiveArchive | None:

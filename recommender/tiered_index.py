@@ -1,8 +1,8 @@
 """The vectors of a large archive, in two tiers: articles, to find what may be near; chunks, to tell how near it is.
 
     articles.faiss   the articles' mean vectors, two bits a number, in cells of like ones (FAISS IndexIVFRaBitQ)
-    chunks.npy       uint8 (n_chunks, dim / 2): the chunks' vectors, see `recommender.codebook`
-    cells.npy        uint16 (n_chunks,): the cell of each chunk's article
+    chunks.npy       int8 (n_chunks, dim): the chunks' vectors, each scaled to the integers' range
+    scales.npy       float32 (n_chunks,): what makes each of length 1 again
 
 What is found by means is compared chunk by chunk, which costs, and so is done of the `maxsim.FOUND` closest only (docs/benchmarks.md).
 """
@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.arrays import mapped
-from recommender.codebook import Codebook
 from recommender.embedding import mean_vector
 from recommender.errors import IndexDamaged
 from recommender.manifest import TIERED, VECTORS
@@ -26,41 +25,33 @@ from recommender.wanted import Wanted
 if TYPE_CHECKING:
     import faiss
 
-ARTICLES, CELLS = "articles.faiss", "cells.npy"
+ARTICLES, SCALES = "articles.faiss", "scales.npy"
 
 LOOKED_INTO, LEAST = 8, 192
 """A search looks into one cell in so many, but no fewer than the second: real texts lie less neatly in cells than made-up ones."""
 
 
 class StoredChunks:
-    """The lower tier, which can be read and not searched.
+    """The lower tier: chunk vectors in 8 bits a number. They can be read and not searched.
 
     Args:
-        codes: uint8 (n, dim / 2).
-        cells: uint16 (n,).
+        integers: int8 (n, dim).
+        scales: float32 (n,).
     """
 
-    def __init__(self, codes: NDArray[np.uint8], cells: NDArray[np.uint16], codebook: Codebook) -> None:
-        self._codes, self._cells, self._codebook = codes, cells, codebook
+    def __init__(self, integers: NDArray[np.int8], scales: NDArray[np.float32]) -> None:
+        self._integers, self._scales = integers, scales
 
     @property
     def dim(self) -> int:
-        return len(self._codebook.axes)
+        return int(self._integers.shape[1])
 
     def __len__(self) -> int:
-        return len(self._codes)
+        return len(self._integers)
 
     def vectors(self, rows: Rows) -> Vectors:
         """See `VectorIndex.vectors`."""
-        return self.stored(rows) @ self._codebook.axes.T
-
-    def stored(self, rows: Rows) -> Vectors:
-        """See `VectorIndex.stored`."""
-        return self._codebook.read(self._codes.take(rows, axis=0), self._cells[rows])
-
-    def turned(self, vectors: Vectors) -> Vectors:
-        """See `VectorIndex.turned`."""
-        return vectors @ self._codebook.axes
+        return np.asarray(self._integers.take(rows, axis=0) * self._scales[rows, None])
 
 
 class TieredIndex:
@@ -101,14 +92,6 @@ class TieredIndex:
         """See `VectorIndex.vectors`."""
         return self._chunks.vectors(rows)
 
-    def stored(self, rows: Rows) -> Vectors:
-        """See `VectorIndex.stored`."""
-        return self._chunks.stored(rows)
-
-    def turned(self, vectors: Vectors) -> Vectors:
-        """See `VectorIndex.turned`."""
-        return self._chunks.turned(vectors)
-
     def near(self, queries: Sequence[Vectors], k: int, wanted: Wanted | None = None) -> list[Rows]:
         """The rows of the articles whose mean vectors are closest: at most k for each query, closest first."""
         means = np.stack([mean_vector(query) for query in queries])
@@ -140,16 +123,14 @@ def open_chunks(folder: Path) -> FlatIndex | StoredChunks:
         IndexDamaged: The file cannot be read, or is of something else.
     """
     stored = mapped(folder / VECTORS)
-    if stored.ndim != 2 or stored.dtype not in (np.float32, np.uint8):
+    if stored.ndim != 2 or stored.dtype not in (np.float32, np.int8):
         raise IndexDamaged(f"{folder / VECTORS} is an array of {stored.dtype} {stored.shape} - build again")
     if stored.dtype == np.float32:
         return FlatIndex(stored)
-    codebook, cells = Codebook.open(folder), mapped(folder / CELLS)
-    if stored.shape != (len(cells), len(codebook.axes) // 2) or cells.dtype != np.uint16:
-        raise IndexDamaged(f"{folder / CELLS} is an array of {cells.dtype} {cells.shape}, of {stored.shape} codes - build again")
-    if int(cells.max(initial=0)) >= len(codebook.centres):
-        raise IndexDamaged(f"{folder / CELLS} names cell {cells.max()}, there are {len(codebook.centres)} - build again")
-    return StoredChunks(stored, cells, codebook)
+    scales = mapped(folder / SCALES)
+    if scales.dtype != np.float32 or scales.shape != stored.shape[:1]:
+        raise IndexDamaged(f"{folder / SCALES} is an array of {scales.dtype} {scales.shape}, for {len(stored)} vectors - build again")
+    return StoredChunks(stored, scales)
 
 
 def open_faiss(path: Path) -> "faiss.Index":

@@ -1,7 +1,6 @@
-"""Search over vectors: the `VectorIndex` seam, and the exact search behind it.
+"""The `VectorIndex` seam, and the exact index behind it.
 
-Vectors of chunks lie in one array, `chunks.npy`, that is mapped into memory: processes share its pages, and nothing is read before it
-is asked for. FAISS answers bad calls with `-1` ids, NaN scores or a bare assertion; everything is checked here before it is called.
+Chunk vectors are one array, `chunks.npy`. It is mapped into memory: processes share its pages, and nothing is read before it is needed.
 """
 
 from collections.abc import Sequence
@@ -31,15 +30,7 @@ class VectorIndex(Protocol):
     def __len__(self) -> int: ...
 
     def vectors(self, rows: Rows) -> Vectors:
-        """The stored vectors of some rows: float32 (len(rows), dim), unit norm."""
-        ...
-
-    def stored(self, rows: Rows) -> Vectors:
-        """The same, along axes of the index's own: cheaper, and enough where only cosines are wanted."""
-        ...
-
-    def turned(self, vectors: Vectors) -> Vectors:
-        """Any vectors along those axes: to be compared with what is stored."""
+        """Return the stored vectors of some rows: float32 (len(rows), dim), unit norm."""
         ...
 
 
@@ -58,18 +49,19 @@ class ArticleIndex(VectorIndex, Protocol):
 
 
 class FlatIndex:
-    """Exact search among vectors as they are. The reference for every other back end.
-
-    faiss is imported only to search: lists by id are served without it.
+    """Float vectors, all of which a query is compared with. The reference for every other back end.
 
     Args:
         vectors: float32 (n, dim), unit norm.
+
+    Attributes:
+        array: These vectors.
     """
 
     kind = FLAT
 
     def __init__(self, vectors: Vectors) -> None:
-        self._stored = vectors
+        self.array = vectors
 
     @classmethod
     def build(cls, vectors: Vectors) -> "FlatIndex":
@@ -83,41 +75,14 @@ class FlatIndex:
 
     @property
     def dim(self) -> int:
-        return int(self._stored.shape[1])
+        return int(self.array.shape[1])
 
     def __len__(self) -> int:
-        return len(self._stored)
-
-    def search(self, queries: Vectors, k: int) -> tuple[Scores, Rows]:
-        """The k closest rows of every query, closest first.
-
-        Args:
-            queries: float32 (n, dim), unit norm.
-            k: At most `len(self)` are returned.
-
-        Returns:
-            Scores and rows, each (n, min(k, len(self))).
-        """
-        import faiss
-
-        check_unit(queries)
-        if queries.shape[1] != self.dim:
-            raise ValueError(f"queries have {queries.shape[1]} dimensions, the index has {self.dim}")
-        if k < 1:
-            raise ValueError(f"k is {k}, it must be at least 1")
-        wanted = np.ascontiguousarray(queries, dtype=np.float32)
-        scores, rows = faiss.knn(wanted, self._stored, min(k, len(self)), faiss.METRIC_INNER_PRODUCT)
-        return scores, rows
+        return len(self.array)
 
     def vectors(self, rows: Rows) -> Vectors:
         """See `VectorIndex.vectors`."""
-        return self._stored.take(rows, axis=0)
-
-    stored = vectors
-
-    def turned(self, vectors: Vectors) -> Vectors:
-        """As they are."""
-        return vectors
+        return self.array.take(rows, axis=0)
 
 
 def mean_vectors(vectors: Vectors, begins: Rows) -> Vectors:

@@ -3,13 +3,15 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from recommender.embedding import mean_vector
-from recommender.facts import Layout
+from recommender.facts import Facts, Layout
 from recommender.maxsim import compare, nearest
 from recommender.ranker import DECIMALS
 from recommender.types import Vectors
 from recommender.vector_index import FlatIndex
+from recommender.wanted import Wanted
 
 Ranked = list[tuple[int, float]]
 
@@ -76,29 +78,35 @@ def test_equals_brute_force(sizes: list[int], seed: int, spread: float, limit: i
             assert abs(compared.mean_cosine[place] - mean_vector(articles[row]) @ mean_vector(articles[target])) < 1e-5
 
 
-def test_articles_that_look_worse_by_their_bound_than_they_are() -> None:
-    """Many articles are found, few are wanted, and the order of the bounds is not that of the scores."""
-    for seed in range(12):
-        sizes = np.random.default_rng(seed).integers(1, 9, size=60).tolist()
-        articles = archive(sizes, seed, spread=2.0)
-        layout = Layout(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), np.arange(60))
-        found = nearest(articles, FlatIndex.build(np.concatenate(articles)), layout, 2, range(60))
-        for row, (rows, scores) in enumerate(found):
-            got = list(zip(rows.tolist(), scores.tolist(), strict=True))
-            assert close_enough(got, brute_force(articles[row], articles, list(range(60)), 2, row))
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 10_000), st.floats(0, 1), st.booleans())
+def test_a_filter_of_any_share_equals_brute_force(seed: int, share: float, own: bool) -> None:
+    """Few articles are compared one block at a time, most of an archive by one product of all its chunks."""
+    chance = np.random.default_rng(seed)
+    articles = archive(chance.integers(1, 9, size=300).tolist(), seed, spread=2.0)
+    layout = Layout(np.concatenate([[0], np.cumsum([len(article) for article in articles])]), chance.permutation(300))
+    wanted = filtered(chance.random(300) < share)
+    rows, scores = nearest([articles[7]], FlatIndex.build(np.concatenate(articles)), layout, 20, [7 if own else None], wanted)[0]
+    assert wanted.mask[rows].all()
+    all_ranked = brute_force(articles[7], articles, layout.tie_order.tolist(), 300, 7 if own else None)
+    expected = [(row, score) for row, score in all_ranked if wanted.mask[row]][:20]
+    assert close_enough(list(zip(rows.tolist(), scores.tolist(), strict=True)), expected)
 
 
-def test_one_article_with_all_the_closest_chunks_does_not_crowd_the_others_out() -> None:
-    """The first fetch brings nothing but chunks of one long article; the list must be full all the same."""
+def filtered(mask: NDArray[np.bool_]) -> Wanted:
+    """Only the articles of a mask, all of which stand for themselves."""
+    n, none = len(mask), np.zeros(len(mask), dtype=np.float32)
+    section, hubness = (~mask).astype(np.int32), np.zeros((n, 2), dtype=np.float16)
+    facts = Facts(np.zeros(n, dtype=np.int64), section, none, none > 0, np.arange(n, dtype=np.int32), hubness, {"in": 0, "out": 1})
+    return Wanted(facts, ("in",))
+
+
+def test_one_long_article_does_not_crowd_the_others_out() -> None:
     query = np.eye(1, 8, dtype=np.float32)
-    long = np.repeat(query, 500, axis=0)
-    others = archive([1] * 10, seed=3, spread=1.0)
-    articles = [long, *others]
+    articles = [np.repeat(query, 500, axis=0), *archive([1] * 10, seed=3, spread=1.0)]
     layout = Layout(np.concatenate([[0], np.cumsum([len(article) for article in articles])]), np.arange(11))
-    found, _ = nearest([query], FlatIndex.build(np.concatenate(articles)), layout, 5, [None])[0]
-    assert found.tolist() == [row for row, _ in brute_force(query, articles, list(range(11)), 5, None)]
-    assert len(set(found.tolist())) == 5
-    assert found[0] == 0
+    rows, _ = nearest([query], FlatIndex.build(np.concatenate(articles)), layout, 5, [None])[0]
+    assert rows.tolist() == [row for row, _ in brute_force(query, articles, list(range(11)), 5, None)]
 
 
 def test_equal_scores_go_by_tie_order() -> None:

@@ -144,13 +144,13 @@ def recall(index: VectorIndex, made: Made, wanted: Wanted | None = None) -> floa
 
 
 def test_the_closest_are_found(index: VectorIndex, made: Made) -> None:
-    least = 1.0 if isinstance(index, FlatIndex) else 0.9 if not isinstance(index, MilvusIndex) else 0.97  # two tiers keep 4 bits a number
+    least = 1.0 if isinstance(index, FlatIndex) else 0.97
     assert recall(index, made) >= least
 
 
 @pytest.mark.parametrize("share", ["half", "tenth", "rare"])
 def test_a_filter_that_keeps_little_still_finds_the_true_ones(index: VectorIndex, made: Made, share: str) -> None:
-    least = 1.0 if isinstance(index, FlatIndex) else 0.9 if not isinstance(index, MilvusIndex) else 0.97
+    least = 1.0 if isinstance(index, FlatIndex) else 0.97
     assert recall(index, made, Wanted(made.facts, (share,))) >= least
 
 
@@ -163,9 +163,7 @@ def test_dates_are_filtered_and_undated_articles_left_out(index: VectorIndex, ma
 def test_vectors_come_back_by_row(index: VectorIndex, made: Made) -> None:
     assert (len(index), index.dim) == (len(made.chunks), DIM)
     rows = np.array([5, 0, len(made.chunks) - 1, 5])
-    assert np.einsum("ij,ij->i", index.vectors(rows), made.chunks[rows]).min() > 0.97
-    turned = index.turned(made.chunks[rows])
-    np.testing.assert_allclose(index.stored(rows) @ turned.T, index.vectors(rows) @ made.chunks[rows].T, atol=1e-5)
+    assert np.einsum("ij,ij->i", index.vectors(rows), made.chunks[rows]).min() > 0.9999
 
 
 def test_the_next_release_holds_what_changed_and_not_what_went(write: Write, index: VectorIndex, made: Made) -> None:

@@ -1,4 +1,4 @@
-"""FAISS is asked only what it answers rightly, and its answers are those of plain arithmetic."""
+"""An exact index gives back what was written, and refuses what it would answer wrongly."""
 
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from index.vectors import to_integers
 from recommender.errors import IndexDamaged
+from recommender.facts import Layout
 from recommender.manifest import VECTORS
-from recommender.tiered_index import open_vectors
+from recommender.maxsim import nearest
+from recommender.tiered_index import StoredChunks, open_vectors
 from recommender.types import Vectors
 from recommender.vector_index import FlatIndex, mean_vectors
 
@@ -22,21 +25,6 @@ def unit_vectors(n: int, dim: int = 16, seed: int = 1) -> Vectors:
     return vectors
 
 
-def test_search_equals_arithmetic() -> None:
-    stored, queries = unit_vectors(300), unit_vectors(20, seed=2)
-    scores, rows = FlatIndex.build(stored).search(queries, 7)
-    products = queries @ stored.T
-    expected = np.argsort(-products, axis=1)[:, :7]
-    np.testing.assert_array_equal(rows, expected)
-    np.testing.assert_allclose(scores, np.take_along_axis(products, expected, axis=1), atol=1e-6)
-
-
-def test_no_more_rows_than_there_are() -> None:
-    _, rows = FlatIndex.build(unit_vectors(3)).search(unit_vectors(2), 50)
-    assert rows.shape == (2, 3)
-    assert rows.min() == 0
-
-
 def test_vectors_come_back_from_a_file(tmp_path: Path) -> None:
     stored = unit_vectors(9)
     np.save(tmp_path / VECTORS, stored)
@@ -44,7 +32,7 @@ def test_vectors_come_back_from_a_file(tmp_path: Path) -> None:
     assert isinstance(opened, FlatIndex)
     assert (len(opened), opened.dim) == (9, 16)
     np.testing.assert_array_equal(opened.vectors(np.array([8, 0, 8])), stored[[8, 0, 8]])
-    np.testing.assert_array_equal(opened.search(stored, 1)[1].ravel(), np.arange(9))
+    np.testing.assert_array_equal(opened.array, stored)
 
 
 @pytest.mark.parametrize("fault", [np.nan, np.inf, 0.0, 2.0])
@@ -53,21 +41,20 @@ def test_vectors_that_would_answer_wrongly_are_refused(fault: float) -> None:
     wrong[2] = wrong[2] * fault
     with pytest.raises(ValueError, match="vector 2 is not of unit norm"):
         FlatIndex.build(wrong)
-    with pytest.raises(ValueError, match="vector 2 is not of unit norm"):
-        FlatIndex.build(unit_vectors(4)).search(wrong, 1)
+    for index in (FlatIndex.build(unit_vectors(4)), StoredChunks(*to_integers(unit_vectors(4)))):
+        with pytest.raises(ValueError, match="vector 2 is not of unit norm"):
+            nearest([wrong], index, Layout(np.arange(5), np.arange(4)), 1, [None])
 
 
 def test_wrong_calls_are_refused() -> None:
-    index = FlatIndex.build(unit_vectors(4))
-    with pytest.raises(ValueError, match="k is 0"):
-        index.search(unit_vectors(1), 0)
-    with pytest.raises(ValueError, match="queries have 8 dimensions, the index has 16"):
-        index.search(unit_vectors(1, dim=8), 1)
+    index, layout = FlatIndex.build(unit_vectors(4)), Layout(np.arange(5), np.arange(4))
+    with pytest.raises(ValueError, match="mismatch"):
+        nearest([unit_vectors(1, dim=8)], index, layout, 1, [None])
     with pytest.raises(ValueError, match="2 are needed"):
-        index.search(unit_vectors(1)[0], 1)
+        nearest([unit_vectors(1)[0]], index, layout, 1, [None])
 
 
-@pytest.mark.parametrize("array", [np.zeros((3, 4), dtype=np.int8), np.zeros(3, dtype=np.float32)])
+@pytest.mark.parametrize("array", [np.zeros((3, 4), dtype=np.uint8), np.zeros(3, dtype=np.float32)])
 def test_files_of_something_else_are_named(tmp_path: Path, array: NDArray[Any]) -> None:
     (tmp_path / VECTORS).write_bytes(b"nothing of ours")
     with pytest.raises(IndexDamaged, match=r"chunks\.npy cannot be read"):

@@ -7,7 +7,6 @@ the room it takes; the next one removes that (`prune`).
 
 import logging
 import re
-import shutil
 import sqlite3
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -19,20 +18,17 @@ from typing import Protocol
 import numpy as np
 
 from index.publish import release_name
-from index.vectors import STAGED_VECTORS, StagedChunks
-from recommender.arrays import mapped
 from recommender.candidate import UNDATED, seconds
 from recommender.catalogue import immutable_uri, parse_time
-from recommender.codebook import AXES
 from recommender.errors import InputError, StorageError, VectorsAway
 from recommender.facts import Layout
 from recommender.manifest import CATALOGUE, VECTORS
 from recommender.milvus import ARTICLES, CHUNKS, FIRST_CHUNK, NEVER_PASSES, NO_DATE, Address, Milvus
 from recommender.milvus_index import MilvusIndex
 from recommender.tiered_index import ARTICLES as TIER
-from recommender.tiered_index import CELLS
+from recommender.tiered_index import SCALES, open_chunks
 from recommender.types import Vectors
-from recommender.vector_index import FlatIndex, Rows, mean_vectors
+from recommender.vector_index import Rows, VectorIndex, mean_vectors
 
 BLOCK = 256
 """Articles that are sent together."""
@@ -75,15 +71,6 @@ class ToldByRow(Protocol):
     def __getitem__(self, rows: slice) -> Sequence[Told]: ...
 
 
-class ChunkVectors(Protocol):
-    """The vectors of all chunks, see `VectorIndex`."""
-
-    @property
-    def dim(self) -> int: ...
-
-    def vectors(self, rows: Rows) -> Vectors: ...
-
-
 class OfCatalogue:
     """That of a release, some articles at a time: nobody holds an archive's in memory.
 
@@ -120,7 +107,7 @@ def writing_to(address: Address) -> Iterator[Milvus]:
 
 
 def write_vectors(
-    milvus: Milvus, release: str, told: ToldByRow, layout: Layout, vectors: ChunkVectors, index_type: str = HNSW
+    milvus: Milvus, release: str, told: ToldByRow, layout: Layout, vectors: VectorIndex, index_type: str = HNSW
 ) -> Iterator[int]:
     """Write what is not there yet of a release; nothing can be searched before `finish`.
 
@@ -152,16 +139,15 @@ def move_vectors(staged: Path, milvus: Milvus, layout: Layout) -> Iterator[int]:
 
     Yields, raises: As `write_vectors` and `finish`.
     """
-    vectors: ChunkVectors = StagedChunks(staged) if (staged / STAGED_VECTORS).exists() else FlatIndex(mapped(staged / VECTORS))
+    vectors = open_chunks(staged)
     release = release_name(staged)
     yield from write_vectors(milvus, release, OfCatalogue(staged / CATALOGUE), layout, vectors)
     finish(milvus, release, layout, vectors)
-    for name in (VECTORS, TIER, CELLS):
+    for name in (VECTORS, SCALES, TIER):
         (staged / name).unlink(missing_ok=True)
-    shutil.rmtree((staged / AXES).parent, ignore_errors=True)
 
 
-def finish(milvus: Milvus, release: str, layout: Layout, vectors: ChunkVectors, replicas: int = REPLICAS) -> MilvusIndex:
+def finish(milvus: Milvus, release: str, layout: Layout, vectors: VectorIndex, replicas: int = REPLICAS) -> MilvusIndex:
     """Make a release ready to be searched, and compare it with what was to be written: all counts, and some vectors.
 
     Args:
