@@ -144,7 +144,7 @@ def _scores_of(cosines: Scores, begins: Rows) -> NDArray[np.float64]:
     """
     there = np.maximum.reduceat(cosines, begins[:-1], axis=1).mean(axis=0, dtype=np.float64)
     back = np.add.reduceat(cosines.max(axis=0), begins[:-1], dtype=np.float64) / np.diff(begins)
-    return np.clip(np.round((there + back) / 2, DECIMALS), 0.0, 1.0)
+    return np.asarray(np.clip(np.round((there + back) / 2, DECIMALS), 0.0, 1.0))
 
 
 def _blocks(articles: Rows) -> Iterator[Rows]:

@@ -123,7 +123,7 @@ def share_interval(hits: Sequence[int], of: Sequence[int], seed: int = 0) -> tup
     """
 
     def share(some: NDArray[np.float64], lines: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-        return some.sum(axis=axis) / np.maximum(lines.sum(axis=axis), 1)
+        return np.asarray(some.sum(axis=axis) / np.maximum(lines.sum(axis=axis), 1))
 
     return resampled([np.asarray(hits, dtype=np.float64), np.asarray(of, dtype=np.float64)], share, RESAMPLES, seed)
 
