@@ -25,8 +25,8 @@ FILES = (
     "spans.npy",
     "lexical/keys.npy",
     "lexical/weights.npy",
-    "words/letters.npy",
-    "words/hashes.npy",
+    "words/trie.marisa",
+    "words/places.npy",
 )
 MUTATIONS = ("flip", "cut", "grow", "empty", "gone")
 
@@ -111,7 +111,7 @@ def test_another_format_is_refused_naming_both(copy: Path) -> None:
     manifest = verify(folder).manifest
     fields = {name: getattr(manifest, name) for name in Manifest.__slots__}
     (folder / "manifest.json").write_text(Manifest(**{**fields, "format": 9}).to_json(), encoding="utf-8")
-    with pytest.raises(FormatUnsupported, match="has format 9, this version of Readmore reads format 4"):
+    with pytest.raises(FormatUnsupported, match="has format 9, this version of Readmore reads format 5"):
         Recommender.open(copy)
 
 
