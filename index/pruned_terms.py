@@ -11,17 +11,12 @@ from numpy.typing import NDArray
 from index.growing import Growing, GrowingStretches
 from index.postings import PostingsWriter
 from recommender.arrays import mapped
-from recommender.carried import carried
-from recommender.key_table import PAIRS, halved
+from recommender.key_table import PAIRS
 from recommender.lexical import FOLDER, LexicalIndex
-from recommender.narrow import narrow, narrow_type
 from recommender.pruned_terms import FOUND_BY, KEPT, mention_names, one_byte, title_names
 
 WORK = "whole-terms"
 """A folder that a release has only while its terms are pruned."""
-
-BLOCK = 1 << 20
-"""Numbers written at a time."""
 
 BYTES = 64
 """Of memory for each term of a block of articles."""
@@ -83,33 +78,29 @@ def _of_length_1(weights: NDArray[np.float32], lengths: NDArray[np.int64]) -> ND
 
 
 def _write_vocabulary(index: LexicalIndex, named: NDArray[np.bool_], folder: Path) -> None:
-    begins, lower = halved(index.arrays["keys"][named])
-    _save_carried(folder, "begins", begins)
-    _save_narrow(folder, "lower", lower, int(lower.max(initial=0)) + 1)
+    np.save(folder / "keys", index.arrays["keys"][named], allow_pickle=False)
     np.save(folder / "idf", index.vocabulary.in_steps(index.arrays["idf"][named]), allow_pickle=False)
 
 
 def _write_terms(whole: Path, folder: Path, named: NDArray[np.bool_], n_articles_of: NDArray[np.uint32], memory: int) -> None:
     """Every article's terms and every term's articles, by the places that terms now have."""
     place = (np.cumsum(named) - 1).astype(np.uint32)
-    of_term = narrow_type(int(named.sum()))
     offsets, kept_terms, kept_weights = (mapped(whole / f"kept-{name}.npy") for name in ("offsets", "terms", "weights"))
     writer = PostingsWriter(whole / "postings", n_articles_of[named], memory)
-    with closing(writer) as postings, Growing(folder / "terms.npy", of_term) as all_terms:
+    with closing(writer) as postings, Growing(folder / "terms.npy", np.uint32) as all_terms:
         for first, last in _blocks(offsets, memory // BYTES):
             own = slice(offsets[first], offsets[last])
             terms, lengths = place[kept_terms[own]], np.diff(offsets[first : last + 1])
-            all_terms.add(narrow(terms, of_term))
+            all_terms.add(terms)
             rank = np.arange(len(terms)) - np.repeat(offsets[first:last] - offsets[first], lengths)
             found_by = rank < FOUND_BY
             postings.add(terms[found_by], np.repeat(np.arange(first, last), lengths)[found_by], kept_weights[own][found_by])
-        all_terms.add(np.zeros(1, of_term))
         postings.write(whole)
-    _save_carried(folder, "offsets", offsets)
+    _save_offsets(folder / "offsets", offsets)
     np.save(folder / "weights", one_byte(kept_weights), allow_pickle=False)
-    _save_carried(folder, "starts", mapped(whole / "starts.npy"))
+    _save_offsets(folder / "starts", mapped(whole / "starts.npy"))
     np.save(folder / "impacts", one_byte(mapped(whole / "impacts.npy")), allow_pickle=False)
-    _save_narrow(folder, "rows", mapped(whole / "rows.npy"), len(offsets) - 1)
+    (whole / "rows.npy").rename(folder / "rows.npy")
 
 
 def _write_titles(index: LexicalIndex, folder: Path) -> None:
@@ -117,31 +108,21 @@ def _write_titles(index: LexicalIndex, folder: Path) -> None:
     keys = arrays["title_keys"]
     names = np.repeat(mention_names(arrays["mention_keys"]), np.diff(arrays["mention_starts"]))
     ascending = np.argsort(names, kind="stable")
-    _save_carried(folder, "title_offsets", arrays["title_offsets"])
-    _save_narrow(folder, "mention_rows", arrays["mention_rows"][ascending], index.n_articles)
+    _save_offsets(folder / "title_offsets", arrays["title_offsets"])
     written: dict[str, NDArray[Any]] = {
         "title_names": title_names(keys),
         "title_idf": index.vocabulary.in_steps(index.idf_of(keys)),
         "title_masses": arrays["title_masses"].astype(np.float32),
         "mention_names": names[ascending],
+        "mention_rows": arrays["mention_rows"][ascending],
     }
     for name, array in written.items():
         np.save(folder / name, array, allow_pickle=False)
 
 
-def _save_carried(folder: Path, name: str, numbers: NDArray[np.int64]) -> None:
-    last, carries = carried(numbers)
-    np.save(folder / name, last, allow_pickle=False)
-    np.save(folder / f"{name}_carries", carries, allow_pickle=False)
-
-
-def _save_narrow(folder: Path, name: str, numbers: NDArray[np.uint32], n: int) -> None:
-    """Numbers below n."""
-    dtype = narrow_type(n)
-    with Growing(folder / f"{name}.npy", dtype) as file:
-        for first in range(0, len(numbers), BLOCK):
-            file.add(narrow(numbers[first : first + BLOCK], dtype))
-        file.add(np.zeros(1, dtype))
+def _save_offsets(path: Path, offsets: NDArray[np.int64]) -> None:
+    """Save ascending places in half their bytes, where the last of them allows that."""
+    np.save(path, offsets.astype(np.uint32 if offsets[-1] < 1 << 32 else np.int64), allow_pickle=False)
 
 
 def _blocks(offsets: NDArray[np.int64], most: int) -> list[tuple[int, int]]:

@@ -1,20 +1,19 @@
-"""Look for every fault of an index, where opening it stops at the first: each file by name, and what the files hold.
+"""Look for every fault of an index, where opening it stops at the first: each file by name.
 
-Bytes are compared with the manifest first. Contents are looked at only in files whose bytes are right: they show what a
-build did wrong, or what was tampered with together with its manifest.
+The bytes of all files are compared with the manifest. Tests hold what builds write into them (`tests/contents.py`).
 """
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from index.contents import content_faults
 from index.milvus.contents import milvus_faults
+from recommender.catalogue import Catalogue
 from recommender.errors import FormatUnsupported, IndexDamaged, IndexNotFound, InputError
-from recommender.manifest import CURRENT, MANIFEST, MILVUS, RELEASES, FileEntry, Manifest, current_folder, file_entry, holding
+from recommender.manifest import CATALOGUE, CURRENT, MANIFEST, MILVUS, RELEASES, FileEntry, Manifest, current_folder, file_entry, holding
 from recommender.milvus import Address
 from recommender.ranker import RANKER, Ranker
 
@@ -160,11 +159,13 @@ def check_release(folder: Path, vectors: Address | None = None) -> Checked:
             faults.append(Fault("contents", str(path), f"is of release {manifest.release[:80]!r}, not of the folder it lies in"))
         doubt = "" if manifest is not None else "; the manifest is damaged too, so that it may be wrong and the file right"
         of_files = list(_file_faults(folder, entries, doubt))
-        if manifest is not None:
-            bad = {fault.file for fault in of_files}
-            sound = {name for name in entries if str(folder / name) not in bad}
-            faults += [Fault("contents", str(folder / name), found) for name, found in content_faults(folder, manifest, sound)]
-            if manifest.vectors == MILVUS and vectors is not None and not bad:
+        if manifest is not None and not of_files:
+            try:
+                with closing(Catalogue(folder / CATALOGUE)) as catalogue:
+                    catalogue.check_counts(manifest.n_articles, manifest.n_chunks)
+            except IndexDamaged as error:
+                faults.append(_fault("contents", folder, error))
+            if manifest.vectors == MILVUS and vectors is not None:
                 where = f"{vectors.collection(manifest.release)} in Milvus"
                 faults += [Fault("vectors", where, found, REBUILD) for found in milvus_faults(vectors, folder, manifest)]
         return Checked(folder.name, manifest, tuple(faults + of_files))

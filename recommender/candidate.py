@@ -42,7 +42,10 @@ STEPS = {
     "closest_pair": 256,
     "title_overlap": 255,
 }
-"""In so many steps a unit of some features is divided: what is finer changes no list for the better, and fills releases."""
+"""Quantization levels per unit. Finer levels enlarge the release and improve no list."""
+
+RANKS = ("maxsim_rank", "words_rank")
+"""Features that are 1 / a rank below 256, or 0."""
 
 COLUMNS = {name: place for place, name in enumerate(FEATURES)}
 

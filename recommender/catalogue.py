@@ -5,6 +5,7 @@ the vector index. The SQLite file is opened immutable, the others are mapped: no
 """
 
 import json
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -150,10 +151,10 @@ class Catalogue:
         """The precomputed candidates of an article, best by the shipped weights first.
 
         Args:
-            briefly: Only with the features that the shipped weights weigh; the others are 0.
+            briefly: See `facts.fill_in`.
         """
         try:
-            return fill_in(self._lists.read(row, briefly=briefly), row, *self._known, briefly=briefly)
+            return fill_in(self._lists.read(row), row, *self._known, briefly=briefly)
         except (ValueError, IndexError) as error:
             raise IndexDamaged(f"the list of row {row} cannot be read ({error}) - build the index again") from error
 
@@ -251,6 +252,19 @@ class Catalogue:
         """Articles, chunks and related lists. Rows of the table have no gaps, so the last one tells, however many there are."""
         found = self._one("SELECT max(row) + 1 FROM article")
         return (found and found[0]) or 0, len(self._spans), len(self._lists)
+
+    def check_counts(self, n_articles: int, n_chunks: int) -> None:
+        """Check that the files belong together.
+
+        Raises:
+            IndexDamaged: The counts are not those of the manifest.
+        """
+        try:
+            counts = self.counts()
+        except (sqlite3.DatabaseError, OSError, ValueError, EOFError, IndexDamaged):  # a file that is no catalogue, or no array
+            counts = None
+        if counts != (n_articles, n_chunks, n_articles):
+            raise IndexDamaged(f"{self._folder}: the catalogue's counts are not the manifest's - build the index again")
 
     def _one(self, sql: str, *values: object) -> Any:
         return next(iter(self._all(sql, *values)), None)

@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,7 +138,7 @@ class LexicalIndex:
         self.vocabulary = vocabulary or Vocabulary(SortedKeys(arrays["keys"]), arrays["idf"], n_articles)
 
     @classmethod
-    def open(cls, folder: Path, n_articles: int) -> "LexicalIndex":
+    def open(cls, folder: Path, n_articles: int) -> Self:
         """Map the files of a release into memory; they are read as they are needed."""
         return cls({path.stem: mapped(path) for path in folder.glob("*.npy")}, n_articles)
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from recommender.errors import FormatUnsupported, IndexDamaged, IndexNotFound, IndexUnusable
+from recommender.word_table import TRIE, WORDS
 
 FORMAT = 5
 """Version of the files on disk. A reader refuses any other."""
@@ -54,6 +55,9 @@ MILVUS: Kind = "milvus"
 
 AT_ONCE = 1 << 28
 """Bytes of a release that are always read before it serves: a fraction of a second."""
+
+UNGUARDED = (f"{WORDS}/{TRIE}",)
+"""Files that are always read before a release serves, however large it is: the library that maps them does not check its bounds."""
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +168,7 @@ class Release:
 
     Attributes:
         degraded: Why this is not the release that CURRENT names; None when it is.
-        unread: Whether only the sizes of its files were compared, not yet their hashes.
+        unread: Only the sizes of its files were compared, not yet all hashes.
     """
 
     folder: Path
@@ -181,7 +185,7 @@ def open_release(index_dir: Path, *, quick: bool = False) -> Release:
     """Find and verify the release that serves.
 
     Args:
-        quick: Of more than `AT_ONCE` bytes compare the sizes only; who asks for that calls `verify` later.
+        quick: Of a release of more than `AT_ONCE` bytes compare only the sizes, and the hashes of `UNGUARDED`. Call `verify` later.
 
     Raises:
         IndexNotFound: There is no release in the folder.
@@ -267,14 +271,14 @@ def verify(folder: Path, *, quick: bool = False) -> Release:
             raise IndexDamaged(f"{folder / name} cannot be read ({type(error).__name__}) - {CURE}") from error
         if found != entry.bytes:
             raise IndexDamaged(f"{folder / name} has {found} bytes, not {entry.bytes} as its manifest says - {CURE}")
-    if quick and sum(entry.bytes for entry in manifest.files.values()) > AT_ONCE:
-        return Release(folder, manifest, unread=True)
-    largest_first = sorted(manifest.files, key=lambda name: -manifest.files[name].bytes)
+    unread = quick and sum(entry.bytes for entry in manifest.files.values()) > AT_ONCE
+    names = manifest.files.keys() & UNGUARDED if unread else manifest.files
+    largest_first = sorted(names, key=lambda name: -manifest.files[name].bytes)
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:  # hashing lets the interpreter go
         for name, found_entry in zip(largest_first, threads.map(lambda name: _entry(folder / name), largest_first), strict=True):
             if found_entry != manifest.files[name]:
                 raise IndexDamaged(f"{folder / name} has another sha256 than its manifest says - {CURE}")
-    return Release(folder, manifest)
+    return Release(folder, manifest, unread=unread)
 
 
 def _entry(path: Path) -> FileEntry:

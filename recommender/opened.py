@@ -1,6 +1,5 @@
 """An open release, with what was put and withdrawn since: which articles there are, and which one an id, a URL or words name."""
 
-import sqlite3
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -41,14 +40,11 @@ class OpenedRelease:
         self.catalogue = Catalogue(release.folder / CATALOGUE)
         self.live = LiveArticles(release.folder.parents[1], release, self.catalogue)
         self.texts = Texts(release, self.catalogue, self.live, embedder, vectors)
-        manifest = release.manifest
         try:
-            counts = self.catalogue.counts()
-        except (sqlite3.DatabaseError, OSError, ValueError, EOFError, IndexDamaged):  # a file that is no catalogue, or no array
-            counts = None
-        if counts != (manifest.n_articles, manifest.n_chunks, manifest.n_articles):
+            self.catalogue.check_counts(release.manifest.n_articles, release.manifest.n_chunks)
+        except IndexDamaged:
             self.close()
-            raise IndexDamaged(f"{release.folder}: the catalogue's counts are not the manifest's - build the index again")
+            raise
 
     def close(self) -> None:
         """Let the release go: a build may remove it from now on."""

@@ -2,15 +2,14 @@
 
 An article's strongest terms do nearly all of the work; what was measured stands in docs/ranking.md.
 
-    lexical/begins.npy  lower.npy  idf.npy        the vocabulary, its keys in half, idf in steps: terms that some article keeps,
-                                                  words, and pairs in titles
+    lexical/keys.npy  idf.npy                     the vocabulary, idf in steps: terms that some article keeps, words, and pairs
+                                                  in titles
             offsets.npy  terms.npy  weights.npy   each article's `KEPT` best terms, strongest first; of length 1
             starts.npy  rows.npy  impacts.npy     each term's articles of which it is among the best `FOUND_BY`
             title_offsets.npy  title_names.npy  title_idf.npy  title_masses.npy   each title's terms
             mention_names.npy  mention_rows.npy   hashes of pairs of words, ascending, and a title that each stands in
 
-Weights and impacts are one byte, the square root of what they stand for: so small ones keep two digits too. `begins`, `offsets`, `starts`
-and `title_offsets` are `Carried`, with a file more for each; `lower`, `terms`, `rows` and `mention_rows` are `Narrow`.
+Weights and impacts are one byte, the square root of what they stand for: so small ones keep two digits too. Places and rows are uint32.
 """
 
 from pathlib import Path
@@ -19,43 +18,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.arrays import mapped
-from recommender.carried import Carried
-from recommender.key_table import PAIRS, HalvedKeys, Keys
+from recommender.key_table import PAIRS, Keys
 from recommender.lexical import LexicalIndex
-from recommender.narrow import Narrow
 from recommender.vector_index import Rows
-from recommender.vocabulary import Vocabulary, Weights
+from recommender.vocabulary import Weights
 
 KEPT = 40
 FOUND_BY = 24
 
 SQUARES: Weights = np.square(np.arange(256, dtype=np.float32) / np.float32(255))
 
-CARRIED = ("begins", "offsets", "starts", "title_offsets")
-NARROW = ("lower", "terms", "rows", "mention_rows")
-
-LOWER = "lower.npy"
+MENTION_NAMES = "mention_names.npy"
 """A file that only a pruned index has."""
 
 
 def open_terms(folder: Path, n_articles: int) -> LexicalIndex:
     """The lexical index of a release, whole or pruned; its files are read as they are needed."""
-    return PrunedIndex(folder, n_articles) if (folder / LOWER).exists() else LexicalIndex.open(folder, n_articles)
+    kind = PrunedIndex if (folder / MENTION_NAMES).exists() else LexicalIndex
+    return kind.open(folder, n_articles)
 
 
 class PrunedIndex(LexicalIndex):
     """Answers as `LexicalIndex` does, nearly."""
-
-    def __init__(self, folder: Path, n_articles: int) -> None:
-        arrays: dict[str, Any] = {path.stem: mapped(path) for path in folder.glob("*.npy")}
-        arrays |= {name: Carried(arrays[name], arrays[f"{name}_carries"]) for name in CARRIED}
-        arrays |= {name: Narrow(arrays[name]) for name in NARROW}
-        super().__init__(arrays, n_articles, Vocabulary(HalvedKeys(arrays["begins"], arrays["lower"]), arrays["idf"], n_articles))
-
-    def entries(self, name: str, begins: Rows, ends: Rows) -> NDArray[Any]:
-        """See `LexicalIndex`."""
-        return self.arrays[name].between(begins, ends) if name in NARROW else super().entries(name, begins, ends)
 
     def decoded(self, weights: NDArray[Any]) -> Weights:
         """See `LexicalIndex`."""

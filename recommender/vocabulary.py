@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.key_table import Keys, KeyTable
+from recommender.key_table import Keys, SortedKeys
 from recommender.vector_index import Rows
 
 BEST = 512
@@ -23,7 +23,7 @@ class Vocabulary:
         n_articles: Of the archive.
     """
 
-    def __init__(self, table: KeyTable, idf: NDArray[np.float32] | NDArray[np.uint8], n_articles: int) -> None:
+    def __init__(self, table: SortedKeys, idf: NDArray[np.float32] | NDArray[np.uint8], n_articles: int) -> None:
         self.table = table
         self._idf = idf
         self._highest = float(np.log((n_articles + 1) / 2))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Check every byte of an index, and what the files hold; name each fault."""
+"""Check every byte of an index; name each fault."""
 
 import argparse
 import json

@@ -3,11 +3,9 @@
 import json
 import math
 import shutil
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,26 +14,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from index.build import build_index
 from index.difference import Ids, Limits, compare
 from index.health import Check, checks
-from index.list_writer import ListWriter
 from index.lock import build_lock
 from index.overlap import jaccard, rank_biased_overlap
 from index.publish import KEPT
 from index.releases import roll_back
-from index.term_contents import WORD_FILES
 from index.verify import Verification, verify_index
-from index.word_writer import write_words
 from recommender import Recommender
 from recommender.errors import IndexBusy, IndexDamaged, IndexNotFound, InputError
-from recommender.facts import FACTS, SPANS
-from recommender.manifest import CATALOGUE, CURRENT, MANIFEST, VECTORS, Manifest, current_folder, file_entry, release_folders, verify
-from recommender.packed import pack
+from recommender.manifest import CATALOGUE, CURRENT, MANIFEST, current_folder, release_folders, verify
 from recommender.ranker import RANKER
-from recommender.stored_lists import LISTS, PLACES, StoredLists
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 
@@ -108,97 +99,6 @@ def test_every_bad_file_is_named_not_only_the_first(copy: Path) -> None:
         *(path.name for path in paths),
         "stranger",
     }
-
-
-def rewrite(index_dir: Path, name: str, content: bytes) -> None:
-    """Change a file and the manifest with it, as somebody who means to would."""
-    folder = current_folder(index_dir)
-    (folder / name).write_bytes(content)
-    manifest = Manifest.from_json((folder / MANIFEST).read_text(), folder / MANIFEST)
-    changed = replace(manifest, files={**manifest.files, name: file_entry(folder / name)})
-    (folder / MANIFEST).write_text(changed.to_json())
-
-
-def test_contents_are_looked_at_too(copy: Path) -> None:
-    folder = current_folder(copy)
-    (folder / "broken").mkdir()
-    vectors = np.load(folder / VECTORS)
-    vectors[3] *= 2
-    vectors[5] = np.nan
-    np.save(folder / VECTORS, vectors)
-    rewrite(copy, VECTORS, (folder / VECTORS).read_bytes())
-    with sqlite3.connect(folder / CATALOGUE) as catalogue:
-        catalogue.execute("INSERT INTO read_more VALUES (0, 99, 777)")
-    catalogue.close()
-    with closing(StoredLists(folder)) as stored, closing(ListWriter(folder / "broken", len(stored))) as writer:
-        for row in range(len(stored)):
-            found = stored.read(row)
-            found["article"][2] = {4: 999, 6: -1, 8: 8}.get(row, found["article"][2])
-            writer.add(row, pack(found))
-        writer.finish(folder / "broken")
-    places = np.load(folder / "broken" / PLACES)
-    places["length"][2] -= 1
-    np.save(folder / "broken" / PLACES, places)
-    facts, spans = np.load(folder / FACTS), np.load(folder / SPANS)
-    facts["canonical"][1], facts["hubness"][2, 0], spans[0, 1] = 999, np.nan, 1 << 20
-    np.save(folder / "broken" / FACTS, facts)
-    np.save(folder / "broken" / SPANS, spans)
-    for name in (CATALOGUE, f"broken/{LISTS}", f"broken/{PLACES}", f"broken/{FACTS}", f"broken/{SPANS}"):
-        rewrite(copy, Path(name).name, (folder / name).read_bytes())
-    shutil.rmtree(folder / "broken")
-    said = "\n".join(fault.found for fault in verify_index(copy).faults)
-    assert "holds 2 vectors that are not of length 1, the first in row 3" in said
-    assert "has 1 chunks that lie outside their article's text" in said
-    assert "has 1 near-duplicates of no article" in said
-    assert "holds 1 numbers that are not finite" in said
-    assert "has 1 lists that are cut, the first of article row 2" in said
-    assert "bytes of lists.bin among the articles" in said
-    assert "has 2 lists with candidates that are no article, the first of article row 4" in said
-    assert "has 1 lists that name their own article, the first of article row 8" in said
-    assert "has 1 lines of hand-made lists that point to no article" in said
-
-
-def test_words_that_are_not_found_are_named(copy: Path) -> None:
-    folder = current_folder(copy)
-    letters, begins, hashes, numbers = (np.load(folder / name) for name in WORD_FILES)
-
-    def found_with(name: str, array: NDArray[Any]) -> list[tuple[str, str]]:
-        """What is wrong once a file is another, which is then put back."""
-        content = (folder / name).read_bytes()
-        np.save(folder / name, array)
-        rewrite(copy, name, (folder / name).read_bytes())
-        found = [(Path(fault.file).name, fault.found) for fault in verify_index(copy).faults]
-        rewrite(copy, name, content)
-        return found
-
-    in_letters, in_begins, in_hashes, in_numbers = WORD_FILES
-    n, fewer, one_wrong = len(hashes), int(begins[3]), hashes.copy()
-    one_wrong[-1] -= hashes[-1] > hashes[-2]
-    assert found_with(in_letters, letters[:-1]) == [("letters.npy", f"holds {n - 1} words, {in_numbers} numbers {n}")]
-    assert found_with(in_begins, begins + np.uint32(1)) == [("begins.npy", "does not say where words begin")]
-    assert found_with(in_hashes, hashes[::-1]) == [("hashes.npy", f"does not hold {n} hashes, ascending")]
-    assert found_with(in_hashes, one_wrong) == [("hashes.npy", "holds 1 hashes of other words")]
-    assert found_with(in_numbers, np.where(numbers == 0, 1, numbers)) == [("numbers.npy", "does not hold every number once")]
-    write_words(bytes(letters[:fewer]).decode().split(), folder / "fewer")
-    for name in WORD_FILES:
-        rewrite(copy, name, (folder / "fewer" / Path(name).name).read_bytes())
-    shutil.rmtree(folder / "fewer")
-    (fault,) = verify_index(copy).faults
-    assert fault.found.endswith("terms of words that are none of 48")
-
-
-def test_a_page_of_the_catalogue_that_no_list_needs_is_looked_at(copy: Path) -> None:
-    """Hashes right, tables right: only SQLite itself sees that one of its indexes is broken."""
-    path = current_folder(copy) / CATALOGUE
-    with closing(sqlite3.connect(path)) as catalogue:
-        [page] = catalogue.execute("SELECT rootpage FROM sqlite_master WHERE name = 'article_published'").fetchone()
-        [size] = catalogue.execute("PRAGMA page_size").fetchone()
-    content = bytearray(path.read_bytes())
-    content[(page - 1) * size : page * size] = bytes(size)
-    rewrite(copy, CATALOGUE, bytes(content))
-    found = verify_index(copy)
-    assert {code for code, _ in faults(found)} == {"contents"}
-    assert any("is no sound SQLite file" in fault.found for fault in found.faults), faults(found)
 
 
 def test_a_release_that_stands_in_is_named(tmp_path: Path) -> None:
@@ -396,7 +296,7 @@ def test_the_doctor_goes_on_where_an_index_cannot_be_opened(copy: Path) -> None:
     folder = current_folder(copy)
     (folder / MANIFEST).write_text(replace(verify(folder).manifest, n_chunks=1).to_json())
     found = list(checks(copy, HashEmbedder))
-    assert [Path(check.found.split()[0]).name for check in found if check.state == "fail"] == [SPANS, VECTORS]
+    assert [Path(check.found.split()[0]).name for check in found if check.state == "fail"] == [folder.name]
     assert ("disk", "ok") in states(found)
 
 

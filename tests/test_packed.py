@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from index.list_writer import ListWriter
 from recommender import Recommender
-from recommender.candidate import CANDIDATE, FEATURES, N_TERMS, STEPS, UNTOLD, Candidates, column, in_steps
+from recommender.candidate import CANDIDATE, FEATURES, N_TERMS, RANKS, STEPS, UNTOLD, Candidates, column, in_steps
 from recommender.facts import FROM_FACTS, Facts, Layout, fill_in, from_facts
-from recommender.packed import BRIEF, EXPLAINED, LINKED, RANKS, pack, unpack
+from recommender.packed import EXPLAINED, STORED, pack, unpack
 from recommender.ranker import SHIPPED
 from recommender.stored_lists import StoredLists
 
 COSINES = ("maxsim", "maxsim_there", "mean_cosine", "closest_pair")
+AS_THEY_ARE = tuple(name for name in STORED if name not in STEPS and name not in RANKS)
 
 
 def some(n: int, seed: int, least: float = -1.0) -> Candidates:
@@ -33,7 +34,7 @@ def some(n: int, seed: int, least: float = -1.0) -> Candidates:
     for name in RANKS:
         ranks = chance.integers(0, 256, n)
         made["features"][:, column(name)] = np.where(ranks > 0, 1 / np.maximum(ranks, 1), 0)
-    for name in LINKED:
+    for name in AS_THEY_ARE:
         made["features"][:, column(name)] = chance.exponential(1.0, n) * chance.integers(0, 2, n)
     return made
 
@@ -57,15 +58,19 @@ def test_what_was_packed_comes_back(n: int, seed: int) -> None:
     assert pack(found) == pack(given_ones)
 
 
-@given(st.integers(0, 64), st.integers(0, 10_000))
-def test_the_brief_way_is_the_long_way_less_some_features(n: int, seed: int) -> None:
-    packed = pack(some(n, seed))
-    brief, whole = unpack(packed, briefly=True), unpack(packed)
-    for name in FEATURES:
-        if name not in BRIEF:
-            whole["features"][:, column(name)] = 0
-    assert brief.tobytes() == whole.tobytes()
-    assert {*BRIEF, "maxsim_hubness", "words_hubness"} == SHIPPED.weights.keys()
+def test_a_feature_is_stored_unless_it_follows_from_facts() -> None:
+    assert sorted([*STORED, *FROM_FACTS]) == sorted(FEATURES)
+    assert AS_THEY_ARE == ("linked", "linked_nearby")
+
+
+def test_every_value_of_a_feature_that_is_stored_as_it_is_comes_back() -> None:
+    """All float16: of features that are added later, too."""
+    everything = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    for begin in range(0, 1 << 16, 1 << 14):
+        made = np.zeros(1 << 14, dtype=CANDIDATE)
+        for name in AS_THEY_ARE:
+            made["features"][:, column(name)] = everything[begin : begin + len(made)]
+        assert unpack(pack(made))["features"].tobytes() == made["features"].tobytes()
 
 
 @given(st.integers(1, 64), st.integers(0, 10_000), st.data())
@@ -79,8 +84,18 @@ def test_every_rank_and_step_comes_back() -> None:
     made = np.zeros(255, dtype=CANDIDATE)
     ranks = np.arange(1, 256)
     made["features"][:, column("maxsim_rank")] = (1 / ranks).astype(np.float32)
-    made["features"][:, column("mention")] = in_steps("mention", ranks / 255)
+    for name, steps in STEPS.items():
+        made["features"][:, column(name)] = in_steps(name, np.resize(np.arange(-steps if name in COSINES else 0, steps + 1), 255) / steps)
     assert np.array_equal(unpack(pack(made))["features"], made["features"])
+
+
+def test_every_step_is_a_float16_of_its_own() -> None:
+    for name, steps in STEPS.items():
+        values = np.arange(-steps, steps + 1)
+        made = np.zeros(len(values), dtype=CANDIDATE)
+        made["features"][:, column(name)] = in_steps(name, values / steps)
+        assert np.array_equal(unpack(pack(made))["features"], made["features"])
+        assert len(np.unique(made["features"][:, column(name)])) == len(values)
 
 
 def test_the_lists_of_an_index_are_as_they_were_computed(recommender: Recommender) -> None:
@@ -98,6 +113,7 @@ def test_the_lists_of_an_index_are_as_they_were_computed(recommender: Recommende
         scores = SHIPPED.scores(stored["features"])
         assert np.array_equal(np.lexsort((stored["tie"], -scores)), np.arange(len(stored)))
         assert np.array_equal(SHIPPED.scores(recommender.catalogue.candidates(row, briefly=True)["features"]), scores)
+    assert SHIPPED.weights.keys() <= {*STORED, "maxsim_hubness", "words_hubness"}, "what a brief read leaves out weighs nothing"
 
 
 @given(st.integers(1, 40), st.integers(0, 10_000))

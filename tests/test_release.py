@@ -25,8 +25,8 @@ FILES = (
     "spans.npy",
     "lexical/keys.npy",
     "lexical/weights.npy",
-    "words/letters.npy",
-    "words/hashes.npy",
+    "words/trie.marisa",
+    "words/places.npy",
 )
 MUTATIONS = ("flip", "cut", "grow", "empty", "gone")
 

@@ -20,6 +20,7 @@ from recommender import Recommender, manifest
 from recommender.errors import IndexNotFound
 from recommender.manifest import CATALOGUE, CURRENT, VECTORS, current_folder
 from recommender.ranker import RANKER, SHIPPED, Ranker
+from recommender.word_table import TRIE
 from service.serving import Serving
 from tests.archive import records, write_jsonl
 from tests.conftest import client_of
@@ -86,13 +87,23 @@ def test_a_large_release_without_damage_serves_at_once(index: Path, monkeypatch:
     monkeypatch.setattr(manifest, "AT_ONCE", 0)
     may_read = threading.Event()
     read = manifest.file_entry
-    monkeypatch.setattr(manifest, "file_entry", lambda path: [may_read.wait(30), read(path)][1])
+    monkeypatch.setattr(manifest, "file_entry", lambda path: [path.name == TRIE or may_read.wait(30), read(path)][1])
     with Recommender.open(index, HashEmbedder()) as opened:
-        assert len(opened.related(ASKED, 5)) == 5, "nothing but sizes was read so far"
+        assert len(opened.related(ASKED, 5)) == 5, "nothing but sizes and the trie of words was read so far"
         may_read.set()
         [verifying] = [thread for thread in threading.enumerate() if thread.name == "verify"]
         verifying.join()
         assert (opened.damage, opened.degraded) == (None, None)
+
+
+def test_the_trie_of_a_large_release_is_read_before_it_serves(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library that maps it does not check its bounds: damage could end the process."""
+    monkeypatch.setattr(manifest, "AT_ONCE", 0)
+    older = min(folder.name for folder in (index / "releases").iterdir())
+    damage_one_byte(index, f"words/{TRIE}")
+    with Recommender.open(index, HashEmbedder()) as opened:
+        assert opened.release.name == older
+        assert f"{TRIE} has another sha256" in str(opened.degraded)
 
 
 def test_a_large_release_that_cannot_even_be_opened_gives_way_at_once(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:

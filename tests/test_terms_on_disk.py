@@ -1,4 +1,4 @@
-"""What is spilled, pruned and halved says what it said in memory."""
+"""What is spilled and pruned says what it said in memory."""
 
 import tempfile
 from collections import Counter
@@ -14,18 +14,14 @@ from index import digest
 from index.fingerprints import FingerprintWriter
 from index.growing import Growing
 from index.lexical_writer import LexicalWriter
-from index.pruned_terms import prune_terms
+from index.pruned_terms import _save_offsets, prune_terms
 from index.runs import NONE, Runs
-from index.term_contents import term_faults, word_faults
 from recommender import pruned_terms
 from recommender.arrays import mapped
-from recommender.carried import Carried, carried
 from recommender.duplicates import is_duplicate
-from recommender.key_table import PAIRS, HalvedKeys, SortedKeys, halved
+from recommender.key_table import PAIRS, SortedKeys
 from recommender.lexical import FOLDER, LexicalIndex, count_terms, words
-from recommender.narrow import Narrow, narrow, narrow_type
 from recommender.pruned_terms import PrunedIndex, open_terms
-from recommender.stretches import between
 from recommender.types import Article
 from tests.archive import digested
 
@@ -54,41 +50,20 @@ def test_runs_count_and_number_what_was_added(added: list[list[int]], memory: in
     assert numbers == [place.get(value, int(NONE)) for value in everything]
 
 
-@given(
-    st.lists(st.one_of(st.just(0), st.integers(0, 9), st.integers(0, 2_000)), max_size=60), st.lists(st.integers(0, 70_000), max_size=20)
-)
-def test_carried_numbers_are_read_as_an_array_is(steps: list[int], values: list[int]) -> None:
-    numbers = np.cumsum([0, *steps])
-    table = Carried(*carried(numbers))
-    assert len(table) == len(numbers)
-    assert table[np.arange(len(numbers))].tolist() == numbers.tolist()
-    wanted = np.array([*values, *numbers, *(numbers + 1)])
-    assert table.count(wanted).tolist() == np.searchsorted(numbers, wanted, side="right").tolist()
-
-
-@pytest.mark.parametrize(("n", "n_bytes"), [(1, 3), (1 << 24, 3), ((1 << 24) + 1, 4), (1 << 32, 4)])
-@given(drawn=st.lists(st.integers(0, (1 << 32) - 1), max_size=20), bounds=st.lists(st.integers(0, 20), max_size=8))
-def test_narrow_numbers_are_read_as_an_array_is(n: int, n_bytes: int, drawn: list[int], bounds: list[int]) -> None:
-    numbers = np.array([*(number % n for number in drawn), n - 1], dtype=np.uint32)
-    stored = narrow(np.append(numbers, 0), narrow_type(n))
-    assert stored.nbytes == n_bytes * (len(numbers) + 1)
-    table = Narrow(stored)
-    assert len(table) == len(numbers)
-    assert table[:].tolist() == numbers.tolist()
-    assert table[np.array([-1, 0])].tolist() == [n - 1, numbers[0]]
-    begins, ends = np.sort(np.array([bounds, bounds[::-1]], dtype=np.int64), axis=0)
-    assert table.between(begins, ends).tolist() == between(numbers, begins, ends).tolist()
-
-
 @given(keys, keys)
-def test_halved_keys_are_found_as_whole_ones_are(some: set[int], asked: set[int]) -> None:
-    table = np.array(sorted(some), dtype=np.uint64)
-    wanted = np.array([*sorted(asked | some), 1 << 62], dtype=np.uint64)
-    begins, lower = halved(table)
-    whole, half = SortedKeys(table), HalvedKeys(Carried(*carried(begins)), Narrow(narrow(np.append(lower, 0), narrow_type(1 << 32))))
-    for expected, found in zip(whole.find(wanted), half.find(wanted), strict=True):
-        assert found.tolist() == expected.tolist()
-    assert half.at(np.arange(len(half))).tolist() == table.tolist()
+def test_keys_are_found_as_in_a_list(known: set[int], asked: set[int]) -> None:
+    table = SortedKeys(np.array(sorted(known), dtype=np.uint64))
+    places, there = table.find(np.array(sorted(asked), dtype=np.uint64))
+    assert there.tolist() == [key in known for key in sorted(asked)]
+    assert places.tolist() == [sorted(known).index(key) for key in sorted(asked) if key in known]
+    assert table.at(np.arange(len(table))).tolist() == sorted(known)
+
+
+@pytest.mark.parametrize(("last", "n_bytes"), [(0, 4), ((1 << 32) - 1, 4), (1 << 32, 8)])
+def test_offsets_take_four_bytes_while_they_fit(tmp_path: Path, last: int, n_bytes: int) -> None:
+    _save_offsets(tmp_path / "offsets", np.array([0, last]))
+    stored = np.load(tmp_path / "offsets.npy")
+    assert (stored.tolist(), stored.itemsize) == ([0, last], n_bytes)
 
 
 def test_a_growing_array_is_a_file_of_numpy(tmp_path: Path) -> None:
@@ -189,21 +164,3 @@ def test_sketches_hide_no_duplicate(tmp_path: Path) -> None:
     assert said.any()
     assert looked_at[said].all()
     assert looked_at.sum() < len(looked_at) / 2
-
-
-@pytest.mark.parametrize("pruned", [False, True])
-def test_terms_that_do_not_fit_together_are_named(tmp_path: Path, pruned: bool) -> None:
-    articles, folder = some_articles(60), tmp_path / "release"
-    write(folder, PLENTY, articles)
-    if pruned:
-        prune_terms(folder, len(articles), PLENTY)
-    assert not [*word_faults(folder), *term_faults(folder, len(articles))]
-    in_titles, mentions = ("title_names", "mention_names") if pruned else ("title_keys", "mention_keys")
-    for name, values in (("offsets", "terms"), ("starts", "rows"), ("title_offsets", in_titles), (mentions, None)):
-        path = folder / FOLDER / f"{name}.npy"
-        content, array = path.read_bytes(), np.load(path)
-        np.save(path, array[::-1] if values is None else array[:-1])
-        expected = "does not ascend" if values is None else f" entries of {values}.npy among "
-        assert [(file, expected in found) for file, found in term_faults(folder, len(articles))] == [(f"{FOLDER}/{name}.npy", True)]
-        path.write_bytes(content)
-    assert {file for file, _ in term_faults(folder, len(articles) - 1)} == {f"{FOLDER}/offsets.npy"}

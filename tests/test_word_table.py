@@ -1,8 +1,8 @@
 """The table of words answers as a dict does."""
 
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -11,27 +11,17 @@ from hypothesis import strategies as st
 
 from index.word_writer import write_words
 from recommender.errors import IndexDamaged
-from recommender.word_table import TOGETHER, WordTable, hashes_of
+from recommender.word_table import TRIE, WordTable
 
 letters = st.characters(exclude_categories=("C", "Z"))
 some_words = st.lists(st.text(letters, min_size=1, max_size=12), unique=True, max_size=60)
 
 
-def few_hashes(spelled: list[bytes]) -> np.ndarray:
-    return np.array([len(word) % 3 for word in spelled], dtype=np.uint32)
-
-
-@pytest.mark.parametrize("hashing", [hashes_of, few_hashes])
 @given(known=some_words, asked=some_words)
-@settings(deadline=None, max_examples=60)
-def test_words_and_numbers_are_found_as_in_a_dict(hashing: object, known: list[str], asked: list[str]) -> None:
+@settings(deadline=None, max_examples=100)
+def test_words_and_numbers_are_found_as_in_a_dict(known: list[str], asked: list[str]) -> None:
     numbers = {word: number for number, word in enumerate(known)}
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        patch("index.word_writer.hashes_of", hashing),
-        patch("recommender.word_table.hashes_of", hashing),
-        patch("index.word_writer.BATCH", TOGETHER),
-    ):
+    with tempfile.TemporaryDirectory() as folder:
         write_words(numbers, Path(folder) / "words")
         table = WordTable(Path(folder) / "words")
         assert len(table) == len(known)
@@ -44,20 +34,49 @@ def test_words_and_numbers_are_found_as_in_a_dict(hashing: object, known: list[s
                 table.phrase((number,))
 
 
-def test_words_of_one_hash_are_told_apart(tmp_path: Path) -> None:
-    same = ["plumless", "buckeroo"]
-    assert len(set(hashes_of(word.encode() for word in same).tolist())) == 1
-    write_words(["alpha", *same[:1]], tmp_path / "words")
-    assert WordTable(tmp_path / "words").numbers(same) == {"plumless": 1}
-    write_words([*same, "omega"], tmp_path / "both")
-    assert WordTable(tmp_path / "both").numbers(same) == {"plumless": 0, "buckeroo": 1}
+def test_words_that_begin_alike_are_told_apart(tmp_path: Path) -> None:
+    words = ["harbours", "harbour", "h", "harb", "渡船", "渡", "zürich", "zurich"]
+    write_words(words, tmp_path / "words")
+    table = WordTable(tmp_path / "words")
+    assert table.numbers([*words, "ha", "harbourss", "", "船"]) == {word: number for number, word in enumerate(words)}
 
 
-def test_what_is_written_is_the_same_always(tmp_path: Path) -> None:
-    """An index may be copied to another machine, and served by another Python."""
-    write_words(["渡", "zürich", "the"], tmp_path / "words")
-    stored = {path.stem: np.load(path).tolist() for path in (tmp_path / "words").iterdir()}
-    assert bytes(stored["letters"]).decode() == "渡\nzürich\nthe\n"
-    assert stored["begins"] == [0]
-    assert stored["hashes"] == sorted(stored["hashes"])
-    assert dict(zip(stored["numbers"], stored["hashes"], strict=True))[2] == 0x3C456DE6
+def test_what_is_written_depends_on_the_words_and_their_numbers_alone(tmp_path: Path) -> None:
+    """An index may be copied to another machine, and two builds of one archive are equal."""
+    words = [f"word{number * 7919 % 1000}" for number in range(1000)]
+    for name, given_words in (("a", words), ("b", dict.fromkeys(words)), ("c", words[::-1])):
+        write_words(given_words, tmp_path / name)
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+    assert (tmp_path / "a" / TRIE).read_bytes() == (tmp_path / "c" / TRIE).read_bytes(), "whatever order they come in"
+
+
+def test_threads_share_a_table(tmp_path: Path) -> None:
+    words = [f"word{number}" for number in range(5_000)]
+    write_words(words, tmp_path / "words")
+    table = WordTable(tmp_path / "words")
+
+    def ask(first: int) -> bool:
+        mine = words[first:] + words[:first]
+        return table.numbers(mine) == {word: (first + place) % 5_000 for place, word in enumerate(mine)} and all(
+            table.phrase((number,)) == words[number] for number in range(first % 7, 5_000, 7)
+        )
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(ask, range(0, 5_000, 250)))
+
+
+@pytest.mark.parametrize("damage", ["cut", "other", "missing", "fewer"])
+def test_files_that_are_no_table_are_refused(tmp_path: Path, damage: str) -> None:
+    write_words(["a", "b", "c"], tmp_path / "words")
+    path = tmp_path / "words" / TRIE
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:100])
+    elif damage == "other":
+        path.write_bytes(b"\0" * 5_000)
+    elif damage == "missing":
+        path.unlink()
+    else:
+        np.save(tmp_path / "words" / "places.npy", np.zeros(2, dtype=np.uint32))
+    with pytest.raises(IndexDamaged, match="build again"):
+        WordTable(tmp_path / "words")

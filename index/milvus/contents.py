@@ -1,4 +1,4 @@
-"""What Milvus holds of a release, looked at as `index.contents` looks at files: all counts, and some articles with their vectors."""
+"""Check what Milvus holds of a release: all counts, and some articles with their vectors."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from index.contents import TOLERANCE
 from recommender.catalogue import Catalogue
 from recommender.errors import IndexDamaged
 from recommender.manifest import CATALOGUE, Manifest
@@ -18,6 +17,9 @@ LOOKED_AT = 64
 """Articles, spread over the archive, that are compared with the catalogue."""
 
 CLOSE = 0.999
+
+TOLERANCE = 1e-3
+"""By how much the length of a vector may differ from 1."""
 
 
 def milvus_faults(address: Address, folder: Path, manifest: Manifest) -> Iterator[str]:
