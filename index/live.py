@@ -8,7 +8,7 @@ Where several machines serve, `index.sharing` puts and withdraws, and this file 
 import json
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -88,10 +88,10 @@ def prepare(index_dir: Path, recommender: Recommender) -> int:
     done, failed = 0, set[int]()
     while True:
         with recommender.live.reading() as view:
-            if failed.issuperset(view.unprepared):
+            if _next(view, failed) is None:
                 return done
         with writing(index_dir) as connection, recommender.live.reading() as view:  # one by one: nobody waits for long
-            row = next((row for row in view.unprepared if row not in failed), None)
+            row = _next(view, failed)
             if row is None:
                 continue
             try:
@@ -102,6 +102,10 @@ def prepare(index_dir: Path, recommender: Recommender) -> int:
             except Exception:
                 log.exception("article %d is in no list yet", row - LIVE)
                 failed.add(row)
+
+
+def _next(view: View, failed: Container[int]) -> int | None:
+    return next((row for row in view.unprepared if row not in failed), None)
 
 
 def _prepare(connection: sqlite3.Connection, recommender: Recommender, view: View, row: int) -> None:
@@ -115,7 +119,8 @@ def _prepare(connection: sqlite3.Connection, recommender: Recommender, view: Vie
         sql = "UPDATE article SET model = ?, chunks = ?, vectors = ? WHERE number = ?"
         connection.execute(sql, (model.sha256, packed_spans(chunks), vectors.tobytes(), row - LIVE))
     write_lists(connection, recommender.release.name, row - LIVE, live_lists(recommender.texts, view, article, chunks, vectors, row))
-    connection.execute("UPDATE state SET prepared = prepared + 1")
+    (prepared,) = connection.execute("UPDATE state SET prepared = prepared + 1 RETURNING prepared").fetchone()
+    connection.execute("INSERT INTO computed VALUES (?, ?, ?)", (prepared, recommender.release.name, row - LIVE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +166,7 @@ def purge(index_dir: Path, kept: Sequence[Manifest]) -> None:
         journal = read_state(connection).journal
         folded = min((manifest.folded(journal) for manifest in kept), default=0)
         connection.execute("DELETE FROM article WHERE NOT withdrawn AND sequence <= ?", (folded,))
-        for table, number in (("own", "article"), ("place", "target")):
+        for table, number in (("own", "article"), ("place", "target"), ("computed", "article")):
             gone = f"{number} NOT IN (SELECT number FROM article WHERE NOT withdrawn)"
             connection.execute(f"DELETE FROM {table} WHERE release NOT IN (SELECT value FROM json_each(?)) OR {gone}", (names,))
 

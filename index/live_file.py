@@ -11,7 +11,7 @@ from recommender.live import LIVE_DB, SCHEMA, read_state
 WAIT_S = 10.0
 """Seconds to wait for another process that writes."""
 
-VERSION = 2
+VERSION = 3
 SECOND = """
 ALTER TABLE state ADD COLUMN prepared INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE state ADD COLUMN journal TEXT;
@@ -19,6 +19,10 @@ ALTER TABLE state ADD COLUMN missed INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE IF NOT EXISTS mark (sequence INTEGER PRIMARY KEY, mark TEXT NOT NULL);
 """
 """What makes the first version of the file the second."""
+THIRD = """
+CREATE TABLE IF NOT EXISTS computed (prepared INTEGER PRIMARY KEY, release TEXT NOT NULL, article INTEGER NOT NULL);
+"""
+"""What makes the second version the third."""
 
 
 @contextmanager
@@ -92,7 +96,7 @@ def _make(connection: sqlite3.Connection) -> None:
     """Make the tables, or bring them up to date."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version < VERSION:
-        for statement in _statements(SECOND if version else SCHEMA):
+        for statement in _statements((SCHEMA, SECOND + THIRD, THIRD)[version]):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {VERSION}")
 

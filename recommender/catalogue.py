@@ -6,7 +6,7 @@ the vector index. The SQLite file is opened immutable, the others are mapped: no
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -127,25 +127,28 @@ class Catalogue:
             lists.setdefault(source, []).append(target)
         return {source: tuple(targets) for source, targets in lists.items()}
 
-    def find(self, words: str, limit: int) -> list[Card]:
-        """Published articles with `words` in the title, those with a hand-made list first, then the newest."""
-        pattern = "%" + words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        return [
-            _card(found)
-            for found in self._all(
-                f"SELECT {CARD} FROM article"
-                " WHERE title LIKE ? ESCAPE '\\' AND (published IS NULL OR published <= ?)"
-                " ORDER BY NOT EXISTS (SELECT 1 FROM read_more WHERE article = row), published DESC, row LIMIT ?",
-                pattern,
-                rfc3339(datetime.now(UTC)),
-                limit,
-            )
-        ]
+    def find(self, words: str, limit: int, replaced: Container[int] = ()) -> list[Card]:
+        """Published articles with `words` in the title, those with a hand-made list first, then the newest.
 
-    def newest(self, section: str | None, limit: int, before: datetime) -> list[Card]:
-        """The newest articles up to some moment, of one section or of any; near-duplicates stand back for what stands for them."""
+        Args:
+            replaced: Rows that are passed over.
+        """
+        pattern = "%" + words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        sql = (
+            f"SELECT {CARD} FROM article"
+            " WHERE title LIKE ? ESCAPE '\\' AND (published IS NULL OR published <= ?)"
+            " ORDER BY NOT EXISTS (SELECT 1 FROM read_more WHERE article = row), published DESC, row LIMIT ?"
+        )
+        return self._first(limit, replaced, sql, pattern, rfc3339(datetime.now(UTC)))
+
+    def newest(self, section: str | None, limit: int, before: datetime, replaced: Container[int] = ()) -> list[Card]:
+        """The newest articles up to some moment, of one section or of any; near-duplicates stand back for what stands for them.
+
+        Args:
+            replaced: Rows that are passed over.
+        """
         sql = f"SELECT {CARD} FROM article WHERE canonical IS NULL AND published <= ? AND (? IS NULL OR section = ?)"
-        return [_card(found) for found in self._all(f"{sql} ORDER BY published DESC LIMIT ?", rfc3339(before), section, section, limit)]
+        return self._first(limit, replaced, f"{sql} ORDER BY published DESC LIMIT ?", rfc3339(before), section, section)
 
     def candidates(self, row: int, *, briefly: bool = False) -> Candidates:
         """The precomputed candidates of an article, best by the shipped weights first.
@@ -268,6 +271,16 @@ class Catalogue:
 
     def _one(self, sql: str, *values: object) -> Any:
         return next(iter(self._all(sql, *values)), None)
+
+    def _first(self, limit: int, replaced: Container[int], sql: str, *values: object) -> list[Card]:
+        """Return the first cards of a query, whose last parameter is its limit, that are not of some rows."""
+        asked = limit
+        while True:
+            found = self._all(sql, *values, asked)
+            cards = [_card(card) for card in found if card[0] not in replaced]
+            if len(cards) >= limit or len(found) < asked:
+                return cards[:limit]
+            asked *= 4
 
     def _all(self, sql: str, *values: object) -> list[Any]:
         return self._connections.here.execute(sql, values).fetchall()

@@ -8,6 +8,7 @@ import numpy as np
 
 from recommender.candidate import FEATURES, column, seconds
 from recommender.catalogue import Card, Catalogue
+from recommender.in_force import InForce
 from recommender.lexical import words_of_key
 from recommender.live import LiveArticles
 from recommender.ranker import DECIMALS, Ranker
@@ -31,6 +32,25 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True)
+class Hidden:
+    """Rows that a list does not show.
+
+    Attributes:
+        blocked: On this list.
+        overrides: They say what is hidden everywhere.
+    """
+
+    blocked: frozenset[int]
+    overrides: InForce
+
+    def __contains__(self, row: int) -> bool:
+        return row in self.blocked or self.overrides.hides(row)
+
+    def __bool__(self) -> bool:
+        return bool(self.blocked) or self.overrides.hides_any
+
+
+@dataclass(frozen=True, slots=True)
 class Lines:
     """What the lines of one list are read with.
 
@@ -47,7 +67,7 @@ class Lines:
     wanted: Selection
     text: str
     published: datetime | None
-    hidden: frozenset[int] = frozenset()
+    hidden: Hidden
     hidden_sections: frozenset[str] = frozenset()
     explained_by: Ranker | None = None
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,10 @@ from numpy.typing import NDArray
 from recommender import selection
 from recommender.candidate import Candidates, seconds
 from recommender.catalogue import Card, Catalogue
-from recommender.lines import Chosen, Lines
+from recommender.in_force import InForce
+from recommender.lines import Chosen, Hidden, Lines
 from recommender.live import LiveArticles
-from recommender.overrides import Block, Overrides, place_pins
+from recommender.overrides import NOTHING, Override, place_pins
 from recommender.ranker import Ranker
 from recommender.selection import Selection, may_show
 from recommender.types import Related, Vectors
@@ -31,14 +33,14 @@ class Listing:
     """What lists of one moment are made with.
 
     Attributes:
-        overrides: What editors said, in the file and through the service.
+        overrides: Those of the file and of the service.
         mean_vectors: Rows of articles -> their mean vectors.
     """
 
     catalogue: Catalogue
     live: LiveArticles
     view: View
-    overrides: Overrides
+    overrides: InForce
     ranker: Ranker
     mean_vectors: Callable[[Rows], Vectors]
 
@@ -62,32 +64,26 @@ class Listing:
             fill_in: Called with the places of those that were chosen, where `found` has no passages and terms yet.
             confidence: Of each candidate, of several articles at once: then lines have neither passages nor terms.
         """
-        lines = self._lines(card.id, text, card.published, wanted, explain)
-        pinned = self._pinned(card, lines)
+        override = self.overrides.override(card.id) if self.overrides else NOTHING
+        lines = self._lines(override, text, card.published, wanted, explain)
+        pinned = self._pinned(card, override, lines)
         chosen = self._select(found, seconds(card.published), lines, wanted.offset + limit + len(pinned), confidence)
         if fill_in is not None:
             fill_in(chosen.places)
         return self._arranged(card, found, chosen, pinned, limit, lines, plain=confidence is not None)
 
-    def _lines(self, article_id: str, text: str, published: datetime | None, wanted: Selection, explain: bool) -> Lines:
-        hidden: set[int] = set()
-        sections: frozenset[str] = frozenset()
-        if self.overrides:
-            now = datetime.now(UTC)
-            blocks = self.overrides.blocks(article_id, now)
-            hidden = self._hidden(blocks, now)
-            sections = frozenset(block.section for block in blocks if block.section is not None)
+    def _lines(self, override: Override, text: str, published: datetime | None, wanted: Selection, explain: bool) -> Lines:
+        blocks = self.overrides.blocks(override) if self.overrides else []
+        blocked = (self._find(block.article_id) for block in blocks if block.article_id is not None)
+        hidden = Hidden(frozenset(row for row in blocked if row is not None), self.overrides)
+        sections = frozenset(block.section for block in blocks if block.section is not None)
         weights = self.ranker if explain else None
-        return Lines(self.catalogue, self.live, self.view, wanted, text, published, frozenset(hidden), sections, weights)
+        return Lines(self.catalogue, self.live, self.view, wanted, text, published, hidden, sections, weights)
 
-    def _hidden(self, blocks: Sequence[Block], now: datetime) -> set[int]:
-        ids = [*self.overrides.everywhere(now), *(block.article_id for block in blocks if block.article_id is not None)]
-        return {row for row in map(self._find, ids) if row is not None}
-
-    def _pinned(self, card: Card, lines: Lines) -> list[Pinned]:
+    def _pinned(self, card: Card, override: Override, lines: Lines) -> list[Pinned]:
         """What editors put into the list; not what is hidden, on the page already, or not there."""
         pinned = []
-        for pin in self.overrides.pins(card.id, datetime.now(UTC)) if self.overrides else ():
+        for pin in self.overrides.pins(override):
             row = self._find(pin.article_id)
             if row is None or row == card.row or row in lines.hidden or pin.article_id in lines.wanted.exclude:
                 continue
@@ -112,7 +108,7 @@ class Listing:
         if wanted.sections or wanted.langs or wanted.exclude:
             among = np.isin(rows, self._rows_among(rows, wanted.sections, wanted.langs, wanted.exclude))
         if lines.hidden:
-            among = ~np.isin(rows, list(lines.hidden)) & (True if among is None else among)
+            among = np.array([row not in lines.hidden for row in rows.tolist()], dtype=np.bool_) & (True if among is None else among)
         if lines.hidden_sections:
             of_sections = self._rows_among(rows, list(lines.hidden_sections), (), ())
             among = ~np.isin(rows, of_sections) & (True if among is None else among)
@@ -120,7 +116,7 @@ class Listing:
 
     def _rows_among(self, rows: NDArray[np.int32], sections: Sequence[str], langs: Sequence[str], exclude: Sequence[str]) -> list[int]:
         found = self.catalogue.rows_among(rows.tolist(), sections, langs, exclude)
-        return [*found, *self.view.rows_among(sections, langs, exclude)] if self.view else [*found]
+        return [*found, *self.view.among(rows.tolist(), sections, langs, exclude)] if self.view else [*found]
 
     def _arranged(
         self, card: Card, found: Candidates, chosen: selection.Selected, pinned: list[Pinned], limit: int, lines: Lines, *, plain: bool
@@ -151,9 +147,11 @@ class Listing:
     def _dated(self, section: str | None, n: int, lines: Lines) -> list[Card]:
         """The newest articles of a section, or of any, that may be shown."""
         wanted = lines.wanted
-        live = [of.card for of in self.view.articles.values() if of.canonical is None and section in (None, of.card.section)]
-        stored = [of for of in self.catalogue.newest(section, n, wanted.as_of or datetime.now(UTC)) if of.row not in self.view.replaced]
-        newest = sorted((of for of in [*live, *stored] if of.published is not None), key=lambda of: (-seconds(of.published), of.id))
+        as_of = wanted.as_of or datetime.now(UTC)
+        put = (self.view.articles[row] for _, row in self.view.dates.until(as_of))
+        live = islice((of.card for of in put if of.canonical is None and section in (None, of.card.section)), n)
+        stored = self.catalogue.newest(section, n, as_of, self.view.replaced)
+        newest = sorted([*live, *stored], key=lambda of: (-seconds(of.published), of.id))
         may = [
             of for of in newest if may_show(of.published, wanted) and of.row not in lines.hidden and of.section not in lines.hidden_sections
         ]

@@ -27,13 +27,13 @@ from urllib.parse import quote
 import numpy as np
 
 from recommender.candidate import CANDIDATE, Candidates
-from recommender.catalogue import Card, Catalogue, parse_time
+from recommender.catalogue import Catalogue, parse_time
 from recommender.connections import Connections
+from recommender.live_changes import up_to_date
 from recommender.manifest import Release
-from recommender.overrides import Override, Overrides
+from recommender.overrides import NOTHING, Override
 from recommender.types import Article
-from recommender.urls import url_key
-from recommender.view import LIVE, LiveCard, View
+from recommender.view import LIVE, View
 
 LIVE_DB = "live.db"
 
@@ -79,6 +79,11 @@ CREATE TABLE IF NOT EXISTS place (  -- a live article as a candidate of another
     PRIMARY KEY (release, query, target)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS place_target ON place (target);
+CREATE TABLE IF NOT EXISTS computed (  -- each time that lists were computed for a release after an article was put
+    prepared INTEGER PRIMARY KEY,      -- `state.prepared` then
+    release TEXT NOT NULL,
+    article INTEGER NOT NULL
+);
 CREATE TABLE IF NOT EXISTS override (   -- what editors say of an article; see recommender/overrides.py
     article_id TEXT PRIMARY KEY,
     body TEXT NOT NULL,          -- JSON
@@ -99,11 +104,6 @@ CREATE TRIGGER IF NOT EXISTS override_history_is_true BEFORE UPDATE ON override_
 BEGIN SELECT RAISE (ABORT, 'the audit trail is never changed'); END;
 """
 
-CHANGES = """
-SELECT number, id, sequence, withdrawn, title, url, published, section, lang, own.article IS NOT NULL, canonical
-FROM article LEFT JOIN own ON own.article = number AND own.release = ?
-WHERE sequence > ? ORDER BY sequence
-"""
 ARTICLE = "id, title, text, url, published, section, lang, names"
 LINE = "SELECT substr(text, ? + 1, ? - ?) FROM article WHERE number = ?"
 
@@ -182,6 +182,12 @@ class LiveArticles:
         found: tuple[bytes, bytes, bytes, bytes] = self._one(sql, self._release.name, row - LIVE)
         return found
 
+    def override(self, article_id: str) -> Override:
+        """Read what editors say of an article through the service."""
+        with self.reading() as view:
+            found = self._one("SELECT body FROM override WHERE article_id = ?", article_id) if view.overridden else None
+            return NOTHING if found is None else Override.from_dict(json.loads(found[0]))
+
     def _one(self, sql: str, *values: object) -> Any:
         return self._connections.here.execute(sql, values).fetchone()
 
@@ -211,12 +217,15 @@ class LiveArticles:
         if (state.sequence, state.prepared) == view.moment:
             return view
         with self._lock:
-            while self._view.moment > (state.sequence, state.prepared):  # another thread knows more by now: look again
+            if self._view.moment > (state.sequence, state.prepared):  # another thread knows more by now: look again
                 connection.execute("COMMIT")
                 connection.execute("BEGIN")
                 state = read_state(connection)
+            before = self._view
+            if before.moment > (state.sequence, state.prepared):  # an older state of the file was put in its place
+                before = View(file=before.file)
             folded = self._release.manifest.folded(state.journal)
-            self._view = self._newer(self._view, (state.sequence, state.prepared), folded, connection)
+            self._view = up_to_date(before, (state.sequence, state.prepared), folded, self._release.name, self._catalogue, connection)
             return self._view
 
     def _report(self, error: sqlite3.DatabaseError) -> None:
@@ -224,46 +233,6 @@ class LiveArticles:
         if self.fault != fault:
             log.error("%s", fault)
         self.fault = fault
-
-    def _newer(self, view: View, moment: tuple[int, int], folded: int, connection: sqlite3.Connection) -> View:
-        """The view with what has changed since; read anew where lists were computed, or rows forgotten, which changes no number."""
-        if view.prepared != moment[1]:
-            view = View(file=view.file)
-        articles, rows, urls, replaced = dict(view.articles), dict(view.rows), dict(view.urls), dict(view.replaced)
-        withdrawn = set(view.withdrawn)
-        since = view.sequence if not view.unprepared else 0
-        for number, id_, changed, is_withdrawn, title, url, published, section, lang, prepared, canonical in connection.execute(
-            CHANGES, (self._release.name, since)
-        ):
-            row = LIVE + number
-            before = articles.pop(row, None)
-            if before is not None:
-                urls.pop(url_key(before.card.url or ""), None)
-            rows.pop(id_, None)
-            withdrawn.discard(id_)
-            stored = self._catalogue.find_row(id_)
-            if is_withdrawn:
-                withdrawn.add(id_)
-                if stored is not None:
-                    replaced[stored] = None
-            elif changed > folded:
-                articles[row] = LiveCard(
-                    Card(row, id_, title, url, parse_time(published), section), changed, lang, bool(prepared), canonical
-                )
-                rows[id_] = row
-                if url:
-                    urls[url_key(url)] = row
-                if stored is not None:
-                    replaced[stored] = row
-            elif stored is not None:
-                replaced.pop(stored, None)
-        copies: dict[int, tuple[int, ...]] = {}
-        for row, live in articles.items():
-            if live.canonical is not None:
-                copies[live.canonical] = (*copies.get(live.canonical, ()), row)
-        said = connection.execute("SELECT article_id, body FROM override").fetchall()
-        overrides = Overrides({article_id: Override.from_dict(json.loads(body)) for article_id, body in said})
-        return View(*moment, articles, rows, urls, frozenset(withdrawn), replaced, copies, overrides, view.file)
 
 
 class LiveState(NamedTuple):

@@ -75,7 +75,8 @@ class OpenedRelease:
             ArticleNotFound: No article has this URL; `ArticleWithdrawn` if one had.
         """
         with self.live.reading() as view:
-            row = view.urls.get(url_key(clean_line(url))) if view else None
+            live = view.urls.get(url_key(clean_line(url)), ()) if view else ()
+            row = live[-1] if live else None
             if row is None:
                 row = self.catalogue.find_row_of_url(url)
                 if row is None:
@@ -119,9 +120,9 @@ class OpenedRelease:
     def find(self, words: str, limit: int) -> list[Card]:
         """Published articles with `words` in the title: what was put since the build first, then as `Catalogue.find`."""
         with self.live.reading() as view:
-            put = [of.card for of in view.articles.values() if words.lower() in of.card.title.lower() and not of.card.under_embargo]
-            stored = [card for card in self.catalogue.find(words, limit + len(view.replaced)) if card.row not in view.replaced]
-            return [*reversed(put), *stored][:limit]
+            put = [of for of in view.articles.values() if words.lower() in of.card.title.lower() and not of.card.under_embargo]
+            newest_first = sorted(put, key=lambda of: -of.sequence)
+            return [*(of.card for of in newest_first), *self.catalogue.find(words, limit, view.replaced)][:limit]
 
     def not_found(self, asked: str) -> ArticleNotFound:
         """The error for an id or a URL that names no article."""

@@ -17,9 +17,11 @@ It comes from two places, which add up: a file that is kept with the site (`read
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -88,9 +90,12 @@ class Override:
             raise InvalidOverride(
                 f"{len(self.blocks)} blocks on one list - at most {MOST_BLOCKS}; block an article or a section everywhere"
             )
-        of: dict[str, list[object]] = {"slot": [pin.slot for pin in self.pins], "article": [pin.article_id for pin in self.pins]}
-        for name, values in of.items():
-            twice = next((value for value in values if values.count(value) > 1), None)
+        pinned: dict[str, Iterable[Hashable]] = {
+            "slot": (pin.slot for pin in self.pins),
+            "article": (pin.article_id for pin in self.pins),
+        }
+        for name, values in pinned.items():
+            twice = next((value for value, times in Counter(values).items() if times > 1), None)
             if twice is not None:
                 raise InvalidOverride(f"two pins of {name} {twice!r:.100} - keep one of them")
         wrong = next((pin.slot for pin in self.pins if not 1 <= pin.slot <= MOST_SLOTS), None)
@@ -102,6 +107,22 @@ class Override:
         both = {pin.article_id for pin in self.pins} & {block.article_id for block in self.blocks}
         if both:
             raise InvalidOverride(f"{min(map(str, both))!r:.100} is pinned and blocked - keep one of the two")
+
+    def __or__(self, other: "Override") -> "Override":
+        """Return both: blocks add up; of two pins of one slot or one article, those of `other` count."""
+        pinned = {pin.article_id for pin in other.pins}
+        taken = {pin.slot for pin in other.pins} | pinned | {block.article_id for block in other.blocks}
+        pins = tuple(pin for pin in self.pins if pin.slot not in taken and pin.article_id not in taken)
+        blocks = tuple(block for block in self.blocks if block.article_id is None or block.article_id not in pinned)
+        ends = [override.everywhere_until for override in (self, other) if override.everywhere]
+        return Override((*pins, *other.pins), (*blocks, *other.blocks)[-MOST_BLOCKS:], bool(ends), everywhere_until=_last(ends))
+
+    @property
+    def ends(self) -> list[datetime]:
+        """The moments at which a part of it ends."""
+        of_parts = [*(pin.until for pin in self.pins), *(block.until for block in self.blocks)]
+        everywhere = [self.everywhere_until] if self.everywhere else []
+        return [until for until in (*of_parts, *everywhere) if until is not None]
 
     def as_dict(self) -> dict[str, Any]:
         """As the HTTP answer has it."""
@@ -134,12 +155,12 @@ class Override:
 NOTHING = Override()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Overrides:
-    """All that is said, of all articles.
+    """The overrides of a file.
 
     Attributes:
-        articles: Id -> what is said of that article.
+        articles: Id -> the override of that article.
         hidden: Blocks that count on every list.
     """
 
@@ -149,43 +170,16 @@ class Overrides:
     def __bool__(self) -> bool:
         return bool(self.articles or self.hidden)
 
-    def __or__(self, other: "Overrides") -> "Overrides":
-        """Both: blocks add up; of two pins of one slot or one article, those of `other` count."""
-        articles = dict(self.articles)
-        for article_id, said in other.articles.items():
-            before = articles.get(article_id, NOTHING)
-            taken = {pin.slot for pin in said.pins} | {pin.article_id for pin in said.pins} | {block.article_id for block in said.blocks}
-            pins = tuple(pin for pin in before.pins if pin.slot not in taken and pin.article_id not in taken)
-            pinned = {pin.article_id for pin in said.pins}
-            blocks = tuple(block for block in before.blocks if block.article_id is None or block.article_id not in pinned)
-            ends = [of.everywhere_until for of in (before, said) if of.everywhere]
-            articles[article_id] = Override(
-                (*pins, *said.pins), (*blocks, *said.blocks)[-MOST_BLOCKS:], bool(ends), everywhere_until=_last(ends)
-            )
-        return Overrides(articles, (*self.hidden, *other.hidden))
+    @cached_property
+    def everywhere(self) -> Mapping[str, datetime | None]:
+        """Id of each article that no list shows -> when that ends; None: never."""
+        return {article_id: override.everywhere_until for article_id, override in self.articles.items() if override.everywhere}
 
-    def pins(self, article_id: str, now: datetime) -> list[Pin]:
-        """The pins of an article's list that have not ended, by slot."""
-        said = self.articles.get(article_id)
-        return [] if said is None else sorted((pin for pin in said.pins if _counts(pin, now)), key=lambda pin: pin.slot)
-
-    def blocks(self, article_id: str | None, now: datetime) -> list[Block]:
-        """What an article's list does not show; None: the list of a text."""
-        said = self.articles.get(article_id, NOTHING) if article_id is not None else NOTHING
-        return [block for block in (*said.blocks, *self.hidden) if _counts(block, now)]
-
-    def everywhere(self, now: datetime) -> list[str]:
-        """Ids of articles that no list shows."""
-        until = {article_id: said.everywhere_until for article_id, said in self.articles.items() if said.everywhere}
-        return [article_id for article_id, end in until.items() if end is None or end > now]
-
-    @property
-    def ends(self) -> list[datetime]:
-        """When something that is said ends."""
-        pins = [pin.until for said in self.articles.values() for pin in said.pins]
-        blocks = [block.until for said in self.articles.values() for block in said.blocks]
-        everywhere = [said.everywhere_until for said in self.articles.values()]
-        return [until for until in (*pins, *blocks, *everywhere, *(block.until for block in self.hidden)) if until is not None]
+    @cached_property
+    def ends(self) -> Sequence[datetime]:
+        """The moments at which an override ends."""
+        blocks = [block.until for block in self.hidden if block.until is not None]
+        return [until for override in self.articles.values() for until in override.ends] + blocks
 
 
 def place_pins(lines: Sequence[Line], pins: Iterable[tuple[int, Line]], limit: int) -> list[Line]:
@@ -216,7 +210,7 @@ def read_overrides(path: Path) -> Overrides:
     pins: dict[str, list[Pin]] = {}
     blocks: dict[str, list[Block]] = {}
     hidden: list[Block] = []
-    everywhere: set[str] = set()
+    everywhere: dict[str, None] = {}
     for kind, keys in (("pin", PIN_KEYS), ("block", BLOCK_KEYS)):
         entries = fields.pop(kind, [])
         if not isinstance(entries, list):
@@ -230,15 +224,16 @@ def read_overrides(path: Path) -> Overrides:
                     raise InvalidOverride(f"{where}: on, show and slot (a whole number) are needed")
                 pins.setdefault(on, []).append(Pin(given["show"], given["slot"], until))
             elif on is None and given.get("hide") is not None and until is None:
-                everywhere.add(given["hide"])
+                everywhere[given["hide"]] = None
             else:
                 (hidden if on is None else blocks.setdefault(on, [])).append(Block(given.get("hide"), given.get("section"), until))
     if fields:
         raise InvalidOverride(f"{path}: {next(iter(fields))!r} is unknown - write [[pin]] or [[block]]")
     try:
         Override(blocks=tuple(hidden))
-        articles = {
-            id_: Override(tuple(pins.get(id_, ())), tuple(blocks.get(id_, ())), id_ in everywhere) for id_ in {*pins, *blocks, *everywhere}
+        articles = {  # in the order of the file: all processes that read it name their answers alike
+            id_: Override(tuple(pins.get(id_, ())), tuple(blocks.get(id_, ())), id_ in everywhere)
+            for id_ in {**pins, **blocks, **everywhere}
         }
     except InvalidOverride as error:
         raise InvalidOverride(f"{path}: {error}") from error
@@ -293,5 +288,6 @@ def _clean(name: str | None) -> str | None:
     return None if name is None else clean_line(name)
 
 
-def _counts(said: Pin | Block, now: datetime) -> bool:
-    return said.until is None or said.until > now
+def is_over(until: datetime | None, now: datetime) -> bool:
+    """Return whether something that ends at a moment has ended; None: it never does."""
+    return until is not None and until <= now

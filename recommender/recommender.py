@@ -21,6 +21,7 @@ from recommender.embedding import (
     similarity,
 )
 from recommender.errors import IndexDamaged, OutOfRange
+from recommender.in_force import InForce
 from recommender.listing import Listing
 from recommender.manifest import MANIFEST, Release, open_release, verify
 from recommender.milvus import VARIABLE, Address
@@ -30,11 +31,14 @@ from recommender.ranker import SHIPPED, Ranker
 from recommender.retrieval import Archive
 from recommender.seeds import combined
 from recommender.selection import Selection, narrowed
+from recommender.timeline import Timeline
 from recommender.types import Article, RelatedList
 from recommender.vector_index import Rows
 from recommender.view import LIVE, View, laid_over
 
 log = logging.getLogger(__name__)
+
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 EVERYTHING = Selection()
 """No filter, no diversity, no least score; age does not count."""
@@ -46,7 +50,7 @@ class Edition:
 
     Attributes:
         name: Of release, weights, overrides, and the last change of live articles.
-        changes_until: Until then lists change by themselves: an embargo or a pin ends.
+        changes_until: The next moment at which lists change by themselves: an embargo or a pin ends. `NEVER`: there is none.
     """
 
     name: str
@@ -69,7 +73,7 @@ class Recommender(OpenedRelease):
         self.file_overrides = Overrides() if overrides is None else read_overrides(overrides)
         super().__init__(release, embedder, vectors)
         index_dir = release.folder.parents[1]
-        self._edition: tuple[View | None, Edition] = (None, Edition("", datetime.min.replace(tzinfo=UTC)))
+        self._edition: tuple[View | None, Edition] = (None, Edition("", NEVER))
         self.degraded = release.degraded
         try:
             self.ranker = Ranker.of_index(index_dir)
@@ -244,11 +248,15 @@ class Recommender(OpenedRelease):
 
     def edition(self) -> Edition:
         """What all answers depend on now."""
+        now = datetime.now(UTC)
         with self.live.reading() as view:
-            if view is not self._edition[0]:
-                ends = [*self._overrides(view).ends, *(of.card.published for of in view.articles.values() if of.card.published)]
-                self._edition = view, Edition(f"{self._fixed} {view.sequence} {view.prepared}", max([self._last_embargo, *ends]))
-            return self._edition[1]
+            known, edition = self._edition
+            if view is not known or NEVER < edition.changes_until <= now:
+                ends = (self._file_ends.next(now), view.moments.next(now), view.dates.next(now), self._last_embargo)
+                changes_until = min((end for end in ends if end is not None and end > now), default=NEVER)
+                edition = Edition(f"{self._fixed} {view.sequence} {view.prepared}", changes_until)
+                self._edition = view, edition
+            return edition
 
     @cached_property
     def _weighs_briefly(self) -> bool:
@@ -262,7 +270,17 @@ class Recommender(OpenedRelease):
 
     @cached_property
     def _last_embargo(self) -> datetime:
-        return self.catalogue.last_published() or datetime.min.replace(tzinfo=UTC)
+        return self.catalogue.last_published() or NEVER
+
+    @cached_property
+    def _file_ends(self) -> Timeline:
+        return Timeline().changed((), [(end, None) for end in set(self.file_overrides.ends)])
+
+    @cached_property
+    def _file_rows(self) -> dict[int, datetime | None]:
+        """Rows of the articles that the file hides everywhere, and when that ends."""
+        found = ((self.catalogue.find_row(article_id), end) for article_id, end in self.file_overrides.everywhere.items())
+        return {row: end for row, end in found if row is not None}
 
     @property
     def loaded_embedder(self) -> Embedder | None:
@@ -271,12 +289,8 @@ class Recommender(OpenedRelease):
         return loaded
 
     def _listing(self, view: View) -> Listing:
-        return Listing(self.catalogue, self.live, view, self._overrides(view), self.ranker, self.texts.mean_vectors)
-
-    def _overrides(self, view: View) -> Overrides:
-        if not self.file_overrides:
-            return view.overrides
-        return self.file_overrides | view.overrides if view.overrides else self.file_overrides
+        overrides = InForce(self.file_overrides, self._file_rows, self.live.override, view, datetime.now(UTC))
+        return Listing(self.catalogue, self.live, view, overrides, self.ranker, self.texts.mean_vectors)
 
     def _check_limit(self, limit: int, wanted: Selection) -> None:
         most = self.release.manifest.n_candidates

@@ -1,17 +1,22 @@
 """The live articles at one moment, and how they change what a release says."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
 import numpy as np
+from immutables import Map
 
 from recommender.candidate import UNTOLD, Candidates, seconds
 from recommender.catalogue import Card, Catalogue
 from recommender.cleaning import clean_line
-from recommender.overrides import Overrides
+from recommender.timeline import Timeline
 
 LIVE = 1 << 30
 """Rows of live articles begin here."""
+
+EMPTY: Map[Any, Any] = Map()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +40,42 @@ class LiveCard:
 class View:
     """The live articles at one moment.
 
+    Its maps are persistent: the next view shares all with this one but what changed (`recommender.live_changes`).
+
     Attributes:
         sequence: The last change that it knows.
         prepared: How often lists had been computed for a release; with `sequence`, it tells one moment from another.
-        articles: Row -> live article.
+        articles: Row -> live article; in no order.
         rows: Id -> row of the live article.
-        urls: Key of its URL -> row.
-        withdrawn: Ids.
+        urls: Key of a URL -> rows of the live articles that have it, the last that was put last.
+        withdrawn: Id -> number of the change that withdrew it.
         replaced: Row of the release -> row of the live article with its id; None: it was withdrawn.
-        copies: Row of any article -> rows of the live near-duplicates that it stands for.
-        overrides: What editors said through the service.
+        copies: Row of any article -> rows of the live near-duplicates that it stands for, ascending.
+        unprepared: Rows of live articles whose lists are not computed for this release yet -> number of the change.
+        dates: When live articles were, or will be, published, and their rows.
+        hidden: Row of each article that the service hides everywhere -> when that ends; None: never.
+        ends: Id -> when parts of its override end; only of overrides of which a part does.
+        moments: All these ends.
+        entries: Number of the last entry of the audit trail that it knows.
+        overridden: Whether any article has an override.
         file: Number of the file that it was read from; another one, put in its place, may count anew.
     """
 
     sequence: int = 0
     prepared: int = 0
-    articles: Mapping[int, LiveCard] = field(default_factory=dict)
-    rows: Mapping[str, int] = field(default_factory=dict)
-    urls: Mapping[str, int] = field(default_factory=dict)
-    withdrawn: frozenset[str] = frozenset()
-    replaced: Mapping[int, int | None] = field(default_factory=dict)
-    copies: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
-    overrides: Overrides = field(default_factory=Overrides)
+    articles: Map[int, LiveCard] = EMPTY
+    rows: Map[str, int] = EMPTY
+    urls: Map[str, tuple[int, ...]] = EMPTY
+    withdrawn: Map[str, int] = EMPTY
+    replaced: Map[int, int | None] = EMPTY
+    copies: Map[int, tuple[int, ...]] = EMPTY
+    unprepared: Map[int, int] = EMPTY
+    dates: Timeline = field(default_factory=Timeline)
+    hidden: Map[int, datetime | None] = EMPTY
+    ends: Map[str, tuple[datetime, ...]] = EMPTY
+    moments: Timeline = field(default_factory=Timeline)
+    entries: int = 0
+    overridden: bool = False
     file: int | None = None
 
     def __bool__(self) -> bool:
@@ -67,11 +86,6 @@ class View:
         """What grows with every change, and whenever lists are computed."""
         return self.sequence, self.prepared
 
-    @property
-    def unprepared(self) -> list[int]:
-        """Rows of live articles whose lists are not computed for this release yet."""
-        return [row for row, live in self.articles.items() if not live.prepared]
-
     def copies_of(self, row: int, stored: Sequence[Card]) -> list[Card]:
         """The near-duplicates that an article stands for: those that the release knows, and live ones."""
         now = [card if card.row not in self.replaced else self._card(self.replaced[card.row]) for card in stored]
@@ -80,15 +94,16 @@ class View:
     def _card(self, row: int | None) -> Card | None:
         return None if row is None else self.articles[row].card
 
-    def rows_among(self, sections: Collection[str], langs: Collection[str], exclude: Collection[str]) -> set[int]:
-        """Rows of live articles of some sections and languages, where any are named, and of none of some ids."""
+    def among(self, rows: Iterable[int], sections: Collection[str], langs: Collection[str], exclude: Collection[str]) -> set[int]:
+        """Return the live articles among some rows that are of some sections and languages, where any are named, and not of some ids."""
         names = {clean_line(name) for name in sections}
         regions = [clean_line(lang).lower() for lang in langs]
         out = {clean_line(article_id) for article_id in exclude}
         return {
             row
-            for row, live in self.articles.items()
-            if (not names or live.card.section in names)
+            for row in rows
+            if (live := self.articles.get(row)) is not None
+            and (not names or live.card.section in names)
             and (not regions or any(f"{live.lang or ''}-".lower().startswith(f"{region}-") for region in regions))
             and live.card.id not in out
             and not any(self.articles[copy].card.id in out for copy in self.copies.get(row, ()))
@@ -106,7 +121,7 @@ def laid_over(found: Candidates, places: Candidates, view: View, catalogue: Cata
         places: The live candidates.
     """
     rows = found["article"].tolist()
-    if not len(places) and view.replaced.keys().isdisjoint(rows) and (not rows or max(rows) < LIVE):
+    if not len(places) and not any(row in view.replaced for row in rows) and (not rows or max(rows) < LIVE):
         return found
     places = places[[row in view.articles and view.articles[row].canonical is None for row in places["article"].tolist()]]
     taken = set(places["article"].tolist())

@@ -58,9 +58,9 @@ class Machine:
                 "articles": articles,
                 "rows": dict(view.rows),
                 "urls": dict(view.urls),
-                "withdrawn": view.withdrawn,
+                "withdrawn": set(view.withdrawn),
                 "replaced": dict(view.replaced),
-                "overrides": view.overrides,
+                "overrides": (view.overridden, dict(view.hidden), dict(view.ends), view.moments),
             }
 
     def lists(self, n: int = 20) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class Machine:
         catalogue = self.recommender.catalogue
         with self.recommender.live.reading() as view:
             stored = [catalogue.card(row) for row in range(self.recommender.release.manifest.n_articles)]
-            gone = {card.id for card in stored} & view.withdrawn
+            gone = {card.id for card in stored} & set(view.withdrawn)
             ids = sorted({card.id for card in stored} - gone | set(view.rows))
             return {article_id: self.recommender.related(article_id, n).items for article_id in ids}
 

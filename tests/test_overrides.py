@@ -119,15 +119,14 @@ def test_the_file_and_the_service_add_up(index: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_hidden_everywhere_comes_back_at_its_end() -> None:
-    now = datetime.now(UTC)
-    soon = Overrides({"a": Override(everywhere=True, everywhere_until=FUTURE)})
-    over = Overrides({"a": Override(everywhere=True, everywhere_until=PAST)})
-    for_good = Overrides({"a": Override(everywhere=True)})
-    assert soon.everywhere(now) == ["a"]
+    soon, over, for_good = (Override(everywhere=True, everywhere_until=end) for end in (FUTURE, PAST, None))
     assert soon.ends == [FUTURE]
-    assert over.everywhere(now) == []
-    assert (soon | over).everywhere(now) == ["a"], "of two ends the later one"
-    assert (soon | for_good).everywhere(FUTURE + timedelta(days=9999)) == ["a"]
+    assert (soon | over).everywhere_until == (over | soon).everywhere_until == FUTURE, "of two ends the later one"
+    assert (soon | for_good).everywhere
+    assert (soon | for_good).everywhere_until is None
+    assert (soon | Override()).everywhere_until == FUTURE, "an override that hides nothing takes nothing back"
+    assert Override(everywhere_until=FUTURE).ends == [], "nothing ends where nothing is hidden"
+    assert Overrides({"a": soon, "b": for_good, "c": Override((Pin("a", 1),))}).everywhere == {"a": FUTURE, "b": None}
 
 
 @pytest.mark.parametrize(

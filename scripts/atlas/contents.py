@@ -74,7 +74,7 @@ def read_contents(recommender: Recommender, limit: int) -> Contents:
 
 def _published(recommender: Recommender, view: View) -> Iterator[Card]:
     stored = (row for row in range(recommender.release.manifest.n_articles) if row not in view.replaced)
-    for rows in (stored, view.articles):
+    for rows in (stored, sorted(view.articles)):
         for row in rows:
             card = recommender.card(row)
             if not card.under_embargo:

@@ -15,7 +15,7 @@ from recommender import Recommender, RelatedList
 from recommender.candidate import FEATURES
 from recommender.catalogue import Card
 from recommender.errors import ArticleNotFound
-from recommender.overrides import NOTHING, Override, Pin
+from recommender.overrides import NOTHING, Override, Pin, is_over
 from recommender.types import Related
 from service.desk.page import page
 from service.desk.trail import trail
@@ -106,19 +106,19 @@ def article_page(
         fault: Why it was not.
     """
     serving = serving_of(request)
-    with serving.held() as recommender, recommender.live.reading() as view:
+    with serving.held() as recommender, recommender.moment():
         try:
             card = recommender.card_of(article_id)
         except ArticleNotFound:
             return search_page(request, "", missing=article_id)
-        article, said = recommender.article(card.id), view.overrides.articles.get(card.id, NOTHING)
+        article, said = recommender.article(card.id), recommender.live.override(card.id)
         ours = recommender.related_to_row(card.row, limit, explain=True)
         verdicts = judged(serving.index_dir, card.id).get(card.id, {})
         by_hand = [named_card(recommender, name) for name in article.read_more]
         lines = _lines(ours, said, [of.id if of else None for of in by_hand], verdicts)
         entries = [Entry(name, of, _rank(ours, of)) for name, of in zip(article.read_more, by_hand, strict=True)]
-        file = recommender.file_overrides
-        now = datetime.now(UTC)
+        file, now = recommender.file_overrides, datetime.now(UTC)
+        in_file = file.articles.get(card.id, NOTHING)
         shown = {
             "card": card,
             "article": article,
@@ -128,8 +128,8 @@ def article_page(
             "overlap": _overlap(lines, entries),
             "said": said,
             "waiting": [pin for pin in said.pins if pin.article_id not in ours.ids],
-            "in_file": file.blocks(card.id, now),
-            "everywhere_in_file": card.id in file.everywhere(now),
+            "in_file": [block for block in (*in_file.blocks, *file.hidden) if not is_over(block.until, now)],
+            "everywhere_in_file": in_file.everywhere and not is_over(in_file.everywhere_until, now),
             "rejected": [target for target, accepted in verdicts.items() if not accepted and target not in ours.ids],
             "trail": trail(overrides.history(serving.index_dir, card.id)),
             "limit": limit,

@@ -1,0 +1,59 @@
+"""The overrides in force at one moment: those of the file, and those of the service over them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from recommender.overrides import NOTHING, Block, Override, Overrides, Pin, is_over
+from recommender.view import LIVE, View
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """Overrides are asked for an article, or for a row, so that no answer takes longer where there are many.
+
+    Attributes:
+        file: The overrides of the file.
+        file_rows: Row of the release -> when that ends; None: never; of the articles that the file hides everywhere.
+        of_service: Reads the override of an article that was made through the service.
+        now: What ended by then does not count.
+    """
+
+    file: Overrides
+    file_rows: Mapping[int, datetime | None]
+    of_service: Callable[[str], Override]
+    view: View
+    now: datetime
+
+    def __bool__(self) -> bool:
+        return self.view.overridden or bool(self.file)
+
+    def override(self, article_id: str) -> Override:
+        """Return the override of an article, of the file and of the service together."""
+        in_file, of_service = self.file.articles.get(article_id, NOTHING), self.of_service(article_id)
+        return in_file | of_service if in_file != NOTHING and of_service != NOTHING else of_service if in_file == NOTHING else in_file
+
+    def pins(self, override: Override) -> list[Pin]:
+        """Return the pins that have not ended, by slot."""
+        return sorted((pin for pin in override.pins if not is_over(pin.until, self.now)), key=lambda pin: pin.slot)
+
+    def blocks(self, override: Override) -> list[Block]:
+        """Return the blocks that have not ended, with those of the file that count on every list."""
+        return [block for block in (*override.blocks, *self.file.hidden) if not is_over(block.until, self.now)]
+
+    @property
+    def hides_any(self) -> bool:
+        """Whether any article may be hidden everywhere."""
+        return bool(self.view.hidden or self.file.everywhere)
+
+    def hides(self, row: int) -> bool:
+        """Return whether an article is shown on no list."""
+        if row in self.view.hidden and not is_over(self.view.hidden[row], self.now):
+            return True
+        if not self.file.everywhere:
+            return False
+        if row < LIVE:
+            return row in self.file_rows and not is_over(self.file_rows[row], self.now)
+        live = self.view.articles.get(row)
+        ends = self.file.everywhere
+        return live is not None and live.card.id in ends and not is_over(ends[live.card.id], self.now)
