@@ -36,21 +36,23 @@ from recommender.view import LIVE, View, laid_over
 
 log = logging.getLogger(__name__)
 
+NEVER = datetime.max.replace(tzinfo=UTC)
+
 EVERYTHING = Selection()
 """No filter, no diversity, no least score; age does not count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """What answers depend on: as long as the name is the same, so are they, but for what depends on the hour.
+    """The state that answers depend on: while its name is the same, so are they, except lists that count ages.
 
     Attributes:
-        name: Of release, weights, overrides, and the last change of live articles.
-        changes_until: Until then lists change by themselves: an embargo or a pin ends.
+        name: Of release, weights, overrides, the last change of live articles, and the last one that came by itself.
+        changes_at: The next moment at which lists change by themselves: an embargo, a pin or a block ends. `NEVER`: there is none.
     """
 
     name: str
-    changes_until: datetime
+    changes_at: datetime
 
 
 class Recommender(OpenedRelease):
@@ -69,7 +71,7 @@ class Recommender(OpenedRelease):
         self.file_overrides = Overrides() if overrides is None else read_overrides(overrides)
         super().__init__(release, embedder, vectors)
         index_dir = release.folder.parents[1]
-        self._edition: tuple[View | None, Edition] = (None, Edition("", datetime.min.replace(tzinfo=UTC)))
+        self._edition: tuple[View | None, Edition] = (None, Edition("", NEVER))
         self.degraded = release.degraded
         try:
             self.ranker = Ranker.of_index(index_dir)
@@ -244,11 +246,20 @@ class Recommender(OpenedRelease):
 
     def edition(self) -> Edition:
         """What all answers depend on now."""
+        now = datetime.now(UTC)
         with self.live.reading() as view:
-            if view is not self._edition[0]:
-                ends = [*self._overrides(view).ends, *(of.card.published for of in view.articles.values() if of.card.published)]
-                self._edition = view, Edition(f"{self._fixed} {view.sequence} {view.prepared}", max([self._last_embargo, *ends]))
-            return self._edition[1]
+            known, edition = self._edition
+            if view is not known or now >= edition.changes_at:
+                edition = self._edition_of(view, now)
+                self._edition = view, edition
+            return edition
+
+    def _edition_of(self, view: View, now: datetime) -> Edition:
+        live = [of.card.published for of in view.articles.values() if of.card.published]
+        moments = [*self._overrides(view).ends, *live, *self._dates]
+        changed_at = max((moment for moment in moments if moment <= now), default=None)
+        changes_at = min((moment for moment in moments if moment > now), default=NEVER)
+        return Edition(f"{self._fixed} {view.sequence} {view.prepared} {changed_at}", changes_at)
 
     @cached_property
     def _weighs_briefly(self) -> bool:
@@ -261,8 +272,9 @@ class Recommender(OpenedRelease):
         return f"{self.release.name} {hashlib.sha256((self.ranker.to_json() + said).encode()).hexdigest()}"
 
     @cached_property
-    def _last_embargo(self) -> datetime:
-        return self.catalogue.last_published() or datetime.min.replace(tzinfo=UTC)
+    def _dates(self) -> list[datetime]:
+        """When articles of the release were, and will be, published: the last one before now, and all that lie ahead."""
+        return self.catalogue.dates_from(datetime.now(UTC))
 
     @property
     def loaded_embedder(self) -> Embedder | None:
