@@ -207,7 +207,7 @@ def _stored_list(
     _count(found)
     body = shown.as_json(found, names, "") if form == "json" else shown.as_jsonld(found) if form == "jsonld" else shown.as_html(found)
     route = scope.get("template") or scope["route"].path
-    return caching.answer(scope, route, edition, card.published, wanted, body, shown.CONTENT_TYPES[form])
+    return caching.answer(scope, route, edition, wanted, body, shown.CONTENT_TYPES[form])
 
 
 def _count(found: RelatedList) -> None:
