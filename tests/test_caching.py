@@ -4,6 +4,7 @@ import gc
 import re
 import time
 import tracemalloc
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -116,13 +117,14 @@ def test_no_list_is_kept_beyond_the_end_of_an_embargo_a_pin_or_a_block(tmp_path:
     with client_of(tmp_path / "index", HashEmbedder()) as client:
         assert left(client) == float("inf"), "far ahead"
         on = "/v1/articles/garden-2/overrides"
-        for seconds, change in (
+        changes: list[tuple[float, Callable[[str], Any]]] = [
             (500, lambda at: client.put(on, json={"pins": [{"article_id": "harbour-0", "slot": 1, "until": at}]})),
             (400, lambda at: client.put(on, json={"blocks": [{"section": "garden", "until": at}]})),
             (300, lambda at: client.put(on, json={"everywhere": True, "everywhere_until": at})),
             (40, lambda at: client.put("/v1/articles/later", json={**FERRY, "published": at})),
             (12, lambda at: client.put("/v1/articles/sooner", json={**FERRY, "published": at, "url": None})),
-        ):
+        ]
+        for seconds, change in changes:
             assert change(ahead(seconds)).status_code in (200, 201)
             assert seconds - 10 < left(client) <= seconds
         assert seconds_of(client.get(LIST).headers["cache-control"])["s-maxage"] <= 10

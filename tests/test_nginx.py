@@ -127,12 +127,12 @@ class Editor:
             answer = self._put(self._taken(self._gone, self._there))
         elif kind in ("pin", "block", "hide"):
             other = self._chance.choice(self._items(on) if kind == "block" and self._items(on) else self._there)
-            said: dict[str, Any] = {
+            words: dict[str, dict[str, Any]] = {
                 "pin": {"pins": [{"article_id": other, "slot": self._chance.randint(1, 4)}]},
                 "block": {"blocks": [{"article_id": other}]},
                 "hide": {"everywhere": True},
-            }[kind]
-            answer = self._client.put(f"/v1/articles/{other if kind == 'hide' else on}/overrides", json=said)
+            }
+            answer = self._client.put(f"/v1/articles/{other if kind == 'hide' else on}/overrides", json=words[kind])
         elif kind == "take back":
             answer = self._client.delete(f"/v1/articles/{on}/overrides")
         else:
