@@ -12,6 +12,7 @@ The last two are a second for caches that count whole ones, and one for an answe
 
 import hashlib
 from datetime import UTC, datetime
+from functools import lru_cache
 from math import inf
 from urllib.parse import parse_qsl
 
@@ -55,17 +56,15 @@ class CachePolicy:
         """
         if self._guarded and scope["path"] not in OPEN:
             return [*(header for header in headers if header[0] != b"cache-control"), PRIVATE]
-        names = {name for name, _ in headers}
         until = scope.get("public_until")
         if until is not None:
-            lifetime = (b"cache-control", cache_control(self._cache_s, until - now).encode())
-            # The answer to a page of another site has a header more, so it is another answer.
-            vary = [(b"vary", b"Origin")] if self._by_origin and b"vary" not in names else []
-            return [*headers, lifetime, *vary]
-        if b"cache-control" in names:
-            return headers
-        # Some caches keep what names no lifetime, a 404 for two minutes among it.
-        return [*headers, (b"cache-control", b"no-cache" if b"etag" in names else b"no-store")]
+            headers.append(_lifetime(self._cache_s, int(max(0, min(until - now, self._cache_s + ERROR_S)))))
+            if self._by_origin and not _has(headers, b"vary"):
+                headers.append((b"vary", b"Origin"))  # a page of another site gets a header more, so another answer
+        elif not _has(headers, b"cache-control"):
+            # Some caches keep what names no lifetime, a 404 for two minutes among it.
+            headers.append((b"cache-control", b"no-cache" if _has(headers, b"etag") else b"no-store"))
+        return headers
 
 
 def cache_control(cache_s: int, left_s: float) -> str:
@@ -85,6 +84,15 @@ def cache_control(cache_s: int, left_s: float) -> str:
     fresh = max(0, int(min(left_s, cache_s)) - around)
     error = max(0, int(min(ERROR_S, left_s - fresh - around)))
     return f"public, max-age=0, s-maxage={fresh}, stale-while-revalidate={stale}, stale-if-error={error}"
+
+
+def _has(headers: list[Header], name: bytes) -> bool:
+    return any(given == name for given, _ in headers)
+
+
+@lru_cache(2048)
+def _lifetime(cache_s: int, left_s: int) -> Header:
+    return b"cache-control", cache_control(cache_s, left_s).encode()
 
 
 def answer(scope: Scope, route: str, edition: Edition, wanted: Selection, body: bytes, content_type: str) -> Answer:

@@ -9,6 +9,7 @@ import hashlib
 import re
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from hmac import compare_digest
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Literal
@@ -43,8 +44,8 @@ TEXT = re.compile(r"/(v1/(related|similarity)|desk/draft)$")
 HOST = re.compile(rb"(\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9._-]+)(:[0-9]{1,5})?")
 """A name or an address, and a port (RFC 9110, 7.2)."""
 
-NAMES_ANOTHER = (("/overrides", None), ("/related", frozenset({"GET", "HEAD"})))
-"""Ends of paths that name something of the article before them, and the methods for which they do; None: all."""
+ENDS = ("/related", "/overrides")
+"""Ends of paths that name something of the article before them."""
 
 NETWORK_BITS = 64
 """A site of IPv6 has all addresses that begin with the same bits, so they count as one."""
@@ -90,14 +91,20 @@ class Hosts:
         self._names = frozenset(settings.allowed_hosts)
         self._own = not guarded and _is_loopback(settings.host)
         self._all = "*" in self._names or not (self._names or self._own)
+        self._judged = lru_cache(1024)(self._judge)  # nearly all requests have the same
 
     def refused(self, scope: Scope) -> Refusal | None:
         given = [value for name, value in scope["headers"] if name == b"host"]
+        if len(given) == 1:
+            return self._judged(given[0])
         if not given and scope.get("http_version") == "1.0":
             return None
-        match = HOST.fullmatch(given[0]) if len(given) == 1 else None
+        return 400, "bad_host", f"the request has {len(given)} Host headers - send one", {}
+
+    def _judge(self, host: bytes) -> Refusal | None:
+        match = HOST.fullmatch(host)
         if match is None:
-            return 400, "bad_host", f"{len(given)} Host headers, or none that is a name - send one, as www.example.org", {}
+            return 400, "bad_host", "the Host header is no name - send one such as www.example.org", {}
         name = match[1].decode().lower().removesuffix(".")
         if self._all or name in self._names or _address(name.strip("[]")) is not None or (self._own and "." not in name):
             return None
@@ -206,10 +213,9 @@ def _is_loopback(host: str) -> bool:
 def _is_misread(scope: Scope) -> bool:
     """Whether the client escaped a slash, as in `a%2Frelated`, and means an id that the routes would take for something else."""
     path, raw = scope["path"], scope.get("raw_path")
-    return raw is not None and any(
-        path.endswith(end) and not raw.endswith(end.encode()) and (methods is None or scope["method"] in methods)
-        for end, methods in NAMES_ANOTHER
-    )
+    if raw is None or not path.endswith(ENDS) or raw.decode("latin-1").endswith(ENDS):
+        return False
+    return path.endswith("/overrides") or scope["method"] in ("GET", "HEAD")  # a list is only read
 
 
 def _key(scope: Scope) -> bytes | None:
