@@ -9,10 +9,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+APT := $(SUDO) apt-get update -qq && $(SUDO) apt-get install -qq --no-install-recommends
+# Debian starts nginx with the machine; the tests start their own.
+NOT_SERVING := { [ ! -d /run/systemd/system ] || $(SUDO) systemctl disable --quiet --now nginx; }
 FOLDERS := recommender index service scripts tests
 
 .DEFAULT_GOAL := help
-.PHONY: install browser check test cluster fix demo build serve bench pictures help
+.PHONY: install programs check test cluster fix demo build serve bench pictures help
 
 install: $(INSTALLED)  ## make .venv with everything, from pinned versions
 
@@ -22,8 +25,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m pip --python $(BIN)/python install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-browser:  ## install Debian's Chromium, which tests look at pages with, and curl, which the tutorial asks with
-	@command -v chromium > /dev/null && command -v curl > /dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -qq --no-install-recommends chromium curl > /dev/null; }
+programs:  ## install programs of Debian that tests need: Chromium for pages, curl for the tutorial, nginx for the site in front
+	@command -v chromium > /dev/null && command -v curl > /dev/null || { $(APT) chromium curl > /dev/null; }
+	@PATH=$$PATH:/usr/sbin; command -v nginx > /dev/null || { $(APT) nginx > /dev/null && $(NOT_SERVING); }
 
 check: install  ## lint, types, import rules
 	$(BIN)/ruff check .
@@ -33,7 +37,7 @@ check: install  ## lint, types, import rules
 	$(BIN)/hadolint Dockerfile
 
 # Two processes side by side, of one thread each; an idle one takes over half of what the other has left.
-test: install browser  ## run the tests
+test: install programs  ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 cluster: install  ## install a Milvus server and Ray, and run the tests that need them
@@ -56,7 +60,7 @@ serve: install  ## serve an index: INDEX=var/index HOST=127.0.0.1 PORT=8000
 bench: install  ## time a build and the answers: ARTICLES=archive.jsonl
 	$(BIN)/python scripts/benchmark.py $(ARTICLES)
 
-pictures: install browser  ## take the pictures of docs/
+pictures: install programs  ## take the pictures of docs/
 	$(BIN)/python scripts/build_index.py pydoc-topics --out var/demo --delete-missing
 	$(BIN)/python scripts/build_index.py examples/wordpress.xml --out var/gazette --delete-missing
 	$(BIN)/python scripts/pictures.py --topics var/demo --gazette var/gazette --out docs

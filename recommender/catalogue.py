@@ -217,9 +217,11 @@ class Catalogue:
         """The near-duplicates that an article stands for, in order of rows."""
         return [_card(found) for found in self._all(f"SELECT {CARD} FROM article WHERE canonical = ? ORDER BY row", row)]
 
-    def last_published(self) -> datetime | None:
-        """The latest date of an article, which may lie ahead; None if none has a date."""
-        return parse_time(self._one("SELECT max(published) FROM article")[0])
+    def dates_from(self, moment: datetime) -> list[datetime]:
+        """Return the dates of articles from a moment on, and the last one before it, if there are any."""
+        sql = "SELECT max(published) FROM article WHERE published < ?1 UNION SELECT published FROM article WHERE published >= ?1"
+        second = moment.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00")  # sorts before all fractions of it
+        return [date for (text,) in self._all(sql, second) if (date := parse_time(text)) is not None]
 
     def layout(self) -> Layout:
         """Where the articles lie."""

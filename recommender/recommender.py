@@ -38,7 +38,7 @@ from recommender.view import LIVE, View, laid_over
 
 log = logging.getLogger(__name__)
 
-NEVER = datetime.min.replace(tzinfo=UTC)
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 EVERYTHING = Selection()
 """No filter, no diversity, no least score; age does not count."""
@@ -46,15 +46,15 @@ EVERYTHING = Selection()
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """What answers depend on: as long as the name is the same, so are they, but for what depends on the hour.
+    """The state that answers depend on: while its name is the same, so are they, except lists that count ages.
 
     Attributes:
-        name: Of release, weights, overrides, and the last change of live articles.
-        changes_until: The next moment at which lists change by themselves: an embargo or a pin ends. `NEVER`: there is none.
+        name: Of release, weights, overrides, the last change of live articles, and the last one that came by itself.
+        changes_at: The next moment at which lists change by themselves: an embargo, a pin or a block ends. `NEVER`: there is none.
     """
 
     name: str
-    changes_until: datetime
+    changes_at: datetime
 
 
 class Recommender(OpenedRelease):
@@ -251,12 +251,16 @@ class Recommender(OpenedRelease):
         now = datetime.now(UTC)
         with self.live.reading() as view:
             known, edition = self._edition
-            if view is not known or NEVER < edition.changes_until <= now:
-                ends = (self._file_ends.next(now), view.moments.next(now), view.dates.next(now), self._last_embargo)
-                changes_until = min((end for end in ends if end is not None and end > now), default=NEVER)
-                edition = Edition(f"{self._fixed} {view.sequence} {view.prepared}", changes_until)
+            if view is not known or now >= edition.changes_at:
+                edition = self._edition_of(view, now)
                 self._edition = view, edition
             return edition
+
+    def _edition_of(self, view: View, now: datetime) -> Edition:
+        timelines = (self._file_ends, view.moments, view.dates, self._dates)
+        changed_at = max((moment for line in timelines if (moment := line.last(now))), default=None)
+        changes_at = min((moment for line in timelines if (moment := line.next(now))), default=NEVER)
+        return Edition(f"{self._fixed} {view.sequence} {view.prepared} {changed_at}", changes_at)
 
     @cached_property
     def _weighs_briefly(self) -> bool:
@@ -269,8 +273,9 @@ class Recommender(OpenedRelease):
         return f"{self.release.name} {hashlib.sha256((self.ranker.to_json() + said).encode()).hexdigest()}"
 
     @cached_property
-    def _last_embargo(self) -> datetime:
-        return self.catalogue.last_published() or NEVER
+    def _dates(self) -> Timeline:
+        """Return when articles of the release were, and will be, published: the last one before now, and all that lie ahead."""
+        return Timeline().changed((), [(moment, None) for moment in set(self.catalogue.dates_from(datetime.now(UTC)))])
 
     @cached_property
     def _file_ends(self) -> Timeline:

@@ -18,7 +18,7 @@ def chromium() -> Iterator[Browser]:
     """
     path = shutil.which("chromium")
     if path is None:
-        raise InputError("chromium is not installed - run make browser")
+        raise InputError("chromium is not installed - run make programs")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser

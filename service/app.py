@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from recommender import Embedder
 from service import articles, desk, lists, operations, pages, problems, widget
+from service.caching import CachePolicy
 from service.gate import Gate
 from service.kept import KeptAnswers
 from service.lanes import Lane
@@ -90,5 +91,5 @@ def create_app(settings: Settings, embedder: Embedder | None = None) -> FastAPI:
             expose_headers=["ETag", "Retry-After", "X-Request-ID"],
             max_age=PREFLIGHT_S,
         )
-    app.add_middleware(RequestName)
+    app.add_middleware(RequestName, caching=CachePolicy(settings))
     return app

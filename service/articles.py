@@ -4,10 +4,10 @@ What was put is on the disk when it is answered. Putting needs the model, so it 
 """
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -27,6 +27,8 @@ from service.metrics import EMBEDDED, REJECTED
 from service.problems import described, problems
 from service.requests import body_of, fault, json_of, known_parameters, read_json
 from service.schemas import ArticleBody, OverrideBody
+
+AnyId = Annotated[str, Query(min_length=1, max_length=512, description="the publisher's id, whatever it ends in")]
 
 MOST_LINES = 100
 NDJSON = "application/x-ndjson"
@@ -129,6 +131,29 @@ async def withdraw(request: Request, article_id: Id) -> Response:
     """Take an article out of all lists, at once and for good; done twice, it is done once."""
     await _withdraw(request, article_id)
     return Response(status_code=204)
+
+
+@router.put(
+    "/v1/articles",
+    response_model=PutAnswer,
+    responses={201: {"model": PutAnswer}, **problems(400, 408, 413, 415, 422, 429, 503)},
+    openapi_extra=body_of(ArticleBody),
+)
+async def put_by_id(request: Request, id: AnyId) -> Response:  # noqa: A002 - the parameter's public name
+    """The same for any id, also one that ends in /related or /overrides, which a path cannot hold."""
+    return await put(request, id)
+
+
+@router.get("/v1/articles", response_model=ArticleAnswer, responses=problems(404, 410, 422, 429))
+async def get_by_id(request: Request, id: AnyId) -> Response:  # noqa: A002
+    """What is stored of an article with any id."""
+    return await get(request, id)
+
+
+@router.delete("/v1/articles", status_code=204, responses=problems(404, 422, 429, 503))
+async def withdraw_by_id(request: Request, id: AnyId) -> Response:  # noqa: A002
+    """Withdraw an article with any id."""
+    return await withdraw(request, id)
 
 
 async def _put(request: Request, fields: dict[str, Any]) -> tuple[bool, str]:

@@ -1,35 +1,101 @@
-"""How long an answer by id may be kept, and what names it.
+"""How long an answer may be kept, and what names it.
 
 The ETag is made of what the answer is made of: release, weights, overrides, live articles, path and parameters.
+
+Browsers ask again every time. Shared caches keep an answer so long that a reader sees a change after `Settings.cache_s` at the latest:
+
+    s-maxage + 2 * stale-while-revalidate + 2 = cache_s        48 + 2 * 5 + 2 = 60
+
+A shared cache may show a stale answer while it asks for the next one; a browser may then do the same with the one it got from there.
+The last two are a second for caches that count whole ones, and one for an answer on its way.
 """
 
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import lru_cache
+from math import inf
 from urllib.parse import parse_qsl
 
 from starlette.types import Scope
 
 from recommender.recommender import Edition
 from recommender.selection import Selection
+from service.gate import OPEN
 from service.kept import Answer
+from service.settings import Settings
 
-MAX_AGES = (
-    (timedelta(hours=6), 15 * 60),
-    (timedelta(days=3), 60 * 60),
-    (timedelta(days=15), 12 * 60 * 60),
-)
-"""An article younger than this -> seconds that its list may be kept: what is new gets new company soon."""
+Header = tuple[bytes, bytes]
 
-WEEK_S = 7 * 24 * 60 * 60
-STALE = "stale-while-revalidate=600, stale-if-error=86400"
+PRIVATE = (b"cache-control", b"private, no-store")
+
+STALE_SHARE = 12
+"""A twelfth of `cache_s` may pass while a cache shows an old answer and asks for the new one."""
+
+ROUNDING_S = 2
+
+ERROR_S = 600
+"""So long after its time a shared cache may show an answer if the service does not answer."""
 
 MINUTE_S = 60
-KEPT_S = 15 * 60
 
 
-def answer(
-    scope: Scope, route: str, edition: Edition, published: datetime | None, wanted: Selection, body: bytes, content_type: str
-) -> Answer:
+class CachePolicy:
+    """Names the lifetime of every answer: the one place that writes `Cache-Control`, but for answers that forbid to be kept."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._guarded = bool(settings.read_keys)
+        self._cache_s = settings.cache_s
+        self._by_origin = bool(settings.cors_origins)
+
+    def applied(self, scope: Scope, headers: list[Header], now: float) -> list[Header]:
+        """Return the headers of an answer with its lifetime among them.
+
+        Args:
+            scope: `public_until` is there if everybody may keep the answer: seconds since 1970 at which it changes by itself.
+            now: Seconds since 1970.
+        """
+        if self._guarded and scope["path"] not in OPEN:
+            return [*(header for header in headers if header[0] != b"cache-control"), PRIVATE]
+        until = scope.get("public_until")
+        if until is not None:
+            headers.append(_lifetime(self._cache_s, int(max(0, min(until - now, self._cache_s + ERROR_S)))))
+            if self._by_origin and not _has(headers, b"vary"):
+                headers.append((b"vary", b"Origin"))  # a page of another site gets a header more, so another answer
+        elif not _has(headers, b"cache-control"):
+            # Some caches keep what names no lifetime, a 404 for two minutes among it.
+            headers.append((b"cache-control", b"no-cache" if _has(headers, b"etag") else b"no-store"))
+        return headers
+
+
+def cache_control(cache_s: int, left_s: float) -> str:
+    """Return the lifetime of an answer that everybody may keep.
+
+    Args:
+        cache_s: A change is seen by then.
+        left_s: The answer changes by itself then.
+
+    >>> cache_control(60, 3600)
+    'public, max-age=0, s-maxage=48, stale-while-revalidate=5, stale-if-error=600'
+    >>> cache_control(60, 12.7)
+    'public, max-age=0, s-maxage=10, stale-while-revalidate=0, stale-if-error=0'
+    """
+    stale = cache_s // STALE_SHARE if left_s >= cache_s else 0
+    around = 2 * stale + ROUNDING_S
+    fresh = max(0, int(min(left_s, cache_s)) - around)
+    error = max(0, int(min(ERROR_S, left_s - fresh - around)))
+    return f"public, max-age=0, s-maxage={fresh}, stale-while-revalidate={stale}, stale-if-error={error}"
+
+
+def _has(headers: list[Header], name: bytes) -> bool:
+    return any(given == name for given, _ in headers)
+
+
+@lru_cache(2048)
+def _lifetime(cache_s: int, left_s: int) -> Header:
+    return b"cache-control", cache_control(cache_s, left_s).encode()
+
+
+def answer(scope: Scope, route: str, edition: Edition, wanted: Selection, body: bytes, content_type: str) -> Answer:
     """The list of an article as it goes over the wire.
 
     Args:
@@ -37,26 +103,16 @@ def answer(
         edition: Read before the list was.
         body: If it is JSON, its last field is `request_id`, empty.
     """
-    now = datetime.now(UTC)
-    by_the_minute = wanted.counts_age or edition.changes_until > now  # the same list may be another a minute later
-    etag = _etag(scope, edition.name, int(now.timestamp()) // MINUTE_S if by_the_minute else None)
-    until = (int(now.timestamp()) // MINUTE_S + 1) * MINUTE_S if by_the_minute else now.timestamp() + KEPT_S
-    headers = (
-        (b"content-type", content_type.encode()),
-        (b"etag", etag.encode()),
-        (b"cache-control", f"public, max-age={_max_age(published, now)}, {STALE}".encode()),
-    )
+    minute = int(datetime.now(UTC).timestamp()) // MINUTE_S if wanted.counts_age else None  # the same list may be another a minute later
+    etag = _etag(scope, edition.name, minute)
+    until = inf if minute is None else (minute + 1) * MINUTE_S
+    headers = ((b"content-type", content_type.encode()), (b"etag", etag.encode()))
     named = content_type == "application/json"
-    return Answer(edition.name, until, route, etag, headers, body[:-2] if named else body, body[-2:] if named else None)
+    head, tail = (body[:-2], body[-2:]) if named else (body, None)
+    return Answer(edition.name, until, edition.changes_at.timestamp(), route, etag, headers, head, tail)
 
 
 def _etag(scope: Scope, edition: str, minute: int | None) -> str:
     pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     parts = [edition, scope["path"], *(f"{name}={value}" for name, value in sorted(pairs)), str(minute)]
     return f'"{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:32]}"'
-
-
-def _max_age(published: datetime | None, now: datetime) -> int:
-    if published is None:
-        return WEEK_S
-    return next((seconds for limit, seconds in MAX_AGES if now - published < limit), WEEK_S)

@@ -9,7 +9,9 @@ import hashlib
 import re
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from hmac import compare_digest
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Literal
 
 from limits import RateLimitItem, parse
@@ -39,6 +41,15 @@ ADMIN = (
 
 TEXT = re.compile(r"/(v1/(related|similarity)|desk/draft)$")
 
+HOST = re.compile(rb"(\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9._-]+)(:[0-9]{1,5})?")
+"""A name or an address, and a port (RFC 9110, 7.2)."""
+
+ENDS = ("/related", "/overrides")
+"""Ends of paths that name something of the article before them."""
+
+NETWORK_BITS = 64
+"""A site of IPv6 has all addresses that begin with the same bits, so they count as one."""
+
 DESK = re.compile(r"/desk(/|$)")
 LOG_IN = {"WWW-Authenticate": 'Basic realm="Readmore desk", charset="UTF-8"'}
 LONGEST_NAME = 200
@@ -64,18 +75,55 @@ class Keys:
         return found, None if found == "nobody" else digest.hex()[:8]
 
 
+Refusal = tuple[int, str, str, dict[str, str]]
+"""Status, code, detail, headers."""
+
+
+class Hosts:
+    """Names by which the service may be asked.
+
+    A page that resolves its own name to this machine would read what it may not otherwise (DNS rebinding). It can name itself neither by an
+    address nor by a name without a dot. Where nothing else guards a service for this machine alone, it takes no other names.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        guarded = settings.allowed_hosts or settings.read_keys or settings.trusted_proxies
+        self._names = frozenset(settings.allowed_hosts)
+        self._own = not guarded and _is_loopback(settings.host)
+        self._all = "*" in self._names or not (self._names or self._own)
+        self._judged = lru_cache(1024)(self._judge)  # nearly all requests have the same
+
+    def refused(self, scope: Scope) -> Refusal | None:
+        given = [value for name, value in scope["headers"] if name == b"host"]
+        if len(given) == 1:
+            return self._judged(given[0])
+        if not given and scope.get("http_version") == "1.0":
+            return None
+        return 400, "bad_host", f"the request has {len(given)} Host headers - send one", {}
+
+    def _judge(self, host: bytes) -> Refusal | None:
+        match = HOST.fullmatch(host)
+        if match is None:
+            return 400, "bad_host", "the Host header is no name - send one such as www.example.org", {}
+        name = match[1].decode().lower().removesuffix(".")
+        if self._all or name in self._names or _address(name.strip("[]")) is not None or (self._own and "." not in name):
+            return None
+        return 400, "host_not_allowed", "the service may not be asked by this name - whoever runs it adds it to allowed_hosts", {}
+
+
 class Gate:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
+        self.hosts = Hosts(settings)
         self.keys = Keys(settings.read_keys, settings.admin_keys)
         self._rate, self._text_rate = (parse(rate) if rate else None for rate in (settings.rate, settings.text_rate))
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in OPEN:
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        refused = self._refused(scope)
+        refused = self.hosts.refused(scope) or (None if scope["path"] in OPEN else self._refused(scope))
         if refused is None:
             await self.app(scope, receive, send)
             return
@@ -85,13 +133,16 @@ class Gate:
             headers = {**headers, "Connection": "close"}  # the body is not read, so the connection cannot be used again
         await problem(Request(scope), status, code, detail, headers=headers)(scope, receive, send)
 
-    def _refused(self, scope: Scope) -> tuple[int, str, str, dict[str, str]] | None:
+    def _refused(self, scope: Scope) -> Refusal | None:
         url = len(scope.get("raw_path") or b"") + len(scope["query_string"])
         if url > MAX_URL:
             return 414, "uri_too_long", f"the URL has {url} bytes, at most {MAX_URL} are read - send less in it", {}
         size = sum(len(name) + len(value) for name, value in scope["headers"])
         if size > MAX_HEADERS:
             return 431, "request_header_fields_too_large", f"the headers have {size} bytes, at most {MAX_HEADERS} are read", {}
+        if _is_misread(scope):
+            end = "an id that ends in /related or /overrides cannot be in the path - give it as ?id= of /v1/articles or /v1/related"
+            return 400, "ambiguous_path", end, {}
         if DESK.match(scope["path"]):
             return self._refused_at_the_desk(scope)
         given = _key(scope)
@@ -104,7 +155,7 @@ class Gate:
             return 403, "admin_key_needed", "this key may read, and no more - send an admin key", {}
         return self._too_often(scope, name)
 
-    def _refused_at_the_desk(self, scope: Scope) -> tuple[int, str, str, dict[str, str]] | None:
+    def _refused_at_the_desk(self, scope: Scope) -> Refusal | None:
         """People log in there with their name and an admin key; browsers send both by themselves, whoever asks them to."""
         scope["editor"], given = _basic(scope)
         role, scope["key"] = self.keys.role(given)
@@ -120,8 +171,8 @@ class Gate:
             return "admin"
         return None if self.keys.read_is_open else "read"
 
-    def _too_often(self, scope: Scope, name: str | None) -> tuple[int, str, str, dict[str, str]] | None:
-        whose = name or (scope.get("client") or ("unknown",))[0]
+    def _too_often(self, scope: Scope, name: str | None) -> Refusal | None:
+        whose = name or counted_address((scope.get("client") or ("unknown",))[0])
         limits: list[tuple[RateLimitItem | None, str]] = [(self._rate, "all")]
         if scope["method"] == "POST" and TEXT.match(scope["path"]):
             limits.append((self._text_rate, "text"))
@@ -130,6 +181,41 @@ class Gate:
                 wait = max(1, round(self._limiter.get_window_stats(limit, kind, whose).reset_time - time.time()))
                 return 429, "too_many_requests", f"more than {limit} - wait {wait} s", {"Retry-After": str(wait)}
         return None
+
+
+def counted_address(client: str) -> str:
+    """Return what an address is counted by: of IPv6 its network.
+
+    >>> counted_address("2001:db8:1:2:3:4:5:6"), counted_address("::ffff:192.0.2.7"), counted_address("192.0.2.7")
+    ('2001:db8:1:2::/64', '192.0.2.7', '192.0.2.7')
+    """
+    address = _address(client)
+    if not isinstance(address, IPv6Address):
+        return client
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    host_bits = 128 - NETWORK_BITS
+    return f"{IPv6Address(int(address) >> host_bits << host_bits)}/{NETWORK_BITS}"
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
+
+
+def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    return host == "localhost" if address is None else address.is_loopback
+
+
+def _is_misread(scope: Scope) -> bool:
+    """Whether the client escaped a slash, as in `a%2Frelated`, and means an id that the routes would take for something else."""
+    path, raw = scope["path"], scope.get("raw_path")
+    if raw is None or not path.endswith(ENDS) or raw.decode("latin-1").endswith(ENDS):
+        return False
+    return path.endswith("/overrides") or scope["method"] in ("GET", "HEAD")  # a list is only read
 
 
 def _key(scope: Scope) -> bytes | None:

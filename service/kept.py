@@ -22,13 +22,18 @@ OVERHEAD = 1_000
 """Bytes that an answer takes beside its body."""
 
 
+LAST_S = 4
+"""So long before an answer changes by itself it is sent whole: after a 304 with no lifetime, nginx keeps the old one as long as before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A list as it goes over the wire.
 
     Attributes:
         edition: Name of the edition it is of.
-        until: Seconds since 1970; from then on, time alone may have changed the answer.
+        until: Seconds since 1970; from then on the hour may have changed the answer, as it counts ages.
+        public_until: Seconds since 1970 at which its edition ends by itself; see `service.caching`.
         route: Template of the path, for the metrics.
         head: The body up to the request's id, or all of it.
         tail: What stands behind the id; None: the body holds none.
@@ -36,6 +41,7 @@ class Answer:
 
     edition: str
     until: float
+    public_until: float
     route: str
     etag: str
     headers: tuple[tuple[bytes, bytes], ...]
@@ -44,8 +50,8 @@ class Answer:
 
     async def send(self, scope: Scope, send: Send) -> None:
         """As 200, or as 304 to who has it."""
-        scope["template"] = self.route
-        if not_modified(scope, self.etag):
+        scope["template"], scope["public_until"] = self.route, self.public_until
+        if not_modified(scope, self.etag) and time.time() < self.public_until - LAST_S:
             await send({"type": "http.response.start", "status": 304, "headers": list(self.headers)})
             await send({"type": "http.response.body"})
             return
@@ -110,12 +116,16 @@ class KeptAnswers:
         if key in self._kept:
             self._drop(key)
         self._kept[key] = answer
-        self._bytes += len(answer.head) + OVERHEAD
+        self._bytes += _size(key, answer)
         while self._bytes > MOST_BYTES:
             self._drop(next(iter(self._kept)))
 
     def _drop(self, key: bytes) -> None:
-        self._bytes -= len(self._kept.pop(key).head) + OVERHEAD
+        self._bytes -= _size(key, self._kept.pop(key))
+
+
+def _size(key: bytes, answer: Answer) -> int:
+    return len(key) + len(answer.head) + OVERHEAD
 
 
 def not_modified(scope: Scope, etag: str) -> bool:

@@ -28,7 +28,8 @@ from service.schemas import Batch, Draft, Seeds, Texts
 from service.serving import Serving
 
 Limit = Annotated[Whole, Query(ge=1, le=50, description="length of the list")]
-Id = Annotated[str, Path(min_length=1, max_length=512, description="the publisher's id; slashes may stay as they are")]
+WHOSE = "the publisher's id; slashes may stay as they are. One that ends in /related or /overrides is given as ?id= of /v1/articles"
+Id = Annotated[str, Path(min_length=1, max_length=512, description=WHOSE)]
 Wanted = Annotated[Selection, Depends(selection)]
 Fields = Annotated[str | None, Query(max_length=200, description="fields of the items, separated by commas; id is always there")]
 Explain = Annotated[bool, Query(description="tell what each feature adds to the score")]
@@ -207,7 +208,7 @@ def _stored_list(
     _count(found)
     body = shown.as_json(found, names, "") if form == "json" else shown.as_jsonld(found) if form == "jsonld" else shown.as_html(found)
     route = scope.get("template") or scope["route"].path
-    return caching.answer(scope, route, edition, card.published, wanted, body, shown.CONTENT_TYPES[form])
+    return caching.answer(scope, route, edition, wanted, body, shown.CONTENT_TYPES[form])
 
 
 def _count(found: RelatedList) -> None:

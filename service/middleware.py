@@ -1,4 +1,4 @@
-"""What happens to every request before the app sees it: a name, a line in the log, the security headers, a limit to its body."""
+"""What happens to every request before the app sees it: a name, a line in the log, security and cache headers, a limit to its body."""
 
 import asyncio
 import logging
@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.caching import CachePolicy
 from service.metrics import counted, timed
 from service.problems import bug, problem
 
@@ -35,14 +36,15 @@ log = structlog.get_logger()
 
 
 class RequestName:
-    """Gives every request an id, which the answer and the log carry; sets the security headers, counts, and measures.
+    """Gives every request an id, which the answer and the log carry; sets the security and cache headers, counts, and measures.
 
     It stands outermost, so an error that nobody foresaw is answered here, with the same headers. What was asked for is never
     logged: of a text, or of a key, not a character. Answers to readers that went well are logged at the level debug.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, caching: CachePolicy) -> None:
         self.app = app
+        self._caching = caching
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -56,7 +58,7 @@ class RequestName:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = message["headers"] = list(message["headers"])
+                headers = message["headers"] = self._caching.applied(scope, list(message["headers"]), time.time())
                 headers.append((b"x-request-id", request_id.encode()))
                 given = {name for name, _ in headers}
                 headers.extend(header for header in SECURITY_HEADERS if header[0] not in given)

@@ -109,8 +109,8 @@ def described(error: ReadmoreError) -> dict[str, Any]:
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The errors of a route, for the schema; those of keys and rates are every route's."""
-    return dict.fromkeys([*statuses, 401, 403, 414, 431], PROBLEM)
+    """The errors of a route, for the schema; those of hosts, keys and rates are every route's."""
+    return dict.fromkeys([400, *statuses, 401, 403, 414, 431], PROBLEM)
 
 
 def install(app: FastAPI) -> None:

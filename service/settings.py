@@ -1,6 +1,7 @@
 """What an operator can set: by flag, by environment variable `READMORE_*`, or in a TOML file; the first that says it counts."""
 
 import hashlib
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from ipaddress import ip_network
@@ -47,6 +48,13 @@ def _origin(given: str) -> str:
     return given
 
 
+def _host(given: str) -> str:
+    name = given.lower().removesuffix(".")
+    if name != "*" and not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", name):
+        raise ValueError("write each as www.example.org, without a port")
+    return name
+
+
 def _network(given: str) -> str:
     ip_network(given, strict=False)
     return given
@@ -81,6 +89,8 @@ class Settings(BaseSettings):
             may write.
         rate, text_rate: Requests of one key, or of one address where there are no keys; texts alone. Of each worker.
         cors_origins: Sites whose pages may ask from a browser.
+        allowed_hosts: Names by which the service may be asked; `*`: all. Addresses always may.
+        cache_s: A change reaches all readers within so many seconds; shared caches keep lists no longer. More spares requests.
         body_timeout_s: A body has to be there within so many seconds.
         text_queue: Texts that wait for the model; more are refused at once.
         stop_timeout_s: On SIGTERM, requests under way have so many seconds.
@@ -101,6 +111,8 @@ class Settings(BaseSettings):
     rate: Rate = ""
     text_rate: Rate = ""
     cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_listed)] = ()
+    allowed_hosts: Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, BeforeValidator(_listed)] = ()
+    cache_s: Annotated[int, Field(ge=0, le=604_800)] = 60
     body_timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
     text_queue: Annotated[int, Field(ge=0, le=1000)] = 4
     stop_timeout_s: Annotated[int, Field(ge=1, le=300)] = 9

@@ -4,6 +4,7 @@ import base64
 import hashlib
 from functools import cache
 from html import escape
+from math import inf
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,14 +12,15 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from service.kept import not_modified
 from service.problems import problems
 from service.requests import known_parameters
 
 SCRIPT = Path(__file__).parent / "static" / "related-articles.js"
 ADDRESS = "/static/related-articles.js"
 
-HEADERS = {"Access-Control-Allow-Origin": "*", "Cache-Control": "public, max-age=3600"}
-"""Any page may load it: without, a browser would not compare its hash."""
+ANY_PAGE = {"Access-Control-Allow-Origin": "*"}
+"""Without it, a browser would not compare the script's hash."""
 
 
 class Widget(BaseModel):
@@ -34,8 +36,13 @@ router = APIRouter(dependencies=[Depends(known_parameters)])
 
 @router.head(ADDRESS, include_in_schema=False)
 @router.get(ADDRESS, include_in_schema=False)
-def script() -> Response:
-    return Response(_content(), 200, HEADERS, "text/javascript; charset=utf-8")
+def script(request: Request) -> Response:
+    etag = f'"{integrity()}"'
+    headers = {**ANY_PAGE, "ETag": etag}
+    request.scope["public_until"] = inf  # pages name the hash of one version: caches keep it no longer than a list
+    if not_modified(request.scope, etag):
+        return Response(None, 304, headers)
+    return Response(_content(), 200, headers, "text/javascript; charset=utf-8")
 
 
 @router.head("/v1/widget", include_in_schema=False)

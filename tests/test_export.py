@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from index import live
 from index.build import build_index
-from index.export import COLUMNS, LONGEST_NAME, MANIFEST, export, page_name
+from index.export import COLUMNS, LONGEST_NAME, MANIFEST, as_text, export, page_name
 from recommender import Recommender
 from recommender.errors import InputError
 from recommender.selection import Selection
@@ -69,6 +69,27 @@ def test_tables_have_a_row_a_line(recommender: Recommender, tmp_path: Path, file
     if file_format == "csv":
         wanted = [{name: "" if value is None else str(value) for name, value in row.items()} for row in wanted]
     assert rows == wanted
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r"], ids=ascii)
+def test_no_sign_begins_a_formula_in_csv(tmp_path: Path, sign: str) -> None:
+    """The narrow signs, and the wide ones of East Asian text, which Excel takes for the narrow ones."""
+    for apostrophes in ("", "'", "''"):
+        cell = f"{apostrophes}{sign}1+1"
+        assert as_text(cell) == f"'{cell}"
+    assert as_text(f"a{sign}1") == f"a{sign}1"
+    title = f"{sign}SUM(1)"
+    lines = [{**record, "title": title, "id": f"{sign.strip() or 'x'}{number}"} for number, record in enumerate(records(6))]
+    build_index([str(write_jsonl(tmp_path / "a.jsonl", lines))], tmp_path / "index", HashEmbedder())
+    with Recommender.open(tmp_path / "index", HashEmbedder()) as recommender:
+        export(recommender, tmp_path / "a.csv", "csv", 3)
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    cleaned = title.strip()
+    begins = "'" if cleaned == title else ""
+    assert {row["title"] for row in rows} == {f"{begins}{cleaned}"}
+    assert {row["article_id"] for row in rows} <= {f"{begins}{line['id']}" for line in lines}
+    assert rows
 
 
 def test_a_page_an_article(recommender: Recommender, tmp_path: Path) -> None:

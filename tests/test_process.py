@@ -119,18 +119,6 @@ def test_a_new_key_and_its_hash() -> None:
     assert keys[0] != keys[1]
 
 
-def test_nginx_takes_the_example(tmp_path: Path) -> None:
-    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if nginx is None:
-        pytest.skip("nginx is not installed")
-    example = (ROOT / "examples" / "deploy" / "nginx.conf").read_text(encoding="utf-8")
-    whole = tmp_path / "nginx.conf"
-    inside = re.sub(r"(proxy_cache_path) \S+", rf"\1 {tmp_path}/cache", re.sub(r"^\s*ssl_certificate.*$", "", example, flags=re.MULTILINE))
-    whole.write_text(f"pid {tmp_path}/pid; error_log stderr; events {{}}\nhttp {{\n{inside.replace(' ssl;', ';')}\n}}\n", encoding="utf-8")
-    checked = subprocess.run([nginx, "-t", "-c", str(whole)], capture_output=True, text=True, check=False)
-    assert checked.returncode == 0, checked.stderr
-
-
 def test_lists_of_what_was_put_are_made_for_the_release_that_a_rollback_brings(index: Path) -> None:
     older = (index / "CURRENT").read_text(encoding="utf-8").strip()
     build_index([str(write_jsonl(index.parent / "more.jsonl", records(48)))], index, HashEmbedder())

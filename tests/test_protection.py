@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 from recommender.errors import InputError
 from service import server
 from service.app import create_app
+from service.gate import counted_address
 from service.lanes import Lane, LaneFull
 from service.settings import Settings, hashed, new_key, read_settings
 from tests.conftest import client_of
@@ -87,6 +88,98 @@ def test_rates_are_counted_by_key(index_dir: Path) -> None:
         assert 1 <= int(refused.headers["retry-after"]) <= 60
         assert [client.post("/v1/related", json={"text": "ship"}, headers=admin).status_code for _ in range(2)] == [200, 429]
         assert client.get("/livez").status_code == 200
+
+
+def test_rates_are_counted_by_address_where_there_are_no_keys(index_dir: Path) -> None:
+    app = create_app(Settings(index=index_dir, rate="2/minute"), HashEmbedder())
+
+    def asked_from(address: str) -> int:
+        return TestClient(app, client=(address, 5000)).get("/v1/index").status_code
+
+    for one, same, other in (
+        ("192.0.2.1", "192.0.2.1", "192.0.2.2"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2:ffff::1", "2001:db8:1:3:3:4:5:6"),
+        ("::ffff:192.0.2.7", "192.0.2.7", "::ffff:192.0.2.8"),
+        ("fe80::1%eth0", "fe80::2%eth0", "fe81::1%eth0"),
+        ("testclient", "testclient", "unknown"),
+    ):
+        assert [asked_from(one), asked_from(same), asked_from(same), asked_from(one)] == [200, 200, 429, 429], one
+        assert asked_from(other) == 200, "another one has a count of its own"
+
+
+def test_addresses_are_counted_by_what_a_site_is_given() -> None:
+    given = {
+        "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64",
+        "2001:DB8:1:2::": "2001:db8:1:2::/64",
+        "::1": "::/64",
+        "::ffff:192.0.2.7": "192.0.2.7",
+        "192.0.2.7": "192.0.2.7",
+        "fe80::1%eth0": "fe80::/64",
+        "no address": "no address",
+        "": "",
+    }
+    assert {address: counted_address(address) for address in given} == given
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /v1/index HTTP/1.1\r\n", 400),
+        (b"GET /livez HTTP/1.1\r\n", 400),
+        (b"GET /v1/index HTTP/1.1\r\nHost:\r\n", 400),
+        (b"GET /v1/index HTTP/1.1\r\nHost: a\r\nHost: a\r\n", 400),
+        (b"GET /v1/index HTTP/1.1\r\nHost: a, b\r\n", 400),
+        (b"GET /v1/index HTTP/1.1\r\nHost: a/b\r\n", 400),
+        (b"GET /v1/index HTTP/1.1\r\nHost: a@b\r\n", 400),
+        (b"GET /v1/index HTTP/1.1\r\nHost: \xc3\xa4.example\r\n", 400),
+        (b"GET /v1/index HTTP/1.1\r\nHost: a:port\r\n", 400),
+        (b"POST /v1/related HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 50000000\r\n", 400),
+        (b"GET /v1/index HTTP/1.1\r\nHost: www.example.org\r\n", 401),
+        (b"GET /v1/index HTTP/1.1\r\nHost: [::1]:8000\r\n", 401),
+        (b"GET /v1/index HTTP/1.0\r\n", 401),
+        (b"GET /livez HTTP/1.1\r\nhOsT: a\r\n", 200),
+    ],
+)
+def test_a_request_names_one_host(address: tuple[str, int], head: bytes, status: int) -> None:
+    with socket.create_connection(address, timeout=10) as sent:
+        sent.sendall(head + b"Connection: close\r\n\r\n")
+        answer = answer_to(sent)
+    assert int(answer.split(b" ")[1]) == status, answer
+    assert (b'"code":"bad_host"' in answer) == (status == 400)
+
+
+OURS = ("127.0.0.1:8000", "localhost", "LOCALHOST.:81", "[::1]:8000", "10.1.2.3", "readmore", "testserver")
+"""No page from elsewhere can have these names."""
+FOREIGN = ("evil.example", "127.0.0.1.nip.example:8000", "localhost.evil.example", "www.example.org")
+
+
+@pytest.mark.parametrize(
+    ("settings", "taken", "refused"),
+    [
+        ({}, OURS, FOREIGN),
+        ({"host": "::1"}, OURS, FOREIGN),
+        ({"host": "localhost"}, OURS, FOREIGN),
+        ({"host": "0.0.0.0"}, (*OURS, *FOREIGN), ()),
+        ({"read_keys": (hashed("reader"),)}, (*OURS, *FOREIGN), ()),
+        ({"trusted_proxies": "127.0.0.1"}, (*OURS, *FOREIGN), ()),
+        ({"allowed_hosts": "*"}, (*OURS, *FOREIGN), ()),
+        (
+            {"allowed_hosts": "WWW.example.org, a.example"},
+            ("www.example.org:80", "www.EXAMPLE.org.", "10.1.2.3"),
+            ("evil.example", "localhost"),
+        ),
+        ({"allowed_hosts": "a.example", "trusted_proxies": "127.0.0.1"}, ("a.example",), ("www.example.org",)),
+    ],
+)
+def test_the_service_is_asked_by_its_own_names(index_dir: Path, settings: dict[str, Any], taken: list[str], refused: list[str]) -> None:
+    """A page of evil.example that resolves to this machine must not read what only this machine may."""
+    with TestClient(create_app(Settings(index=index_dir, **settings), HashEmbedder())) as client:
+        for host in taken:
+            assert client.get("/v1/index", headers={"Host": host, "X-API-Key": "reader"}).status_code == 200, host
+        for host in refused:
+            for path in ("/v1/index", "/readyz", "/", "/v1/articles/harbour-0/related"):
+                assert_problem(client.get(path, headers={"Host": host}), 400, "host_not_allowed")
+            assert_problem(client.post("/v1/related", headers={"Host": host}, json={"text": "ship"}), 400, "host_not_allowed")
 
 
 def test_headers_and_urls_have_limits(index_dir: Path) -> None:
@@ -243,6 +336,9 @@ def test_settings_say_where_they_come_from(tmp_path: Path, monkeypatch: pytest.M
         ({"index": "i", "cors_origins": "*"}, "https://www.example.org"),
         ({"index": "i", "admin_keys": "secret"}, "admin_keys"),
         ({"index": "i", "trusted_proxies": "nginx"}, "trusted_proxies"),
+        ({"index": "i", "allowed_hosts": "https://www.example.org"}, "allowed_hosts.*www.example.org"),
+        ({"index": "i", "allowed_hosts": "a.example:80"}, "allowed_hosts"),
+        ({"index": "i", "cache_s": "-1"}, "cache_s"),
     ],
 )
 def test_settings_that_cannot_be_are_named(flags: dict[str, str], said: str) -> None:

@@ -10,8 +10,10 @@ from urllib.parse import quote
 import pytest
 from fastapi.testclient import TestClient
 
+from index.build import build_index
 from recommender import Recommender
 from service.answers import ArticleAnswer, BatchAnswer, BatchReport, OverrideAnswer, RelatedAnswer
+from tests.archive import records, write_jsonl
 from tests.conftest import client_of
 from tests.hash_embedder import HashEmbedder
 from tests.test_service import assert_problem
@@ -236,3 +238,37 @@ def test_a_kept_answer_is_the_answer(client: TestClient) -> None:
     assert first.json()["items"] == second.json()["items"]
     assert first.headers["etag"] == second.headers["etag"]
     assert "readmore_kept_answers_total" in client.get("/metrics").text
+
+
+@pytest.mark.parametrize("end", ["related", "overrides"])
+def test_ids_that_end_like_a_route(tmp_path: Path, end: str) -> None:
+    """A folder of documentation has a page `content/related`. By ?id= everything can be done with it."""
+    built, put = f"content/{end}", f"new/{end}"
+    lines = [
+        *records(8),
+        {"id": built, "title": "Built", "text": "Ship pier crane."},
+        {"id": "content", "title": "Content", "text": "Ship."},
+    ]
+    build_index([str(write_jsonl(tmp_path / "a.jsonl", lines))], tmp_path / "index", HashEmbedder())
+    with client_of(tmp_path / "index", HashEmbedder()) as client:
+        assert client.put("/v1/articles", params={"id": put}, json={**FERRY, "title": "Put"}).status_code == 201
+        for id_, title in ((built, "Built"), (put, "Put")):
+            assert client.get("/v1/articles", params={"id": id_}).json()["title"] == title
+            for path in ("/v1/related", f"/v1/articles/{id_}/related", f"/v1/articles/{quote(id_, safe='')}/related"):
+                assert client.get(path, params={"id": id_} if path == "/v1/related" else {}).json()["article_id"] == id_
+            assert client.put(f"/v1/articles/{id_}/overrides", json={"pins": [{"article_id": "garden-2", "slot": 1}]}).status_code == 200
+            assert client.get("/v1/related", params={"id": id_}).json()["items"][0]["id"] == "garden-2"
+        client.put("/v1/articles/content/overrides", json={"reason": "stays"})
+        escaped = f"/v1/articles/{quote(built, safe='')}"
+        for method in ("GET", "PUT", "DELETE") if end == "overrides" else ("GET", "HEAD"):
+            answer = client.request(method, escaped, json=FERRY if method == "PUT" else None)
+            assert answer.status_code == 400, "it is not taken for the list, or the overrides, of the article `content`"
+            assert method == "HEAD" or "?id=" in assert_problem(answer, 400, "ambiguous_path")["detail"]
+        assert client.get("/v1/articles/content/overrides").json()["reason"] == "stays"
+        for id_ in (built, put):
+            assert client.delete("/v1/articles", params={"id": id_}).status_code == 204
+            assert_problem(client.get("/v1/articles", params={"id": id_}), 410, "article_withdrawn")
+            assert_problem(client.get("/v1/related", params={"id": id_}), 410, "article_withdrawn")
+        assert client.get("/v1/articles/content").status_code == 200
+    for refused in ({}, {"id": ""}, {"id": "x" * 513}, {"id": ["a", "b"]}, {"id": "a", "url": "b"}):
+        assert_problem(client.get("/v1/articles", params=refused), 422, "invalid_request")
