@@ -93,7 +93,7 @@ def test_comparisons_are_those_of_the_stored_vectors(few: None, tmp_path: Path, 
 
 
 def test_eight_bits_keep_nearly_all_of_the_ten_closest(few: None, tmp_path: Path, archive: tuple[Vectors, Layout]) -> None:
-    """Without the upper tier: all articles are compared by the integers, and by the floats they were made of. 4 bits kept .95."""
+    """Without the upper tier: all articles are compared by the integers, and by the floats they were made of."""
     chunks, layout = archive
     written(tmp_path, chunks, layout)
     index, asked = open_chunks(tmp_path), range(0, N, 30)
