@@ -18,6 +18,8 @@ from index.cluster.cluster import Cluster
 from index.cluster.embed_ahead import embed_ahead
 from index.compile import prune_encoders
 from index.corpus import PYDOC_TOPICS, read_all
+from index.corpus.publication import normal
+from index.corpus.sites import Sites
 from index.digest import digests
 from index.disk import storage_errors
 from index.duplicates import collapse
@@ -33,7 +35,7 @@ from index.lock import build_lock
 from index.manifest_writer import manifest_of
 from index.milvus.writer import move_vectors, prune, serve, writing_to
 from index.neighbours import find_neighbours
-from index.over_serving import lay_over_serving
+from index.over_serving import lay_over_serving, numbered_urls
 from index.processes import Processes, Workers
 from index.pruned_terms import prune_terms
 from index.publish import kept_manifests, publish, staging_folder
@@ -88,6 +90,9 @@ def build_index(
     on_duplicate: OnDuplicate = "first",
     strict: bool = False,
     max_rejects: float = 0.05,
+    include_status: Sequence[str] = (),
+    allow_truncated: bool = False,
+    id_prefix: str | None = None,
     canonical: Canonical = "earliest",
     memory: int = MEMORY,
     vectors: str = "",
@@ -105,6 +110,9 @@ def build_index(
         on_duplicate: Which of several articles with one id in the sources stays.
         strict: Publish nothing if a single article is rejected.
         max_rejects: Publish nothing if a larger share of the articles is rejected.
+        include_status: What is not public and yet read: `draft`, `members`, ... (`index.corpus.publication`).
+        allow_truncated: Build of what stands before the end of a source that ends too early.
+        id_prefix: What ids of WordPress's posts begin with; None: the address of the site, but for the first one (`index.corpus.sites`).
         canonical: Which of several near-duplicates stands for all of them in lists.
         memory: Bytes that all processes of the build may take together; what a machine lends files of its own free memory is not counted.
         vectors: Where they are to lie, if not in the index's folder: `milvus://host:19530/name`.
@@ -113,7 +121,7 @@ def build_index(
             or `auto`, for a Ray of this build's own.
 
     Raises:
-        InputError: A source cannot be read, or holds no article; or `vectors` is no such address.
+        InputError: A source cannot be read, ends too early, or holds no article; or `vectors` is no such address.
         TooManyRejects: See `strict` and `max_rejects`.
         IndexBusy: Another build is at work in the folder.
         StorageError: The disk is full, or the folder cannot be written; or Milvus holds other vectors than it was given.
@@ -135,6 +143,9 @@ def build_index(
         "on_duplicate": on_duplicate,
         "strict": strict,
         "max_rejects": max_rejects,
+        "include_status": list(include_status),
+        "allow_truncated": allow_truncated,
+        "id_prefix": id_prefix,
         "canonical": canonical,
         "memory": memory,
         "vectors": vectors,
@@ -158,9 +169,11 @@ def build_index(
         processes: Workers = stack.enter_context(Cluster(ray)) if ray else stack.enter_context(Processes(memory // A_PROCESS))
         with Incoming(staged / "incoming.db") as incoming:
             with report.timed("read"):
-                of_sources = read_all(sources, names or {}, source_format)
+                sites = Sites(id_prefix, numbered_urls(index_dir))
+                include = frozenset(map(normal, include_status))
+                of_sources = read_all(sources, names or {}, source_format, include=include, sites=sites)
                 records = check_everywhere(of_sources, embedder, processes) if ray else check_here(of_sources)
-                for n_read in read_sources(records, names or {}, on_duplicate, delete_missing, incoming, rejects, report):
+                for n_read in read_sources(records, names or {}, on_duplicate, delete_missing, allow_truncated, incoming, rejects, report):
                     progress("read", n_read, None)
                     if n_read == ENOUGH:
                         processes.start()  # while this one reads on

@@ -7,7 +7,7 @@ from itertools import chain
 from index.corpus import Records
 from index.corpus.extraction import with_text
 from index.corpus.language import language_of
-from index.corpus.record import Record, Reject
+from index.corpus.record import Entry, Mended, PassedOver, Record, Reject
 from index.corpus.validation import to_article, to_id
 from index.digest import Spans, spans_of
 from index.processes import OfFolder, Workers
@@ -32,6 +32,7 @@ class Checked:
         spans: Its chunks, where they are known by now.
         withdrawn: An id, where the record takes an article back.
         rejects: The record, or fields of it that were dropped.
+        note: What is no record: an article passed over, or damage that was mended.
     """
 
     file: str
@@ -41,6 +42,7 @@ class Checked:
     spans: Spans | None = None
     withdrawn: str | None = None
     rejects: Sequence[Reject] = ()
+    note: PassedOver | Mended | None = None
 
 
 def check_here(records: Records) -> Iterator[Checked]:
@@ -58,8 +60,8 @@ def _nothing() -> None:
     """A record is all that it is checked by."""
 
 
-def _blocks(records: Records) -> Iterator[list[Record | Reject]]:
-    block: list[Record | Reject] = []
+def _blocks(records: Records) -> Iterator[list[Entry]]:
+    block: list[Entry] = []
     n_characters = 0
     for record in records:
         block.append(record)
@@ -72,7 +74,7 @@ def _blocks(records: Records) -> Iterator[list[Record | Reject]]:
         yield block
 
 
-def _check(tokenizer: Tokenizer | None, block: Iterable[Record | Reject]) -> list[Checked]:
+def _check(tokenizer: Tokenizer | None, block: Iterable[Entry]) -> list[Checked]:
     found = map(_checked, with_text(iter(block), most=1))
     return [one if one.article is None or tokenizer is None else _cut(one, one.article, tokenizer) for one in found]
 
@@ -81,9 +83,13 @@ def _cut(one: Checked, article: Article, tokenizer: Tokenizer) -> Checked:
     return replace(one, spans=spans_of(chunk_article(article, tokenizer)))
 
 
-def _checked(record: Record | Reject) -> Checked:
+def _checked(record: Entry) -> Checked:
     if isinstance(record, Reject):
         return Checked(record.file, record.line, rejects=(record,))
+    if isinstance(record, PassedOver):
+        return Checked(record.file, record.line, note=record)
+    if isinstance(record, Mended):
+        return Checked(record.file, 1, note=record)
     place, fields = (record.file, record.line, tuple(record.fields)), record.fields
     try:
         if fields.get("withdrawn"):

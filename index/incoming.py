@@ -95,8 +95,12 @@ class Incoming:
 
     def withdraw(self, article_id: str) -> None:
         """Leave an article out, whatever was put, and whatever the serving release holds."""
-        self._connection.execute("INSERT OR IGNORE INTO withdrawn VALUES (?)", (article_id,))
+        self.pass_over(article_id)
         self._connection.execute("DELETE FROM incoming WHERE id = ?", (article_id,))
+
+    def pass_over(self, article_id: str) -> None:
+        """Leave out what the serving release holds of an article, but not what the sources give."""
+        self._connection.execute("INSERT OR IGNORE INTO withdrawn VALUES (?)", (article_id,))
 
     def lay_over(self, catalogue: Path, keep: bool) -> Changes:
         """Compare with the release that serves, and take over what no source named.

@@ -1,5 +1,7 @@
 """What the sources give, laid over the release that serves, and what was put and withdrawn since laid over both."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,10 +10,13 @@ from index.journal.checks import check_missed
 from index.journal.following import follow
 from index.live import LiveChanges, changes_since
 from index.reading import KnownChunks
+from recommender.catalogue import immutable_uri
 from recommender.embedding import Embedder, check_model
 from recommender.errors import IndexNotFound, IndexUnusable, ModelError
 from recommender.live import LIVE_DB
 from recommender.manifest import CATALOGUE, Manifest, holding, open_release
+
+NUMBERED = "SELECT url FROM article WHERE id NOT GLOB '*[^0-9]*' AND url IS NOT NULL ORDER BY row LIMIT 1000"
 
 if TYPE_CHECKING:
     from index.journal.journal import Journal
@@ -54,6 +59,16 @@ def lay_over_serving(
         except ModelError:  # another model, other chunks
             known = None
         return incoming.lay_over(release.folder / CATALOGUE, keep), live, known
+
+
+def numbered_urls(index_dir: Path) -> list[str]:
+    """URLs of articles of the serving release whose ids are bare numbers, as their site gives them."""
+    try:
+        catalogue = open_release(index_dir).folder / CATALOGUE
+    except IndexUnusable:
+        return []
+    with closing(sqlite3.connect(immutable_uri(catalogue), uri=True)) as connection:
+        return [url for (url,) in connection.execute(NUMBERED)]
 
 
 def _take_live(index_dir: Path, serving: Manifest | None, incoming: Incoming) -> LiveChanges:

@@ -1,6 +1,7 @@
 """The first two stages of a build: from sources to the archive as it will be, and from its articles to chunks."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.checked import Checked
-from index.corpus.record import Reject
+from index.corpus.record import Mended, PassedOver, Reject
+from index.corpus.validation import to_id
 from index.digest import Spans, spans_of
 from index.incoming import Incoming
 from index.rejects import Rejects
@@ -17,7 +19,7 @@ from index.report import Report
 from recommender.arrays import mapped
 from recommender.chunking import MAX_TEXT, chunk_article
 from recommender.embedding import Embedder
-from recommender.errors import InputError, TooManyRejects
+from recommender.errors import InputError, InvalidArticle, TooManyRejects
 from recommender.facts import OFFSETS, SPANS
 from recommender.types import Article
 
@@ -44,6 +46,9 @@ class KnownChunks:
         return spans
 
 
+REASONS = 5
+"""Reasons that a message names."""
+
 OnDuplicate = Literal["first", "last", "error"]
 """Which of several articles with one id stays; or none, and the build stops."""
 
@@ -53,6 +58,7 @@ def read_sources(
     names: Mapping[str, str],
     on_duplicate: OnDuplicate,
     whole: bool,
+    allow_truncated: bool,
     incoming: Incoming,
     rejects: Rejects,
     report: Report,
@@ -62,13 +68,17 @@ def read_sources(
     Args:
         names: Our field name -> the name it has in the sources.
         whole: Whether the sources are the whole archive; then none of them may end too early.
+        allow_truncated: Take what stands before the end of a source that ends too early.
 
     Raises:
-        InputError: A source cannot be read; a mapped name is in no record; two articles have one id and none may.
+        InputError: A source cannot be read, or ends too early; a mapped name is in no record; two articles have one id and none may.
     """
     unseen_names = set(names.values())
     fields: Sequence[str] = ()
     for record in records:
+        if record.note is not None:
+            _note(record.note, incoming, report)
+            continue
         report.n_read += 1
         yield report.n_read
         fields = record.names or fields
@@ -86,8 +96,24 @@ def read_sources(
                     f"{reject.file} ends too early at {reject.line} ({reject.code}), and --delete-missing would remove all that it lacks"
                     " - give the whole file; the index is as it was"
                 )
+            if reject.cut and not allow_truncated:
+                raise InputError(
+                    f"{reject.file} was not read from {reject.line} on ({reject.code}: {reject.reason}); the index is as it was"
+                    " - mend the file, or take what stands before with --allow-truncated"
+                )
     if unseen_names and fields:
         raise InputError(f"no article has a field {sorted(unseen_names)[0]!r}; the fields are {', '.join(map(str, fields))} - check --map")
+
+
+def _note(note: PassedOver | Mended, incoming: Incoming, report: Report) -> None:
+    """Count what is not read; an article that is no longer public leaves the index, unless a source gives it as public as well."""
+    if isinstance(note, Mended):
+        report.mended[note.fault] += note.count
+        return
+    report.passed_over[note.reason] += 1
+    if note.known and note.id is not None:
+        with suppress(InvalidArticle):
+            incoming.pass_over(to_id(note.id, {}))
 
 
 def _take(record: Checked, article: Article, on_duplicate: OnDuplicate, incoming: Incoming, rejects: Rejects) -> None:
@@ -152,4 +178,8 @@ def check_rejects(report: Report, strict: bool, max_rejects: float, sources: Seq
             f"{n_rejected} of {report.n_read} articles are rejected ({by_code}), {limit}; nothing was published - see {rejects.path}"
         )
     if report.n_read == n_rejected:
-        raise InputError(f"no article in {', '.join(sources)} - give a file with at least one; the index is as it was")
+        passed = "; ".join(f"{count:,} {reason}" for reason, count in report.passed_over.most_common(REASONS))
+        raise InputError(
+            f"no article in {', '.join(sources)}{passed and f' is public ({passed})'}"
+            f" - {'--include-status lets in what it names' if passed else 'give a file with at least one'}; the index is as it was"
+        )

@@ -16,6 +16,8 @@ class Report:
     Attributes:
         rejected: Articles left out, by code; each stands in `rejects.jsonl`.
         dropped_fields: Fields left out of articles that were kept, by code; they stand there too.
+        passed_over: What is no public article, by reason: drafts, pages, symbolic links, ...
+        mended: Damage that was repaired, by kind.
         changes: What became of the articles that the last release held.
         n_withdrawn: Articles that the sources withdraw.
         n_live: Articles that were put through the service since the last build.
@@ -35,6 +37,8 @@ class Report:
     n_chunks: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     dropped_fields: Counter[str] = field(default_factory=Counter)
+    passed_over: Counter[str] = field(default_factory=Counter)
+    mended: Counter[str] = field(default_factory=Counter)
     changes: Changes = field(default_factory=Changes)
     n_withdrawn: int = 0
     n_live: int = 0

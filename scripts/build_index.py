@@ -36,7 +36,10 @@ EXAMPLES = """\
   build_index.py 2024.jsonl 2025.jsonl --out var/index --map title=headline --map text=body
   build_index.py pydoc-topics --out var/demo                        the help topics that ship with Python
 """
-FIELDS = ("id", "title", "text", "html", "url", "published", "section", "lang", "read_more")
+FIELDS = ("id", "title", "text", "html", "url", "published", "section", "lang", "read_more", "status")
+REASONS = 20
+"""Reasons for which something was passed over that are named; a source may have any number of its own."""
+
 SIZE = re.compile(r"(?P<number>\d+(\.\d+)?) ?(?P<unit>[KMGT]?)(iB|(?P<decimal>B)|)", re.IGNORECASE)
 LEAST_S = 0.05
 """A stage that takes less is not told of."""
@@ -86,6 +89,9 @@ def _request(arguments: argparse.Namespace) -> dict[str, Any]:
         "on_duplicate": arguments.on_duplicate,
         "strict": arguments.strict,
         "max_rejects": arguments.max_rejects,
+        "include_status": arguments.include_status,
+        "allow_truncated": arguments.allow_truncated,
+        "id_prefix": arguments.id_prefix,
         "canonical": arguments.canonical,
         "memory": arguments.memory,
         "vectors": arguments.vectors,
@@ -117,6 +123,8 @@ def _told(report: Report, figures: Mapping[str, object], out: Path) -> dict[str,
     }
     of_links = {"by a title that is nearly the same": report.n_links_guessed, "more not found": report.n_links_unknown}
     left_out = {**report.rejected, **{f"{code} (the field alone)": n for code, n in report.dropped_fields.items()}}
+    rejected = f"{_if_any(left_out).removeprefix('; ')} of {report.n_read:,} read: {out / REJECTS}" if left_out else ""
+    passed = _if_any(dict(report.passed_over.most_common(REASONS))).replace(";", "passed over", 1).strip()
     lines = {
         "release": f"{report.release}, {report.bytes / 1e6:,.1f} MB",
         "articles": f"{report.n_articles:,}: {changes.n_new:,} new, {changes.n_changed:,} changed,"
@@ -124,7 +132,8 @@ def _told(report: Report, figures: Mapping[str, object], out: Path) -> dict[str,
         "passages": f"{report.n_chunks:,}: {report.n_embedded:,} embedded, {report.n_reused:,} known"
         f"{_if_any({'cut short by the model': report.n_truncated})}",
         "links": f"{report.n_links:,} of hand-made lists{_if_any(of_links)}{f': {out / LINKS}' if any(of_links.values()) else ''}",
-        "left out": f"{_if_any(left_out).removeprefix('; ')} of {report.n_read:,} read: {out / REJECTS}" if left_out else "nothing",
+        "mended": _if_any(report.mended).removeprefix("; "),
+        "left out": "; ".join(filter(None, [rejected, passed])) or "nothing",
         "time": ", ".join(f"{stage} {seconds:,.1f} s" for stage, seconds in report.seconds.items() if seconds >= LEAST_S),
         "memory": f"{figures['peak_memory_mb']:,} MB",
     }
@@ -175,6 +184,19 @@ if __name__ == "__main__":
     parser.add_argument("--model", default=BUNDLED_MODEL, help="sentence-transformers model, name or folder (default: %(default)s)")
     parser.add_argument("--strict", action="store_true", help="publish nothing if an article is rejected")
     parser.add_argument("--max-rejects", type=_share, default=0.05, metavar="SHARE", help="publish nothing over this share (default: 5%%)")
+    parser.add_argument(
+        "--include-status",
+        action="append",
+        default=[],
+        metavar="STATUS",
+        help="read articles of this status as well, such as members or draft; the report names what was passed over",
+    )
+    parser.add_argument("--allow-truncated", action="store_true", help="take what stands before the end of a file that ends too early")
+    parser.add_argument(
+        "--id-prefix",
+        metavar="TEXT",
+        help="what ids of WordPress's posts begin with (default: nothing for the first site of an index, for others their address)",
+    )
     parser.add_argument(
         "--canonical",
         choices=get_args(Canonical),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from index.corpus.record import Entry, PassedOver, Record, Reject
 from index.digest import Digest, Text, digests
 from index.processes import ALONE
 from recommender.types import Article
@@ -49,6 +50,15 @@ def records(n: int = 40, seed: int = 7) -> list[dict[str, Any]]:
 def digested(articles: Sequence[Article]) -> Iterator[Digest]:
     """What a build needs of some texts, each one chunk."""
     return digests([Text(article.title, article.text, [(0, len(article.text))]) for article in articles], ALONE)
+
+
+def short(entry: Entry) -> Any:
+    """What a reader yields, in short: the fields of a record, line, code and `cut` of a reject, why it was passed over, what was mended."""
+    if isinstance(entry, Record):
+        return dict(entry.fields)
+    if isinstance(entry, Reject):
+        return (entry.line, entry.code, entry.cut)
+    return entry.reason if isinstance(entry, PassedOver) else (entry.fault, entry.count)
 
 
 def write_jsonl(path: Path, lines: Sequence[dict[str, Any] | str]) -> Path:

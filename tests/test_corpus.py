@@ -23,6 +23,7 @@ def read_line(tmp_path: Path, line: str | bytes) -> Record | Reject:
     path = tmp_path / "a.jsonl"
     path.write_bytes(line if isinstance(line, bytes) else line.encode())
     [entry] = corpus.read(str(path), {})
+    assert isinstance(entry, Record | Reject)
     return entry
 
 

@@ -7,13 +7,19 @@ from typing import Any
 import lxml.html
 import pytest
 
-from index.corpus.html_page import MAX_BYTES, _read_page, extract_page, read_folder
+from index.corpus.folder import File, files_of
+from index.corpus.html_page import MAX_BYTES, _read_page, extract_page, read
 from index.corpus.html_text import fragment_text, parse_html
 from index.corpus.record import Record, Reject
 from index.corpus.related_block import cut_links
 from index.corpus.related_lines import cut_titles
 from index.corpus.validation import to_article
 from recommender.errors import InvalidArticle
+
+
+def pages(path: Path) -> list[Record | Reject]:
+    return list(read([file for file in files_of(path) if isinstance(file, File) and file.path.suffix != ".txt"]))
+
 
 STORY = [
     "The harbour ferry will stop running at the end of the month after the council refused to pay for a new engine, its operator said.",
@@ -193,22 +199,22 @@ def test_a_folder_of_pages(tmp_path: Path) -> None:
     (folder / "loop").symlink_to(folder)
     with (folder / "huge.html").open("wb") as huge:
         huge.truncate(MAX_BYTES + 1)
-    entries = list(read_folder(folder))
+    entries = pages(folder)
     assert [
         (Path(entry.file).relative_to(folder).as_posix(), entry.line, entry.fields["id"] if isinstance(entry, Record) else entry.code)
         for entry in entries
     ] == [
+        ("2024/deep/a.XHTML", 1, "2024/deep/a"),
         ("a.htm", 1, "/2024/05/ferry"),
         ("b.html", 1, "b"),
         ("empty.html", 1, "empty_text"),
         ("huge.html", 1, "too_large"),
-        ("2024/deep/a.XHTML", 1, "2024/deep/a"),
     ]
-    huge_one = entries[3]
+    huge_one = entries[4]
     assert isinstance(huge_one, Reject)
     assert huge_one.id == "huge"
     assert huge_one.reason == "the file has 20000001 bytes, more than 20000000 - give the text itself"
-    first = entries[0]
+    first = entries[1]
     assert isinstance(first, Record)
     article, dropped = to_article(first)
     assert dropped == []
@@ -218,14 +224,14 @@ def test_a_folder_of_pages(tmp_path: Path) -> None:
 
 def test_one_page(tmp_path: Path) -> None:
     (tmp_path / "ferry.html").write_text(BARE)
-    [entry] = read_folder(tmp_path / "ferry.html")
+    [entry] = pages(tmp_path / "ferry.html")
     assert isinstance(entry, Record)
     assert entry.fields["id"] == "ferry"
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        list(read_folder(tmp_path / "gone.html"))
+        pages(tmp_path / "gone.html")
     with pytest.raises(InvalidArticle, match=r"the file cannot be read \(No such file or directory\) - check its permissions") as caught:
         _read_page(str(tmp_path / "gone.html"), "gone")  # listed, and gone before it is read
     assert caught.value.code == "unreadable"

@@ -24,8 +24,9 @@ from hypothesis import strategies as st
 from index import corpus
 from index.corpus import delimited, json_array
 from index.corpus import opened as opened_module
-from index.corpus.record import Record, Reject
+from index.corpus.record import Entry, Record, Reject
 from recommender.errors import InputError
+from tests.archive import short
 
 ARTICLES: list[dict[str, Any]] = [
     {"id": "a", "title": "Ferries, “late”; again", "text": 'One line.\n\nAnother, with "quotes"; and | bars.\tAnd tabs.'},
@@ -34,12 +35,12 @@ ARTICLES: list[dict[str, Any]] = [
 ]
 
 
-def read(path: Path, source_format: str | None = None) -> list[Record | Reject]:
+def read(path: Path, source_format: str | None = None) -> list[Entry]:
     return list(corpus.read(str(path), {}, source_format))
 
 
 def fields(path: Path) -> list[Any]:
-    return [dict(entry.fields) if isinstance(entry, Record) else (entry.line, entry.code, entry.cut) for entry in read(path)]
+    return [short(entry) for entry in read(path)]
 
 
 def as_json_lines(articles: list[dict[str, Any]]) -> bytes:

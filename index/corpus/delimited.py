@@ -71,15 +71,20 @@ def read(path: Path) -> Iterator[Record | Reject]:
             if row is None:
                 return
             if row:
-                yield _record(str(path), line, columns, row)
+                yield _record(str(path), line, columns, row, lines.is_cut)
 
 
 class _Lines:
-    """The lines of a text with their ends; one that is too long is passed over, and raises csv.Error once."""
+    """The lines of a text with their ends; one that is too long is passed over, and raises csv.Error once.
+
+    Attributes:
+        is_cut: Whether the last line has no end, as a file that breaks off.
+    """
 
     def __init__(self, text: io.TextIOWrapper) -> None:
         self._text = text
         self.number = 0
+        self.is_cut = False
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -89,6 +94,7 @@ class _Lines:
         if not line:
             raise StopIteration
         self.number += 1
+        self.is_cut = not line.endswith(("\r", "\n"))
         if len(line) < LONGEST_LINE or line.endswith(("\r", "\n")):
             return line
         while line and not line.endswith(("\r", "\n")):
@@ -103,7 +109,10 @@ def _reject(file: str, line: int, error: csv.Error) -> Reject:
     return Reject(file, line, None, code, f"{error}{rest} - is a quotation mark missing, or not doubled within a field?", cut=cut)
 
 
-def _record(file: str, line: int, columns: Sequence[str], row: Sequence[str]) -> Record | Reject:
+def _record(file: str, line: int, columns: Sequence[str], row: Sequence[str], is_cut: bool) -> Record | Reject:
+    if is_cut and len(row) < len(columns):
+        reason = f"the file ends within the row, after {len(row)} of {len(columns)} fields - export it again"
+        return Reject(file, line, None, "bad_row", reason, cut=True)
     if len(row) != len(columns):
         reason = f"{len(row)} fields, the header has {len(columns)}: {', '.join(columns)[:200]} - quote fields that hold the delimiter"
         return Reject(file, line, None, "bad_row", reason)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from itertools import chain
 
 from index.corpus.html_text import fragment_text
-from index.corpus.record import Record, Reject
+from index.corpus.record import Entry, Record, Reject
 from index.corpus.related_lines import cut_titles
 from index.corpus.sandbox import MOST_WORKERS, Failure, extract
 
-Records = Iterator[Record | Reject]
+Records = Iterator[Entry]
 
 
 def with_text(records: Records, most: int = MOST_WORKERS) -> Records:
@@ -25,7 +25,7 @@ def with_text(records: Records, most: int = MOST_WORKERS) -> Records:
 
 def _extracted(records: Records, most: int) -> Records:
     for record, found in extract(_text_of, ((record, (_html_of(record),)) for record in records), most):
-        if isinstance(record, Reject) or found is None:
+        if not isinstance(record, Record) or found is None:
             yield _without_lists(record)
         elif isinstance(found, Failure):
             given = record.fields.get("id")
@@ -38,13 +38,13 @@ def _text_of(html: str | None) -> tuple[str, list[str]] | None:
     return None if html is None else fragment_text(html)
 
 
-def _html_of(record: Record | Reject) -> str | None:
+def _html_of(record: Entry) -> str | None:
     html = record.fields.get("html") if isinstance(record, Record) and not record.fields.get("text") else None
     return html if isinstance(html, str) else None
 
 
-def _without_lists(record: Record | Reject) -> Record | Reject:
-    if isinstance(record, Reject) or not isinstance(record.fields.get("text"), str):
+def _without_lists(record: Entry) -> Entry:
+    if not isinstance(record, Record) or not isinstance(record.fields.get("text"), str):
         return record
     text, names = cut_titles(record.fields["text"])
     return _with(record, text, names) if names else record
@@ -53,4 +53,4 @@ def _without_lists(record: Record | Reject) -> Record | Reject:
 def _with(record: Record, text: str, names: list[str]) -> Record:
     given = record.fields.get("read_more")
     lists = {"read_more": [*given, *names] if isinstance(given, list) else names} if names or given is None else {}
-    return Record(record.file, record.line, {**record.fields, "text": text, **lists})
+    return record.changed(text=text, **lists)

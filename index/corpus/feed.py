@@ -2,14 +2,20 @@
 
 import json
 import logging
+import re
 from calendar import timegm
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 from typing import Any
 
-from index.corpus.record import Record, Reject
+from lxml import etree
+
+from index.corpus.opened import opened
+from index.corpus.record import Entry, Mended, Record, Reject
+from index.corpus.xml_items import STRICT, Item, decoded, items
 from index.corpus.xml_safety import check_xml
 from recommender.cleaning import TAG
 from recommender.errors import InputError, InvalidArticle
@@ -19,39 +25,74 @@ log = logging.getLogger(__name__)
 MAX_BYTES = 200 << 20
 """A feed is read as a whole."""
 
+PUBLICATION = ("status", "draft")
+"""Fields that say whether an entry is public."""
 
-def read(path: Path) -> Iterator[Record | Reject]:
-    """Yield a record an entry, counted from 1; what is not well-formed is read as far as it can be, and says so in the log.
+DECLARATION = re.compile(r"\A\s*<\?xml\s[^>]*\?>")
+"""It may name another encoding than that in which the feed is handed on."""
+
+
+def read(path: Path) -> Iterator[Entry]:
+    """Yield a record an entry, counted from 1; in a damaged feed each is mended by itself.
 
     Raises:
         InputError: The file is too large to be a feed.
     """
-    if path.stat().st_size > MAX_BYTES:
-        raise InputError(f"{path} is larger than {MAX_BYTES >> 20} MiB - split the feed, or export the archive as JSON Lines")
-    raw = path.read_bytes()
+    notes: list[Reject | Mended] = []
     try:
-        entries = _json_feed(raw) if raw.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") else _xml_feed(raw, path)
+        with opened(path) as file:
+            raw = file.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise InputError(f"{path} is larger than {MAX_BYTES >> 20} MiB - split the feed, or export the archive as JSON Lines")
+        entries = _json_feed(raw) if raw.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") else _xml_feed(raw, path, notes)
     except InvalidArticle as error:
         yield Reject(str(path), 1, None, error.code, str(error), cut=True)
         return
     for number, fields in enumerate(entries, start=1):
         if isinstance(fields, dict):
-            yield Record(str(path), number, {name: value for name, value in fields.items() if value})
+            publication = {name: fields.pop(name) for name in PUBLICATION if fields.get(name)}
+            yield Record(str(path), number, {name: value for name, value in fields.items() if value}, publication)
         else:
             yield Reject(str(path), number, None, "bad_json", f"an item is a {type(fields).__name__} - an object is expected")
+    yield from notes
 
 
-def _xml_feed(raw: bytes, path: Path) -> list[Any]:
+def _xml_feed(raw: bytes, path: Path, notes: list[Reject | Mended]) -> list[Any]:
     import feedparser
 
     check_xml(raw)
-    feed = feedparser.parse(raw, resolve_relative_uris=False)
+    xml = _well_formed(raw, path, notes)
+    feed = feedparser.parse(xml.encode(), resolve_relative_uris=False)
     if not feed.get("version") and not feed.entries:
         reason = " ".join(str(feed.get("bozo_exception", "no feed")).split())[:100]
         raise InvalidArticle("bad_xml", f"{reason} - no entry was found; is it RSS or Atom?")
     if feed.bozo:
         log.warning("%s is not well-formed (%s); what could be read of it was", path, feed.bozo_exception)
     return [_entry(entry, feed.feed.get("language")) for entry in feed.entries]
+
+
+def _well_formed(raw: bytes, path: Path, notes: list[Reject | Mended]) -> str:
+    """The feed without what XML forbids; where it is not well-formed, put together again from its items."""
+    faults: Counter[str] = Counter()
+    xml = DECLARATION.sub("", decoded(raw, faults), count=1)
+    try:
+        etree.fromstring(xml, STRICT)
+    except (etree.XMLSyntaxError, ValueError):
+        found = list(items(path))
+        notes += [entry for entry in found if not isinstance(entry, Item)]
+        mended = [entry for entry in found if isinstance(entry, Item)]
+        if mended:
+            head = DECLARATION.sub("", mended[0].head, count=1)
+            return "".join([head, *(item.xml for item in mended), *(f"</{name}>" for name in _unclosed(head))])
+        return xml
+    notes += [Mended(str(path), fault, count) for fault, count in faults.items() if count]
+    return xml
+
+
+def _unclosed(head: str) -> list[str]:
+    """The elements around the items, from the inside."""
+    names = [name for name in ("rdf:RDF", "rss", "feed", "channel") if re.search(rf"<{name}[\s>]", head) and f"</{name}>" not in head]
+    return names[::-1]
 
 
 def _entry(entry: Mapping[str, Any], language: str | None) -> dict[str, Any]:
@@ -65,6 +106,8 @@ def _entry(entry: Mapping[str, Any], language: str | None) -> dict[str, Any]:
         "published": moment and datetime.fromtimestamp(timegm(moment), UTC).isoformat(),
         "section": next((tag["term"] for tag in entry.get("tags", ()) if tag.get("term")), None),
         "lang": content.get("language") or language,
+        "status": entry.get("wp_status"),
+        "draft": entry.get("app_draft"),
     }
 
 

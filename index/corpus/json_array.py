@@ -17,6 +17,9 @@ HOLD_ARTICLES = frozenset(["articles", "items", "posts", "stories", "docs", "doc
 STORIES = frozenset(["text", "body", "html", "content", "body_text", "body_xhtml"])
 """A text under one of these names says that the file is one article."""
 
+FAULTS = (InvalidArticle, ijson.JSONError, UnicodeDecodeError, RecursionError)
+"""What ends the reading of a file."""
+
 
 def read(path: Path) -> Iterator[Record | Reject]:
     """Yield a record an element, counted from 1; elements that are no object are rejected, and what follows a syntax error is not read.
@@ -32,10 +35,35 @@ def read(path: Path) -> Iterator[Record | Reject]:
                 yield Reject(
                     str(path), number, None, "bad_json", f"a JSON {type(element).__name__}, not an object - an array of objects is expected"
                 )
-    except InvalidArticle as error:
-        yield Reject(str(path), number + 1, None, error.code, str(error), cut=True)
-    except (ijson.JSONError, UnicodeDecodeError, RecursionError) as error:
-        yield Reject(str(path), number + 1, None, "bad_json", _reason(error), cut=True)
+    except FAULTS as error:
+        yield cut(path, number, error)
+
+
+def objects(path: Path, *places: str) -> Iterator[tuple[str, Any]]:
+    """The objects of some arrays of a file, each with the place of its array, as ijson names it.
+
+    Raises:
+        FAULTS: The file is no JSON from there on.
+    """
+    with opened(path) as file:
+        bounded = _Bounded(file)
+        place, builder = "", None
+        for prefix, event, value in ijson.parse(bounded, use_float=True):
+            if builder is None:
+                bounded.left = MAX_RECORD
+                if event != "start_map" or prefix not in places:
+                    continue
+                place, builder = prefix, ijson.ObjectBuilder()
+            builder.event(event, value)
+            if event == "end_map" and prefix == place:
+                yield place, builder.value
+                builder = None
+
+
+def cut(path: Path, number: int, error: Exception) -> Reject:
+    """The reject of a file of which nothing can be read behind an element."""
+    code, reason = (error.code, str(error)) if isinstance(error, InvalidArticle) else ("bad_json", _reason(error))
+    return Reject(str(path), number + 1, None, code, reason, cut=True)
 
 
 def _elements(path: Path) -> Iterator[Any]:

@@ -34,7 +34,8 @@ def _story(entry: Record) -> Record | Reject:
     item = entry.fields
     story_id = item.get("uri") or _first(item.get("altids") or item.get("altIds"), "value")
     kind = item.get("type", "text")
-    if item.get("pubstatus", item.get("pubStatus")) in GONE:
+    status = item.get("pubstatus", item.get("pubStatus"))
+    if status in GONE:
         return Record(entry.file, entry.line, {"id": story_id, "withdrawn": True})
     if kind not in ("text", "composite"):
         return Reject(entry.file, entry.line, story_id and str(story_id), "not_text", f"the type is {kind!r:.50} - only stories have lists")
@@ -50,7 +51,8 @@ def _story(entry: Record) -> Record | Reject:
         "lang": item.get("language"),
         "read_more": _associations(item.get("associations")),
     }
-    return Record(entry.file, entry.line, {name: value for name, value in fields.items() if value})
+    fields = {name: value for name, value in fields.items() if value}
+    return Record(entry.file, entry.line, fields, {"pubstatus": status})
 
 
 def _body(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,9 @@ MAX_RECORD = 64 << 20
 """Bytes of one record; a longer one is no article, and is not read into memory."""
 
 
+MAX_BARREN = 4 << 20
+"""Compressed bytes that may hold nothing: tables of seekable archives do, and empty parts strung together without end."""
+
 BUFFER = 1 << 16
 """Bytes read at a time: so many can be looked at before they are read."""
 
@@ -29,10 +32,13 @@ def opened(path: Path) -> Iterator[BufferedReader]:
         import zstandard
 
         with path.open("rb") as file:
-            yield BufferedReader(cast("RawIOBase", _Whole(path, _Zstd(file), EOFError, zstandard.ZstdError)), BUFFER)
+            fed = _Fed(file)
+            yield BufferedReader(cast("RawIOBase", _Whole(path, fed, _Zstd(fed), EOFError, zstandard.ZstdError)), BUFFER)
     elif ending == ".gz":
-        with gzip.open(path, "rb") as unzipped:
-            yield BufferedReader(cast("RawIOBase", _Whole(path, unzipped, EOFError, gzip.BadGzipFile, zlib.error)), BUFFER)
+        with path.open("rb") as file:
+            fed = _Fed(file)
+            unzipped = gzip.GzipFile(fileobj=cast("IO[bytes]", fed))
+            yield BufferedReader(cast("RawIOBase", _Whole(path, fed, unzipped, EOFError, gzip.BadGzipFile, zlib.error)), BUFFER)
     else:
         with path.open("rb", buffering=BUFFER) as file:
             yield cast("BufferedReader", file)
@@ -41,10 +47,11 @@ def opened(path: Path) -> Iterator[BufferedReader]:
 class _Whole(RawIOBase):
     """A decompressed stream whose damage is told as an `InvalidArticle`, after all that stood before it."""
 
-    def __init__(self, path: Path, stream: "gzip.GzipFile | _Zstd", *faults: type[Exception]) -> None:
+    def __init__(self, path: Path, fed: "_Fed", stream: "gzip.GzipFile | _Zstd", *faults: type[Exception]) -> None:
         self._path = path
+        self._fed = fed
         self._stream = stream
-        self._faults = faults
+        self._faults = (*faults, _Barren)
         self._fault: Exception | None = None
         self._any = False
 
@@ -62,6 +69,7 @@ class _Whole(RawIOBase):
                 break
             if not read:
                 break
+            self._fed.n_barren = 0
             buffer[filled : filled + len(read)] = read
             filled += len(read)
         self._any = self._any or filled > 0
@@ -77,13 +85,41 @@ class _Whole(RawIOBase):
         return InvalidArticle("bad_compression", reason)
 
 
+class _Barren(Exception):
+    """A compressed file goes on and on, and nothing comes of it."""
+
+
+class _Fed:
+    """The bytes of a compressed file.
+
+    Attributes:
+        n_barren: Bytes read since the last that became something.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.n_barren = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Read on.
+
+        Raises:
+            _Barren: Too many bytes became nothing.
+        """
+        raw = self._file.read(size)
+        self.n_barren += len(raw)
+        if self.n_barren > MAX_BARREN:
+            raise _Barren(f"{MAX_BARREN >> 20} MiB of it hold nothing")
+        return raw
+
+
 class _Zstd:
     """Zstandard frames, decompressed; unlike the library's own reader it knows a file that ends too early."""
 
     STEP = 2048
     """Bytes decompressed at a time: they can become 64 MiB."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: _Fed) -> None:
         self._file = file
         self._frame: Any = None
         self._compressed = b""

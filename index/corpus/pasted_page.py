@@ -3,15 +3,22 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from index.corpus.dumps import refuse_dump
 from index.corpus.record import Record, Reject
 from recommender.errors import InvalidArticle
 from recommender.page import parse_page
 
 
 def read(path: Path) -> Iterator[Record | Reject]:
-    """Yield the page as one record; its id is the file's name without the ending."""
+    """Yield the page as one record; its id is the file's name without the ending.
+
+    Raises:
+        InputError: The file is the export of a site.
+    """
     try:
-        page = parse_page(path.read_bytes().decode("utf-8-sig"))
+        text = path.read_bytes().decode("utf-8-sig")
+        refuse_dump(text, path)
+        page = parse_page(text)
     except UnicodeDecodeError as error:
         yield Reject(str(path), 1, path.stem, "bad_encoding", f"byte {error.start} is not UTF-8 - convert the file to UTF-8")
     except InvalidArticle as error:

@@ -1,7 +1,7 @@
-"""What readers yield: raw fields and where they stood, or a line that could not be read."""
+"""What readers yield: raw fields and their place in the source, or what was left out, and why."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -14,18 +14,24 @@ class Record:
 
     Attributes:
         line: 1 for the first line of the file, or for the first article where there are no lines.
+        publication: Fields that say who may read the article, under the source's names, where `fields` does not hold them.
+        site: Addresses of the site that numbers its articles; empty where the id is unique by itself.
     """
 
     file: str
     line: int
     fields: Mapping[str, Any]
+    publication: Mapping[str, Any] = field(default_factory=dict)
+    site: Sequence[str] = ()
 
     def renamed(self, names: Mapping[str, str]) -> "Record":
         """The record under our field names: `names` maps ours to the source's."""
-        if not names:
-            return self
         given = {ours: self.fields[theirs] for ours, theirs in names.items() if theirs in self.fields}
-        return Record(self.file, self.line, {**self.fields, **given})
+        return self.changed(**given) if given else self
+
+    def changed(self, **fields: Any) -> "Record":
+        """Return the record with some fields replaced."""
+        return replace(self, fields={**self.fields, **fields})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +51,37 @@ class Reject:
     reason: str
     field: str | None = None
     cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """What is no public article: a draft, a page, a symbolic link. The report counts it by reason.
+
+    Attributes:
+        id: As it stands in the source; None where there is none.
+        reason: Such as `draft`; with `--include-status draft` it is read.
+        known: False where the source's status is a word that we do not know.
+    """
+
+    file: str
+    line: int
+    id: Any
+    reason: str
+    known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """Damage that a reader repaired; the report counts it.
+
+    Attributes:
+        fault: What it was, such as `control characters`.
+        count: How often it was repaired.
+    """
+
+    file: str
+    fault: str
+    count: int
+
+
+Entry = Record | Reject | PassedOver | Mended

@@ -1,0 +1,36 @@
+"""Text files that hold a whole site: each would become one article, with its drafts inside."""
+
+import re
+from pathlib import Path
+
+from recommender.errors import InputError
+
+BEGINNING = 1 << 16
+"""Characters that tell what a text is."""
+
+MOVABLE_TYPE = re.compile(
+    r"\A(?=.*?^-{5,8}[ \t]*\n(?:BODY|EXTENDED BODY|EXCERPT|KEYWORDS|COMMENT|PING):)"
+    r".*?^(?:AUTHOR|TITLE|BASENAME|STATUS|ALLOW COMMENTS|CONVERT BREAKS|DATE|PRIMARY CATEGORY|CATEGORY): ",
+    re.DOTALL | re.MULTILINE,
+)
+"""The format of TypePad and Hatena Blog, too."""
+
+KINDS = (
+    (MOVABLE_TYPE, "an export of Movable Type, drafts included", "import it in WordPress, and give the export of that"),
+    (re.compile(r"///DOTCLEAR\|"), "a backup of Dotclear, drafts included", "give the blog's RSS feed, or import it in WordPress first"),
+    (re.compile(r"(?:-- MySQL dump|-- phpMyAdmin SQL Dump|--\s*\n-- PostgreSQL database dump)"), "a dump of a database", "export articles"),
+    (re.compile(r"\s*<(?:\?xml|rss|feed|rdf:RDF)[\s>]"), "XML", "name it .xml"),
+)
+"""Beginning of a text -> its kind, and the cure."""
+
+
+def refuse_dump(text: str, path: Path) -> None:
+    """Refuse a text that is no article but the export of a site.
+
+    Raises:
+        InputError: The message names the system.
+    """
+    beginning = text[:BEGINNING].removeprefix("\ufeff").replace("\r\n", "\n")
+    for pattern, kind, cure in KINDS:
+        if pattern.match(beginning):
+            raise InputError(f"{path} is {kind}, no article - {cure}; the index is as it was")

@@ -1,0 +1,121 @@
+"""Repair of damaged XML, as exports of content management systems have it: what comes out means what its writer meant."""
+
+import re
+from collections import Counter
+from html.entities import html5
+
+CONTROL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
+"""Characters that XML 1.0 forbids."""
+
+CUT_SHORT = re.compile("[\udcc2-\udcf4][\udc80-\udcbf]+|[\udcc2\udcc3]")
+"""The beginning of a character of UTF-8 of which the rest is missing, as `surrogateescape` decodes it."""
+
+BAD_BYTE = re.compile("[\udc80-\udcff]")
+REFERENCE = re.compile(r"&#(?:x([0-9a-f]{1,8})|(\d{1,10}));", re.IGNORECASE)
+CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
+IN_CDATA = re.compile(r"<(?P<name>[A-Za-z_][\w:.-]*)(?P<attributes>(?:\s[^<>]*)?)>\s*<!\[CDATA\[")
+"""An element whose text is CDATA, up to the text."""
+
+ESCAPED_END = "]]]]><![CDATA[>"
+"""`]]>` within CDATA, as WordPress writes it."""
+
+RAW_HTML = re.compile(r"<(content:encoded|excerpt:encoded|description)>(?!\s*<!\[CDATA\[)((?:(?!</\1>).)*?<.*?)(?:\]\]>)?</\1>", re.DOTALL)
+"""An element with HTML that is neither escaped nor in CDATA."""
+
+AMPERSAND = re.compile(r"&(?!#\d+;|#x[0-9a-fA-F]+;|(?:amp|lt|gt|quot|apos);)(?:([A-Za-z][A-Za-z0-9]{1,31});)?")
+LESS_THAN = re.compile(r"<(?![A-Za-z_/!?])")
+
+BYTES, CONTROLS, AMPERSANDS, CDATA_ENDS, UNCLOSED, UNESCAPED = (
+    "bytes that are not of the encoding",
+    "control characters",
+    "bare & or <",
+    "]]> inside a text",
+    "texts without ]]> at their end",
+    "texts with HTML as it is",
+)
+"""Faults, as the report names them."""
+
+
+def without_bad_bytes(text: str, faults: Counter[str]) -> str:
+    """Replace bytes that are not UTF-8, which stand in a text as `surrogateescape` decodes them, and drop control characters.
+
+    A byte by itself is read as Windows-1252, as old posts have it; half a character of UTF-8 becomes U+FFFD.
+    """
+    text, n_short = CUT_SHORT.subn("\ufffd", text)
+    text, n_bytes = BAD_BYTE.subn(lambda found: bytes([ord(found[0]) - 0xDC00]).decode("cp1252", "replace"), text)
+    faults[BYTES] += n_short + n_bytes
+    return without_control_characters(text, faults)
+
+
+def without_control_characters(text: str, faults: Counter[str]) -> str:
+    """Drop what XML forbids."""
+    if CONTROL.search(text):
+        faults[CONTROLS] += sum(len(found) for found in CONTROL.findall(text))
+        return CONTROL.sub("", text)
+    return text
+
+
+def repaired(xml: str, faults: Counter[str]) -> str:
+    """Repair an item: references to control characters, ends of CDATA, HTML as it is, bare `&` and `<`.
+
+    >>> repaired("<title>Q&A</title><x><![CDATA[a ]]> b]]></x>", Counter())
+    '<title>Q&amp;A</title><x><![CDATA[a ]]]]><![CDATA[> b]]></x>'
+    """
+    xml = _texts_in_cdata(REFERENCE.sub(lambda found: _reference(found, faults), xml), faults)
+    parts = CDATA.split(xml)  # markup, and between its parts the texts
+    for at in range(0, len(parts), 2):
+        parts[at] = _markup(parts[at], faults)
+    return "".join(f"<![CDATA[{part}]]>" if at % 2 else part for at, part in enumerate(parts))
+
+
+def _reference(found: re.Match[str], faults: Counter[str]) -> str:
+    number = int(found[1], 16) if found[1] else int(found[2])
+    if number < 0x110000 and not CONTROL.match(chr(number)):
+        return found[0]
+    faults[CONTROLS] += 1
+    return ""
+
+
+def _texts_in_cdata(xml: str, faults: Counter[str]) -> str:
+    """End every text in CDATA where its element ends, and nowhere else."""
+    kept: list[str] = []
+    at = 0
+    while begin := IN_CDATA.search(xml, at):
+        kept.append(_with_cdata(xml[at : begin.start()], faults))
+        name = re.escape(begin["name"])
+        end = re.compile(rf"\]\]>\s*</{name}\s*>").search(xml, begin.end())
+        open_end = re.compile(rf"</{name}\s*>").search(xml, begin.end())
+        again = re.compile(rf"<{name}(?:\s[^<>]*)?>\s*<!\[CDATA\[").search(xml, begin.end(), end.start() if end else len(xml))
+        if end is None or again is not None:
+            faults[UNCLOSED] += 1
+            end = open_end
+        text = xml[begin.end() : end.start() if end else len(xml)]
+        plain = text.replace(ESCAPED_END, "")
+        faults[CDATA_ENDS] += plain.count("]]>")
+        text = text.replace(ESCAPED_END, "]]>").replace("]]>", ESCAPED_END)
+        kept.append(f"<{begin['name']}{begin['attributes']}><![CDATA[{text}]]></{begin['name']}>")
+        at = end.end() if end else len(xml)
+    kept.append(_with_cdata(xml[at:], faults))
+    return "".join(kept)
+
+
+def _with_cdata(markup: str, faults: Counter[str]) -> str:
+    """Put HTML that stands in an item as it is into CDATA."""
+    markup, n_raw = RAW_HTML.subn(lambda found: f"<{found[1]}><![CDATA[{found[2].replace(']]>', ESCAPED_END)}]]></{found[1]}>", markup)
+    faults[UNESCAPED] += n_raw
+    return markup
+
+
+def _markup(xml: str, faults: Counter[str]) -> str:
+    """Escape what is no markup, and name HTML's entities by their characters."""
+
+    def ampersand(found: re.Match[str]) -> str:
+        character = html5.get(f"{found[1]};") if found[1] else None
+        faults[AMPERSANDS] += character is None
+        return character or f"&amp;{found[0][1:]}"
+
+    xml = AMPERSAND.sub(ampersand, xml)
+    xml, n_less = LESS_THAN.subn("&lt;", xml)
+    faults[AMPERSANDS] += n_less
+    faults[CDATA_ENDS] += xml.count("]]>")
+    return xml.replace("]]>", "]]&gt;")
