@@ -1,13 +1,13 @@
-"""How long an answer may be kept, and what names it.
+"""The lifetime of an answer in caches, and the tag that names it.
 
 The ETag is made of what the answer is made of: release, weights, overrides, live articles, path and parameters.
 
-Browsers ask again every time. Shared caches keep an answer so long that a reader sees a change after `Settings.cache_s` at the latest:
+Browsers ask again every time. Shared caches keep an answer for less than `Settings.cache_s`, within which every reader sees a change:
 
     s-maxage + 2 * stale-while-revalidate + 2 = cache_s        48 + 2 * 5 + 2 = 60
 
 A shared cache may show a stale answer while it asks for the next one; a browser may then do the same with the one it got from there.
-The last two are a second for caches that count whole ones, and one for an answer on its way.
+The last two are `ROUNDING_S`.
 """
 
 import hashlib
@@ -29,23 +29,23 @@ Header = tuple[bytes, bytes]
 PRIVATE = (b"cache-control", b"private, no-store")
 
 STALE_SHARE = 12
-"""A twelfth of `cache_s` may pass while a cache shows an old answer and asks for the new one."""
+"""`stale-while-revalidate` is one twelfth of `cache_s`."""
 
 ROUNDING_S = 2
+"""A second for caches that count whole ones, and one for an answer on its way."""
 
 ERROR_S = 600
-"""So long after its time a shared cache may show an answer if the service does not answer."""
+"""Seconds for which a shared cache may show an outdated answer while the service does not answer."""
 
 MINUTE_S = 60
 
 
 class CachePolicy:
-    """Names the lifetime of every answer: the one place that writes `Cache-Control`, but for answers that forbid to be kept."""
+    """Names the lifetime of every answer that does not forbid caching itself."""
 
     def __init__(self, settings: Settings) -> None:
         self._guarded = bool(settings.read_keys)
         self._cache_s = settings.cache_s
-        self._by_origin = bool(settings.cors_origins)
 
     def applied(self, scope: Scope, headers: list[Header], now: float) -> list[Header]:
         """Return the headers of an answer with its lifetime among them.
@@ -59,8 +59,6 @@ class CachePolicy:
         until = scope.get("public_until")
         if until is not None:
             headers.append(_lifetime(self._cache_s, int(max(0, min(until - now, self._cache_s + ERROR_S)))))
-            if self._by_origin and not _has(headers, b"vary"):
-                headers.append((b"vary", b"Origin"))  # a page of another site gets a header more, so another answer
         elif not _has(headers, b"cache-control"):
             # Some caches keep what names no lifetime, a 404 for two minutes among it.
             headers.append((b"cache-control", b"no-cache" if _has(headers, b"etag") else b"no-store"))
@@ -71,8 +69,8 @@ def cache_control(cache_s: int, left_s: float) -> str:
     """Return the lifetime of an answer that everybody may keep.
 
     Args:
-        cache_s: A change is seen by then.
-        left_s: The answer changes by itself then.
+        cache_s: Seconds until a change is seen.
+        left_s: Seconds until the answer changes by itself.
 
     >>> cache_control(60, 3600)
     'public, max-age=0, s-maxage=48, stale-while-revalidate=5, stale-if-error=600'

@@ -211,7 +211,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _is_misread(scope: Scope) -> bool:
-    """Whether the client escaped a slash, as in `a%2Frelated`, and means an id that the routes would take for something else."""
+    """Return True if an escaped slash, as in `a%2Frelated`, makes the routes take an id for something else."""
     path, raw = scope["path"], scope.get("raw_path")
     if raw is None or not path.endswith(ENDS) or raw.decode("latin-1").endswith(ENDS):
         return False

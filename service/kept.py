@@ -23,7 +23,7 @@ OVERHEAD = 1_000
 
 
 LAST_S = 4
-"""So long before an answer changes by itself it is sent whole: after a 304 with no lifetime, nginx keeps the old one as long as before."""
+"""An answer that changes by itself within these seconds is sent whole: after a 304 without a lifetime, nginx keeps its copy."""
 
 
 @dataclass(frozen=True, slots=True)

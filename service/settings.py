@@ -90,7 +90,7 @@ class Settings(BaseSettings):
         rate, text_rate: Requests of one key, or of one address where there are no keys; texts alone. Of each worker.
         cors_origins: Sites whose pages may ask from a browser.
         allowed_hosts: Names by which the service may be asked; `*`: all. Addresses always may.
-        cache_s: A change reaches all readers within so many seconds; shared caches keep lists no longer. More spares requests.
+        cache_s: Seconds until a change reaches all readers; shared caches keep lists no longer. A larger value spares requests.
         body_timeout_s: A body has to be there within so many seconds.
         text_queue: Texts that wait for the model; more are refused at once.
         stop_timeout_s: On SIGTERM, requests under way have so many seconds.

@@ -93,7 +93,7 @@ class Watched:
                     time.sleep(0.01)
 
     def lags(self) -> list[float]:
-        """Return for every outdated answer how long it was outdated when its reader asked."""
+        """Return the ages of outdated answers: seconds from the change to the request."""
         ages = []
         for began, url, body, _ in self.seen:
             ended = [version.ended for version in self.history[url] if version.body == body]
@@ -160,7 +160,7 @@ class Editor:
     ("cache_s", "changes", "pause_s"), [(6, 12, 0.3), pytest.param(None, 100, 1.5, marks=pytest.mark.long, id="100 changes")]
 )
 def test_every_change_is_seen_in_time(index: Path, tmp_path: Path, cache_s: int | None, changes: int, pause_s: float) -> None:
-    """No reader who asks `cache_s` after a change, or later, gets what was true before it."""
+    """A request that is sent `cache_s` after a change, or later, never gets the answer from before it."""
     flags = () if cache_s is None else ("--cache-s", str(cache_s))
     limit_s = cache_s or 60
     listed = ["harbour-0", "garden-2", "election-1", "new-1"]
@@ -189,18 +189,20 @@ def test_every_change_is_seen_in_time(index: Path, tmp_path: Path, cache_s: int 
         timeouts = nginx.errors.count("upstream timed out")
     lags = watched.lags()
     late = [lag for lag in lags if lag > limit_s]
-    how = Counter(cache for *_, cache in watched.seen)
+    cached = Counter(cache for *_, cache in watched.seen)
     n_versions = sum(map(len, watched.history.values())) - len(urls)
-    print(f"{changes} changes {dict(kinds)} of {n_versions} answers; {len(watched.seen)} read {dict(how)}; {len(lags)} outdated, ", end="")
+    print(
+        f"{changes} changes {dict(kinds)} of {n_versions} answers; {len(watched.seen)} read {dict(cached)}; {len(lags)} outdated, ", end=""
+    )
     print(f"at most {max(lags):.1f} s; {len(late)} later than {limit_s} s; {timeouts} timeouts")
     assert n_versions > changes
-    assert how["HIT"] > len(watched.seen) / 2, "it is the cache that is looked at"
+    assert cached["HIT"] > len(watched.seen) / 2, "it is the cache that is looked at"
     assert lags, "something outdated was seen, so the watch sees it"
     assert not late, (len(late), max(late))
 
 
 def test_what_changes_by_itself_changes_on_time(index: Path, tmp_path: Path) -> None:
-    """An embargo that ends, a pin that ends: nobody who asks after that moment gets the list from before it."""
+    """After the end of an embargo or a pin, no request gets the list from before it."""
     with site(index, tmp_path) as (service, nginx), service.client() as direct, nginx.client() as reader:
         now = datetime.now(UTC).replace(microsecond=0)
         embargo, until = now + timedelta(seconds=6), now + timedelta(seconds=9)
@@ -208,20 +210,20 @@ def test_what_changes_by_itself_changes_on_time(index: Path, tmp_path: Path) -> 
         assert direct.put("/v1/articles/soon", json=soon).status_code == 201
         pins = [{"article_id": "garden-2", "slot": 1, "until": until.isoformat()}]
         assert direct.put("/v1/articles/harbour-0/overrides", json={"pins": pins}).status_code == 200
-        how: set[str] = set()
+        cached: set[str] = set()
         n_before = n_after = 0
         while (began := datetime.now(UTC)) < until + timedelta(seconds=1):
             answer = reader.get(f"{LIST}?limit=50")
             ended = datetime.now(UTC)
             ids = [item["id"] for item in answer.json()["items"]]
-            how.add(answer.headers["x-cache"])
+            cached.add(answer.headers["x-cache"])
             for moment, is_new in ((embargo, "soon" in ids), (until, ids[0] != "garden-2")):
                 assert is_new or began < moment, f"{(began - moment).total_seconds()} s late, {dict(answer.headers)}"
                 assert not is_new or ended >= moment
                 n_before, n_after = n_before + (not is_new), n_after + is_new
             time.sleep(0.05)
         assert n_before > 0 < n_after
-        assert "HIT" in how
+        assert "HIT" in cached
 
 
 def test_what_a_key_reads_nobody_else_gets(index: Path, tmp_path: Path) -> None:
