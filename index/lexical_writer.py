@@ -34,7 +34,8 @@ class LexicalWriter:
 
     Args:
         staged: The folder of the release.
-        memory: Bytes that its arrays may take; the dictionary of words comes on top: some 150 bytes for each, and 70 more while `write` runs.
+        memory: Bytes that its arrays may take; the dictionary of words comes on top, some 150 bytes
+            for each, and 70 more while `write` runs.
 
     Attributes:
         numbers: Word -> its number, in order of first use.

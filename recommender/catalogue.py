@@ -154,10 +154,10 @@ class Catalogue:
         """The precomputed candidates of an article, best by the shipped weights first.
 
         Args:
-            briefly: See `facts.fill_in`.
+            briefly: Only with the features that the shipped weights weigh; the others are 0.
         """
         try:
-            return fill_in(self._lists.read(row), row, *self._known, briefly=briefly)
+            return fill_in(self._lists.read(row, briefly=briefly), row, *self._known, briefly=briefly)
         except (ValueError, IndexError) as error:
             raise IndexDamaged(f"the list of row {row} cannot be read ({error}) - build the index again") from error
 

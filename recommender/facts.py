@@ -137,7 +137,7 @@ def fill_in(found: Candidates, row: int, layout: Layout, facts: Facts, *, briefl
     """Fill in what is not stored of the candidates of an article, because it follows from the facts.
 
     Args:
-        briefly: Fill in only hubness, the one of these features that the shipped weights weigh. It takes a quarter of the time.
+        briefly: Fill in only hubness, the one of these features that the shipped weights weigh.
     """
     rows = found["article"]
     found["tie"], found["published"], found["section"] = layout.tie_order[rows], facts.published[rows], facts.section[rows]

@@ -23,6 +23,9 @@ EXPLAINED = 12
 STORED = tuple(sorted(FEATURES.keys() - {*FROM_FACTS}, key=lambda name: (name not in STEPS, name not in RANKS, column(name))))
 """The features of a record: those in steps, then ranks, then all others."""
 
+BRIEF = 3
+"""The first features of a record, `maxsim`, `words` and `mention`, are those that the shipped weights weigh."""
+
 COLUMNS = np.array([column(name) for name in STORED])
 LEVELS = np.array([[STEPS[name]] for name in STORED if name in STEPS], dtype=np.float32)
 STEPPED, RANKED = slice(len(LEVELS)), slice(len(LEVELS), len(LEVELS) + len(RANKS))
@@ -43,8 +46,11 @@ def pack(candidates: Candidates) -> bytes:
     return HEADER.pack(len(candidates)) + zlib.compress(content, 9, -zlib.MAX_WBITS)
 
 
-def unpack(packed: bytes) -> Candidates:
+def unpack(packed: bytes, *, briefly: bool = False) -> Candidates:
     """Decode what `pack` encoded. What follows from the facts of the articles is 0.
+
+    Args:
+        briefly: Leave all features 0 but the first `BRIEF`.
 
     Raises:
         ValueError: The bytes are not those of a list.
@@ -54,11 +60,12 @@ def unpack(packed: bytes) -> Candidates:
         content = zlib.decompress(packed[HEADER.size :], -zlib.MAX_WBITS)
     except (struct.error, zlib.error) as error:
         raise ValueError(str(error)) from error
-    articles, codes = _unshuffled(content, "<i4", 1, n), _unshuffled(content[4 * n :], "<i2", len(STORED), n)
+    first = BRIEF if briefly else len(STORED)
     candidates = np.zeros(n, dtype=CANDIDATE)
-    candidates["article"], candidates["features"][:, COLUMNS] = articles[0], _decoded(codes).T
+    candidates["article"] = _unshuffled(content, "<i4", 1, n, 1)[0]
+    candidates["features"][:, COLUMNS[:first]] = _decoded(_unshuffled(content[4 * n :], "<i2", len(STORED), n, first)).T
     explanations = candidates[:EXPLAINED].view(EXPLANATION)
-    explanations["bytes"] = np.frombuffer(content, EXPLANATION["bytes"], len(explanations), articles.nbytes + codes.nbytes)
+    explanations["bytes"] = np.frombuffer(content, EXPLANATION["bytes"], len(explanations), (4 + 2 * len(STORED)) * n)
     candidates["query_passage"][EXPLAINED:] = UNTOLD
     return candidates
 
@@ -72,9 +79,9 @@ def _coded(features: NDArray[np.float16]) -> NDArray[np.int16]:
 
 
 def _decoded(codes: NDArray[np.int16]) -> NDArray[np.float16]:
-    """Return the inverse of `_coded`: float16 (n_features, n)."""
+    """Return the inverse of `_coded`, for all features or the first ones: float16 (n_features, n)."""
     features = codes.view("<f2").copy()
-    features[STEPPED] = codes[STEPPED] / LEVELS
+    features[STEPPED] = codes[STEPPED] / LEVELS[: len(codes)]
     features[RANKED] = RECIPROCALS[codes[RANKED]]
     return features
 
@@ -84,8 +91,8 @@ def _shuffled(columns: NDArray[np.integer[Any]]) -> bytes:
     return np.ascontiguousarray(columns)[..., None].view(np.uint8).transpose(2, 0, 1).tobytes()
 
 
-def _unshuffled(content: bytes, dtype: str, n_columns: int, n: int) -> NDArray[Any]:
-    """Return the inverse of `_shuffled`: (n_columns, n). Bytes that follow are ignored."""
+def _unshuffled(content: bytes, dtype: str, n_columns: int, n: int, first: int) -> NDArray[Any]:
+    """Return the first columns of what `_shuffled` returned: (first, n). Bytes that follow are ignored."""
     n_bytes = np.dtype(dtype).itemsize
-    planes = np.frombuffer(content, np.uint8, n_bytes * n_columns * n).reshape(n_bytes, n_columns, n)
+    planes = np.frombuffer(content, np.uint8, n_bytes * n_columns * n).reshape(n_bytes, n_columns, n)[:, :first]
     return planes.transpose(1, 2, 0).copy().view(dtype)[..., 0]

@@ -30,14 +30,14 @@ class StoredLists:
     def __len__(self) -> int:
         return len(self._places)
 
-    def read(self, row: int) -> Candidates:
+    def read(self, row: int, *, briefly: bool = False) -> Candidates:
         """Return the candidates of an article, best by the shipped weights first; see `packed.unpack`.
 
         Raises:
             ValueError: The list is damaged.
         """
         begin, length = self._places[row].tolist()
-        return unpack(self._content[begin : begin + length])
+        return unpack(self._content[begin : begin + length], briefly=briefly)
 
     def close(self) -> None:
         """Let go of the file; no thread may be reading."""
