@@ -120,11 +120,12 @@ def _with_overrides(before: View, view: View, changed: Iterable[Any], catalogue:
             ends[article_id] = now
         gone += [(end, article_id) for end in old if end not in now]
         new += [(end, article_id) for end in now if end not in old]
-        for row in (catalogue.find_row(article_id), view.rows.get(article_id)):
-            if row is not None:
-                hidden.pop(row, None)
-                if override.everywhere:
-                    hidden[row] = override.everywhere_until
+        if override.everywhere or len(hidden):
+            for row in (catalogue.find_row(article_id), view.rows.get(article_id)):
+                if row is not None:
+                    hidden.pop(row, None)
+                    if override.everywhere:
+                        hidden[row] = override.everywhere_until
     for row in (LIVE + number for number, *_ in changed):
         if row not in view.articles:
             hidden.pop(row, None)
@@ -142,7 +143,10 @@ def _overrides(before: View, last: int, changed: Iterable[Any], connection: sqli
     """Yield the overrides that may be others than before; of an article without any, an empty one."""
     if not before.entries:
         for article_id, body in connection.execute("SELECT article_id, body FROM override"):
-            yield article_id, Override.from_dict(json.loads(body))
+            fields = json.loads(body)
+            parts = (*fields.get("pins", ()), *fields.get("blocks", ()))
+            if fields.get("everywhere") or any(part.get("until") for part in parts):  # few do, and parsing is slow
+                yield article_id, Override.from_dict(fields)
         return
     ids = {article_id for _, article_id, *_ in changed} if before.overridden else set[str]()
     if last != before.entries:
