@@ -5,19 +5,21 @@ that would have it among their candidates. How close two articles are does not d
 of one direction give those of the other.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.candidate import FEATURES, Candidates, Features, column
+from recommender.candidate import FEATURES, UNTOLD, Candidates, Features, column
 from recommender.chunking import MAX_TEXT
 from recommender.duplicates import fingerprint, is_duplicate
-from recommender.lexical import words
+from recommender.lexical import Terms, lowered, words
 from recommender.live_archive import pack_terms
 from recommender.maxsim import Comparison
+from recommender.packed import EXPLAINED
 from recommender.ranker import SHIPPED
 from recommender.retrieval import N_CANDIDATES, Neighbours, Query, described
 from recommender.texts import Texts
@@ -68,17 +70,36 @@ def live_lists(texts: Texts, view: View, article: Article, chunks: Sequence[Chun
     canonical = _canonical(texts, article, query, found)
     others = np.flatnonzero(found["article"] != canonical) if canonical is not None else np.arange(len(found))
     found, compared = found[others], compared.of(others)
-    texts.explain(article, chunks, terms, found, compared, view)
+    _explain(texts, article, chunks, terms, found, compared, np.arange(len(found)) < EXPLAINED, view)
     hubness = np.array(near.hubness, dtype=np.float32)
     if canonical is None:
-        queries, places, compared = _places(texts, view, article, query, wide, row, hubness)
-        texts.explain(article, chunks, terms, places, compared, view)
-        places["query_passage"], places["target_passage"] = places["target_passage"].copy(), places["query_passage"].copy()
+        queries, places, compared, is_told = _places(texts, view, article, query, wide, row, hubness)
+        _explain(texts, article, chunks, terms, places, compared, is_told, view)
+        told = places[is_told]
+        told["query_passage"], told["target_passage"] = told["target_passage"].copy(), told["query_passage"].copy()
+        places[is_told] = told
         places["article"], places["tie"] = row, LIVE - row
         places["published"], places["section"] = query.published, query.section
     else:
         queries, places = [], found[:0]
     return LiveLists(canonical, hubness, pack_terms(terms), found, queries, places)
+
+
+def _explain(
+    texts: Texts,
+    article: Article,
+    chunks: Sequence[Chunk],
+    terms: Terms,
+    found: Candidates,
+    compared: Comparison,
+    is_told: NDArray[np.bool_],
+    view: View,
+) -> None:
+    """Fill in passages and terms of some candidates. Those of the others wait until they are shown, as in lists of a build."""
+    told = found[is_told]
+    texts.explain(article, chunks, terms, told, compared.of(np.flatnonzero(is_told)), view)
+    found[is_told] = told
+    found["query_passage"][~is_told] = UNTOLD
 
 
 def _canonical(texts: Texts, article: Article, query: Query, found: Candidates) -> int | None:
@@ -99,38 +120,58 @@ def _canonical(texts: Texts, article: Article, query: Query, found: Candidates) 
 
 def _places(
     texts: Texts, view: View, article: Article, query: Query, near: Neighbours, row: int, hubness: NDArray[np.float32]
-) -> tuple[list[int], Candidates, Comparison]:
-    """The articles that have this one among their candidates: their rows, it as a candidate of each, and the comparison."""
+) -> tuple[list[int], Candidates, Comparison, NDArray[np.bool_]]:
+    """The articles that have this one among their candidates: their rows, it as a candidate of each, the comparison, and in which of
+    their lists it is among the first.
+    """
     rows = np.unique(np.concatenate([near.in_meaning, near.in_words]))
     found, compared = described(query, rows[rows != query.row] if query.row is not None else rows, near, texts.archive)
     live = texts.live_archive(view) if view else None
+    least = texts.least_scores(found["article"].tolist())
     if live is not None:
-        more, with_more = texts.live_candidates(live, query, near, row)
+        more, with_more = texts.live_candidates(live, query, near, row, REACH)
         found, compared = np.concatenate([found, more]), compared.and_(with_more)
-    naming = _naming(texts, article, found["article"].tolist())
-    found["features"] = _seen_from_there(found["features"].astype(np.float32), compared, hubness, naming)
+        least = np.concatenate([least, live.least[live.slots_of(more["article"])]])
+    features = _seen_from_there(found["features"].astype(np.float32), compared, hubness, np.ones(len(found), dtype=np.float32))
+    likely = np.flatnonzero(SHIPPED.scores(features) > least)  # if they named it in full
+    found, compared, least, features = found[likely], compared.of(likely), least[likely], features[likely]
+    features[:, column("mention")] = _naming(texts, article, found["article"].tolist())
+    found["features"] = features
     scores = SHIPPED.scores(found["features"])
-    keep = []
-    for place, of in enumerate(found["article"].tolist()):
-        theirs = texts.stored_candidates(of)
-        if len(theirs) < N_CANDIDATES or scores[place] > SHIPPED.scores(theirs["features"][-1:])[0]:
-            keep.append(place)
-            for feature, rank in (("maxsim", "maxsim_rank"), ("words", "words_rank")):
-                own = found["features"][place, column(feature)]
-                found["features"][place, column(rank)] = 1 / (1 + np.count_nonzero(theirs["features"][:, column(feature)] > own))
-    return found["article"][keep].tolist(), found[keep], compared.of(np.array(keep, dtype=np.int64))
+    keep = np.flatnonzero(scores > least)
+    is_told = np.zeros(len(keep), dtype=np.bool_)
+    for number, place in enumerate(keep.tolist()):
+        theirs = texts.stored_candidates(int(found["article"][place]), briefly=True)["features"]
+        is_told[number] = np.count_nonzero(SHIPPED.scores(theirs) > scores[place]) < EXPLAINED
+        for feature, rank in (("maxsim", "maxsim_rank"), ("words", "words_rank")):
+            own = found["features"][place, column(feature)]
+            found["features"][place, column(rank)] = 1 / (1 + np.count_nonzero(theirs[:, column(feature)] > own))
+    return found["article"][keep].tolist(), found[keep], compared.of(keep), is_told
 
 
 def _naming(texts: Texts, article: Article, rows: Sequence[int]) -> NDArray[np.float32]:
     """How far some articles name the title of one, as `LexicalIndex.title_features` has it: float32 (n_rows,)."""
     rarity = texts.rarity_of_pairs(article.title)
     mass = max(sum(rarity.values()), 1.0)
-    named = []
-    for row in rows:
-        other = texts.article(row)
-        found = {pair for part in (other.title, other.text[:MAX_TEXT]) for pair in pairwise(words(part)) if pair in rarity}
-        named.append(sum(rarity[pair] for pair in found) / mass)
-    return np.array(named, dtype=np.float32) ** 2
+    pairs = {pair: re.compile(rf"{re.escape(pair[0])}\w*[\W_]*{re.escape(pair[1])}") for pair in rarity}
+    found = (_named(parts, pairs) for parts in texts.titles_and_texts(rows))
+    return np.array([sum(rarity[pair] for pair in named) / mass for named in found], dtype=np.float32) ** 2
+
+
+def _named(parts: Iterable[str], pairs: Mapping[tuple[str, str], re.Pattern[str]]) -> set[tuple[str, str]]:
+    """Return those of some pairs of words that are neighbours in a title or a text.
+
+    Splitting into words is slow, and few texts have a pair.
+
+    Args:
+        pairs: Pair -> what it looks like wherever it is, and now and then where it is not.
+    """
+    found = set[tuple[str, str]]()
+    for part in parts:
+        letters = lowered(part[:MAX_TEXT])
+        if any(one in letters and other in letters and pattern.search(letters) for (one, other), pattern in pairs.items()):
+            found.update(pair for pair in pairwise(words(part[:MAX_TEXT])) if pair in pairs)
+    return found
 
 
 def _seen_from_there(features: Features, compared: Comparison, hubness: NDArray[np.float32], naming: NDArray[np.float32]) -> Features:

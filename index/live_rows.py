@@ -21,6 +21,13 @@ sequence = excluded.sequence, withdrawn = 0, title = excluded.title, url = exclu
 section = excluded.section, lang = excluded.lang, names = excluded.names, model = excluded.model, chunks = excluded.chunks,
 vectors = excluded.vectors, text = excluded.text
 """
+RELEASES = """
+WITH RECURSIVE releases (name) AS (
+    SELECT min(release) FROM place
+    UNION ALL SELECT (SELECT min(release) FROM place WHERE release > name) FROM releases WHERE name IS NOT NULL
+) SELECT name FROM releases
+"""
+"""One step of the primary key for each of them, where DISTINCT would read the whole table."""
 WITHDRAW = """
 INSERT INTO article (number, id, sequence, withdrawn) VALUES (?, ?, ?, 1) ON CONFLICT (id) DO UPDATE SET
 sequence = excluded.sequence, withdrawn = 1, title = NULL, url = NULL, published = NULL, section = NULL, lang = NULL,
@@ -60,7 +67,8 @@ def write_withdrawal(connection: sqlite3.Connection, number: int, article_id: st
 
 def _forget_lists(connection: sqlite3.Connection, number: int) -> None:
     connection.execute("DELETE FROM own WHERE article = ?", (number,))
-    connection.execute("DELETE FROM place WHERE target = ? OR query = ?", (number, LIVE + number))
+    connection.execute("DELETE FROM place WHERE target = ?", (number,))
+    connection.execute(f"DELETE FROM place WHERE release IN ({RELEASES}) AND query = ?", (LIVE + number,))
 
 
 def write_lists(connection: sqlite3.Connection, release: str, number: int, lists: LiveLists) -> None:

@@ -103,6 +103,11 @@ class Catalogue:
         id_, title, text, url, published, section, lang = found or _missing("article", row)
         return Article(id_, title, text, url, parse_time(published), section, lang, tuple(card.id for card in self.read_more(row)))
 
+    def titles_and_texts(self, rows: Sequence[int]) -> dict[int, tuple[str, str]]:
+        """Title and text of some articles, by row."""
+        sql = "SELECT row, title, text FROM article WHERE row IN (SELECT value FROM json_each(?))"
+        return {row: (title, text) for row, title, text in self._all(sql, json.dumps(list(rows)))}
+
     def card(self, row: int) -> Card:
         found = self._one(f"SELECT {CARD} FROM article WHERE row = ?", row)
         return _card(found or _missing("article", row))

@@ -1,6 +1,6 @@
 """The overrides in force at one moment: those of the file, and those of the service over them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -46,14 +46,18 @@ class InForce:
         """Whether any article may be hidden everywhere."""
         return bool(self.view.hidden or self.file.everywhere)
 
+    def hidden_among(self, rows: Sequence[int]) -> list[int]:
+        """Return those of some articles that no list shows."""
+        hidden, in_file = self.view.hidden, self.file.everywhere
+        found = [row for row in rows if row in hidden and not is_over(hidden[row], self.now)]
+        return [*found, *(row for row in rows if self._file_hides(row))] if in_file else found
+
     def hides(self, row: int) -> bool:
         """Return whether an article is shown on no list."""
-        if row in self.view.hidden and not is_over(self.view.hidden[row], self.now):
-            return True
-        if not self.file.everywhere:
-            return False
+        return bool(self.hidden_among((row,)))
+
+    def _file_hides(self, row: int) -> bool:
         if row < LIVE:
             return row in self.file_rows and not is_over(self.file_rows[row], self.now)
-        live = self.view.articles.get(row)
-        ends = self.file.everywhere
+        live, ends = self.view.articles.get(row), self.file.everywhere
         return live is not None and live.card.id in ends and not is_over(ends[live.card.id], self.now)

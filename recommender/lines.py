@@ -49,6 +49,10 @@ class Hidden:
     def __bool__(self) -> bool:
         return bool(self.blocked) or self.overrides.hides_any
 
+    def among(self, rows: Sequence[int]) -> list[int]:
+        """Return those of some rows that are hidden."""
+        return [*self.blocked, *self.overrides.hidden_among(rows)]
+
 
 @dataclass(frozen=True, slots=True)
 class Lines:

@@ -108,7 +108,8 @@ class Listing:
         if wanted.sections or wanted.langs or wanted.exclude:
             among = np.isin(rows, self._rows_among(rows, wanted.sections, wanted.langs, wanted.exclude))
         if lines.hidden:
-            among = np.array([row not in lines.hidden for row in rows.tolist()], dtype=np.bool_) & (True if among is None else among)
+            hidden = lines.hidden.among(rows.tolist())
+            among = ~np.isin(rows, hidden) & (True if among is None else among) if hidden else among
         if lines.hidden_sections:
             of_sections = self._rows_among(rows, list(lines.hidden_sections), (), ())
             among = ~np.isin(rows, of_sections) & (True if among is None else among)

@@ -29,7 +29,7 @@ import numpy as np
 from recommender.candidate import CANDIDATE, Candidates
 from recommender.catalogue import Catalogue, parse_time
 from recommender.connections import Connections
-from recommender.live_changes import up_to_date
+from recommender.live_changes import changed_rows, up_to_date
 from recommender.manifest import Release
 from recommender.overrides import NOTHING, Override
 from recommender.types import Article
@@ -176,11 +176,21 @@ class LiveArticles:
         found = self._one(f"SELECT {ARTICLE} FROM article WHERE number = ?", row - LIVE)
         return read_article(found)
 
-    def compared(self, row: int) -> tuple[bytes, bytes, bytes, bytes]:
-        """What is compared of a live article, as it is stored: chunks, vectors, hubness, terms."""
-        sql = "SELECT chunks, vectors, hubness, terms FROM article JOIN own ON own.article = number AND own.release = ? WHERE number = ?"
-        found: tuple[bytes, bytes, bytes, bytes] = self._one(sql, self._release.name, row - LIVE)
+    def title_and_text(self, row: int) -> tuple[str, str]:
+        """Title and text of a live article."""
+        title, text = self._one("SELECT title, text FROM article WHERE number = ?", row - LIVE)
+        return title, text
+
+    def compared(self, row: int) -> tuple[str, int, str | None, str | None, bytes, bytes, bytes, bytes, bytes]:
+        """What is compared of a live article, as it is stored: title, length of the text, date, section, and five arrays."""
+        columns = "title, length(text), published, section, chunks, vectors, hubness, terms, candidates"
+        sql = f"SELECT {columns} FROM article JOIN own ON own.article = number AND own.release = ? WHERE number = ?"
+        found: tuple[str, int, str | None, str | None, bytes, bytes, bytes, bytes, bytes] = self._one(sql, self._release.name, row - LIVE)
         return found
+
+    def changed_rows(self, before: View, view: View) -> set[int] | None:
+        """Rows of live articles that changed between two views, of which this thread reads the second; None: all of them may have."""
+        return changed_rows(before, view, self._release.name, self._connections.here)
 
     def override(self, article_id: str) -> Override:
         """Read what editors say of an article through the service."""

@@ -23,6 +23,7 @@ FROM article LEFT JOIN own ON own.article = number AND own.release = ?
 """
 CHANGED = f"{ARTICLES} WHERE sequence > ? ORDER BY sequence"
 COMPUTED = f"{ARTICLES} WHERE number IN (SELECT article FROM computed WHERE prepared > ? AND release = ?)"
+ROWS = "SELECT number FROM article WHERE sequence > ? UNION SELECT article FROM computed WHERE prepared > ? AND release = ?"
 
 LAST_ENTRY = "SELECT coalesce(max(number), 0), EXISTS (SELECT 1 FROM override) FROM override_history"
 OVERRIDDEN = "SELECT article_id FROM override_history WHERE number > ?"
@@ -40,15 +41,28 @@ def up_to_date(
         folded: The last change that the release holds.
         release: Its name.
     """
-    if view.sequence and moment[1] != view.prepared:
-        (steps,) = connection.execute("SELECT count(*) FROM computed WHERE prepared > ?", (view.prepared,)).fetchone()
-        if steps != moment[1] - view.prepared:  # rows were forgotten, which has no number of its own
-            view = View(file=view.file)
+    if not _accounted_for(view, moment[1], connection):
+        view = View(file=view.file)
     changed = connection.execute(CHANGED, (release, view.sequence)).fetchall()
-    if view.sequence and moment[1] != view.prepared:
+    if view.lineage is not None and moment[1] != view.prepared:
         changed += connection.execute(COMPUTED, (release, view.prepared, release)).fetchall()
-    after = _with_articles(view, changed, folded, catalogue)
-    return replace(_with_overrides(view, after, changed, catalogue, connection), sequence=moment[0], prepared=moment[1])
+    after = _with_overrides(view, _with_articles(view, changed, folded, catalogue), changed, catalogue, connection)
+    return replace(after, sequence=moment[0], prepared=moment[1], lineage=view.lineage or object())
+
+
+def changed_rows(before: View, view: View, release: str, connection: sqlite3.Connection) -> set[int] | None:
+    """Return the rows of live articles that changed between two views; None: all of them may have."""
+    if before.lineage is not view.lineage or before.moment > view.moment or not _accounted_for(before, view.prepared, connection):
+        return None
+    return {LIVE + number for (number,) in connection.execute(ROWS, (before.sequence, before.prepared, release))}
+
+
+def _accounted_for(view: View, prepared: int, connection: sqlite3.Connection) -> bool:
+    """Return whether `computed` holds all that happened since a view; it does not where rows were forgotten, which has no number."""
+    if view.lineage is None or prepared == view.prepared:
+        return True
+    (steps,) = connection.execute("SELECT count(*) FROM computed WHERE prepared > ?", (view.prepared,)).fetchone()
+    return bool(steps == prepared - view.prepared)
 
 
 def _with_articles(view: View, changed: Iterable[Any], folded: int, catalogue: Catalogue) -> View:
@@ -120,11 +134,12 @@ def _with_overrides(before: View, view: View, changed: Iterable[Any], catalogue:
             ends[article_id] = now
         gone += [(end, article_id) for end in old if end not in now]
         new += [(end, article_id) for end in now if end not in old]
-        for row in (catalogue.find_row(article_id), view.rows.get(article_id)):
-            if row is not None:
-                hidden.pop(row, None)
-                if override.everywhere:
-                    hidden[row] = override.everywhere_until
+        if override.everywhere or len(hidden):
+            for row in (catalogue.find_row(article_id), view.rows.get(article_id)):
+                if row is not None:
+                    hidden.pop(row, None)
+                    if override.everywhere:
+                        hidden[row] = override.everywhere_until
     for row in (LIVE + number for number, *_ in changed):
         if row not in view.articles:
             hidden.pop(row, None)
@@ -142,7 +157,10 @@ def _overrides(before: View, last: int, changed: Iterable[Any], connection: sqli
     """Yield the overrides that may be others than before; of an article without any, an empty one."""
     if not before.entries:
         for article_id, body in connection.execute("SELECT article_id, body FROM override"):
-            yield article_id, Override.from_dict(json.loads(body))
+            fields = json.loads(body)
+            parts = (*fields.get("pins", ()), *fields.get("blocks", ()))
+            if fields.get("everywhere") or any(part.get("until") for part in parts):  # few do, and parsing is slow
+                yield article_id, Override.from_dict(fields)
         return
     ids = {article_id for _, article_id, *_ in changed} if before.overridden else set[str]()
     if last != before.entries:

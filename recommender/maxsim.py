@@ -147,6 +147,19 @@ def _scores_of(cosines: Scores, begins: Rows) -> NDArray[np.float64]:
     return np.asarray(np.clip(np.round((there + back) / 2, DECIMALS), 0.0, 1.0))
 
 
+def scores_of_all(query: Vectors, vectors: Vectors, layout: Layout) -> NDArray[np.float64]:
+    """The score of every article whose vectors are in memory, rounded as those of `nearest` are.
+
+    Args:
+        vectors: float32 (n_chunks, dim), article by article.
+    """
+    begins = layout.offsets[:-1]
+    cosines = _cosines(query, vectors)
+    there = np.maximum.reduceat(cosines, begins, axis=1).mean(axis=0, dtype=np.float64)
+    back = np.add.reduceat(cosines.max(axis=0), begins, dtype=np.float64) / np.diff(layout.offsets)
+    return np.asarray(np.clip(np.round((there + back) / 2, DECIMALS), 0.0, 1.0))
+
+
 def _blocks(articles: Rows) -> Iterator[Rows]:
     return (articles[first : first + BLOCK] for first in range(0, len(articles), BLOCK))
 

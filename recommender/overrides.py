@@ -18,7 +18,7 @@ It comes from two places, which add up: a file that is kept with the site (`read
 import difflib
 import tomllib
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
@@ -90,13 +90,9 @@ class Override:
             raise InvalidOverride(
                 f"{len(self.blocks)} blocks on one list - at most {MOST_BLOCKS}; block an article or a section everywhere"
             )
-        pinned: dict[str, Iterable[Hashable]] = {
-            "slot": (pin.slot for pin in self.pins),
-            "article": (pin.article_id for pin in self.pins),
-        }
-        for name, values in pinned.items():
-            twice = next((value for value, times in Counter(values).items() if times > 1), None)
-            if twice is not None:
+        for name, values in (("slot", [pin.slot for pin in self.pins]), ("article", [pin.article_id for pin in self.pins])):
+            if len(set(values)) < len(values):
+                twice = next(value for value, times in Counter(values).items() if times > 1)
                 raise InvalidOverride(f"two pins of {name} {twice!r:.100} - keep one of them")
         wrong = next((pin.slot for pin in self.pins if not 1 <= pin.slot <= MOST_SLOTS), None)
         if wrong is not None:

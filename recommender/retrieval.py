@@ -4,7 +4,7 @@ A draft gets it on the spot. The build does the same for every article and store
 here, and a test holds the two against each other.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,9 +82,9 @@ class Neighbours:
         """The nearest of these only."""
         return Neighbours(self.in_meaning[:limit], self.maxsim[:limit], self.in_words[:limit], self.words[:limit])
 
-    def without(self, rows: Collection[int]) -> "Neighbours":
+    def without(self, rows: Container[int]) -> "Neighbours":
         """Less some articles."""
-        in_meaning, in_words = (~np.isin(near, list(rows)) for near in (self.in_meaning, self.in_words))
+        in_meaning, in_words = (~_in(near, rows) for near in (self.in_meaning, self.in_words))
         return Neighbours(self.in_meaning[in_meaning], self.maxsim[in_meaning], self.in_words[in_words], self.words[in_words])
 
     @property
@@ -122,7 +122,7 @@ def neighbours(
 
 
 def candidates(
-    query: Query, near: Neighbours, archive: Archive, wanted: Wanted | None = None, gone: Collection[int] = ()
+    query: Query, near: Neighbours, archive: Archive, wanted: Wanted | None = None, gone: Container[int] = ()
 ) -> tuple[Candidates, maxsim.Comparison]:
     """The best `N_CANDIDATES` by the shipped weights, near-duplicates replaced by what stands for them.
 
@@ -142,15 +142,20 @@ def candidates(
     return best(*described(query, rows, near, archive), wanted)
 
 
-def _standing(rows: Rows, canonical: NDArray[np.int32], gone: Collection[int]) -> Rows:
+def _standing(rows: Rows, canonical: NDArray[np.int32], gone: Container[int]) -> Rows:
     """What stands for some articles in lists: of near-duplicates whose article is gone, the first that is left."""
     stands = canonical[rows]
-    if gone:
-        lost = np.isin(stands, list(gone))
-        left = np.unique(rows[lost & ~np.isin(rows, list(gone))])
+    lost = _in(stands, gone)
+    if lost.any():
+        left = np.unique(rows[lost & ~_in(rows, gone)])
         _, firsts = np.unique(canonical[left], return_index=True)
         stands = np.concatenate([stands[~lost], left[firsts]])
     return np.unique(stands).astype(np.int64)
+
+
+def _in(rows: NDArray[Any], some: Container[int]) -> NDArray[np.bool_]:
+    """Whether each row is one of some, of which there may be many more."""
+    return np.fromiter((row in some for row in rows.tolist()), dtype=np.bool_, count=len(rows))
 
 
 def _nearest_among(query: Query, archive: Archive, wanted: Wanted) -> tuple[Rows, Rows]:
@@ -180,6 +185,11 @@ def best(found: Candidates, compared: maxsim.Comparison, wanted: Wanted | None =
     others = np.zeros(len(found), dtype=np.bool_) if wanted is None else ~wanted.among(found) & (found["article"] < LIVE)
     order = np.lexsort((found["tie"], -SHIPPED.scores(found["features"]), others))[:N_CANDIDATES]
     return found[order], compared.of(order)
+
+
+def least_score(found: Candidates) -> float:
+    """The score that an article must have to get among some candidates, which are the best of all."""
+    return float(SHIPPED.scores(found["features"][-1:])[0]) if len(found) == N_CANDIDATES else -np.inf
 
 
 def features(query: Query, rows: Rows, near: Neighbours, compared: maxsim.Comparison, archive: Archive) -> Matrix:

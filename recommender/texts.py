@@ -5,11 +5,13 @@ Lists by id do without.
 
 import threading
 import zlib
+from collections import deque
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recommender import retrieval
 from recommender.candidate import N_TERMS, Candidates, seconds
@@ -21,7 +23,7 @@ from recommender.errors import IndexDamaged, IndexUnusable, VectorsAway
 from recommender.facts import Layout
 from recommender.lexical import FOLDER, LexicalIndex, Terms, count_terms, pair_keys, words
 from recommender.live import LiveArticles
-from recommender.live_archive import LiveArchive, LiveText, lexical_of, read_live_text
+from recommender.live_archive import LiveArchive, LiveArchives, lexical_of
 from recommender.manifest import MILVUS, Release
 from recommender.maxsim import Comparison
 from recommender.milvus import Address, Milvus
@@ -45,6 +47,9 @@ LIVE_CHUNK = 1 << 40
 
 LOOK_S = 1.0
 
+KNOWN = 4
+"""Archives of live articles that are kept: a text may still be read of one moment while an article is put at the next."""
+
 
 class Texts:
     """Of one release, with what was put since; safe to share between threads.
@@ -62,8 +67,9 @@ class Texts:
         self._live = live
         self._given_embedder = embedder
         self._lock = threading.Lock()
-        self._live_texts: dict[int, LiveText] = {}
-        self._live_archive: tuple[View, LiveArchive | None] = (View(), None)
+        self._least_scores: dict[int, float] = {}
+        self._live_archives: LiveArchives | None = None
+        self._known: deque[tuple[View, LiveArchive | None]] = deque([(View(), None)], maxlen=KNOWN)
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -153,19 +159,18 @@ class Texts:
     def live_archive(self, view: View) -> LiveArchive | None:
         """The live articles of a view, whose lists are computed; None if there are none. Call it inside the view's context."""
         with self._lock:
-            of = self._live_archive[0]
-            if of is not view:
-                before, now = self._live_texts if of.file == view.file else {}, dict[int, LiveText]()
-                for row, live in sorted(view.articles.items()):
-                    known = before.get(row)
-                    if live.prepared:
-                        now[row] = known if known and known.sequence == live.sequence else self._read(row, live.sequence)
-                self._live_texts = now
-                self._live_archive = view, LiveArchive(now, self.archive) if now else None
-            return self._live_archive[1]
-
-    def _read(self, row: int, sequence: int) -> LiveText:
-        return read_live_text(self._live, row, sequence, self.release.manifest.model.dim)
+            for known, archive in reversed(self._known):
+                if known is view:
+                    return archive
+            before, archive = self._known[-1]
+            rows = self._live.changed_rows(before, view) if view.articles or before.articles else set()
+            if rows is None or self._live_archives is None:
+                rows, self._live_archives = set(view.articles), LiveArchives(self._live, self.archive)
+            if rows:
+                prepared = (row for row in rows if row in view.articles and view.articles[row].prepared)
+                archive = self._live_archives.changed(rows, prepared)
+            self._known.append((view, archive))
+            return archive
 
     def stored_query(self, row: int) -> Query:
         """An article of the release, as a query for its candidates."""
@@ -209,7 +214,7 @@ class Texts:
     def neighbours(self, query: Query, view: View, limit: int = retrieval.N_CANDIDATES) -> Neighbours:
         """The nearest of the release, in meaning and in words, less those that were withdrawn or put anew."""
         near = retrieval.neighbours([query], self.archive.index, self.archive.layout, self.lexical, limit)[0]
-        return near.without(view.replaced.keys()) if view else near
+        return near.without(view.replaced) if view else near
 
     def candidates(
         self, query: Query, near: Neighbours, view: View, own_row: int | None = None, wanted: Wanted | None = None
@@ -220,17 +225,25 @@ class Texts:
             own_row: The text's, if it is a live article.
             wanted: Those that come before all others.
         """
-        found, compared = retrieval.candidates(query, near, self.archive, wanted, view.replaced.keys())
+        found, compared = retrieval.candidates(query, near, self.archive, wanted, view.replaced)
         live = self.live_archive(view) if view else None
         if live is not None:
-            more, with_more = self.live_candidates(live, query, near, own_row)
+            more, with_more = self.live_candidates(live, query, near, own_row, wanted=wanted)
             stand = np.flatnonzero([view.articles[row].canonical is None for row in more["article"].tolist()])
             found, compared = retrieval.best(np.concatenate([found, more[stand]]), compared.and_(with_more.of(stand)), wanted)
         return found, compared
 
-    def live_candidates(self, live: LiveArchive, query: Query, near: Neighbours, own_row: int | None) -> tuple[Candidates, Comparison]:
-        """All live articles as candidates of a text, but for itself."""
-        found, compared = live.candidates(query, near, own_row)
+    def live_candidates(
+        self,
+        live: LiveArchive,
+        query: Query,
+        near: Neighbours,
+        own_row: int | None,
+        limit: int = retrieval.N_CANDIDATES,
+        wanted: Wanted | None = None,
+    ) -> tuple[Candidates, Comparison]:
+        """The nearest live articles as candidates of a text; see `LiveArchive.candidates`."""
+        found, compared = live.candidates(query, near, own_row, limit, wanted)
         compared.target_chunk[:] += LIVE_CHUNK
         return found, compared
 
@@ -238,13 +251,25 @@ class Texts:
         """Row of the release's article of an id, if there is one."""
         return self._catalogue.find_row(article_id)
 
-    def stored_candidates(self, row: int) -> Candidates:
-        """The candidates of any article as they were computed, without what was put or withdrawn since."""
-        return self._live.stored_list(row)[1] if row >= LIVE else self._catalogue.candidates(row)
+    def stored_candidates(self, row: int, *, briefly: bool = False) -> Candidates:
+        """The candidates of any article as they were computed, without what was put or withdrawn since; see `Catalogue.candidates`."""
+        return self._live.stored_list(row)[1] if row >= LIVE else self._catalogue.candidates(row, briefly=briefly)
+
+    def least_scores(self, rows: Sequence[int]) -> NDArray[np.float64]:
+        """From which score on an article gets among the candidates of some articles of the release: float64 (n_rows,)."""
+        for row in rows:
+            if row not in self._least_scores:
+                self._least_scores[row] = retrieval.least_score(self._catalogue.candidates(row, briefly=True))
+        return np.array([self._least_scores[row] for row in rows], dtype=np.float64)
 
     def article(self, row: int) -> Article:
         """Any article, but for its hand-made list."""
         return self._live.article(row) if row >= LIVE else self._catalogue.article(row)
+
+    def titles_and_texts(self, rows: Sequence[int]) -> list[tuple[str, str]]:
+        """Title and text of some articles."""
+        stored = self._catalogue.titles_and_texts([row for row in rows if row < LIVE])
+        return [stored[row] if row < LIVE else self._live.title_and_text(row) for row in rows]
 
     def explain(self, article: Article, chunks: Sequence[Chunk], terms: Terms, found: Candidates, compared: Comparison, view: View) -> None:
         """Fill in the best-matching sentences and the shared terms of candidates."""
@@ -255,8 +280,7 @@ class Texts:
         stored = rows < LIVE
         found["terms"][stored] = self.lexical.shared_terms(terms, rows[stored], N_TERMS)
         if live is not None and not stored.all():
-            places = np.searchsorted(live.rows, rows[~stored])
-            found["terms"][~stored] = live.archive.lexical.shared_terms(terms, places, N_TERMS)
+            found["terms"][~stored] = live.archive.lexical.shared_terms(terms, live.slots_of(rows[~stored]), N_TERMS)
         for chunk_place in np.unique(compared.query_chunk):
             chunk = chunks[chunk_place]
             own = self._sentences(chunk.text, chunk.start)
@@ -283,7 +307,8 @@ class Texts:
 
     def _sentences_of(self, chunk_row: int, live: LiveArchive | None) -> Sentences:
         if chunk_row >= LIVE_CHUNK and live is not None:
-            start, text = live.chunk(chunk_row - LIVE_CHUNK)
+            row, start, stop = live.chunk(chunk_row - LIVE_CHUNK)
+            text = self._live.passage(row, start, stop)
         else:
             start, text = self._catalogue.chunk(chunk_row)
         return self._sentences(text, start)

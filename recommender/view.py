@@ -58,6 +58,7 @@ class View:
         moments: All these ends.
         entries: Number of the last entry of the audit trail that it knows.
         overridden: Whether any article has an override.
+        lineage: The same object in all views that follow from one that was read whole; None: nothing was read.
         file: Number of the file that it was read from; another one, put in its place, may count anew.
     """
 
@@ -76,6 +77,7 @@ class View:
     moments: Timeline = field(default_factory=Timeline)
     entries: int = 0
     overridden: bool = False
+    lineage: object | None = None
     file: int | None = None
 
     def __bool__(self) -> bool:

@@ -31,15 +31,16 @@ class Wanted:
     @cached_property
     def mask(self) -> NDArray[np.bool_]:
         """Whether what stands for each article in lists is wanted: bool (n_articles,)."""
-        return self._wanted(self.facts.published, self.facts.section)[self.facts.canonical]
+        return self.lets_through(self.facts.published, self.facts.section)[self.facts.canonical]
 
     def among(self, found: Candidates) -> NDArray[np.bool_]:
         """Whether each of some candidates is wanted: bool (n_candidates,)."""
-        return self._wanted(found["published"], found["section"])
+        return self.lets_through(found["published"], found["section"])
 
-    def _wanted(self, published: NDArray[np.int64], section: NDArray[np.int32]) -> NDArray[np.bool_]:
+    def lets_through(self, published: NDArray[np.int64], section: NDArray[np.int32] | None) -> NDArray[np.bool_]:
+        """Whether each of some articles is wanted; section None: of whatever section: bool (n_articles,)."""
         wanted = np.ones(len(published), dtype=np.bool_)
-        if self.sections:
+        if self.sections and section is not None:
             wanted &= np.isin(section, [number for name, number in self.facts.sections.items() if name in self.sections])
         if self.published_after is not None:
             wanted &= published >= self.published_after

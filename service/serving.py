@@ -75,6 +75,7 @@ class Serving:
             live.create(index_dir)
         except StorageError as error:
             log.warning("not_writable", detail=str(error))
+        self._recommender.edition()  # reads all that was put and said, so that the first answer need not
         self._held: dict[Recommender, int] = {self._recommender: 1}  # 1: by us, as long as it serves
         self.refused: str | None = None
         if self.journal is not None:
