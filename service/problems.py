@@ -85,7 +85,7 @@ def problem(
     return Response(orjson.dumps(body), status, headers, "application/problem+json")
 
 
-def before_request(status: int, code: str, detail: str) -> bytes:
+def before_request(status: int, code: str, detail: str, retry_after_s: int | None = None) -> bytes:
     """The same for what never became a request, as it goes over the wire; the connection ends with it."""
     body = orjson.dumps(_body(status, code, detail, "", None))
     head = [
@@ -93,6 +93,7 @@ def before_request(status: int, code: str, detail: str) -> bytes:
         "content-type: application/problem+json",
         f"content-length: {len(body)}",
         "connection: close",
+        *([] if retry_after_s is None else [f"retry-after: {retry_after_s}"]),
     ]
     return "\r\n".join([*head, "", ""]).encode() + body
 

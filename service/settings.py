@@ -81,6 +81,7 @@ class Settings(BaseSettings):
             may write.
         rate, text_rate: Requests of one key, or of one address where there are no keys; texts alone. Of each worker.
         cors_origins: Sites whose pages may ask from a browser.
+        header_timeout_s: The headers of a request have to be there within so many seconds.
         body_timeout_s: A body has to be there within so many seconds.
         text_queue: Texts that wait for the model; more are refused at once.
         stop_timeout_s: On SIGTERM, requests under way have so many seconds.
@@ -101,6 +102,7 @@ class Settings(BaseSettings):
     rate: Rate = ""
     text_rate: Rate = ""
     cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_listed)] = ()
+    header_timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
     body_timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
     text_queue: Annotated[int, Field(ge=0, le=1000)] = 4
     stop_timeout_s: Annotated[int, Field(ge=1, le=300)] = 9
