@@ -18,6 +18,9 @@ from service.settings import PREFIX, Settings
 RECEIVED = 65_536
 """Bytes that the system takes for us before we read."""
 
+STOP_S: Any = 0.5  # uvicorn asks for whole seconds, and hands them on to asyncio
+"""Of the time to stop, this much is left for threads to end, and for workers to be told."""
+
 SETTINGS = f"_{PREFIX}SETTINGS"
 """The settings on their way to a worker."""
 
@@ -53,7 +56,7 @@ def config(settings: Settings, app: Any, **options: Any) -> uvicorn.Config:
         timeout_keep_alive=KEEP_ALIVE_S,
         callback_notify=Descriptors().check,
         timeout_notify=0,
-        timeout_graceful_shutdown=settings.stop_timeout_s,
+        timeout_graceful_shutdown=settings.stop_timeout_s - STOP_S,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
         **options,
