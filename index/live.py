@@ -19,6 +19,7 @@ from index.live_rows import columns_of, packed_spans, read_chunks, write_article
 from recommender import Article, Recommender
 from recommender.embedding import embed_articles
 from recommender.errors import ReadmoreError
+from recommender.interruption import checkpoint
 from recommender.live import ARTICLE, LIVE_DB, read_article, read_state
 from recommender.manifest import Manifest
 from recommender.view import LIVE, View
@@ -84,9 +85,13 @@ def prepare(index_dir: Path, recommender: Recommender) -> int:
 
     Returns:
         How many there were.
+
+    Raises:
+        Interrupted: The caller stops; those that are done stay.
     """
     done, failed = 0, set[int]()
     while True:
+        checkpoint()
         with recommender.live.reading() as view:
             if _next(view, failed) is None:
                 return done

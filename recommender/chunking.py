@@ -16,6 +16,9 @@ from recommender.types import Article, Chunk
 MAX_TEXT = 200_000
 """Characters of an article that are embedded; a longer one is capped there, and the build counts it."""
 
+MOST_PASSAGES = 24
+"""Chunks of a draft that are embedded, spread evenly over its text: they decide its list (docs/ranking.md)."""
+
 TITLE_SHARE = 4
 """The title in front of a chunk takes at most one fourth of the model's window."""
 
@@ -56,6 +59,13 @@ def chunk_article(article: Article, tokenizer: Tokenizer) -> list[Chunk]:
     return [
         Chunk(article.id, position, start, end, text[start:end]) for position, (start, end) in enumerate(_characters(pieces, text, spans))
     ]
+
+
+def spread(chunks: Sequence[Chunk], most: int) -> list[Chunk]:
+    """At most so many of the chunks, spread evenly, the first and the last among them."""
+    if len(chunks) <= most:
+        return list(chunks)
+    return [chunks[round(place * (len(chunks) - 1) / (most - 1))] for place in range(most)]
 
 
 def embedding_text(title: str, passage: str, tokenizer: Tokenizer) -> str:

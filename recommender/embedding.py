@@ -8,6 +8,8 @@ import copy
 import hashlib
 import importlib.resources
 import logging
+import os
+import threading
 from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
@@ -16,9 +18,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from recommender.chunking import SENTENCE_END, Tokenizer, TokenSpans, chunk_article, embedding_text
+from recommender.chunking import SENTENCE_END, Tokenizer, TokenSpans, chunk_article, embedding_text, spread
 from recommender.cleaning import clean_text, has_words
 from recommender.errors import InvalidArticle, ModelError
+from recommender.interruption import checkpoint
 from recommender.large_batches import embed_in_large_batches
 from recommender.manifest import CANARIES, ModelCard
 from recommender.types import Article, Chunk, Matrix, Vectors
@@ -33,6 +36,9 @@ BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 
 CANARY_COSINE = 0.99
 """A canary's vector and the recorded one are at least so close; processors differ in the sixth decimal."""
+
+SLICE = max(4, 2 * len(os.sched_getaffinity(0)))
+"""Texts that are embedded before other threads have their turn, and before it is asked whether the rest is needed."""
 
 SPREAD = 1.5
 """Power that cosines are raised to, to spread as people's ratings do."""
@@ -104,10 +110,11 @@ class SentenceTransformerEmbedder:
         self.dim = int(self.model.get_embedding_dimension() or 0)
         self.window = int(self.model.max_seq_length or 512)
         self.max_tokens = self.window - self.tokenizer.num_special_tokens_to_add(False)
+        self._lock = threading.Lock()  # the model's own tokenizer cannot be set up by two threads at once
 
     def token_spans(self, text: str) -> TokenSpans:
         """Start and end character of every token of the text, none dropped."""
-        offsets = self.tokenizer.encode(text, add_special_tokens=False).offsets
+        offsets = self.tokenizer.encode_batch([text], add_special_tokens=False)[0].offsets  # unlike `encode`, it releases the GIL
         return np.array(offsets, dtype=np.int64).reshape(-1, 2)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
@@ -116,13 +123,14 @@ class SentenceTransformerEmbedder:
             return np.empty((0, self.dim), dtype=np.float32)
         if self.on_gpu:
             return embed_in_large_batches(self, texts)
-        vectors = self.model.encode(
-            list(texts),
-            batch_size=self._batch_size,
-            normalize_embeddings=True,
-            convert_to_numpy=True,
-            show_progress_bar=False,
-        )
+        with self._lock:
+            vectors = self.model.encode(
+                list(texts),
+                batch_size=self._batch_size,
+                normalize_embeddings=True,
+                convert_to_numpy=True,
+                show_progress_bar=False,
+            )
         return np.ascontiguousarray(vectors, dtype=np.float32)
 
 
@@ -137,21 +145,42 @@ def bundled_embedder() -> SentenceTransformerEmbedder:
     return SentenceTransformerEmbedder()
 
 
-def embed_articles(articles: Sequence[Article], embedder: Embedder) -> list[tuple[list[Chunk], Vectors]]:
-    """Chunk and embed articles, in one go.
+def embed_articles(articles: Sequence[Article], embedder: Embedder, most: int | None = None) -> list[tuple[list[Chunk], Vectors]]:
+    """Chunk and embed articles, slice by slice; see `recommender.interruption`.
+
+    Args:
+        most: Chunks of each article that are embedded, spread over its text; None: all.
 
     Returns:
-        For each article its chunks and their vectors: float32 (n_chunks, dim), unit norm.
+        For each article these chunks and their vectors: float32 (n_chunks, dim), unit norm.
 
     Raises:
         InvalidArticle: An article has neither a word of text nor a title.
+        Interrupted: The caller needs them no more.
     """
-    chunks = [chunk_article(article, embedder) for article in articles]
+    chunks = []
+    for article in articles:
+        checkpoint()
+        of = chunk_article(article, embedder)
+        chunks.append(of if most is None else spread(of, most))
     if not all(has_words(f"{article.title} {article.text}") and of for article, of in zip(articles, chunks, strict=True)):
         raise InvalidArticle("empty_text", "a text has no words - send at least a sentence")
     texts = [embedding_text(article.title, chunk.text, embedder) for article, of in zip(articles, chunks, strict=True) for chunk in of]
     ends = np.cumsum([len(of) for of in chunks])
-    return list(zip(chunks, np.split(embedder.embed(texts), ends[:-1]), strict=True))
+    return list(zip(chunks, np.split(embed_in_slices(texts, embedder), ends[:-1]), strict=True))
+
+
+def embed_in_slices(texts: Sequence[str], embedder: Embedder) -> Vectors:
+    """Embed texts so that other threads have their turn in between.
+
+    Raises:
+        Interrupted: The caller needs them no more.
+    """
+    vectors = np.empty((len(texts), embedder.dim), dtype=np.float32)
+    for first in range(0, len(texts), SLICE):
+        checkpoint()
+        vectors[first : first + SLICE] = embedder.embed(texts[first : first + SLICE])
+    return vectors
 
 
 def mean_vector(vectors: Vectors) -> Vectors:
@@ -217,7 +246,7 @@ def _parts(chunks: Sequence[Chunk], vectors: Vectors, embedder: Embedder) -> Vec
     ends = [match.end() for match in SENTENCE_END.finditer(chunks[0].text)]
     sentences = [chunks[0].text[begin:end].strip() for begin, end in pairwise([0, *ends, len(chunks[0].text)])]
     told = [sentence for sentence in sentences if has_words(sentence)]
-    return embedder.embed(told) if len(told) > 1 else vectors
+    return embed_in_slices(told, embedder) if len(told) > 1 else vectors
 
 
 def _model_folder(model: str | Path, download: bool) -> Path:

@@ -14,6 +14,7 @@
     ├── VectorsAway             the server that holds the vectors does not answer; lists by id need none
     ├── ClusterAway             the machines that build do not go on; the next build takes up what they found
     ├── IndexBusy               another build holds the index
+    ├── Interrupted             the caller ended its own work early (`recommender.interruption`)
     └── IndexUnusable           the index cannot serve
         ├── IndexNotFound       there is none
         ├── IndexDamaged        a file is missing, cut or changed
@@ -83,6 +84,10 @@ class VectorsAway(ReadmoreError):
 
 class ClusterAway(ReadmoreError):
     code = "cluster_away"
+
+
+class Interrupted(ReadmoreError):
+    code = "interrupted"
 
 
 class IndexBusy(ReadmoreError):

@@ -14,6 +14,7 @@ from typing import Self
 
 from recommender.candidate import UNTOLD, Candidates
 from recommender.catalogue import Card
+from recommender.chunking import MOST_PASSAGES
 from recommender.cleaning import clean_line
 from recommender.embedding import (
     Embedder,
@@ -22,6 +23,7 @@ from recommender.embedding import (
 )
 from recommender.errors import IndexDamaged, OutOfRange
 from recommender.in_force import InForce
+from recommender.interruption import checkpoint
 from recommender.listing import Listing
 from recommender.manifest import MANIFEST, Release, open_release, verify
 from recommender.milvus import VARIABLE, Address
@@ -180,20 +182,25 @@ class Recommender(OpenedRelease):
     def related_to(self, article: Article, limit: int = 5, selection: Selection = EVERYTHING, *, explain: bool = False) -> RelatedList:
         """The related list of a text that is not in the index: a draft, a page of another site.
 
+        Of a long text `MOST_PASSAGES` chunks are embedded, spread evenly; its words count all.
+
         Its own stored version, if the index has an article of the same id, is left out.
 
         Raises:
             InvalidArticle: There is neither a word of text nor a title.
             ModelError: The model is not installed, or is not the one the index was built with.
             OutOfRange: `limit` is out of range.
+            Interrupted: The caller needs the list no more; see `recommender.interruption`.
         """
         self._check_limit(limit, selection)
-        chunks, vectors = embed_articles([article], self.embedder)[0]
+        chunks, vectors = embed_articles([article], self.embedder, MOST_PASSAGES)[0]
+        checkpoint()
         with self.live.reading() as view:
             stored = self.catalogue.find_row(article.id) if article.id else None
             own_row = view.rows.get(clean_line(article.id)) if article.id and view else None
             terms = self.texts.terms(article)
-            query = self.texts.query(article, vectors, stored, terms, draft=stored is None and own_row is None)
+            draft, part = stored is None and own_row is None, chunks[-1].position >= len(chunks)
+            query = self.texts.query(article, vectors, stored, terms, draft=draft, part=part)
             wanted = narrowed(selection, query.published, self.archive.facts)
             found, compared = self.texts.candidates(query, self.texts.neighbours(query, view), view, own_row, wanted)
 

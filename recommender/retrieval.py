@@ -48,6 +48,7 @@ class Query:
         length: Characters of title and text.
         row: Of the release's article that it is; None if it is none of them.
         draft: Whether it may be an article of the archive without saying so.
+        part: Whether the vectors are of some of its chunks only.
     """
 
     vectors: Vectors
@@ -57,6 +58,7 @@ class Query:
     length: float
     row: int | None
     draft: bool = False
+    part: bool = False
 
     @property
     def moment(self) -> int:
@@ -174,7 +176,8 @@ def described(query: Query, rows: Rows, near: Neighbours, archive: Archive) -> t
     found["features"] = features(query, rows, near, compared, archive)
     itself = is_itself(found["features"], rows, archive)
     if query.draft:  # a draft, or a page that the archive holds under an id that nobody named
-        itself |= (found["features"][:, column("maxsim")] >= OWN_TEXT) & (found["features"][:, column("title_overlap")] >= OWN_TITLE)
+        closeness = found["features"][:, column("maxsim_there" if query.part else "maxsim")]
+        itself |= (closeness >= OWN_TEXT) & (found["features"][:, column("title_overlap")] >= OWN_TITLE)
     others = np.flatnonzero(~itself)
     return found[others], compared.of(others)
 

@@ -178,11 +178,12 @@ class Texts:
         article = self._catalogue.article(row)
         return self.query(article, self.archive.index.vectors(chunk_rows), row, self.terms(article))
 
-    def query(self, article: Article, vectors: Vectors, row: int | None, terms: Terms, *, draft: bool = False) -> Query:
+    def query(self, article: Article, vectors: Vectors, row: int | None, terms: Terms, *, draft: bool = False, part: bool = False) -> Query:
         """A text as the archive's articles are seen.
 
         Args:
             row: Of the release's article that it is, if it is one.
+            draft, part: See `Query`.
         """
         return Query(
             vectors=vectors,
@@ -192,6 +193,7 @@ class Texts:
             length=float(len(article.title) + len(article.text)),
             row=row,
             draft=draft,
+            part=part,
         )
 
     def terms(self, article: Article) -> Terms:

@@ -1,6 +1,7 @@
 """The app: routes, middleware and errors around one open index."""
 
 import asyncio
+import os
 import signal
 import threading
 from collections.abc import AsyncIterator
@@ -17,12 +18,19 @@ from service import articles, desk, lists, operations, pages, problems, widget
 from service.caching import CachePolicy
 from service.gate import Gate
 from service.kept import KeptAnswers
-from service.lanes import Lane
+from service.lanes import Lane, TextLanes
 from service.middleware import BodyLimit, RequestName
 from service.serving import Serving
 from service.settings import Settings
 
 WAITING_WRITES = 100
+
+WRITE_S = 60.0
+"""An article that is put is given up after this time."""
+
+LAST_S = 0.7
+"""Seconds for threads to end when all requests have; then the process ends without them. What they had not finished, nobody was told of."""
+
 PREFLIGHT_S = 3600
 
 
@@ -37,7 +45,7 @@ def create_app(settings: Settings, embedder: Embedder | None = None) -> FastAPI:
         InvalidOverride: The file of overrides cannot be used.
     """
     serving = Serving(settings.index, embedder, settings.overrides, settings.vectors, settings.live)
-    text_lane, write_lane = Lane("text", settings.text_queue), Lane("write", WAITING_WRITES)
+    text_lanes, write_lane = TextLanes(settings.text_queue, settings.text_timeout_s), Lane("write", WAITING_WRITES, WRITE_S)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -49,9 +57,14 @@ def create_app(settings: Settings, embedder: Embedder | None = None) -> FastAPI:
         yield
         for task in watching:
             task.cancel()
+        for part in (text_lanes, write_lane, serving):
+            part.stop()
         if on_signal:
             loop.remove_signal_handler(signal.SIGHUP)
-        text_lane.close()
+            last = threading.Timer(LAST_S, os._exit, (0,))
+            last.daemon = True
+            last.start()
+        text_lanes.close()
         write_lane.close()
         serving.close()
 
@@ -66,7 +79,7 @@ def create_app(settings: Settings, embedder: Embedder | None = None) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},  # an eighth of a kept answer's time, and service/metrics.py measures
     )
     app.state.serving = serving
-    app.state.text_lane = text_lane
+    app.state.text_lanes = text_lanes
     app.state.write_lane = write_lane
     app.state.archive_health = desk.health.Counts()
     with serving.held() as recommender:

@@ -21,7 +21,7 @@ from recommender.errors import ArticleNotFound, InvalidArticle, ReadmoreError
 from recommender.overrides import Override
 from recommender.types import rfc3339
 from service.answers import ArticleAnswer, BatchReport, OverrideAnswer, PutAnswer
-from service.lanes import LaneFull
+from service.lanes import Busy
 from service.lists import NO_STORE, Id, card_to_read, serving_of
 from service.metrics import EMBEDDED, REJECTED
 from service.problems import described, problems
@@ -166,7 +166,7 @@ async def _put(request: Request, fields: dict[str, Any]) -> tuple[bool, str]:
         with serving.held() as recommender:
             return sharing.put(serving.index_dir, recommender, article, serving.journal)
 
-    return await request.app.state.write_lane.run(write), article.id
+    return await request.app.state.write_lane.run(write, request.receive), article.id
 
 
 async def _withdraw(request: Request, article_id: str) -> None:
@@ -200,8 +200,8 @@ async def _line(request: Request, line: bytes) -> dict[str, Any]:
         told = {"code": "invalid_request", "detail": f"/{'/'.join(map(str, first['loc'][1:]))[:100]}: {first['msg']}"[:300]}
     except HTTPException as error:
         told = {"code": "bad_request", "detail": error.detail}
-    except LaneFull:
-        told = {"code": "busy", "detail": "as many texts wait as may - send this line again in a second"}
+    except Busy as error:
+        told = {"code": error.code, "detail": str(error)}
     except ReadmoreError as error:
         problem = described(error)
         told = {"code": problem["code"], "detail": problem["detail"]}

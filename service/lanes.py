@@ -1,44 +1,181 @@
-"""Threads for what takes long, each with a short queue: who comes when it is full is told so at once, and lists by id never wait."""
+"""Threads for long work, each with a short queue: lists by id never wait for it, and it is ended when nobody waits for it any more."""
 
 import asyncio
+import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
+
+from recommender import Recommender
+from recommender.errors import Interrupted
+from recommender.interruption import interruptible
+from service.serving import Serving
 
 Answer = TypeVar("Answer")
 
+SHORT_TEXT = 10_000
+"""Characters of an ordinary draft: some 1,600 words of English."""
 
-class LaneFull(Exception):
-    """As many wait as may."""
+
+class Busy(Exception):
+    """The call cannot be answered now; the message is for the client.
+
+    Attributes:
+        code: Stable name.
+        retry_after_s: When the client may ask again.
+    """
+
+    code = "busy"
+    retry_after_s = 1
+
+
+class LaneFull(Busy):
+    """The queue is full."""
+
+
+class TimedOut(Busy):
+    """The call waited and ran for too long."""
+
+    code = "timed_out"
+    retry_after_s = 5
 
 
 class Lane:
-    """One thread, and so many calls that wait for it.
+    """One thread, and a queue of calls.
 
     Attributes:
-        name: Of its thread, and in messages.
+        name: Of its thread.
+
+    Args:
+        waiting: Calls that may wait.
+        timeout_s: A call is given up after this time in the queue and on the thread.
     """
 
-    def __init__(self, name: str, waiting: int) -> None:
+    def __init__(self, name: str, waiting: int, timeout_s: float = 60.0) -> None:
         self.name = name
         self._most = 1 + waiting
+        self._timeout_s = timeout_s
         self._taken = 0
+        self._stopping = threading.Event()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
 
-    async def run(self, call: Callable[[], Answer]) -> Answer:
-        """The answer of a call; only ever awaited on the event loop.
+    async def run(self, call: Callable[[], Answer], receive: Receive | None = None, *, load: Callable[[], object] = lambda: None) -> Answer:
+        """The answer of a call, which runs as `interruptible`; only ever awaited on the event loop.
+
+        Args:
+            receive: Of a request whose body was read: the call is ended when its client hangs up.
+            load: Runs before the call; the time that it takes is not counted.
 
         Raises:
-            LaneFull: At once, if as many wait as may.
+            LaneFull: At once.
+            TimedOut: The call was not begun, or was ended at its next checkpoint.
+            ClientDisconnect: Nobody waits for the answer.
         """
         if self._taken >= self._most:
-            raise LaneFull
+            raise LaneFull("The queue is full. Retry in a second.")
         self._taken += 1
+        deadline = time.monotonic() + self._timeout_s
+        unwanted = threading.Event()
+
+        def check() -> None:
+            if unwanted.is_set() or self._stopping.is_set() or time.monotonic() > deadline:
+                raise Interrupted("nobody waits for this any more")
+
+        def work() -> Answer:
+            nonlocal deadline
+            with interruptible(check):
+                check()
+                began = time.monotonic()
+                load()
+                deadline += time.monotonic() - began
+                return call()
+
+        job = self._thread.submit(work)
+        answer = asyncio.wrap_future(job)
+        answer.add_done_callback(self._leave)
+        gone = asyncio.ensure_future(_hung_up(receive))
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+            await self._ended(job, answer, gone)
+            if not answer.done():
+                raise ClientDisconnect
+            return answer.result()
+        except Interrupted:
+            if self._stopping.is_set():
+                raise Busy("The service stops. Retry in a second.") from None
+            raise self._timed_out() from None
         finally:
-            self._taken -= 1
+            gone.cancel()
+            unwanted.set()
+            job.cancel()  # one that runs ends by itself
+
+    async def _ended(self, job: Future[Answer], answer: asyncio.Future[Answer], gone: asyncio.Future[None]) -> None:
+        either: set[asyncio.Future[Any]] = {answer, gone}
+        await asyncio.wait(either, timeout=self._timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if answer.done() or gone.done():
+            return
+        if job.cancel():  # it was not begun
+            raise self._timed_out()
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+
+    def _timed_out(self) -> TimedOut:
+        return TimedOut(f"No answer within {self._timeout_s:g} s. Retry in {TimedOut.retry_after_s} s, or send less text.")
+
+    def _leave(self, answer: asyncio.Future[Answer]) -> None:
+        self._taken -= 1
+        if not answer.cancelled():
+            answer.exception()  # it was looked at
+
+    def stop(self) -> None:
+        """End the call that runs, at its next checkpoint; those behind it are not begun."""
+        self._stopping.set()
 
     def close(self) -> None:
-        """Wait for the call that runs; those behind it are not begun."""
+        """Stop, and wait for the thread."""
+        self.stop()
         self._thread.shutdown(cancel_futures=True)
+
+
+async def _hung_up(receive: Receive | None) -> None:
+    """Return when the client has hung up."""
+    if receive is None:
+        await asyncio.Event().wait()
+    else:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+class TextLanes:
+    """A lane for texts as long as most articles, and one for longer ones: an ordinary draft waits for no long one.
+
+    Both embed slice by slice, and by turns (`recommender.embedding.SLICE`).
+    """
+
+    def __init__(self, waiting: int, timeout_s: float) -> None:
+        self._short, self._long = (Lane(name, waiting, timeout_s) for name in ("text", "long-text"))
+
+    async def run(self, serving: Serving, n_characters: int, call: Callable[[Recommender], Answer], receive: Receive) -> Answer:
+        """See `Lane.run`; the first text loads the model."""
+
+        def work() -> Answer:
+            with serving.held() as recommender:  # here: the thread may outlast the request
+                return call(recommender)
+
+        def load() -> None:
+            with serving.held() as recommender:
+                _ = recommender.embedder
+
+        return await (self._short if n_characters <= SHORT_TEXT else self._long).run(work, receive, load=load)
+
+    def stop(self) -> None:
+        """See `Lane.stop`."""
+        self._short.stop()
+        self._long.stop()
+
+    def close(self) -> None:
+        """See `Lane.close`."""
+        self._short.close()
+        self._long.close()

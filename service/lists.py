@@ -4,7 +4,9 @@ Lists by id are read from the release in microseconds, so those routes are `asyn
 model: they wait for it in a lane of their own, and never hold up a list by id.
 """
 
-from typing import Annotated, Any
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -18,9 +20,11 @@ from recommender.errors import ArticleNotFound, ReadmoreError
 from recommender.ranker import DECIMALS
 from recommender.recommender import EVERYTHING, Edition
 from recommender.selection import Selection
+from recommender.types import Matrix
 from service import caching, shown
 from service.answers import BatchAnswer, RelatedAnswer, SimilarityAnswer
 from service.kept import Answer, Fresh
+from service.lanes import TextLanes
 from service.metrics import EMBEDDED, EMPTY
 from service.problems import described, problems
 from service.requests import Whole, body_of, fault, item_fields, known_parameters, read_draft, read_json, selection, to_article
@@ -38,6 +42,8 @@ Format = Annotated[shown.Format, Query(description="JSON-LD for search engines, 
 ROUTE = "/v1/articles/{article_id:path}/related"
 BEFORE_ID, AFTER_ID = ROUTE.split("{article_id:path}")
 MAX_ID = 512
+
+Read = TypeVar("Read")
 
 NO_STORE = {"Cache-Control": "no-store"}
 CACHED: dict[int | str, dict[str, Any]] = {
@@ -107,13 +113,15 @@ async def related_to_text(request: Request, wanted: Wanted, limit: Limit = 5, fi
     """The related list of a text that is not in the index, which is stored and logged nowhere; or of several articles that are."""
     names = item_fields(fields)
     sent = await read_draft(request)
-    with serving_of(request).held() as recommender:
-        if isinstance(sent, Seeds):
+    if isinstance(sent, Seeds):
+        with serving_of(request).held() as recommender:
             found = recommender.related_to_seeds(sent.positive, sent.negative, limit, wanted)
-        else:
-            EMBEDDED.inc()
-            lane = request.app.state.text_lane
-            found = await lane.run(lambda: recommender.related_to(to_article(sent), limit, wanted, explain=explain))
+    else:
+        found = await read_text(
+            request,
+            len(sent if isinstance(sent, str) else sent.text),
+            lambda recommender: recommender.related_to(to_article(sent), limit, wanted, explain=explain),
+        )
     _count(found)
     body = shown.as_json(found, names, request.scope["request_id"])
     return Response(body, 200, NO_STORE, "application/json")
@@ -131,6 +139,7 @@ async def related_batch(request: Request, wanted: Wanted, limit: Limit = 5, fiel
     results = []
     with serving_of(request).held() as recommender:
         for article_id in sent.ids:
+            await asyncio.sleep(0)  # between two of them others are answered
             try:
                 with recommender.moment():
                     found = recommender.related_to_row(card_to_read(recommender, article_id).row, limit, wanted)
@@ -155,13 +164,26 @@ async def similarity(request: Request) -> Response:
     """Semantic similarity of texts, in [0, 1]; higher is closer."""
     sent = await read_json(request, Texts)
     texts = sent.texts if sent.texts is not None else [str(sent.a), str(sent.b)]
-    EMBEDDED.inc(len(texts))
-    with serving_of(request).held() as recommender:
-        matrix = await request.app.state.text_lane.run(lambda: similarity_matrix(texts, recommender.embedder))
-        model = recommender.release.manifest.model.label
+
+    def compared(recommender: Recommender) -> tuple[Matrix, str]:
+        return similarity_matrix(texts, recommender.embedder), recommender.release.manifest.model.label
+
+    matrix, model = await read_text(request, sum(map(len, texts)), compared, len(texts))
     scores = [[round(float(score), DECIMALS) for score in row] for row in matrix]
     answer = {"scores": scores} if sent.texts is not None else {"score": scores[0][1]}
     return Response(orjson.dumps({"model": model, **answer, "request_id": request.scope["request_id"]}), 200, NO_STORE, "application/json")
+
+
+async def read_text(request: Request, n_characters: int, call: Callable[[Recommender], Read], n_texts: int = 1) -> Read:
+    """What a call makes of texts with the model; see `TextLanes.run`.
+
+    Raises:
+        Busy: Not now.
+        ClientDisconnect: Nobody waits for it.
+    """
+    EMBEDDED.inc(n_texts)
+    lanes: TextLanes = request.app.state.text_lanes
+    return await lanes.run(serving_of(request), n_characters, call, request.receive)
 
 
 def without_parameters(scope: Scope, serving: Serving) -> Answer | None:

@@ -25,7 +25,7 @@ from recommender.errors import (
     VectorsAway,
 )
 from service.answers import Problem
-from service.lanes import LaneFull
+from service.lanes import Busy
 from service.metrics import REJECTED
 
 STATUSES: tuple[tuple[type[ReadmoreError], int], ...] = (
@@ -85,7 +85,7 @@ def problem(
     return Response(orjson.dumps(body), status, headers, "application/problem+json")
 
 
-def before_request(status: int, code: str, detail: str) -> bytes:
+def before_request(status: int, code: str, detail: str, retry_after_s: int | None = None) -> bytes:
     """The same for what never became a request, as it goes over the wire; the connection ends with it."""
     body = orjson.dumps(_body(status, code, detail, "", None))
     head = [
@@ -93,6 +93,7 @@ def before_request(status: int, code: str, detail: str) -> bytes:
         "content-type: application/problem+json",
         f"content-length: {len(body)}",
         "connection: close",
+        *([] if retry_after_s is None else [f"retry-after: {retry_after_s}"]),
     ]
     return "\r\n".join([*head, "", ""]).encode() + body
 
@@ -118,7 +119,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ReadmoreError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(LaneFull, _busy)
+    app.add_exception_handler(Busy, _busy)
 
 
 async def _ours(request: Request, error: Exception) -> Response:
@@ -138,8 +139,9 @@ def _not_now(error: ReadmoreError) -> str:
 
 
 async def _busy(request: Request, error: Exception) -> Response:
-    REJECTED.labels("busy").inc()
-    return problem(request, 503, "busy", "as many texts wait as may - try again in a second", headers={"Retry-After": "1"})
+    assert isinstance(error, Busy)  # noqa: S101
+    REJECTED.labels(error.code).inc()
+    return problem(request, 503, error.code, str(error), headers={"Retry-After": str(error.retry_after_s)})
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

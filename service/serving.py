@@ -18,7 +18,8 @@ from index.journal.address import opened
 from index.journal.checks import check_followed, check_missed
 from index.journal.following import follow
 from recommender import Embedder, Recommender
-from recommender.errors import IndexUnusable, InvalidOverride, ModelError, ReadmoreError, StorageError, VectorsAway
+from recommender.errors import IndexUnusable, Interrupted, InvalidOverride, ModelError, ReadmoreError, StorageError, VectorsAway
+from recommender.interruption import interruptible
 from recommender.manifest import CURRENT, current_folder, open_release, verify
 from recommender.milvus import Address
 from recommender.ranker import RANKER
@@ -69,6 +70,7 @@ class Serving:
         self._embedder = embedder
         self._lock = threading.Lock()
         self._reloading = threading.Lock()
+        self._stopping = threading.Event()
         self._seen = self._look()
         self._recommender = Recommender.open(index_dir, embedder, overrides, vectors)
         try:
@@ -129,7 +131,10 @@ class Serving:
     def _prepare(self, recommender: Recommender) -> None:
         """Compute the lists of live articles that this release was built without; until then they stand in no list."""
         try:
-            done = live.prepare(self.index_dir, recommender)
+            with interruptible(self._check):
+                done = live.prepare(self.index_dir, recommender)
+        except Interrupted:
+            pass  # the next start does the rest
         except (StorageError, ModelError, VectorsAway) as error:
             log.error("not_prepared", detail=str(error))
         except Exception:
@@ -188,6 +193,14 @@ class Serving:
             await asyncio.sleep(LOOKED_AT_S)
             if self._look() != self._seen or (self._recommender.damage and not self.refused):
                 await asyncio.to_thread(self.reload)
+
+    def _check(self) -> None:
+        if self._stopping.is_set():
+            raise Interrupted("the service stops")
+
+    def stop(self) -> None:
+        """End what is computed for live articles, at its next checkpoint."""
+        self._stopping.set()
 
     def close(self) -> None:
         """Let the release go when the last request that holds it has ended."""

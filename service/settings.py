@@ -91,7 +91,9 @@ class Settings(BaseSettings):
         cors_origins: Sites whose pages may ask from a browser.
         allowed_hosts: Names by which the service may be asked; `*`: all. Addresses always may.
         cache_s: Seconds until a change reaches all readers; shared caches keep lists no longer. A larger value spares requests.
+        header_timeout_s: The headers of a request have to be there within so many seconds.
         body_timeout_s: A body has to be there within so many seconds.
+        text_timeout_s: A text is given up after so many seconds, in the queue and with the model.
         text_queue: Texts that wait for the model; more are refused at once.
         stop_timeout_s: On SIGTERM, requests under way have so many seconds.
         trusted_proxies: Addresses whose X-Forwarded-For is believed.
@@ -113,7 +115,9 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_listed)] = ()
     allowed_hosts: Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, BeforeValidator(_listed)] = ()
     cache_s: Annotated[int, Field(ge=0, le=604_800)] = 60
+    header_timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
     body_timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
+    text_timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
     text_queue: Annotated[int, Field(ge=0, le=1000)] = 4
     stop_timeout_s: Annotated[int, Field(ge=1, le=300)] = 9
     trusted_proxies: Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], NoDecode, BeforeValidator(_listed)] = ()

@@ -64,9 +64,15 @@ class Served:
 
 
 @contextmanager
-def served(index: Path, *flags: str, how: tuple[str, ...] = FAST) -> Iterator[Served]:
-    """A service that is ready; stopped at the end, if it still runs."""
+def served(index: Path, *flags: str, how: tuple[str, ...] = FAST, descriptors: int | None = None) -> Iterator[Served]:
+    """A service that is ready; stopped at the end, if it still runs.
+
+    Args:
+        descriptors: Files and sockets that it may have open.
+    """
     command = [sys.executable, *how, "--index", str(index), "--port", "0", "--admin-keys", hashed(ADMIN_KEY), *flags]
+    if descriptors is not None:
+        command = ["sh", "-c", 'ulimit -n "$0" && exec "$@"', str(descriptors), *command]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         said = process.stdout
@@ -97,7 +103,10 @@ def served(index: Path, *flags: str, how: tuple[str, ...] = FAST) -> Iterator[Se
 
 def main(arguments: list[str]) -> None:
     flags = {name.removeprefix("--").replace("-", "_"): value for name, value in zip(arguments[::2], arguments[1::2], strict=True)}
-    given: dict[str, Any] = {**flags, **{name: tuple(flags[name].split(",")) for name in ("admin_keys", "cors_origins") if name in flags}}
+    given: dict[str, Any] = {
+        **flags,
+        **{name: tuple(flags[name].split(",")) for name in ("admin_keys", "read_keys", "cors_origins") if name in flags},
+    }
     settings = Settings(**given)
     logs.configure(settings.log_level)
     app = create_app(settings, HashEmbedder())

@@ -17,6 +17,7 @@ from recommender.errors import InputError
 from service import server
 from service.app import create_app
 from service.gate import counted_address
+from service.connections import BoundedProtocol
 from service.lanes import Lane, LaneFull
 from service.settings import Settings, hashed, new_key, read_settings
 from tests.conftest import client_of
@@ -261,13 +262,13 @@ def answer_to(sent: socket.socket) -> bytes:
 
 def test_fifty_megabytes_without_a_key_are_not_read(address: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
     read = []
-    received = server.BoundedProtocol.data_received
+    received = BoundedProtocol.data_received
 
-    def counted(self: server.BoundedProtocol, data: bytes) -> None:
+    def counted(self: BoundedProtocol, data: bytes) -> None:
         read.append(len(data))
         received(self, data)
 
-    monkeypatch.setattr(server.BoundedProtocol, "data_received", counted)
+    monkeypatch.setattr(BoundedProtocol, "data_received", counted)
     head = b"POST /v1/related HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50000000\r\n\r\n"
     with socket.create_connection(address, timeout=10) as sent:
         sent.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)

@@ -14,15 +14,12 @@ from recommender.candidate import FEATURES
 from recommender.chunking import MAX_TEXT
 from recommender.errors import InvalidArticle, OutOfRange
 from service.desk.page import page, read_form
-from service.lanes import LaneFull
-from service.lists import serving_of
-from service.metrics import EMBEDDED
+from service.lanes import Busy
+from service.lists import read_text
 from service.requests import to_article
 from service.schemas import Draft
 
 LENGTH = 10
-
-BUSY = "as many texts wait as may - send it again in a second"
 
 router = APIRouter()
 
@@ -70,14 +67,12 @@ async def related(request: Request) -> Response:
     pasted = await read_form(request, Pasted)
     shown: dict[str, Any] = {"pasted": pasted, "ours": None}
     status, headers = 200, {}
-    EMBEDDED.inc()
     try:
-        with serving_of(request).held() as recommender:
-            shown |= await request.app.state.text_lane.run(lambda: _related(recommender, pasted))
+        shown |= await read_text(request, len(pasted.text), lambda recommender: _related(recommender, pasted))
     except (InvalidArticle, OutOfRange) as error:
         status, shown["fault"] = 422, str(error)
-    except LaneFull:
-        status, shown["fault"], headers = 503, BUSY, {"Retry-After": "1"}
+    except Busy as error:
+        status, shown["fault"], headers = 503, str(error), {"Retry-After": str(error.retry_after_s)}
     return await asyncio.to_thread(page, request, "draft", shown, status, headers)
 
 
