@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from index.term_contents import WORD_FILES, term_faults, word_faults
 from recommender.arrays import mapped
-from recommender.catalogue import immutable_uri
+from recommender.catalogue import Catalogue, immutable_uri
 from recommender.codebook import AXES, CENTRES, LEVELS
 from recommender.errors import IndexDamaged
 from recommender.facts import FACT, FACTS, OFFSETS, SPANS
@@ -20,6 +20,7 @@ from recommender.manifest import CATALOGUE, TIERED, VECTORS, Manifest
 from recommender.stored_lists import LISTS, PLACE, PLACES, StoredLists
 from recommender.tiered_index import ARTICLES, CELLS, TieredIndex, open_vectors
 from recommender.vector_index import FlatIndex
+from recommender.withdrawn import WITHDRAWN, read_ids
 
 BLOCK = 16_384
 """Vectors looked at together."""
@@ -57,6 +58,9 @@ def content_faults(folder: Path, manifest: Manifest, sound: Set[str]) -> Iterato
                     yield from _chunk_faults(folder, connection, manifest)
         except (sqlite3.Error, UnicodeDecodeError) as error:
             yield CATALOGUE, f"cannot be read ({error})"
+    if {WITHDRAWN, CATALOGUE} <= sound:
+        for found in _withdrawn_faults(folder):
+            yield WITHDRAWN, found
     if FACTS in sound:
         yield from _fact_faults(folder, manifest)
     if {LISTS, PLACES} <= sound:
@@ -73,6 +77,18 @@ def content_faults(folder: Path, manifest: Manifest, sound: Set[str]) -> Iterato
         else:
             for found in _vector_faults(index, manifest):
                 yield VECTORS, found
+
+
+def _withdrawn_faults(folder: Path) -> Iterator[str]:
+    try:
+        ids = read_ids(folder / WITHDRAWN)
+    except IndexDamaged as error:
+        yield str(error).removeprefix(f"{folder / WITHDRAWN} ")
+        return
+    with closing(Catalogue(folder / CATALOGUE)) as catalogue:
+        held = sorted(article_id for article_id in ids if catalogue.find_row(article_id) is not None)
+    if held:
+        yield f"names {len(held)} articles that the release holds, {held[0][:100]!r} the first"
 
 
 def _catalogue_faults(connection: sqlite3.Connection, manifest: Manifest) -> Iterator[str]:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.arrays import mapped
+from recommender.arrays import MappedArrays
 from recommender.carried import Carried
 from recommender.key_table import PAIRS, HalvedKeys, Keys
 from recommender.lexical import LexicalIndex
@@ -48,7 +48,7 @@ class PrunedIndex(LexicalIndex):
     """Answers as `LexicalIndex` does, nearly."""
 
     def __init__(self, folder: Path, n_articles: int) -> None:
-        arrays: dict[str, Any] = {path.stem: mapped(path) for path in folder.glob("*.npy")}
+        arrays: dict[str, Any] = MappedArrays(folder)
         arrays |= {name: Carried(arrays[name], arrays[f"{name}_carries"]) for name in CARRIED}
         arrays |= {name: Narrow(arrays[name]) for name in NARROW}
         super().__init__(arrays, n_articles, Vocabulary(HalvedKeys(arrays["begins"], arrays["lower"]), arrays["idf"], n_articles))

@@ -247,7 +247,7 @@ class Recommender(OpenedRelease):
         with self.live.reading() as view:
             if view is not self._edition[0]:
                 ends = [*self._overrides(view).ends, *(of.card.published for of in view.articles.values() if of.card.published)]
-                self._edition = view, Edition(f"{self._fixed} {view.sequence} {view.prepared}", max([self._last_embargo, *ends]))
+                self._edition = view, Edition(f"{self._fixed} {view.name}", max([self._last_embargo, *ends]))
             return self._edition[1]
 
     @cached_property

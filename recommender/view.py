@@ -45,7 +45,8 @@ class View:
         replaced: Row of the release -> row of the live article with its id; None: it was withdrawn.
         copies: Row of any article -> rows of the live near-duplicates that it stands for.
         overrides: What editors said through the service.
-        file: Number of the file that it was read from; another one, put in its place, may count anew.
+        file: Number of the file that it was read from; None: no file, what is left without it.
+        counter: What numbered the changes: the name of a journal, or the name and number of the file.
     """
 
     sequence: int = 0
@@ -58,6 +59,7 @@ class View:
     copies: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     overrides: Overrides = field(default_factory=Overrides)
     file: int | None = None
+    counter: str = ""
 
     def __bool__(self) -> bool:
         return bool(self.articles or self.replaced)
@@ -66,6 +68,11 @@ class View:
     def moment(self) -> tuple[int, int]:
         """What grows with every change, and whenever lists are computed."""
         return self.sequence, self.prepared
+
+    @property
+    def name(self) -> str:
+        """The name of this state alone: a state of a file that was lost, or of a backup in its place, has another."""
+        return f"{self.counter} {self.sequence} {self.prepared}"
 
     @property
     def unprepared(self) -> list[int]:
