@@ -121,12 +121,12 @@ def note_withdrawn(index_dir: Path, connection: sqlite3.Connection) -> None:
     replace_file(index_dir / WITHDRAWN, list_of_ids(article_id for (article_id,) in found))
 
 
-def loss(index_dir: Path, state: LiveState) -> str | None:
+def loss(state: LiveState) -> str | None:
     """What to say of a file that took the place of a lost one, until the next build; None: it did not, or a journal filled it again."""
     if state.lost is None or state.journal is not None:
         return None
     at, release = json.loads(state.lost)
-    return f"{index_dir / LIVE_DB} was lost before {at}, and a new one was made: what was put and said after release {release} - {AGAIN}"
+    return f"was lost before {at} and made again: it lacks what was put and said after release {release}"
 
 
 def _write(draft: Path, index_dir: Path, kept: list[Manifest], lost: bool) -> None:

@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -125,11 +125,12 @@ def wipe(index_dir: Path) -> str | None:
     Returns:
         Why it could not be done; it is done with the next withdrawal, build or start, and once a second by a service. None: it is done.
     """
-    path = index_dir / LIVE_DB
+    path, unwiped = index_dir / LIVE_DB, 0
+    with suppress(StorageError), asking(index_dir) as connection:
+        unwiped = 0 if connection is None else read_state(connection).unwiped
+    if not unwiped:
+        return None
     try:
-        with asking(index_dir) as connection:
-            if connection is None or not (unwiped := read_state(connection).unwiped):
-                return None
         with writing(index_dir) as connection:
             if read_state(connection).journal is None:  # a journal knows what is withdrawn
                 note_withdrawn(index_dir, connection)
