@@ -81,9 +81,9 @@ AGAIN = "put and say again what it held since the last build; what was withdrawn
 
 
 def is_there(path: Path) -> bool:
-    """Whether a file is there that is more than a name; an empty one with a log was cut, and is there."""
+    """Whether there is a file that is more than a name: an empty one holds nothing that could be read again."""
     with suppress(FileNotFoundError):
-        return path.stat().st_size > 0 or log_of(path).exists()
+        return path.stat().st_size > 0
     return False
 
 

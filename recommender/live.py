@@ -173,8 +173,8 @@ class LiveArticles:
             yield view
         finally:
             self._here.view = None
-            if connection is not None and connection.in_transaction:  # SQLite ends it where the disk fails
-                connection.execute("COMMIT")
+            if connection is not None:
+                _end(connection)
 
     def stored_list(self, row: int) -> tuple[str, Candidates]:
         """Text and candidates of a live article; none, if they are not computed yet."""
@@ -184,6 +184,9 @@ class LiveArticles:
 
     def places(self, row: int) -> Candidates:
         """The live articles that are candidates of an article."""
+        view: View | None = getattr(self._here, "view", None)
+        if view is not None and not view.articles:
+            return np.empty(0, dtype=CANDIDATE)
         sql = "SELECT candidate FROM place WHERE release = ? AND query = ?"
         found = self._all(sql, self._release.name, row)
         return np.frombuffer(b"".join(blob for (blob,) in found), dtype=CANDIDATE)
@@ -243,8 +246,8 @@ class LiveArticles:
             connection.execute("BEGIN")
             view = self._current(connection)
         except BaseException as error:
-            if connection is not None and connection.in_transaction:
-                connection.execute("ROLLBACK")
+            if connection is not None:
+                _end(connection)
             if not isinstance(error, UNREADABLE) or isinstance(error, sqlite3.ProgrammingError):
                 raise
             self._report(f"cannot be read ({error})")  # lists of the release are better than none
@@ -344,6 +347,13 @@ class LiveArticles:
         counter = state.journal or f"{state.name} {file}"
         moment = state.sequence, state.prepared
         return View(*moment, articles, rows, urls, frozenset(withdrawn), replaced, copies, overrides, file, counter)
+
+
+def _end(connection: sqlite3.Connection) -> None:
+    """End a transaction that only read; where the file is damaged SQLite may have ended it, or cannot."""
+    with suppress(sqlite3.DatabaseError):
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 class LiveState(NamedTuple):
