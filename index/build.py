@@ -34,6 +34,7 @@ from index.live import purge
 from index.lock import build_lock
 from index.manifest_writer import manifest_of
 from index.milvus.writer import move_vectors, prune, serve, writing_to
+from index.modes import keep_private, make_index_dir
 from index.neighbours import find_neighbours
 from index.over_serving import lay_over_serving, numbered_urls
 from index.processes import Processes, Workers
@@ -55,6 +56,7 @@ from recommender.manifest import CANARIES, CATALOGUE
 from recommender.milvus import Address
 from recommender.ranker import Ranker
 from recommender.types import Vectors
+from recommender.withdrawn import WITHDRAWN, list_of_ids
 
 LINKS = "links.jsonl"
 """In the index's folder: entries of hand-made lists that name nothing in the archive, or that were guessed."""
@@ -153,7 +155,7 @@ def build_index(
     }
     with storage_errors(index_dir), ExitStack() as stack:
         milvus = stack.enter_context(writing_to(Address.parse(vectors))) if vectors else None
-        index_dir.mkdir(parents=True, exist_ok=True)
+        make_index_dir(index_dir)
         stack.enter_context(build_lock(index_dir))
         journal = opened(live)
         if journal is not None:
@@ -233,6 +235,7 @@ def build_index(
         with report.timed("publish"):
             for folder in ONLY_STAGED:
                 shutil.rmtree(staged / folder, ignore_errors=True)  # a small archive has no vectors of its own for lists
+            (staged / WITHDRAWN).write_text(list_of_ids(said.withdrawn), encoding="utf-8")
             manifest = manifest_of(staged, embedder, canaries, ranker, said, report)
             if milvus is not None:
                 serve(milvus, manifest.release)
@@ -253,6 +256,7 @@ def _resolve_links(writer: CatalogueWriter, index_dir: Path) -> tuple[int, int, 
     """Find what the hand-made lists name; what was not found, or was guessed, goes to `links.jsonl`."""
     doubtful = writer.resolve_hand_made_lists()
     with (index_dir / LINKS).open("w", encoding="utf-8") as file:
+        keep_private(index_dir / LINKS, index_dir)
         for link in doubtful:
             file.write(json.dumps(writer.describe(link), ensure_ascii=False) + "\n")
     n_unknown = sum(link.target is None for link in doubtful)

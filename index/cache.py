@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from index.modes import keep_private, make_private_dir
 from recommender.chunking import Tokenizer
 from recommender.embedding import Embedder
 from recommender.types import Vectors
@@ -50,10 +51,12 @@ class EmbeddingCache:
         self.n_truncated = 0
         self._n_asked = 0
         self._embedder = embedder
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_dir(folder, folder.parent)
         # One decimal: the last bits differ between processors, and + 0.0 makes one zero of two.
         behaviour = hashlib.sha256((np.round(canaries, 1) + 0.0).tobytes()).hexdigest()
         self.path = folder / f"{embedder.sha256[:16]}-{behaviour[:8]}.db"
+        self.path.touch()
+        keep_private(self.path, folder.parent)  # its log gets the same mode
         try:
             self._connection = _open(self.path)
         except sqlite3.DatabaseError as error:
@@ -110,6 +113,8 @@ class EmbeddingCache:
             raise error
         for damaged in self.path.parent.glob(f"{self.path.name}*"):
             damaged.unlink()
+        self.path.touch()
+        keep_private(self.path, self.path.parents[1])
         self._connection = _open(self.path)
 
     def _read(self, keys: Iterable[bytes]) -> dict[bytes, Vectors]:

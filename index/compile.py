@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from index.modes import keep_private, make_index_dir, make_private_dir
 from index.publish import sync
 from recommender.compiled import (
     ENCODER,
@@ -84,7 +85,8 @@ def new_encoder(folder: Path) -> Iterator[Path]:
     Raises:
         OSError: The folder cannot be written.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_index_dir(folder.parents[1])
+    make_private_dir(folder.parent, folder.parents[1])
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as new:
         made = Path(new) / "encoder"
         made.mkdir()
@@ -92,7 +94,8 @@ def new_encoder(folder: Path) -> Iterator[Path]:
             yield made
         except RuntimeError as error:  # so OpenVINO tells of a full disk
             raise OSError(f"{folder} cannot be written") from error
-        for path in made.iterdir():
+        for path in (*made.iterdir(), made):
+            keep_private(path, folder.parents[1])
             sync(path)
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from index.condition import disk_fault, live_loss
 from index.unfinished import UNFINISHED
 from index.verify import verify_index
 from recommender import Recommender
@@ -141,7 +142,10 @@ def _index(index_dir: Path, embedder: Embedder | None) -> Iterator[Check]:
         yield Check("index", "fail", what, cure)
         return
     for fault in found.faults:
-        yield Check("index", "fail", f"{fault.file} {fault.found}", fault.cure)
+        yield Check("model" if fault.code == "encoder" else "index", "fail", f"{fault.file} {fault.found}", fault.cure)
+    loss = live_loss(index_dir)
+    if loss is not None:
+        yield Check("index", "warn", f"{loss.path} {loss.found}", loss.cure)
     if (index_dir / UNFINISHED).exists():
         yield Check("index", "warn", "a build was cut short, or is at work", f"scripts/build_index.py --resume --out {index_dir}")
     try:
@@ -169,8 +173,9 @@ def _index(index_dir: Path, embedder: Embedder | None) -> Iterator[Check]:
 
 def _disk(index_dir: Path) -> Iterator[Check]:
     there = next(folder for folder in (index_dir.absolute(), *index_dir.absolute().parents) if folder.exists())
-    if not os.access(there, os.W_OK) or os.statvfs(there).f_flag & os.ST_RDONLY:
-        yield Check("disk", "fail", f"{there} cannot be written", "give this user the right to write there, or another folder")
+    lack = disk_fault(there)
+    if lack is not None:
+        yield Check("disk", "fail", f"{lack.path} {lack.found}", lack.cure)
     try:
         size = sum(entry.bytes for entry in open_release(index_dir).manifest.files.values())
     except IndexUnusable:

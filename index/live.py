@@ -13,9 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from index.corpus.language import language_of
-from index.live_file import next_sequence, wipe_log, writing
+from index.live_beginning import note_withdrawn, was_needed
+from index.live_file import next_sequence, wipe, writing
 from index.live_lists import live_lists
 from index.live_rows import columns_of, packed_spans, read_chunks, write_article, write_lists, write_withdrawal
+from index.modes import keep_private
+from index.publish import kept_manifests
 from recommender import Article, Recommender
 from recommender.embedding import embed_articles
 from recommender.errors import ReadmoreError
@@ -23,6 +26,7 @@ from recommender.interruption import checkpoint
 from recommender.live import ARTICLE, LIVE_DB, read_article, read_state
 from recommender.manifest import Manifest
 from recommender.view import LIVE, View
+from recommender.withdrawn import WITHDRAWN, read_withdrawn
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +39,9 @@ def create(index_dir: Path) -> None:
     """
     with writing(index_dir):
         pass
+    for path in index_dir.glob(f"{LIVE_DB}*"):  # of an older version
+        keep_private(path, index_dir)
+    _wipe(index_dir)
 
 
 def put(index_dir: Path, recommender: Recommender, article: Article) -> bool:
@@ -58,8 +65,10 @@ def put(index_dir: Path, recommender: Recommender, article: Article) -> bool:
         number = _number(connection, article.id)
         lists = live_lists(recommender.texts, view, article, chunks, vectors, LIVE + number)
         columns = columns_of(article, chunks, vectors, recommender.release.manifest.model.sha256)
-        write_article(connection, number, article.id, next_sequence(connection), columns)
+        write_article(connection, number, article.id, next_sequence(connection, _folded(connection, recommender)), columns)
         write_lists(connection, recommender.release.name, number, lists)
+        if article.id in view.withdrawn or not (index_dir / WITHDRAWN).exists():
+            note_withdrawn(index_dir, connection)
         stored = recommender.catalogue.find_row(article.id)
         return known is None and (stored is None or view.replaced.get(stored, stored) is None)
 
@@ -76,8 +85,9 @@ def withdraw(index_dir: Path, recommender: Recommender, article_id: str) -> None
             return
         if article_id not in view.rows and recommender.catalogue.find_row(article_id) is None:
             raise recommender.not_found(article_id)
-        write_withdrawal(connection, _number(connection, article_id), article_id, next_sequence(connection))
-    wipe_log(index_dir)
+        sequence = next_sequence(connection, _folded(connection, recommender))
+        write_withdrawal(connection, _number(connection, article_id), article_id, sequence)
+    _wipe(index_dir)
 
 
 def prepare(index_dir: Path, recommender: Recommender) -> int:
@@ -128,13 +138,25 @@ def _prepare(connection: sqlite3.Connection, recommender: Recommender, view: Vie
     connection.execute("INSERT INTO computed VALUES (?, ?, ?)", (prepared, recommender.release.name, row - LIVE))
 
 
+def _wipe(index_dir: Path) -> None:
+    left = wipe(index_dir)
+    if left is not None:
+        log.warning("%s", left)
+
+
+def _folded(connection: sqlite3.Connection, recommender: Recommender) -> int:
+    """The last change that a release of this file holds."""
+    counter = read_state(connection).counter
+    return max(recommender.release.manifest.folded(counter), recommender.live.listed.until(counter))
+
+
 @dataclass(frozen=True, slots=True)
 class LiveChanges:
     """What was said since a release was built.
 
     Attributes:
         sequence: The last change.
-        journal: Name of the journal that numbered it; empty: this machine did.
+        journal: Name of the journal or file that numbered it.
         articles: Those that were put.
         withdrawn: Ids of all that are withdrawn, before the release too.
     """
@@ -151,15 +173,22 @@ def changes_since(index_dir: Path, serving: Manifest | None) -> LiveChanges:
     Args:
         serving: Of the release that serves; None if none does.
     """
-    if not (index_dir / LIVE_DB).exists():
-        return LiveChanges()
+    listed = read_withdrawn(index_dir)
+    if not (index_dir / LIVE_DB).exists() and not was_needed(index_dir, kept_manifests(index_dir)):
+        if serving is None:
+            return LiveChanges(withdrawn=sorted(listed.ids))
+        return LiveChanges(serving.live_sequence, serving.journal, (), sorted(listed.ids))
     with writing(index_dir) as connection:  # nobody writes meanwhile
         state = read_state(connection)
-        folded = serving.folded(state.journal) if serving is not None else 0
-        put = connection.execute(f"SELECT number, {ARTICLE} FROM article WHERE NOT withdrawn AND sequence > ?", (folded,))
-        articles = [(number, _with_language(read_article(found))) for number, *found in put]
-        withdrawn = [article_id for (article_id,) in connection.execute("SELECT id FROM article WHERE withdrawn")]
-        return LiveChanges(state.sequence, state.journal or "", articles, withdrawn)
+        folded, until = serving.folded(state.counter) if serving is not None else 0, listed.until(state.counter)
+        rows = connection.execute(f"SELECT number, sequence, withdrawn, {ARTICLE} FROM article WHERE withdrawn OR sequence > ?", (folded,))
+        articles, withdrawn = list[tuple[int, Article]](), set(listed.ids)
+        for number, changed, is_withdrawn, article_id, *more in rows:
+            if changed > until:  # of older changes the list of the release knows what came of them
+                (withdrawn.add if is_withdrawn else withdrawn.discard)(article_id)
+            if not is_withdrawn and article_id not in withdrawn:
+                articles.append((number, _with_language(read_article([article_id, *more]))))
+        return LiveChanges(max(state.sequence, folded, until), state.counter, articles, sorted(withdrawn))
 
 
 def purge(index_dir: Path, kept: Sequence[Manifest]) -> None:
@@ -168,12 +197,14 @@ def purge(index_dir: Path, kept: Sequence[Manifest]) -> None:
         return
     names = json.dumps([manifest.release for manifest in kept])
     with writing(index_dir) as connection:
-        journal = read_state(connection).journal
-        folded = min((manifest.folded(journal) for manifest in kept), default=0)
-        connection.execute("DELETE FROM article WHERE NOT withdrawn AND sequence <= ?", (folded,))
+        counter = read_state(connection).counter
+        folded = [manifest.folded(counter) for manifest in kept]
+        connection.execute("DELETE FROM article WHERE NOT withdrawn AND sequence <= ?", (min(folded, default=0),))
         for table, number in (("own", "article"), ("place", "target"), ("computed", "article")):
             gone = f"{number} NOT IN (SELECT number FROM article WHERE NOT withdrawn)"
             connection.execute(f"DELETE FROM {table} WHERE release NOT IN (SELECT value FROM json_each(?)) OR {gone}", (names,))
+        connection.execute("UPDATE state SET lost = NULL, sequence = max(sequence, ?)", (max(folded, default=0),))
+    _wipe(index_dir)
 
 
 def _number(connection: sqlite3.Connection, article_id: str) -> int:

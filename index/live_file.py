@@ -1,54 +1,57 @@
 """The file `live.db`: who writes it is the only one, who reads it waits for nobody."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from urllib.parse import quote
 
+from index.live_beginning import begin, bring_up_to_date, note_withdrawn
 from recommender.errors import InputError, StorageError
-from recommender.live import LIVE_DB, SCHEMA, read_state
+from recommender.live import LIVE_DB, RESTORE, read_only_uri, read_state
 
 WAIT_S = 10.0
 """Seconds to wait for another process that writes."""
 
-VERSION = 3
-SECOND = """
-ALTER TABLE state ADD COLUMN prepared INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE state ADD COLUMN journal TEXT;
-ALTER TABLE state ADD COLUMN missed INTEGER NOT NULL DEFAULT 0;
-CREATE TABLE IF NOT EXISTS mark (sequence INTEGER PRIMARY KEY, mark TEXT NOT NULL);
-"""
-"""What makes the first version of the file the second."""
-THIRD = """
-CREATE TABLE IF NOT EXISTS computed (prepared INTEGER PRIMARY KEY, release TEXT NOT NULL, article INTEGER NOT NULL);
-"""
-"""What makes the second version the third."""
+WIPE_S = 2.0
+"""Seconds to wait for readers when the log is emptied."""
+
+HEADER, MAGIC = 100, b"SQLite format 3\0"
+LOOKS, BETWEEN_LOOKS_S = 4, 0.25
+"""How often the length is looked at: while a checkpoint moves pages from the log, the file may be shorter than its first page says."""
 
 
 @contextmanager
 def writing(index_dir: Path) -> Iterator[sqlite3.Connection]:
     """A transaction, the only one at a time; on the disk at its end."""
+    path = index_dir / LIVE_DB
     try:
-        with closing(sqlite3.connect(index_dir / LIVE_DB, timeout=WAIT_S, isolation_level=None)) as connection:
+        begin(index_dir)
+        damage = damage_of(path)
+        if damage is not None:
+            raise StorageError(f"{path} {damage} - {RESTORE}")
+        with closing(sqlite3.connect(_uri(path), uri=True, timeout=WAIT_S, isolation_level=None)) as connection:
             connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")
             connection.execute("BEGIN IMMEDIATE")
             try:
-                _make(connection)
+                bring_up_to_date(connection)
                 yield connection
                 connection.execute("COMMIT")
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
     except sqlite3.OperationalError as error:
-        raise StorageError(
-            f"{index_dir / LIVE_DB} cannot be written ({error}) - free space, or have the service's user own it; nothing was changed"
-        ) from error
+        raise StorageError(f"{path} cannot be written ({error}) - {ROOM}; nothing was changed") from error
     except sqlite3.DatabaseError as error:
         if type(error) is not sqlite3.DatabaseError:  # a constraint: a bug of ours
             raise
-        raise StorageError(
-            f"{index_dir / LIVE_DB} is damaged ({error}) - move it away, and put what it held since the last build again"
-        ) from error
+        raise StorageError(f"{path} is damaged ({error}) - {RESTORE}") from error
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written ({error.strerror or error}) - {ROOM}; nothing was changed") from error
+
+
+ROOM = "free space, or have the service's user own it"
 
 
 @contextmanager
@@ -59,20 +62,50 @@ def asking(index_dir: Path) -> Iterator[sqlite3.Connection | None]:
         yield None
         return
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(read_only_uri(path), uri=True)) as connection:
             yield connection
     except sqlite3.DatabaseError as error:
-        raise StorageError(f"{path} cannot be read ({error}) - move it away, or have this user own it") from error
+        raise StorageError(f"{path} cannot be read ({error}) - have this user own it, or, if it is damaged, {RESTORE}") from error
 
 
-def next_sequence(connection: sqlite3.Connection) -> int:
+def damage_of(path: Path) -> str | None:
+    """What the first page and the length tell of damage; None: nothing. A file that is not there tells nothing.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    for look in range(LOOKS):
+        if look:
+            time.sleep(BETWEEN_LOOKS_S)
+        try:
+            with path.open("rb") as file:
+                header, length = file.read(HEADER), path.stat().st_size
+        except FileNotFoundError:
+            return None
+        if not header:
+            return "is empty: it was cut"
+        if not header.startswith(MAGIC):
+            return "is not a SQLite file"
+        page, pages = int.from_bytes(header[16:18]), int.from_bytes(header[28:32])
+        expected = (65_536 if page == 1 else page) * pages
+        if length >= expected:
+            return None
+    return f"has {length} bytes, and {expected} by its first page: it was cut"
+
+
+def next_sequence(connection: sqlite3.Connection, folded: int = 0) -> int:
     """The number of this change.
+
+    Args:
+        folded: The last change that a release of this file holds. It is more than the file knows where an older backup took its place:
+            below that number a change would not count.
 
     Raises:
         InputError: Changes are numbered by a journal that this file is a copy of.
     """
     alone(connection)
-    found: tuple[int] = connection.execute("UPDATE state SET sequence = sequence + 1 RETURNING sequence").fetchone()
+    sql = "UPDATE state SET sequence = max(sequence, ?) + 1 RETURNING sequence"
+    found: tuple[int] = connection.execute(sql, (folded,)).fetchone()
     return found[0]
 
 
@@ -86,25 +119,44 @@ def alone(connection: sqlite3.Connection) -> None:
         raise InputError(f"{LIVE_DB} is a copy of what machines share - give the address of that: READMORE_LIVE; nothing was changed")
 
 
-def wipe_log(index_dir: Path) -> None:
-    """Empty the log of the file, which holds what was wiped still."""
-    with closing(sqlite3.connect(index_dir / LIVE_DB, timeout=WAIT_S)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+def wipe(index_dir: Path) -> str | None:
+    """Empty the log of the file, which holds withdrawn text still, and bring the list of withdrawn ids up to date, if that is to be done.
+
+    Returns:
+        Why it could not be done; it is done with the next withdrawal, build or start, and once a second by a service. None: it is done.
+    """
+    path, unwiped = index_dir / LIVE_DB, 0
+    with suppress(StorageError), asking(index_dir) as connection:
+        unwiped = 0 if connection is None else read_state(connection).unwiped
+    if not unwiped:
+        return None
+    try:
+        with writing(index_dir) as connection:
+            if read_state(connection).journal is None:  # a journal knows what is withdrawn
+                note_withdrawn(index_dir, connection)
+        empty_log(index_dir)
+        with writing(index_dir) as connection:
+            connection.execute("UPDATE state SET unwiped = 0 WHERE unwiped = ?", (unwiped,))
+    except StorageError as error:
+        return f"the text of articles that were withdrawn is still in {path} or its log, though in no list: {error}"
+    return None
 
 
-def _make(connection: sqlite3.Connection) -> None:
-    """Make the tables, or bring them up to date."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version < VERSION:
-        for statement in _statements((SCHEMA, SECOND + THIRD, THIRD)[version]):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+def empty_log(index_dir: Path) -> None:
+    """Move all that is in the log into the file.
+
+    Raises:
+        StorageError: The disk is full, or somebody reads an older state.
+    """
+    path = index_dir / LIVE_DB
+    try:
+        with closing(sqlite3.connect(_uri(path), uri=True, timeout=WIPE_S)) as connection:
+            (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise StorageError(f"{path} cannot be written ({error}) - {ROOM}") from error
+    if busy:
+        raise StorageError(f"{path} is being read - wait for the reader to end")
 
 
-def _statements(script: str) -> Iterator[str]:
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
+def _uri(path: Path) -> str:
+    return f"file:{quote(str(path.resolve()))}?mode=rw"

@@ -1,8 +1,8 @@
 """Numbers of live changes where a release comes from another machine.
 
-A release says up to which change of `live.db` it holds (`live_sequence`), and services count only what came later. That is the builder's
-count: what this machine numbered for itself must neither be hidden by it nor fall below it afterwards. Where a journal numbers the changes
-of all machines, or of one of the two, there is nothing to take over: a release names its journal, and numbers of another one do not count.
+A release says up to which change of `live.db` it holds (`live_sequence`), and services count only what came later. It names the file that
+counted, and to another file its number says nothing. If the builder works with a copy of this machine's file, both count alike: what this
+machine numbered since the copy must neither be hidden by the release nor fall below it afterwards. A journal numbers for all machines.
 """
 
 import sqlite3
@@ -25,13 +25,13 @@ def take_over_numbers(index_dir: Path, manifest: Manifest, catalogue: Path) -> N
         catalogue: The release's `catalogue.db`, wherever it lies.
 
     Raises:
-        InputError: It counts live articles of this machine as its own, and does not hold them as they were put.
+        InputError: It was built with a copy of this machine's `live.db`, and does not hold live articles as they were put.
         StorageError: `live.db` cannot be written.
     """
-    if not manifest.live_sequence or manifest.journal:
+    if not manifest.live_sequence or not (index_dir / LIVE_DB).exists():
         return
     with writing(index_dir) as connection, closing(sqlite3.connect(immutable_uri(catalogue), uri=True)) as held:
-        if read_state(connection).journal is not None:
+        if read_state(connection).counter != manifest.journal or read_state(connection).journal is not None:
             return
         hidden = [
             article_id
@@ -40,7 +40,7 @@ def take_over_numbers(index_dir: Path, manifest: Manifest, catalogue: Path) -> N
         ]
         if hidden:
             raise InputError(
-                f"release {manifest.release} was built without this machine's {LIVE_DB}, and would hide {len(hidden)} live articles, "
-                f"{hidden[0][:100]!r} the first - build with that file, or add them to the archive (docs/store.md); the index is as it was"
+                f"release {manifest.release} was built with another state of this machine's {LIVE_DB}, and would hide {len(hidden)} live "
+                f"articles, {hidden[0][:100]!r} the first - build with this file (docs/store.md); the index is as it was"
             )
         connection.execute("UPDATE state SET sequence = max(sequence, ?)", (manifest.live_sequence,))

@@ -60,9 +60,10 @@ def write_article(connection: sqlite3.Connection, number: int, article_id: str, 
 
 
 def write_withdrawal(connection: sqlite3.Connection, number: int, article_id: str, sequence: int) -> None:
-    """Wipe what is stored of an article, and its lists."""
+    """Wipe what is stored of an article, and its lists; the log of the file is to be emptied then (`index.live_file.wipe`)."""
     connection.execute(WITHDRAW, (number, article_id, sequence))
     _forget_lists(connection, number)
+    connection.execute("UPDATE state SET unwiped = max(unwiped, ?)", (sequence,))
 
 
 def _forget_lists(connection: sqlite3.Connection, number: int) -> None:

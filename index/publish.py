@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from index.modes import keep_private, make_private_dir
 from recommender.errors import ClusterAway, IndexUnusable
 from recommender.manifest import CURRENT, MANIFEST, RELEASES, FileEntry, Manifest, file_entry, holding, open_release, release_folders
 
@@ -29,7 +30,7 @@ def staging_folder(index_dir: Path, rescue: Callable[[Path, Path], None]) -> Ite
         rescue: Called with a staged folder and the index's, when a build was killed or interrupted, before the first is removed.
     """
     releases = index_dir / RELEASES
-    releases.mkdir(parents=True, exist_ok=True)
+    make_private_dir(releases, index_dir)
     remove_staged(index_dir, rescue)
     now = datetime.now(UTC)
     name = f"{now:%Y%m%dT%H%M%SZ}-{now.microsecond * 0x10000 // 1_000_000:04x}"  # names sort by time, within a second too
@@ -67,10 +68,12 @@ def publish(staged: Path, manifest: Manifest, index_dir: Path) -> Path:
         The release's folder.
     """
     for path in staged.rglob("*"):
+        keep_private(path, index_dir)
         sync(path)
     (staged / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
-    sync(staged / MANIFEST)
-    sync(staged)
+    for path in (staged / MANIFEST, staged):
+        keep_private(path, index_dir)
+        sync(path)
     stay = _serving(index_dir)
     release = index_dir / RELEASES / release_name(staged)
     staged.rename(release)
@@ -114,9 +117,10 @@ def set_current(release: Path, index_dir: Path) -> None:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a file in one step: whoever reads it, at any moment, finds the old text or the new one, whole."""
+    """Write a file of an index in one step: whoever reads it, at any moment, finds the old text or the new one, whole."""
     draft = path.with_name(f".{path.name}")
     draft.write_text(text, encoding="utf-8")
+    keep_private(draft, path.parent)
     sync(draft)
     draft.replace(path)
     sync(path.parent)

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from index.corpus.record import Record, Reject
+from index.modes import keep_private
 from index.report import Report
 from recommender.errors import InvalidArticle
 
@@ -20,6 +21,7 @@ class Rejects:
         self.path = index_dir / REJECTS
         self._report = report
         self._file = self.path.open("w", encoding="utf-8")
+        keep_private(self.path, index_dir)
 
     def __enter__(self) -> Self:
         return self

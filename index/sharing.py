@@ -62,13 +62,13 @@ def withdraw(index_dir: Path, recommender: Recommender, article_id: str, journal
         live.withdraw(index_dir, recommender, article_id)
         return
     with recommender.live.reading() as view:
-        shown = article_id in view.rows or recommender.catalogue.find_row(article_id) is not None
+        known = article_id in view.rows or article_id in view.withdrawn or recommender.catalogue.find_row(article_id) is not None
     with journal.turn() as turn:
         check_turn(index_dir, turn)
         stored = turn.find(article_id)
         if stored is not None and stored.columns is None:
             return
-        if stored is None and not shown:
+        if stored is None and not known:
             raise recommender.not_found(article_id)
         turn.withdraw(article_id)
     follow_at_once(index_dir, journal, recommender)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from index.condition import Lack, disk_fault, encoder_fault, live_fault, live_loss
 from index.milvus.contents import milvus_faults
 from recommender.catalogue import Catalogue
 from recommender.errors import FormatUnsupported, IndexDamaged, IndexNotFound, InputError
@@ -17,7 +18,9 @@ from recommender.manifest import CATALOGUE, CURRENT, MANIFEST, MILVUS, RELEASES,
 from recommender.milvus import Address
 from recommender.ranker import RANKER, Ranker
 
-Code = Literal["current", "ranker", "manifest", "format", "missing", "size", "sha256", "unexpected", "contents", "vectors"]
+Code = Literal[
+    "current", "ranker", "live", "encoder", "manifest", "format", "missing", "size", "sha256", "unexpected", "contents", "vectors"
+]
 
 NOT_OPENED = ("manifest", "format", "missing", "size", "sha256")
 """Faults for which no process opens a release; the next sound one serves in its place."""
@@ -76,14 +79,16 @@ class Verification:
     Attributes:
         current: The release that CURRENT names; None if it names none.
         serves: The release that serves; None if none can, or if only one that does not serve was asked for.
-        beside: Faults of the files beside the releases: CURRENT, `ranker.json`.
+        beside: Faults of the files beside the releases: CURRENT, `ranker.json`, `live.db`, the encoder of the release that serves.
         releases: Those that were looked through, newest first.
+        notes: What damages no file, and keeps something from being done or shown.
     """
 
     current: str | None
     serves: str | None
     beside: tuple[Fault, ...]
     releases: tuple[Checked, ...]
+    notes: tuple[Lack, ...] = ()
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -126,7 +131,19 @@ def verify_index(index_dir: Path, name: str | None = None, *, all_releases: bool
             checked[one] = check_release(folders[one], address)
             serves = serves or (one if name is None and checked[one].opens else None)
     newest_first = tuple(checked[one] for one in folders if one in checked)
-    return Verification(current, serves, tuple(beside), newest_first)
+    beside += _beside(index_dir, checked[serves].manifest if serves is not None else None)
+    notes = (live_loss(index_dir), disk_fault(index_dir))
+    return Verification(current, serves, tuple(beside), newest_first, tuple(note for note in notes if note is not None))
+
+
+def _beside(index_dir: Path, serving: Manifest | None) -> Iterator[Fault]:
+    """Look at what answers beside a release."""
+    live = live_fault(index_dir, thorough=True)
+    if live is not None:
+        yield Fault("live", live.path, live.found, live.cure)
+    encoder = None if serving is None else encoder_fault(index_dir, serving.model)
+    if encoder is not None:
+        yield Fault("encoder", encoder.path, encoder.found, encoder.cure)
 
 
 def release_paths(index_dir: Path) -> list[Path]:

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from index.live_beginning import note_withdrawn
 from index.live_file import alone, next_sequence, writing
+from recommender.withdrawn import WITHDRAWN
 
 if TYPE_CHECKING:
     from index.journal.journal import Journal
@@ -59,6 +61,8 @@ def saying(index_dir: Path, journal: "Journal | None") -> Iterator[Words]:
         with writing(index_dir) as connection:
             alone(connection)
             yield OwnWords(connection)
+            if not (index_dir / WITHDRAWN).exists():  # from now on a missing file is a lost one
+                note_withdrawn(index_dir, connection)
         return
     from index.journal.checks import check_turn
     from index.journal.following import follow_at_once

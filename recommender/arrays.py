@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.errors import IndexDamaged
+from recommender.errors import CURE, IndexDamaged, unreadable
 
 
 def mapped(path: Path) -> NDArray[Any]:
@@ -18,4 +18,19 @@ def mapped(path: Path) -> NDArray[Any]:
     try:
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError, EOFError) as error:
-        raise IndexDamaged(f"{path} cannot be read ({type(error).__name__}) - build again") from error
+        raise unreadable(path, error) from error
+
+
+class MappedArrays(dict[str, Any]):
+    """The arrays of a folder by the names of their files.
+
+    Raises:
+        IndexDamaged: A file cannot be read; or, when it is asked for, is missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__({path.stem: mapped(path) for path in folder.glob("*.npy")})
+        self._folder = folder
+
+    def __missing__(self, name: str) -> NDArray[Any]:
+        raise IndexDamaged(f"{self._folder / name}.npy is not there - {CURE}")

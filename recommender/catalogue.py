@@ -6,7 +6,7 @@ the vector index. The SQLite file is opened immutable, the others are mapped: no
 
 import json
 import sqlite3
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -22,7 +22,7 @@ from recommender.arrays import mapped
 from recommender.candidate import Candidates
 from recommender.cleaning import clean_line
 from recommender.connections import Connections
-from recommender.errors import ArticleNotFound, IndexDamaged
+from recommender.errors import ArticleNotFound, IndexDamaged, unreadable
 from recommender.facts import SPANS, Facts, Layout, fill_in, map_facts, map_layout
 from recommender.precedents import Precedents, read_precedents
 from recommender.stored_lists import StoredLists
@@ -61,7 +61,7 @@ class Catalogue:
     """Read-only access; safe to share between threads, each of which reads over a connection of its own."""
 
     def __init__(self, path: Path) -> None:
-        self._folder = path.parent
+        self._path, self._folder = path, path.parent
         self._connections = Connections(immutable_uri(path), MAPPED)
 
     def close(self) -> None:
@@ -175,7 +175,7 @@ class Catalogue:
         asked = {"sections": sections, "langs": langs, "exclude": exclude, "rows": rows}
         values = {name: json.dumps([clean_line(of) if isinstance(of, str) else of for of in wanted]) for name, wanted in asked.items()}
         among = "SELECT value FROM json_each"
-        found = self._connections.here.execute(
+        found = self._read(
             f"SELECT row FROM article WHERE row IN ({among}(:rows)) AND id NOT IN ({among}(:exclude))"
             f" AND row NOT IN (SELECT canonical FROM article WHERE canonical IS NOT NULL AND id IN ({among}(:exclude)))"
             f" AND (:sections = '[]' OR section IN ({among}(:sections)))"
@@ -256,7 +256,10 @@ class Catalogue:
 
     def precedents(self, facts: Facts) -> Precedents:
         """What the editors linked, for ranking: read once per release, with the facts."""
-        return read_precedents(self._connections.here, facts)
+        try:
+            return read_precedents(self._connections.here, facts)
+        except sqlite3.DatabaseError as error:
+            raise unreadable(self._path, error) from error
 
     def counts(self) -> tuple[int, int, int]:
         """Articles, chunks and related lists. Rows of the table have no gaps, so the last one tells, however many there are."""
@@ -290,7 +293,20 @@ class Catalogue:
             asked *= 4
 
     def _all(self, sql: str, *values: object) -> list[Any]:
-        return self._connections.here.execute(sql, values).fetchall()
+        return self._read(sql, values)
+
+    def _read(self, sql: str, values: Sequence[object] | Mapping[str, object]) -> list[Any]:
+        """Read all rows of a query.
+
+        Raises:
+            IndexDamaged: The file cannot be read, or is gone.
+        """
+        try:
+            return self._connections.here.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.ProgrammingError):  # it was closed
+                raise
+            raise unreadable(self._path, error) from error
 
 
 def immutable_uri(path: Path) -> str:

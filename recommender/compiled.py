@@ -141,6 +141,11 @@ def encoder_folder(index_dir: Path, sha256: str, precision: Precision) -> Path:
     return index_dir / ENCODERS / f"{sha256[:16]}-{precision}"
 
 
+def encoder_folders(index_dir: Path, model: ModelCard) -> list[Path]:
+    """Where the compiled graphs lie that may embed for a release; the first that is there does."""
+    return [encoder_folder(index_dir, model.sha256, precision) for precision in dict.fromkeys((model.precision, FLOAT))]
+
+
 def compiled_embedder(index_dir: Path, sha256: str, wanted: Sequence[Precision]) -> CompiledEmbedder | None:
     """The first compiled graph of a model that is there and sound; None if there is none."""
     for folder in (encoder_folder(index_dir, sha256, precision) for precision in wanted):

@@ -14,7 +14,8 @@ class _Reader:
         self.connection.execute(f"PRAGMA mmap_size = {mapped}")
 
     def __del__(self) -> None:
-        self.connection.close()
+        if "connection" in self.__dict__:  # else the file could not be opened
+            self.connection.close()
 
 
 class Connections:

@@ -23,6 +23,11 @@
 Every message names the value and the cure. `code` is stable: programs read it, people read the message.
 """
 
+from pathlib import Path
+
+CURE = "build again with scripts/build_index.py, or restore the file"
+MAY_NOT = "have this user read it, see 'Who may read an index' in docs/operations.md"
+
 
 class ReadmoreError(Exception):
     """The root: `except ReadmoreError` catches everything that Readmore raises on purpose."""
@@ -108,3 +113,9 @@ class IndexDamaged(IndexUnusable):
 
 class FormatUnsupported(IndexUnusable):
     code = "format_unsupported"
+
+
+def unreadable(path: Path, error: Exception) -> IndexDamaged:
+    """The error for a file of an index that cannot be read."""
+    reason = type(error).__name__ if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+    return IndexDamaged(f"{path} cannot be read ({reason}) - {MAY_NOT if isinstance(error, PermissionError) else CURE}")

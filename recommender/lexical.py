@@ -26,7 +26,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.arrays import mapped
+from recommender.arrays import MappedArrays
 from recommender.key_table import PAIRS, Keys, SortedKeys
 from recommender.stretches import between, sums
 from recommender.vector_index import Rows
@@ -140,7 +140,7 @@ class LexicalIndex:
     @classmethod
     def open(cls, folder: Path, n_articles: int) -> Self:
         """Map the files of a release into memory; they are read as they are needed."""
-        return cls({path.stem: mapped(path) for path in folder.glob("*.npy")}, n_articles)
+        return cls(MappedArrays(folder), n_articles)
 
     def sharing_vocabulary(self, arrays: Mapping[str, NDArray[Any]]) -> "LexicalIndex":
         """The terms of other articles, by the vocabulary of these; without postings, so not for `search`."""

@@ -10,30 +10,38 @@ Rows from `LIVE` on are of live articles. Every change has a number, `sequence`;
 in, and only what came later counts. So what is in a release counts once, and going back to an older release loses nothing.
 A withdrawal counts for all releases, older and newer, until the article is put again.
 
+Every file has a name, and a release names the file whose changes it holds: changes of another file all count. If the file is lost or
+damaged, lists are those of the release, less what was withdrawn: releases hold those ids too (`recommender.withdrawn`).
+
 Where several machines serve, the file is this one's copy of a journal that they share (`index.journal`), and the numbers are the
 journal's.
 """
 
 import json
 import logging
+import os
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
+from immutables import Map
 
 from recommender.candidate import CANDIDATE, Candidates
 from recommender.catalogue import Catalogue, parse_time
 from recommender.connections import Connections
-from recommender.live_changes import changed_rows, up_to_date
+from recommender.errors import IndexDamaged, InvalidOverride, StorageError
+from recommender.live_changes import Folded, changed_rows, up_to_date
 from recommender.manifest import Release
 from recommender.overrides import NOTHING, Override
 from recommender.types import Article
 from recommender.view import LIVE, View
+from recommender.withdrawn import WITHDRAWN, read_ids, read_withdrawn
 
 LIVE_DB = "live.db"
 
@@ -42,7 +50,11 @@ CREATE TABLE IF NOT EXISTS state (
     sequence INTEGER NOT NULL,            -- number of the last change
     prepared INTEGER NOT NULL DEFAULT 0,  -- how often lists were computed for a release since
     journal TEXT,                         -- name of the one that is followed; NULL: changes are numbered here
-    missed INTEGER NOT NULL DEFAULT 0     -- up to which change the journal had forgotten articles before they were copied
+    missed INTEGER NOT NULL DEFAULT 0,    -- up to which change the journal had forgotten articles before they were copied
+    name TEXT NOT NULL DEFAULT '',        -- of this file, given by chance; '': it is older than such names
+    began INTEGER NOT NULL DEFAULT 0,     -- number of the last change when it was made
+    lost TEXT,                            -- JSON [time, release]: it took the place of a file that was lost; NULL: no, or a build ran since
+    unwiped INTEGER NOT NULL DEFAULT 0    -- the last change whose withdrawn text may still be in the file or its log
 );
 INSERT INTO state (sequence) SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM state);
 CREATE TABLE IF NOT EXISTS article (
@@ -107,6 +119,16 @@ BEGIN SELECT RAISE (ABORT, 'the audit trail is never changed'); END;
 ARTICLE = "id, title, text, url, published, section, lang, names"
 LINE = "SELECT substr(text, ? + 1, ? - ?) FROM article WHERE number = ?"
 
+RESTORE = (
+    f"put its last backup in its place, or move {LIVE_DB}, {LIVE_DB}-wal and {LIVE_DB}-shm away and put again what was put and said since"
+    " the last build; what was withdrawn stays withdrawn"
+)
+
+IMMUTABLE = "&immutable=1"
+
+UNREADABLE = (sqlite3.DatabaseError, OSError, InvalidOverride, ValueError, TypeError)
+"""What reading a damaged file raises."""
+
 log = logging.getLogger(__name__)
 
 
@@ -114,7 +136,9 @@ class LiveArticles:
     """`live.db` as one release sees it; read-only, safe to share between threads.
 
     Attributes:
-        fault: Why it could not be read, the last time that it could not; None if that never was.
+        fault: Why it cannot be read; None if it can, or if there never was one.
+        damaged: Whether a part of the file was found to be damaged. That is kept in mind until another file takes its place.
+        listed: The ids that the newest release lists as withdrawn.
     """
 
     def __init__(self, index_dir: Path, release: Release, catalogue: Catalogue) -> None:
@@ -123,11 +147,15 @@ class LiveArticles:
         self._catalogue = catalogue
         self._lock = threading.Lock()
         self._here = threading.local()
-        self._view = View()
+        self.listed = read_withdrawn(index_dir)
+        self._none = self._of_release(self.listed.ids)
+        self._view = self._none
+        self._without_file: View | None = None
         self.fault: str | None = None
-        self._uri = f"file:{quote(str(self._path.resolve()))}?mode=ro"
-        self._connections = Connections(self._uri)
-        self._file: int | None = None
+        self.damaged = False
+        self._connections = Connections(read_only_uri(self._path))
+        self._file: tuple[int, ...] | None = None
+        self._frozen = False
 
     def close(self) -> None:
         self._connections.close()
@@ -140,25 +168,28 @@ class LiveArticles:
             yield view
             return
         found = self._begin()
-        connection, view = found or (None, View())
+        connection, view = found or (None, self._fall_back())
         self._here.view = view
         try:
             yield view
         finally:
             self._here.view = None
             if connection is not None:
-                connection.execute("COMMIT")
+                _end(connection)
 
     def stored_list(self, row: int) -> tuple[str, Candidates]:
         """Text and candidates of a live article; none, if they are not computed yet."""
         sql = "SELECT text, candidates FROM article LEFT JOIN own ON own.article = number AND own.release = ? WHERE number = ?"
         text, candidates = self._one(sql, self._release.name, row - LIVE)
-        return text, np.frombuffer(candidates or b"", dtype=CANDIDATE)
+        return text, np.frombuffer(candidates or b"", dtype=CANDIDATE).copy()  # the caller explains them in place
 
     def places(self, row: int) -> Candidates:
         """The live articles that are candidates of an article."""
+        view: View | None = getattr(self._here, "view", None)
+        if view is not None and not view.articles:
+            return np.empty(0, dtype=CANDIDATE)
         sql = "SELECT candidate FROM place WHERE release = ? AND query = ?"
-        found = self._connections.here.execute(sql, (self._release.name, row)).fetchall()
+        found = self._all(sql, self._release.name, row)
         return np.frombuffer(b"".join(blob for (blob,) in found), dtype=CANDIDATE)
 
     def passage(self, row: int, start: int, stop: int) -> str:
@@ -199,32 +230,64 @@ class LiveArticles:
             return NOTHING if found is None else Override.from_dict(json.loads(found[0]))
 
     def _one(self, sql: str, *values: object) -> Any:
-        return self._connections.here.execute(sql, values).fetchone()
+        return next(iter(self._all(sql, *values)), None)
+
+    def _all(self, sql: str, *values: object) -> list[Any]:
+        try:
+            return self._connections.here.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.ProgrammingError):  # it was closed
+                raise
+            self.damaged = True
+            self._report(f"cannot be read ({error})")
+            raise StorageError(str(self.fault)) from error
 
     def _begin(self) -> tuple[sqlite3.Connection, View] | None:
         """Begin to read, of one moment; None if there is nothing to read."""
         try:
-            file = self._path.stat().st_ino
+            file = self._stamp()
         except OSError:
+            if self._file is not None or (self._path.parent / WITHDRAWN).exists():
+                self._report("is gone")
             return None
         if file != self._file:  # the first time, or another file was put in its place
             with self._lock:
-                self._connections, self._view, self._file = Connections(self._uri), View(file=file), file
-        connection = self._connections.here
-        try:
-            connection.execute("BEGIN")
-            return connection, self._current(connection)
-        except sqlite3.DatabaseError as error:  # lists of the release are better than none
-            if "no such table: state" not in str(error):  # it is being made
-                self._report(error)
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+                uri = read_only_uri(self._path)
+                self._frozen = IMMUTABLE in uri
+                self._connections, self._view, self._file, self.damaged = Connections(uri), self._none, self._stamp(), False
+        if self.damaged:
             return None
+        connection = None
+        try:
+            connection = self._connections.here
+            connection.execute("BEGIN")
+            view = self._current(connection)
+        except BaseException as error:
+            if connection is not None:
+                _end(connection)
+            if not isinstance(error, UNREADABLE) or isinstance(error, sqlite3.ProgrammingError):
+                raise
+            self._report(f"cannot be read ({error})")  # lists of the release are better than none
+            return None
+        if self.fault is not None:
+            self._without_file, self.fault = None, None
+            log.warning("%s is read again", self._path)
+        return connection, view
+
+    def _stamp(self) -> tuple[int, ...]:
+        """What tells the file from another in its place; where nobody tells us of changes, from an older state of it, too.
+
+        Raises:
+            OSError: There is no file.
+        """
+        found = self._path.stat()
+        log_is_there = self._frozen and self._path.with_name(f"{self._path.name}-wal").exists()
+        return (found.st_ino, found.st_mtime_ns, found.st_size, log_is_there) if self._frozen else (found.st_ino,)
 
     def _current(self, connection: sqlite3.Connection) -> View:
         view = self._view
         state = read_state(connection)
-        if (state.sequence, state.prepared) == view.moment:
+        if (state.sequence, state.prepared) == view.moment and view.file is not None:
             return view
         with self._lock:
             if self._view.moment > (state.sequence, state.prepared):  # another thread knows more by now: look again
@@ -233,16 +296,48 @@ class LiveArticles:
                 state = read_state(connection)
             before = self._view
             if before.moment > (state.sequence, state.prepared):  # an older state of the file was put in its place
-                before = View(file=before.file)
-            folded = self._release.manifest.folded(state.journal)
-            self._view = up_to_date(before, (state.sequence, state.prepared), folded, self._release.name, self._catalogue, connection)
+                before = self._none
+            folded = Folded(
+                self._release.manifest.folded(state.counter), self.listed.until(state.counter), self.listed.ids, self._release.name
+            )
+            file = self._file[0] if self._file is not None else None
+            view = up_to_date(before, self._none, (state.sequence, state.prepared), folded, self._catalogue, connection)
+            self._view = replace(view, file=file, counter=state.journal or f"{state.name} {file}")
             return self._view
 
-    def _report(self, error: sqlite3.DatabaseError) -> None:
-        fault = f"{self._path} cannot be read ({error}); lists are those of the release - move it away, and put what it held again"
-        if self.fault != fault:
+    def _report(self, found: str) -> None:
+        fault = f"{self._path} {found}; lists are those of the release, less what was withdrawn - {RESTORE}"
+        if self.fault is None:
             log.error("%s", fault)
         self.fault = fault
+
+    def _of_release(self, withdrawn: Iterable[str]) -> View:
+        """Return the view where nothing but withdrawals is known."""
+        ids = frozenset(withdrawn)
+        rows = (self._catalogue.find_row(article_id) for article_id in ids)
+        return View(withdrawn=Map(dict.fromkeys(ids, 0)), replaced=Map({row: None for row in rows if row is not None}))
+
+    def _fall_back(self) -> View:
+        """Return what is left without the file.
+
+        Known are withdrawals that releases, this process or the list beside CURRENT name, and what this process knows to be hidden
+        everywhere. All other overrides are in the file.
+        """
+        if self._without_file is None:
+            beside = frozenset[str]()
+            with suppress(OSError, IndexDamaged):
+                beside = read_ids(self._path.parent / WITHDRAWN)
+            left = self._of_release({*self._none.withdrawn, *self._view.withdrawn, *beside})
+            known = self._view
+            self._without_file = replace(left, hidden=known.hidden, ends=known.ends, moments=known.moments, counter=f"without {known.name}")
+        return self._without_file
+
+
+def _end(connection: sqlite3.Connection) -> None:
+    """End a transaction that only read; where the file is damaged SQLite may have ended it, or cannot."""
+    with suppress(sqlite3.DatabaseError):
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 class LiveState(NamedTuple):
@@ -252,10 +347,19 @@ class LiveState(NamedTuple):
     prepared: int = 0
     journal: str | None = None
     missed: int = 0
+    name: str = ""
+    began: int = 0
+    lost: str | None = None
+    unwiped: int = 0
+
+    @property
+    def counter(self) -> str:
+        """Name of what numbers the changes: the journal, or this file."""
+        return self.journal or self.name
 
 
 def read_state(connection: sqlite3.Connection) -> LiveState:
-    """Of a file from before there were journals, too: it knows the number of the last change alone."""
+    """Of a file of an older version, too: it knows the first of these fields."""
     return LiveState(*connection.execute("SELECT * FROM state").fetchone())
 
 
@@ -263,3 +367,11 @@ def read_article(found: Any) -> Article:
     """The article of the columns `ARTICLE`."""
     id_, title, text, url, published, section, lang, names = found
     return Article(id_, title, text, url, parse_time(published), section, lang, tuple(json.loads(names)))
+
+
+def read_only_uri(path: Path) -> str:
+    """How SQLite opens the file to read it. Its log needs a folder that can be written; without a log, and where nobody can write, the file
+    is read as it lies.
+    """
+    frozen = not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
+    return f"file:{quote(str(path.resolve()))}?mode=ro{IMMUTABLE if frozen else ''}"

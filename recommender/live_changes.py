@@ -8,7 +8,7 @@ from how many articles and overrides there are.
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -30,19 +30,36 @@ OVERRIDDEN = "SELECT article_id FROM override_history WHERE number > ?"
 SAID = "SELECT body FROM override WHERE article_id = ?"
 
 
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """The changes that releases hold.
+
+    Attributes:
+        sequence: The last change that the release holds.
+        listed: The last change that the newest release's list of withdrawn ids knows; of later ones `live.db` counts.
+        withdrawn: The ids of that list.
+        release: Name of the release.
+    """
+
+    sequence: int
+    listed: int
+    withdrawn: frozenset[str]
+    release: str
+
+
 def up_to_date(
-    view: View, moment: tuple[int, int], folded: int, release: str, catalogue: Catalogue, connection: sqlite3.Connection
+    view: View, nothing: View, moment: tuple[int, int], folded: Folded, catalogue: Catalogue, connection: sqlite3.Connection
 ) -> View:
     """Return the view of another moment.
 
     Args:
-        view: An earlier one of the same file, or an empty one.
+        view: An earlier one of the same file, or `nothing`.
+        nothing: The view of the release without the file.
         moment: See `View.moment`.
-        folded: The last change that the release holds.
-        release: Its name.
     """
+    release = folded.release
     if not _accounted_for(view, moment[1], connection):
-        view = View(file=view.file)
+        view = nothing
     changed = connection.execute(CHANGED, (release, view.sequence)).fetchall()
     if view.lineage is not None and moment[1] != view.prepared:
         changed += connection.execute(COMPUTED, (release, view.prepared, release)).fetchall()
@@ -65,7 +82,7 @@ def _accounted_for(view: View, prepared: int, connection: sqlite3.Connection) ->
     return bool(steps == prepared - view.prepared)
 
 
-def _with_articles(view: View, changed: Iterable[Any], folded: int, catalogue: Catalogue) -> View:
+def _with_articles(view: View, changed: Iterable[Any], folded: Folded, catalogue: Catalogue) -> View:
     """Lay changed articles over a view, in order of their changes."""
     articles, rows, urls, withdrawn = view.articles.mutate(), view.rows.mutate(), view.urls.mutate(), view.withdrawn.mutate()
     replaced, copies, unprepared = view.replaced.mutate(), view.copies.mutate(), view.unprepared.mutate()
@@ -81,11 +98,11 @@ def _with_articles(view: View, changed: Iterable[Any], folded: int, catalogue: C
         rows.pop(id_, None)
         withdrawn.pop(id_, None)
         unprepared.pop(row, None)
-        if is_withdrawn:
+        if id_ in folded.withdrawn if sequence <= folded.listed else is_withdrawn:
             withdrawn[id_] = sequence
             if stored is not None:
                 replaced[stored] = None
-        elif sequence > folded:
+        elif sequence > folded.sequence and not is_withdrawn:
             card = Card(row, id_, title, url, parse_time(published), section)
             articles[row], rows[id_] = LiveCard(card, sequence, lang, bool(prepared), canonical), row
             if url:

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from recommender.errors import FormatUnsupported, IndexDamaged, IndexNotFound, IndexUnusable
+from recommender.errors import CURE, FormatUnsupported, IndexDamaged, IndexNotFound, IndexUnusable, unreadable
 from recommender.word_table import TRIE, WORDS
 
 FORMAT = 5
@@ -101,7 +101,7 @@ class Manifest:
         vectors: How they are kept and searched, by the number of chunks; see `recommender.tiered_index`.
         ranker: The weights in force at the build, as `Ranker.to_json` has them; they rank if `ranker.json` is damaged later.
         live_sequence: The last change of `live.db` that the release holds; see `recommender.live`.
-        journal: Name of the journal that numbered it; empty: it is the count of the machine that built the release.
+        journal: Name of the journal that numbered it, or of the `live.db`; empty: of a `live.db` from before these had names.
         files: Every file of the release but the manifest itself, by name.
     """
 
@@ -118,12 +118,12 @@ class Manifest:
     files: dict[str, FileEntry]
     journal: str = ""
 
-    def folded(self, journal: str | None) -> int:
-        """Up to which change of a journal the release holds what was put; None: of this machine alone.
+    def folded(self, counter: str) -> int:
+        """Up to which change of a journal or `live.db` the release holds what was put.
 
-        Changes are not numbered alike by another count: the release knows nothing of them, and they all count.
+        Changes are not numbered alike by another counter: the release knows nothing of them, and they all count.
         """
-        return self.live_sequence if self.journal == (journal or "") else 0
+        return self.live_sequence if self.journal == counter else 0
 
     def to_json(self) -> str:
         """The text of `manifest.json`, with a checksum of itself in it."""
@@ -157,9 +157,6 @@ class Manifest:
             return cls(**fields, model=model, files=files)
         except (KeyError, TypeError) as error:  # whole, and still not ours: written between two versions
             raise FormatUnsupported(f"{path} has other fields than this version of Readmore writes - build the index again") from error
-
-
-CURE = "build again with scripts/build_index.py, or restore the file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +240,7 @@ def current_folder(index_dir: Path) -> Path:
         folder = index_dir / RELEASES / name
         there = folder.is_dir()
     except (OSError, ValueError) as error:  # not there, not UTF-8, a NUL in it, longer than a name may be
-        raise IndexDamaged(f"{pointer} cannot be read ({type(error).__name__}) - {CURE}") from error
+        raise unreadable(pointer, error) from error
     if Path(name).name != name or name in ("", "..") or not there:
         raise IndexDamaged(f"{pointer} names {name[:80]!r}, which is no release - {CURE}")
     return folder
@@ -263,12 +260,12 @@ def verify(folder: Path, *, quick: bool = False) -> Release:
     try:
         manifest = Manifest.from_json(path.read_text(encoding="utf-8"), path)
     except (OSError, UnicodeDecodeError) as error:
-        raise IndexDamaged(f"{path} cannot be read ({type(error).__name__}) - {CURE}") from error
+        raise unreadable(path, error) from error
     for name, entry in manifest.files.items():
         try:
             found = (folder / name).stat().st_size
         except OSError as error:
-            raise IndexDamaged(f"{folder / name} cannot be read ({type(error).__name__}) - {CURE}") from error
+            raise unreadable(folder / name, error) from error
         if found != entry.bytes:
             raise IndexDamaged(f"{folder / name} has {found} bytes, not {entry.bytes} as its manifest says - {CURE}")
     unread = quick and sum(entry.bytes for entry in manifest.files.values()) > AT_ONCE
@@ -285,7 +282,7 @@ def _entry(path: Path) -> FileEntry:
     try:
         return file_entry(path)
     except OSError as error:
-        raise IndexDamaged(f"{path} cannot be read ({type(error).__name__}) - {CURE}") from error
+        raise unreadable(path, error) from error
 
 
 def file_entry(path: Path) -> FileEntry:

@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 from recommender.cleaning import clean_line
 from recommender.errors import InvalidOverride
-from recommender.types import rfc3339
+from recommender.types import in_utc, rfc3339
 
 MOST_SLOTS = 50
 MOST_BLOCKS = 200
@@ -262,15 +262,16 @@ def _checked(entry: Any, keys: Sequence[str], where: str) -> dict[str, Any]:
 
 
 def end_of(given: Any) -> datetime | None:
-    """When something ends: a time, aware; of a day its end; UTC where no zone is given."""
+    """When something ends: a time in UTC; of a day its end; UTC where no zone is given."""
     if given is None:
         return None
     try:
         moment = datetime.fromisoformat(given) if isinstance(given, str) else given
-        if isinstance(moment, date) and not isinstance(moment, datetime):
-            moment = datetime.combine(moment, time(), UTC) + timedelta(days=1)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (AttributeError, ValueError, TypeError, OverflowError):
+        if isinstance(moment, datetime):
+            return in_utc(moment)
+        last = datetime.combine(moment, time.max, UTC)  # of a time of day without a day: TypeError
+        return last if moment == date.max else last + timedelta(microseconds=1)
+    except (ValueError, TypeError):
         raise InvalidOverride(f"until is {given!r:.50}, which is no time - write it as 2026-12-31 or 2026-12-31T18:00:00Z") from None
 
 

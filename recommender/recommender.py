@@ -267,7 +267,7 @@ class Recommender(OpenedRelease):
         timelines = (self._file_ends, view.moments, view.dates, self._dates)
         changed_at = max((moment for line in timelines if (moment := line.last(now))), default=None)
         changes_at = min((moment for line in timelines if (moment := line.next(now))), default=NEVER)
-        return Edition(f"{self._fixed} {view.sequence} {view.prepared} {changed_at}", changes_at)
+        return Edition(f"{self._fixed} {view.name} {changed_at}", changes_at)
 
     @cached_property
     def _weighs_briefly(self) -> bool:

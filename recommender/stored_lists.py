@@ -10,6 +10,7 @@ import numpy as np
 
 from recommender.arrays import mapped
 from recommender.candidate import Candidates
+from recommender.errors import unreadable
 from recommender.packed import unpack
 
 LISTS = "lists.bin"
@@ -20,12 +21,19 @@ PLACE = np.dtype([("begin", "<i8"), ("length", "<i4")])
 
 
 class StoredLists:
-    """Read-only; safe to share between threads."""
+    """Read-only; safe to share between threads.
+
+    Raises:
+        IndexDamaged: A file cannot be read.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._places = mapped(folder / PLACES)
-        with (folder / LISTS).open("rb") as file:
-            self._content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        try:
+            with (folder / LISTS).open("rb") as file:
+                self._content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError) as error:
+            raise unreadable(folder / LISTS, error) from error
 
     def __len__(self) -> int:
         return len(self._places)

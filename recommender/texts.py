@@ -165,7 +165,7 @@ class Texts:
             before, archive = self._known[-1]
             rows = self._live.changed_rows(before, view) if view.articles or before.articles else set()
             if rows is None or self._live_archives is None:
-                rows, self._live_archives = set(view.articles), LiveArchives(self._live, self.archive)
+                rows, self._live_archives, archive = set(view.articles), LiveArchives(self._live, self.archive), None
             if rows:
                 prepared = (row for row in rows if row in view.articles and view.articles[row].prepared)
                 archive = self._live_archives.changed(rows, prepared)

@@ -197,6 +197,21 @@ class RelatedList(Sequence[Related]):
         return answer
 
 
+def in_utc(moment: datetime) -> datetime:
+    """A moment in UTC; one without a zone is taken as UTC.
+
+    Raises:
+        ValueError: In UTC it is outside of years 1 to 9999, though it is not where its zone is.
+
+    >>> in_utc(datetime.fromisoformat("2018-09-11T14:41:00+04:00")).isoformat()
+    '2018-09-11T10:41:00+00:00'
+    """
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise ValueError(f"{moment.isoformat()} is outside of years 1 to 9999 in UTC") from error
+
+
 def rfc3339(moment: datetime | None) -> str | None:
     """`2018-09-11T10:41:00Z`, or None.
 

@@ -59,7 +59,8 @@ class View:
         entries: Number of the last entry of the audit trail that it knows.
         overridden: Whether any article has an override.
         lineage: The same object in all views that follow from one that was read whole; None: nothing was read.
-        file: Number of the file that it was read from; another one, put in its place, may count anew.
+        file: Number of the file that it was read from; None: no file, the view without it.
+        counter: Name of the counter of the changes: the journal, or the name and number of the file.
     """
 
     sequence: int = 0
@@ -79,6 +80,7 @@ class View:
     overridden: bool = False
     lineage: object | None = None
     file: int | None = None
+    counter: str = ""
 
     def __bool__(self) -> bool:
         return bool(self.articles or self.replaced)
@@ -87,6 +89,11 @@ class View:
     def moment(self) -> tuple[int, int]:
         """What grows with every change, and whenever lists are computed."""
         return self.sequence, self.prepared
+
+    @property
+    def name(self) -> str:
+        """The name of this state alone: a state of a file that was lost, or of a backup in its place, has another."""
+        return f"{self.counter} {self.sequence} {self.prepared}"
 
     def copies_of(self, row: int, stored: Sequence[Card]) -> list[Card]:
         """The near-duplicates that an article stands for: those that the release knows, and live ones."""

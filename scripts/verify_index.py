@@ -37,6 +37,7 @@ def as_dict(found: Verification) -> dict[str, object]:
         "current": found.current,
         "serves": found.serves,
         "faults": [asdict(fault) for fault in found.beside],
+        "notes": [asdict(note) for note in found.notes],
         "releases": [
             {**_figures(checked), "sound": not checked.faults, "faults": [asdict(fault) for fault in checked.faults]}
             for checked in found.releases
@@ -59,6 +60,7 @@ def _shown(found: Verification) -> str:
         figures = ", ".join(f"{name} {value}" for name, value in _figures(checked).items() if name != "release")
         lines.append(f"{checked.name}: {'not sound' if checked.faults else 'sound'}{f' ({figures})' if figures else ''}")
         lines.extend(f"  {fault}" for fault in checked.faults)
+    lines.extend(f"note: {note}" for note in found.notes)
     if found.faults and found.serves != found.current:
         lines.append(f"{found.serves} serves in its place" if found.serves else "no release can serve")
     return "\n".join(lines)

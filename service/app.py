@@ -44,13 +44,13 @@ def create_app(settings: Settings, embedder: Embedder | None = None) -> FastAPI:
         IndexUnusable: There is no sound index in the folder.
         InvalidOverride: The file of overrides cannot be used.
     """
-    serving = Serving(settings.index, embedder, settings.overrides, settings.vectors, settings.live)
+    serving = Serving(settings.index, embedder, settings.overrides, settings.vectors, settings.live, writes=bool(settings.admin_keys))
     text_lanes, write_lane = TextLanes(settings.text_queue, settings.text_timeout_s), Lane("write", WAITING_WRITES, WRITE_S)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
-        watching = [asyncio.create_task(serving.watch()), asyncio.create_task(serving.watch_journal())]
+        watching = [asyncio.create_task(watch()) for watch in (serving.watch, serving.watch_condition, serving.watch_journal)]
         on_signal = threading.current_thread() is threading.main_thread()  # elsewhere nobody gets signals
         if on_signal:
             loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, serving.reload))

@@ -79,7 +79,12 @@ async def put_overrides(request: Request, article_id: Id) -> Response:
             except ArticleNotFound as error:
                 raise fault(("body", "pins", str(place), "article_id"), str(error)) from None
     cleaned = clean_line(article_id)
-    await asyncio.to_thread(overrides.put, serving.index_dir, cleaned, said, request.scope.get("key"), serving.journal)
+
+    def write() -> None:
+        with serving.to_write() as index_dir:
+            overrides.put(index_dir, cleaned, said, request.scope.get("key"), serving.journal)
+
+    await asyncio.to_thread(write)
     return await _said(request, cleaned)
 
 
@@ -95,7 +100,12 @@ async def get_overrides(request: Request, article_id: Id) -> Response:
 async def delete_overrides(request: Request, article_id: Id) -> Response:
     """Take back what was said; done twice, it is done once."""
     serving = serving_of(request)
-    await asyncio.to_thread(overrides.delete, serving.index_dir, clean_line(article_id), request.scope.get("key"), serving.journal)
+
+    def write() -> None:
+        with serving.to_write() as index_dir:
+            overrides.delete(index_dir, clean_line(article_id), request.scope.get("key"), serving.journal)
+
+    await asyncio.to_thread(write)
     return Response(status_code=204)
 
 
@@ -163,8 +173,8 @@ async def _put(request: Request, fields: dict[str, Any]) -> tuple[bool, str]:
     EMBEDDED.inc()
 
     def write() -> bool:
-        with serving.held() as recommender:
-            return sharing.put(serving.index_dir, recommender, article, serving.journal)
+        with serving.held() as recommender, serving.to_write() as index_dir:
+            return sharing.put(index_dir, recommender, article, serving.journal)
 
     return await request.app.state.write_lane.run(write, request.receive), article.id
 
@@ -173,8 +183,8 @@ async def _withdraw(request: Request, article_id: str) -> None:
     serving = serving_of(request)
 
     def write() -> None:
-        with serving.held() as recommender:
-            sharing.withdraw(serving.index_dir, recommender, clean_line(article_id), serving.journal)
+        with serving.held() as recommender, serving.to_write() as index_dir:
+            sharing.withdraw(index_dir, recommender, clean_line(article_id), serving.journal)
 
     await asyncio.to_thread(write)  # not behind texts that wait: what must go must go now
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from recommender.errors import IndexUnusable
 from service.metrics import KEPT
 from service.serving import Serving
 
@@ -94,9 +95,7 @@ class KeptAnswers:
         key = bytes((scope.get("raw_path") or scope["path"].encode()) + b"?" + scope["query_string"])
         answer = self._kept.get(key)
         if answer is not None:
-            with self._serving.held() as recommender:
-                edition = recommender.edition().name
-            if answer.edition == edition and time.time() < answer.until:
+            if answer.edition == self._edition() and time.time() < answer.until:
                 self._kept.move_to_end(key)
                 KEPT.inc()
                 await answer.send(scope, send)
@@ -111,6 +110,14 @@ class KeptAnswers:
             answer = scope["keep"]
         if answer is not None:
             self._keep(key, answer)
+
+    def _edition(self) -> str | None:
+        """Name of the edition that is in force; None: the release cannot be read, and the route will say why."""
+        try:
+            with self._serving.held() as recommender:
+                return recommender.edition().name
+        except IndexUnusable:
+            return None
 
     def _keep(self, key: bytes, answer: Answer) -> None:
         if key in self._kept:

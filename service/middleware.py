@@ -29,6 +29,9 @@ SECURITY_HEADERS = [
 SLOW_S = 1.0
 """A request that took longer is told, though nothing was wrong with it."""
 
+UNAVAILABLE = 503
+"""A status whose reason is logged once, not with each request (`service.condition`)."""
+
 UNROUTED = "none"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 
@@ -84,7 +87,7 @@ class RequestName:
         told = status >= 400 or seconds >= SLOW_S or method not in ("GET", "HEAD")
         if not told and not logging.getLogger().isEnabledFor(logging.DEBUG):
             return
-        tell = log.error if status >= 500 else log.info if told else log.debug
+        tell = log.error if status >= 500 and status != UNAVAILABLE else log.info if told else log.debug
         asked = {"request_id": scope["request_id"], "method": method, "route": route, "key": scope.get("key")}
         tell("answered", **asked, status=status, ms=round(seconds * 1e3, 1))
 

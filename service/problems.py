@@ -5,7 +5,6 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -60,8 +59,6 @@ NOT_NOW = "the index or its model cannot serve - see /readyz and the log"
 NOT_SAID = "PostgreSQL, which keeps what is put and said, does not answer; reading goes on - say it again in some seconds"
 
 PROBLEM: dict[str, Any] = {"model": Problem, "content": {"application/problem+json": {}}}
-
-log = structlog.get_logger()
 
 
 def problem(
@@ -128,7 +125,7 @@ async def _ours(request: Request, error: Exception) -> Response:
     if status is None:
         raise error
     if status == 503:  # the message names folders and hashes: for the log, not for the world
-        log.error("cannot_serve", detail=str(error), request_id=request.scope.get("request_id"))
+        request.app.state.serving.condition.tell(str(error), request.scope.get("request_id"))
         wait_s = "5" if isinstance(error, JournalAway) else "30"
         return problem(request, status, error.code, _not_now(error), headers={"Retry-After": wait_s})
     return problem(request, status, error.code, str(error))

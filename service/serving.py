@@ -20,9 +20,10 @@ from index.journal.following import follow
 from recommender import Embedder, Recommender
 from recommender.errors import IndexUnusable, Interrupted, InvalidOverride, ModelError, ReadmoreError, StorageError, VectorsAway
 from recommender.interruption import interruptible
-from recommender.manifest import CURRENT, current_folder, open_release, verify
+from recommender.manifest import CURRENT, MANIFEST, Release, current_folder, open_release, verify
 from recommender.milvus import Address
 from recommender.ranker import RANKER
+from service.condition import Condition, Stamps, stamps_of
 
 if TYPE_CHECKING:
     from index.journal.journal import Journal
@@ -30,15 +31,13 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 LOOKED_AT_S = 1.0
-"""Seconds between two looks at CURRENT, the fitted weights and the file of overrides."""
+"""Seconds between two looks at CURRENT and what it names, the fitted weights and the file of overrides; and at the rest."""
 
 FOLLOWED_S = 0.2
 """Seconds between two looks at what other machines said."""
 
 LATER_S = 2.0
 """And after one that failed for another reason than that PostgreSQL is away."""
-
-Seen = tuple[tuple[int, int] | None, ...]
 
 
 class Serving:
@@ -47,20 +46,30 @@ class Serving:
     Attributes:
         index_dir: The folder of the index.
         refused: Why the release that CURRENT names, or the file of overrides, is not in force; None if both are.
+        condition: What else is not as it should be.
         journal: What machines share; None: this one is alone.
         behind: Why this machine does not know all that others said; None if it does.
 
     Args:
         live_address: Of the journal.
+        writes: Whether anybody may put or say something.
 
     Raises:
         InputError: `live.db` holds what was said on this machine alone, and a journal is given, or the other way round.
     """
 
     def __init__(
-        self, index_dir: Path, embedder: Embedder | None = None, overrides: Path | None = None, vectors: str = "", live_address: str = ""
+        self,
+        index_dir: Path,
+        embedder: Embedder | None = None,
+        overrides: Path | None = None,
+        vectors: str = "",
+        live_address: str = "",
+        *,
+        writes: bool = True,
     ) -> None:
         self.index_dir = index_dir
+        self.condition = Condition(index_dir, writes=writes)
         self.journal = opened(live_address)
         self.behind: str | None = None
         with suppress(StorageError):  # lists of the release are better than none; below it is told
@@ -82,6 +91,7 @@ class Serving:
         self.refused: str | None = None
         if self.journal is not None:
             self._follow_now(self.journal)
+        self.condition.look(self._recommender)
 
     @contextmanager
     def held(self) -> Iterator[Recommender]:
@@ -94,8 +104,27 @@ class Serving:
         finally:
             self._let_go(recommender)
 
+    @contextmanager
+    def to_write(self) -> Iterator[Path]:
+        """The folder of the index, to put or say something.
+
+        Raises:
+            StorageError: `live.db` is damaged, so that nobody would see it.
+        """
+        with self.held() as recommender:
+            if recommender.live.damaged:
+                raise StorageError(str(recommender.live.fault))
+        try:
+            yield self.index_dir
+        except StorageError as error:
+            self.condition.refused = str(error)
+            raise
+        self.condition.refused = None
+
     def reload(self) -> str:
         """Serve the release that CURRENT names, and the weights in force, from now on; nothing is done where neither has changed.
+
+        If the release that serves has lost a file itself, the newest sound one takes its place.
 
         Returns:
             The name of the release that serves then.
@@ -103,15 +132,18 @@ class Serving:
         with self._reloading:
             before = self._recommender
             seen = self._look()
-            if seen == self._seen and self.fault is None:  # a fault may have been mended without a new release
+            if seen == self._seen and self.refused is None and before.degraded is None:  # a fault may have been mended in the same files
+                self.condition.look(before)
                 return before.release.name
             self._seen = seen
             try:
-                release = verify(current_folder(self.index_dir)) if before.damage is None else open_release(self.index_dir)
+                release = self._next(before)
                 after = Recommender(release, self._embedder or before.loaded_embedder, self._overrides, self._vectors)
             except (IndexUnusable, InvalidOverride) as error:
+                if self.refused != str(error):
+                    log.error("refused", detail=str(error), serves=before.release.name)
                 self.refused = str(error)
-                log.error("refused", detail=str(error), serves=before.release.name)
+                self.condition.look(before)
                 return before.release.name
             self._prepare(after)
             with self._lock:
@@ -120,13 +152,32 @@ class Serving:
             self.refused = None
             log.info("swapped", serves=after.release.name, before=before.release.name)
             self._let_go(before)
+            self.condition.look(after)
             return after.release.name
+
+    def _next(self, before: Recommender) -> Release:
+        """The release that serves next: the one that CURRENT names, or, if that is the one which serves and it is damaged, another."""
+        if before.damage is not None:
+            return open_release(self.index_dir)
+        try:
+            return verify(current_folder(self.index_dir))
+        except IndexUnusable:
+            if (before.release.folder / MANIFEST).exists() and self._named() != before.release.name:
+                raise
+            return open_release(self.index_dir)
+
+    def _named(self) -> str | None:
+        try:
+            return current_folder(self.index_dir).name
+        except IndexUnusable:
+            return None
 
     @property
     def fault(self) -> str | None:
         """Why what serves is not all that should; None if it is."""
         away = self.journal.away if self.journal is not None else None
-        return self.refused or self._recommender.degraded or self._recommender.live.fault or away or self.behind
+        found = [self.refused, self._recommender.degraded, away, self.behind, *self.condition.reasons]
+        return "; ".join(dict.fromkeys(filter(None, found))) or None
 
     def _prepare(self, recommender: Recommender) -> None:
         """Compute the lists of live articles that this release was built without; until then they stand in no list."""
@@ -187,11 +238,11 @@ class Serving:
             await asyncio.sleep(FOLLOWED_S if well or self.journal.away else LATER_S)
 
     async def watch(self) -> None:
-        """Reload whenever CURRENT or the fitted weights change; ends when it is cancelled."""
+        """Reload whenever CURRENT, what it names, or the fitted weights change; ends when it is cancelled."""
         await asyncio.to_thread(self._prepare_this)
         while True:
             await asyncio.sleep(LOOKED_AT_S)
-            if self._look() != self._seen or (self._recommender.damage and not self.refused):
+            if await asyncio.to_thread(self._look) != self._seen or (self._recommender.damage and not self.refused):
                 await asyncio.to_thread(self.reload)
 
     def _check(self) -> None:
@@ -201,6 +252,19 @@ class Serving:
     def stop(self) -> None:
         """End what is computed for live articles, at its next checkpoint."""
         self._stopping.set()
+
+    async def watch_condition(self) -> None:
+        """Look at what else a service needs; ends when it is cancelled."""
+        while True:
+            await asyncio.sleep(LOOKED_AT_S)
+            await asyncio.to_thread(self._look_after)
+
+    def _look_after(self) -> None:
+        try:
+            with self.held() as recommender:
+                self.condition.look(recommender)
+        except Exception:
+            log.exception("not_looked_after")  # nobody else would look again
 
     def close(self) -> None:
         """Let the release go when the last request that holds it has ended."""
@@ -216,19 +280,14 @@ class Serving:
             del self._held[recommender]
         recommender.close()
 
-    def _look(self) -> Seen:
-        paths = [self.index_dir / CURRENT, self.index_dir / RANKER, *([self._overrides] if self._overrides else [])]
-        return tuple(map(_stamp, paths))
+    def _look(self) -> Stamps:
+        named: list[Path] = []
+        with suppress(IndexUnusable, OSError):
+            named = sorted(path for path in current_folder(self.index_dir).rglob("*") if path.is_file())
+        beside = [self.index_dir / CURRENT, self.index_dir / RANKER, *([self._overrides] if self._overrides else [])]
+        return stamps_of([*beside, *named])
 
 
 def _unprepared(recommender: Recommender) -> bool:
     with recommender.live.reading() as view:
         return bool(view.unprepared)
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns

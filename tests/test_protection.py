@@ -16,8 +16,8 @@ from fastapi.testclient import TestClient
 from recommender.errors import InputError
 from service import server
 from service.app import create_app
-from service.gate import counted_address
 from service.connections import BoundedProtocol
+from service.gate import counted_address
 from service.lanes import Lane, LaneFull
 from service.settings import Settings, hashed, new_key, read_settings
 from tests.conftest import client_of

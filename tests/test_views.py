@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 
 from index import live, overrides
 from index.build import build_index
-from index.live_file import wipe_log, writing
+from index.live_file import empty_log, writing
 from index.words import OwnWords
 from recommender import Article, Recommender
 from recommender.catalogue import parse_time
 from recommender.errors import ArticleNotFound
-from recommender.live import LIVE_DB
+from recommender.live import LIVE_DB, read_state
 from recommender.overrides import Block, Override, Pin
 from recommender.timeline import Timeline
 from recommender.urls import url_key
@@ -90,8 +90,8 @@ def by_the_tables(index: Path, recommender: Recommender) -> dict[str, Any]:
     with closing(sqlite3.connect(index / LIVE_DB)) as connection:
         rows = connection.execute("SELECT number, id, sequence, withdrawn, url, published FROM article ORDER BY sequence").fetchall()
         bodies = connection.execute("SELECT article_id, body FROM override").fetchall()
+        folded = recommender.release.manifest.folded(read_state(connection).counter)
         prepared = {number for (number,) in connection.execute("SELECT article FROM own WHERE release = ?", (recommender.release.name,))}
-    folded = recommender.release.manifest.folded(None)
     put = {
         LIVE + number: (id_, sequence, url, published)
         for number, id_, sequence, gone, url, published in rows
@@ -134,7 +134,7 @@ def copied(origin: Path, folder: Path) -> Path:
     index = Path(shutil.copytree(origin, folder / "index"))
     live.create(index)
     overrides.put(index, STORED[2], Override((Pin(STORED[0], 1, SOON),), everywhere=True), None)
-    wipe_log(index)
+    empty_log(index)
     shutil.copy(index / LIVE_DB, index / "backup.db")
     return index
 
@@ -171,7 +171,7 @@ def replace_file(index: Path, how: str) -> None:
         with closing(sqlite3.connect(backup)) as older, closing(sqlite3.connect(path, isolation_level=None)) as now:
             older.backup(now)
         return
-    wipe_log(index)
+    empty_log(index)
     for end in ("", "-wal", "-shm"):
         (index / f"{LIVE_DB}{end}").unlink(missing_ok=True)
     if how == "backup":

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
+from time import struct_time
 from typing import Any
 
 from lxml import etree
@@ -97,18 +98,26 @@ def _unclosed(head: str) -> list[str]:
 
 def _entry(entry: Mapping[str, Any], language: str | None) -> dict[str, Any]:
     content: Mapping[str, Any] = next((part for part in entry.get("content", ()) if part.get("value")), {})
-    moment = entry.get("published_parsed") or entry.get("updated_parsed")
+    name = "published" if entry.get("published_parsed") else "updated"
     return {
         "id": entry.get("id") or entry.get("link"),
         "title": plain(entry.get("title", "")),
         "html": content.get("value") or entry.get("summary"),
         "url": entry.get("link") if ":" in entry.get("link", "") else None,  # some have no link, and an id in its place
-        "published": moment and datetime.fromtimestamp(timegm(moment), UTC).isoformat(),
+        "published": _moment(entry.get(f"{name}_parsed"), entry.get(name)),
         "section": next((tag["term"] for tag in entry.get("tags", ()) if tag.get("term")), None),
         "lang": content.get("language") or language,
         "status": entry.get("wp_status"),
         "draft": entry.get("app_draft"),
     }
+
+
+def _moment(parsed: struct_time | None, written: str | None) -> str | None:
+    """A date in UTC; one that is outside of years 1 to 9999 as it is written: validation tells of it."""
+    try:
+        return parsed and datetime.fromtimestamp(timegm(parsed), UTC).isoformat()
+    except (ValueError, OverflowError):
+        return written
 
 
 def _json_feed(raw: bytes) -> list[Any]:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from index.corpus.record import Record, Reject
 from recommender.cleaning import clean_line, clean_text, has_words
 from recommender.errors import InvalidArticle
-from recommender.types import Article
+from recommender.types import Article, in_utc
 
 MAX_ID = 512
 MAX_URL = 8192
@@ -89,11 +89,10 @@ def to_url(value: Any) -> str:
 def to_time(value: Any) -> datetime:
     """An ISO 8601 date or time; UTC where no zone is given, midnight where no time is."""
     try:
-        moment = datetime.fromisoformat(value.strip())
-        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment = in_utc(datetime.fromisoformat(value.strip()))
         if moment > datetime.now(UTC) + FAR_FUTURE:
             raise ValueError
-    except (AttributeError, ValueError, TypeError, OverflowError):
+    except (AttributeError, ValueError, TypeError):
         raise InvalidArticle("bad_date", f"published {str(value)[:100]!r} is no date - write it as 2018-09-11T10:41:00Z") from None
     return moment
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from index.journal.following import follow
 from index.live import create
-from index.live_file import wipe_log, writing
+from index.live_file import empty_log, writing
 from index.live_rows import COLUMNS
 from index.lock import build_lock
 from index.publish import kept_manifests
 from recommender.errors import InputError
 from recommender.live import LIVE_DB, read_state
+from recommender.withdrawn import WITHDRAWN
 
 if TYPE_CHECKING:
     from index.journal.journal import Journal
@@ -73,7 +74,7 @@ def adopt(index_dir: Path, journal: "Journal") -> Adopted:
                 if of not in (None, turn.journal):
                     raise InputError(f"{index_dir / LIVE_DB} is a copy of another journal - give the address of that one")
                 common = 0 if of is None else _common(connection, turn)
-                since = max(common, _folded(index_dir, of))
+                since = max(common, _folded(index_dir, state.counter))
                 if of is not None:
                     turn.raise_to(state.sequence, _numbered(connection))
                 _move_articles(connection, turn, since, common, done)
@@ -81,6 +82,7 @@ def adopt(index_dir: Path, journal: "Journal") -> Adopted:
                 _move_judgements(connection, turn, done)
             connection.execute("UPDATE state SET journal = ?", (MOVED,))
     done.aside = _put_aside(index_dir)
+    (index_dir / WITHDRAWN).unlink(missing_ok=True)  # the journal knows
     create(index_dir)
     follow(index_dir, journal)
     return done
@@ -99,9 +101,9 @@ def _common(connection: sqlite3.Connection, turn: "Turn") -> int:
     return max((sequence for sequence, mark in there.items() if here.get(sequence) == mark), default=0)
 
 
-def _folded(index_dir: Path, journal: str | None) -> int:
+def _folded(index_dir: Path, counter: str) -> int:
     """The last change that all releases hold which may serve."""
-    return min((manifest.folded(journal) for manifest in kept_manifests(index_dir)), default=0)
+    return min((manifest.folded(counter) for manifest in kept_manifests(index_dir)), default=0)
 
 
 def _move_articles(connection: sqlite3.Connection, turn: "Turn", since: int, common: int, done: Adopted) -> None:
@@ -147,7 +149,7 @@ def _move_judgements(connection: sqlite3.Connection, turn: "Turn", done: Adopted
 
 def _put_aside(index_dir: Path) -> Path:
     """Give the file another name."""
-    wipe_log(index_dir)
+    empty_log(index_dir)
     names = (f"{LIVE_DB}.alone{f'-{number}' if number > 1 else ''}" for number in range(1, 1000))
     aside = next(index_dir / name for name in names if not (index_dir / name).exists())
     (index_dir / LIVE_DB).rename(aside)

@@ -83,7 +83,7 @@ def check_missed(index_dir: Path, serving: Manifest | None) -> None:
         InputError: Some were forgotten by the journal, as newer releases hold them, before this machine copied them.
     """
     state, _ = known(index_dir)
-    folded = 0 if serving is None else serving.folded(state.journal)
+    folded = 0 if serving is None else serving.folded(state.counter)
     if state.missed > folded:
         raise InputError(
             f"articles up to change {state.missed} of the journal are in newer releases alone, and the release here holds them up to "
@@ -101,7 +101,11 @@ def put_back(index_dir: Path, sequence: int) -> InputError:
 
 def _said_alone(index_dir: Path) -> bool:
     with asking(index_dir) as connection:
-        return connection is not None and any(_holds(connection, table) for table in ("article", "override_history", "judgement"))
+        if connection is None:
+            return False
+        began = read_state(connection).began  # what it was made with was not said since
+        put = connection.execute("SELECT 1 FROM article WHERE sequence > ?", (began,)).fetchone() is not None
+        return put or any(_holds(connection, table) for table in ("override_history", "judgement"))
 
 
 def _holds(connection: sqlite3.Connection, table: str) -> bool:

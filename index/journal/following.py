@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from index.journal.changes import Change, Head
 from index.journal.checks import check_followed, check_same, known, put_back
-from index.live_file import wipe_log, writing
+from index.live_file import wipe, writing
 from index.live_lists import live_lists
 from index.live_rows import COLUMNS, read_chunks, write_article, write_lists, write_withdrawal
 from index.words import JUDGEMENTS
@@ -118,7 +118,9 @@ def _copy(index_dir: Path, changes: list[Change], marks: Mapping[int, str], unti
         connection.execute("DELETE FROM mark WHERE sequence < ?", (until - REMEMBERED,))
         connection.execute("UPDATE state SET sequence = max(sequence, ?)", (until,))
     if any(change.row.get("withdrawn") for change in new):
-        wipe_log(index_dir)
+        left = wipe(index_dir)
+        if left is not None:
+            log.warning("%s", left)
     return len(new)
 
 
@@ -130,7 +132,7 @@ def _write_article(connection: sqlite3.Connection, change: Change, recommender: 
         write_withdrawal(connection, number, row["id"], change.number)
         return
     write_article(connection, number, row["id"], change.number, [row[name] for name in COLUMNS])
-    if recommender is None or change.number <= recommender.release.manifest.folded(read_state(connection).journal):
+    if recommender is None or change.number <= recommender.release.manifest.folded(read_state(connection).counter):
         return
     model = recommender.release.manifest.model
     if row["model"] == model.sha256:  # else `index.live.prepare` embeds it

@@ -16,6 +16,7 @@ from index.compile import new_encoder, prune_encoders
 from index.live import purge
 from index.live_numbers import take_over_numbers
 from index.lock import build_lock
+from index.modes import make_index_dir, make_private_dir
 from index.publish import STAGING, kept_manifests, publish, remove_staged, replace_file, set_current, sync
 from index.store.parcel import Parcel
 from index.store.store import OBJECTS, Store
@@ -60,7 +61,7 @@ def pull(store: Store, index_dir: Path) -> Pulled:
     """
     store.current()  # before a folder is made for nothing
     with _storage_errors(index_dir):
-        index_dir.mkdir(parents=True, exist_ok=True)
+        make_index_dir(index_dir)
         with build_lock(index_dir):
             remove_staged(index_dir, rescue)
             parcel = store.parcel(store.current())
@@ -113,7 +114,7 @@ def _fetch_all(wanted: Mapping[str, FileEntry], store: Store, index_dir: Path) -
         How many came from the store, and their bytes.
     """
     fetched = index_dir / FETCHED
-    fetched.mkdir(exist_ok=True)
+    make_private_dir(fetched, index_dir)
     here = _files_here(wanted, index_dir)
     away = [entry for entry in {entry.sha256: entry for entry in wanted.values()}.values() if not (fetched / entry.sha256).exists()]
     away = [entry for entry in away if not _linked(here[entry.sha256], fetched / entry.sha256, entry)]

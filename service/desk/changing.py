@@ -71,11 +71,11 @@ def _change(request: Request, sent: Change) -> str:
     with serving.held() as recommender, recommender.moment():
         on = recommender.card_of(sent.on)
         of, edit = _edit(recommender, on, sent)
-    if edit is None:
-        if not overrides.undo(serving.index_dir, of, editor, key, serving.journal):
+    with serving.to_write() as index_dir:
+        if edit is not None:
+            overrides.change(index_dir, of, edit, clean_line(sent.reason), editor, key, serving.journal)
+        elif not overrides.undo(index_dir, of, editor, key, serving.journal):
             raise InvalidOverride("nothing was said of this article - there is nothing to undo")
-    else:
-        overrides.change(serving.index_dir, of, edit, clean_line(sent.reason), editor, key, serving.journal)
     return on.id
 
 

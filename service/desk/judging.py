@@ -65,5 +65,6 @@ def _judge(request: Request, sent: Judgement) -> str | None:
         return None
     accepted = None if sent.action == "forget" else sent.action != "reject"
     editor, key = request.scope["editor"], request.scope["key"]
-    judgements.judge(serving.index_dir, on, dict.fromkeys(ids, accepted), editor, key, serving.journal)
+    with serving.to_write() as index_dir:
+        judgements.judge(index_dir, on, dict.fromkeys(ids, accepted), editor, key, serving.journal)
     return on

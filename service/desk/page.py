@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.templating import Jinja2Templates
 
+from service.desk.trail import last_day
 from service.lists import serving_of
 
 FORM = "application/x-www-form-urlencoded"
@@ -22,6 +23,7 @@ HEADERS = {"Content-Security-Policy": POLICY, "Cross-Origin-Resource-Policy": "s
 MOST_FIELDS = 300
 
 templates = Jinja2Templates(Path(__file__).parents[1] / "templates")
+templates.env.filters["last_day"] = last_day
 
 Sent = TypeVar("Sent", bound=BaseModel)
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from recommender.overrides import NOTHING, Block, Override
+
+FIRST = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,10 @@ def last_day(until: datetime | None) -> str:
     >>> last_day(datetime.fromisoformat("2027-01-01T00:00:00Z"))
     ' until 31 December 2026'
     """
-    return f" until {until - timedelta(microseconds=1):%-d %B %Y}" if until else ""
+    if until is None:
+        return ""
+    last = until - timedelta(microseconds=1) if until > FIRST else until
+    return f" until {last:%-d %B %Y}"
 
 
 def _changes(before: Override, now: Override) -> Iterator[str]:
