@@ -153,7 +153,7 @@ class LiveArticles:
         """Text and candidates of a live article; none, if they are not computed yet."""
         sql = "SELECT text, candidates FROM article LEFT JOIN own ON own.article = number AND own.release = ? WHERE number = ?"
         text, candidates = self._one(sql, self._release.name, row - LIVE)
-        return text, np.frombuffer(candidates or b"", dtype=CANDIDATE)
+        return text, np.frombuffer(candidates or b"", dtype=CANDIDATE).copy()  # it is written to when lines are explained
 
     def places(self, row: int) -> Candidates:
         """The live articles that are candidates of an article."""
