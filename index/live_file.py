@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS mark (sequence INTEGER PRIMARY KEY, mark TEXT NOT NUL
 """
 """What makes the first version of the file the second."""
 THIRD = """
+ALTER TABLE place ADD COLUMN score REAL;
 CREATE TABLE IF NOT EXISTS computed (prepared INTEGER PRIMARY KEY, release TEXT NOT NULL, article INTEGER NOT NULL);
 """
 """What makes the second version the third."""
