@@ -9,6 +9,8 @@ import numpy as np
 
 from index.live_lists import LiveLists
 from recommender import Article, Chunk
+from recommender.ranker import SHIPPED
+from recommender.retrieval import N_CANDIDATES
 from recommender.types import Vectors, rfc3339
 from recommender.view import LIVE
 
@@ -21,6 +23,15 @@ sequence = excluded.sequence, withdrawn = 0, title = excluded.title, url = exclu
 section = excluded.section, lang = excluded.lang, names = excluded.names, model = excluded.model, chunks = excluded.chunks,
 vectors = excluded.vectors, text = excluded.text
 """
+CROWDED_OUT = """
+DELETE FROM place WHERE release = :release AND (query, target) IN (
+    SELECT query, target FROM (
+        SELECT query, target, row_number() OVER (PARTITION BY query ORDER BY score DESC, target DESC) AS rank
+        FROM place WHERE release = :release AND query IN (SELECT value FROM json_each(:queries))
+    ) WHERE rank > :most
+)
+"""
+"""A list has so many live candidates as it has others: what it costs to read does not grow with live articles."""
 RELEASES = """
 WITH RECURSIVE releases (name) AS (
     SELECT min(release) FROM place
@@ -75,8 +86,11 @@ def _forget_lists(connection: sqlite3.Connection, number: int) -> None:
 def write_lists(connection: sqlite3.Connection, release: str, number: int, lists: LiveLists) -> None:
     own = (lists.canonical, lists.hubness.tobytes(), lists.terms, lists.candidates.tobytes())
     connection.execute("INSERT OR REPLACE INTO own VALUES (?, ?, ?, ?, ?, ?)", (release, number, *own))
-    places = ((release, query, number, candidate.tobytes()) for query, candidate in zip(lists.queries, lists.places, strict=True))
-    connection.executemany("INSERT OR REPLACE INTO place VALUES (?, ?, ?, ?)", places)
+    scores = SHIPPED.scores(lists.places["features"]).tolist()
+    places = zip(lists.queries, lists.places, scores, strict=True)
+    rows = ((release, query, number, candidate.tobytes(), score) for query, candidate, score in places)
+    connection.executemany("INSERT OR REPLACE INTO place VALUES (?, ?, ?, ?, ?)", rows)
+    connection.execute(CROWDED_OUT, {"release": release, "queries": json.dumps(lists.queries), "most": N_CANDIDATES})
 
 
 def packed_spans(chunks: Sequence[Chunk]) -> bytes:

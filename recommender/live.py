@@ -88,6 +88,7 @@ CREATE TABLE IF NOT EXISTS place (  -- a live article as a candidate of another
     query INTEGER NOT NULL,      -- row
     target INTEGER NOT NULL,     -- number
     candidate BLOB NOT NULL,
+    score REAL,                  -- by the shipped weights
     PRIMARY KEY (release, query, target)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS place_target ON place (target);

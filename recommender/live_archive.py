@@ -20,7 +20,7 @@ from recommender.candidate import CANDIDATE, Candidates, column, seconds
 from recommender.catalogue import parse_time
 from recommender.facts import Facts, Layout
 from recommender.key_table import PAIRS, SortedKeys
-from recommender.lexical import NAMED, LexicalIndex, Terms
+from recommender.lexical import FILTER, NAMED, LexicalIndex, Terms
 from recommender.live import LiveArticles
 from recommender.precedents import Precedents
 from recommender.retrieval import N_CANDIDATES, N_MENTIONED, Archive, Neighbours, Query, described, least_score
@@ -212,19 +212,19 @@ class LiveArchive:
         return maxsim.scores_of_all(query.vectors, self.vectors, self.archive.layout)
 
     def _cosines(self, query: Terms) -> NDArray[np.float64]:
+        """Return the cosine of each slot's terms and the query's."""
         arrays = self.archive.lexical.arrays
-        own, shared = SortedKeys(query.terms).find(arrays["terms"])
-        products = np.zeros(len(shared))
-        products[shared] = query.weights[own] * arrays["weights"][shared].astype(np.float32)
-        return np.asarray(sums(products, arrays["offsets"]).round(6))
+        places, own = _among(arrays["terms"], query.terms)
+        products = (query.weights[own] * arrays["weights"][places].astype(np.float32)).astype(np.float64)
+        return np.asarray(sums(products, np.searchsorted(places, arrays["offsets"])).round(6))
 
     def _named(self, query: Query, among: NDArray[np.bool_]) -> Rows:
         """Return the slots whose titles the text names, at least by half, the most fully named first."""
         arrays = self.archive.lexical.arrays
         keys = arrays["title_keys"]
-        _, named = SortedKeys(query.terms.keys).find(keys)
-        shares = sums(np.where(named & (keys >= PAIRS), self.title_idf, 0.0).astype(np.float64), arrays["title_offsets"])
-        shares /= arrays["title_masses"]
+        places, _ = _among(keys, query.terms.keys)
+        places = places[keys[places] >= PAIRS]
+        shares = sums(self.title_idf[places].astype(np.float64), np.searchsorted(places, arrays["title_offsets"])) / arrays["title_masses"]
         return self._best(shares, among & (shares >= NAMED), N_MENTIONED)
 
     def _fit(self, wanted: Wanted) -> NDArray[np.bool_]:
@@ -293,6 +293,16 @@ class LiveArchives:
             precedents=Precedents(none, nowhere, none, none, nowhere, none, facts["published"]),
         )
         return LiveArchive(self._of, counts, archive, slots.vectors.now, slots.spans.now, facts["row"], slots.title_idf.now, facts["least"])
+
+
+def _among(values: NDArray[Any], some: NDArray[Any]) -> tuple[Rows, Rows]:
+    """Return the places of those of many values that are among some, ascending, and where each is among these, which ascend."""
+    bits = np.uint64(FILTER - 1)
+    maybe = np.zeros(FILTER, dtype=np.bool_)
+    maybe[some.astype(np.uint64) & bits] = True
+    places = np.flatnonzero(maybe[values & bits.astype(values.dtype)])
+    own, known = SortedKeys(some).find(values[places])
+    return places[known], own
 
 
 def _reciprocal_ranks(closeness: NDArray[np.float16], others: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from immutables import Map
 
-from recommender.candidate import UNTOLD, Candidates, seconds
+from recommender.candidate import CANDIDATE, UNTOLD, Candidates, seconds
 from recommender.catalogue import Card, Catalogue
 from recommender.cleaning import clean_line
 from recommender.timeline import Timeline
@@ -129,22 +129,25 @@ def laid_over(found: Candidates, places: Candidates, view: View, catalogue: Cata
     Args:
         places: The live candidates.
     """
-    rows = found["article"].tolist()
-    if not len(places) and not any(row in view.replaced for row in rows) and (not rows or max(rows) < LIVE):
+    rows, articles, replaced = found["article"].tolist(), view.articles, view.replaced
+    changed = [place for place, row in enumerate(rows) if row >= LIVE or row in replaced]
+    if not len(places) and not changed:
         return found
-    places = places[[row in view.articles and view.articles[row].canonical is None for row in places["article"].tolist()]]
-    taken = set(places["article"].tolist())
-    now = found.copy()
-    dropped = []
-    for place, row in enumerate(rows):
-        if row < LIVE and row not in view.replaced:
-            continue
-        card = _stands_for(row, view, catalogue)
+    stand = [row in articles and articles[row].canonical is None for row in places["article"].tolist()]
+    live = places if all(stand) else places[stand]
+    taken = set(live["article"].tolist())
+    stays = np.ones(len(found), dtype=np.bool_)
+    if changed:
+        found = found.copy()
+    for place in changed:
+        card = _stands_for(rows[place], view, catalogue)
         if card is None or card.row in taken:
-            dropped.append(place)
-        elif card.row != row:
-            now["article"][place], now["published"][place], now["query_passage"][place] = card.row, seconds(card.published), UNTOLD
-    return np.concatenate([places, np.delete(now, dropped)])
+            stays[place] = False
+        elif card.row != rows[place]:
+            found["article"][place], found["published"][place], found["query_passage"][place] = card.row, seconds(card.published), UNTOLD
+    now = np.empty(len(live) + np.count_nonzero(stays), dtype=CANDIDATE)  # np.concatenate is slow where arrays have fields
+    now[: len(live)], now[len(live) :] = live, found if stays.all() else found[stays]
+    return now
 
 
 def _stands_for(row: int, view: View, catalogue: Catalogue) -> Card | None:

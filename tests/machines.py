@@ -60,7 +60,8 @@ class Machine:
                 "urls": dict(view.urls),
                 "withdrawn": set(view.withdrawn),
                 "replaced": dict(view.replaced),
-                "overrides": (view.overridden, dict(view.hidden), dict(view.ends), view.moments),
+                "overrides": {article_id: self.recommender.live.override(article_id) for article_id, *_ in rows(self.index, "override")},
+                "hidden": (view.overridden, dict(view.hidden), view.moments),
             }
 
     def lists(self, n: int = 20) -> dict[str, Any]:

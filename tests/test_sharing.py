@@ -184,7 +184,7 @@ def test_of_two_who_change_an_override_at_once_neither_undoes_what_the_other_did
     assert overrides.delete(b.index, "harbour-4", None, b.journal)
     assert not overrides.delete(b.index, "harbour-4", None, b.journal)
     a.follow()
-    assert "harbour-4" not in a.seen()["overrides"].articles
+    assert "harbour-4" not in a.seen()["overrides"]
 
 
 def test_what_many_change_at_once_is_all_there(machines: list[Machine]) -> None:
@@ -201,7 +201,7 @@ def test_what_many_change_at_once_is_all_there(machines: list[Machine]) -> None:
         thread.join()
     for of in (a, b):
         of.follow()
-        assert len(of.seen()["overrides"].articles["harbour-4"].blocks) == 60
+        assert len(of.seen()["overrides"]["harbour-4"].blocks) == 60
     assert rows(a.index, "override_history") == rows(b.index, "override_history")
 
 
