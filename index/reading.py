@@ -98,8 +98,8 @@ def read_sources(
                 )
             if reject.cut and not allow_truncated:
                 raise InputError(
-                    f"{reject.file} was not read from {reject.line} on ({reject.code}: {reject.reason}); the index is as it was"
-                    " - mend the file, or take what stands before with --allow-truncated"
+                    f"{reject.file} ends too early, at {reject.line} ({reject.code}): {reject.reason}, or take what stands before it"
+                    " with --allow-truncated; the index is as it was"
                 )
     if unseen_names and fields:
         raise InputError(f"no article has a field {sorted(unseen_names)[0]!r}; the fields are {', '.join(map(str, fields))} - check --map")

@@ -47,6 +47,11 @@ LABELS = {"read": "read", "chunk": "articles", "embed": "chunks", "neighbours": 
 
 
 def main(arguments: argparse.Namespace) -> None:
+    with command.stopped_by_signals():
+        _build(arguments)
+
+
+def _build(arguments: argparse.Namespace) -> None:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("index").setLevel(logging.INFO)  # what was passed over, and how a file was read
     console = Console(stderr=True)

@@ -2,8 +2,14 @@
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from types import FrameType
 from typing import NoReturn
 
 from recommender.errors import (
@@ -37,6 +43,51 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
 """The first that fits; anything else is a bug and exits 1. argparse exits 2 on wrong usage."""
 
 
+GRACE_S = 0.5
+"""Time in which our own signal arrives after a worker died: a service manager stops all processes of a command at once."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal that ends the command as Ctrl-C does.
+
+    Attributes:
+        number: Of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Take SIGTERM and SIGHUP as Ctrl-C is taken; a SIGHUP that is ignored stays so (`nohup`).
+
+    Raises:
+        Stopped: A signal came. Another one does not disturb the cleaning up.
+    """
+    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) == signal.SIG_DFL]
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for other in numbers:
+            signal.signal(other, signal.SIG_IGN)
+        raise Stopped(number)
+
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)
+    resource_tracker.ensure_running()  # it ignores what it is started with: a terminal signals it as well, and it outlives the workers
+    for number in numbers:
+        signal.signal(number, stop)
+    try:
+        yield
+    except BrokenProcessPool:
+        time.sleep(GRACE_S)
+        raise
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def parser(description: str, examples: str) -> argparse.ArgumentParser:
     """A parser with examples under its help, and the switches that every command has."""
     made = argparse.ArgumentParser(
@@ -56,7 +107,10 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespac
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except BaseException as error:
         code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
+        if isinstance(error, Stopped):
+            code = 128 + error.number
         if arguments.debug or code == 1:
             raise
-        print("interrupted" if isinstance(error, KeyboardInterrupt) else f"error: {error}", file=sys.stderr)
+        signalled = f" by {error}" if isinstance(error, Stopped) else ""
+        print(f"interrupted{signalled}" if isinstance(error, KeyboardInterrupt) else f"error: {error}", file=sys.stderr)
     sys.exit(code)

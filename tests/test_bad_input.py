@@ -136,11 +136,11 @@ def test_what_can_be_cleaned_is_kept(tmp_path: Path, index: Path, command: Comma
             "a.json",
             b"",
             3,
-            r"error: 1 of 1 articles are rejected \(1 bad_json\), --max-rejects allows 0\.05 of them; .* - see .*rejects\.jsonl",
+            r"error: .*a\.json ends too early, at 1 \(bad_json\): .* - export it again as JSON .*, or take what .* with --allow-truncated; .*",
         ),
         ("a.csv", b"id:text\n1:a\n", 3, r"error: .*a\.csv has the columns 'id:text' when it is separated by ','.* - a first line with .*"),
         ("a.csv", b"id;body\n1;a\n", 3, r"error: 1 of 1 articles are rejected \(1 wrong_type\).*"),
-        ("a.rss", b"<!DOCTYPE rss [<!ENTITY a 'b'>]><rss/>", 3, r"error: 1 of 1 articles are rejected \(1 bad_xml\).*"),
+        ("a.rss", b"<!DOCTYPE rss [<!ENTITY a 'b'>]><rss/>", 3, r"error: .*a\.rss ends too early, at 1 \(bad_xml\): the file declares entities .* - remove its DOCTYPE.*"),
         ("a.xls", b"x", 3, r"error: no reader for .*a\.xls - give --format, or a file ending in \.jsonl, .*"),
         ("a.parquet", b"PAR1", 3, r"error: .*a\.parquet cannot be read as Parquet .* - export it again"),
         ("a.jsonl", "F\u00e4hre".encode("windows-1252"), 3, r"error: 1 of 1 articles are rejected \(1 bad_encoding\).*"),
@@ -200,7 +200,7 @@ def test_an_article_of_10_mb_is_capped_and_counted(tmp_path: Path, index: Path, 
         assert start + len(text) <= 200_000
 
 
-def test_a_source_that_breaks_off_never_removes_the_rest(tmp_path: Path, index: Path, command: Command) -> None:
+def test_a_source_that_breaks_off_fails_the_build(tmp_path: Path, index: Path, command: Command) -> None:
     source = tmp_path / "a.jsonl"
     source.write_text(json.dumps(GOOD) + '\n{"id": "odd", "te', encoding="utf-8")
     code, said = command(source, "--out", index, "--delete-missing", "--max-rejects", "50%")
@@ -209,7 +209,15 @@ def test_a_source_that_breaks_off_never_removes_the_rest(tmp_path: Path, index: 
         f"error: {source} ends too early at 2 (bad_json), and --delete-missing would remove all that it lacks"
         " - give the whole file; the index is as it was\n"
     )
-    assert command(source, "--out", index, "--max-rejects", "50%")[0] == 0, "without it nothing can be lost"
+    code, said = command(source, "--out", index, "--max-rejects", "50%")
+    assert code == 3
+    assert re.fullmatch(rf"error: {source} ends too early, at 2 \(bad_json\): .* with --allow-truncated; the index is as it was\n", said)
+    with Recommender.open(index) as opened:
+        assert opened.catalogue.find_row("good") is None
+    assert command(source, "--out", index, "--max-rejects", "50%", "--allow-truncated")[0] == 0
+    assert command(source, "--out", index, "--max-rejects", "50%", "--allow-truncated", "--delete-missing")[0] == 3
+    with Recommender.open(index) as opened:
+        assert opened.catalogue.find_row("good") is not None
 
 
 def test_a_build_that_was_cut_short_is_resumed_as_it_was_asked_for(tmp_path: Path, index: Path, command: Command) -> None:

@@ -177,18 +177,27 @@ def test_a_damaged_index_is_7_and_another_model_4(index_dir: Path, tmp_path: Pat
     assert_error(run("related", "--index", tmp_path / "index", "harbour-0"), 7, "catalogue.db")
 
 
-def test_interrupted_is_130(tmp_path: Path, new_index: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "to_all"),
+    [
+        (signal.SIGINT, 130, False),
+        (signal.SIGTERM, 143, False),
+        (signal.SIGTERM, 143, True),  # as a service manager stops a unit
+        (signal.SIGHUP, 129, True),  # as a terminal that closes
+    ],
+)
+def test_a_signal_ends_a_build_with_one_line(tmp_path: Path, new_index: Path, number: signal.Signals, code: int, to_all: bool) -> None:
     source = write_jsonl(tmp_path / "a.jsonl", records(400))
     command = [sys.executable, "scripts/build_index.py", str(source), "--out", str(new_index)]
     listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a test run in the background ignores it, and hands that on
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=listening)
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=listening, start_new_session=True)
     deadline = time.monotonic() + 120
     while not list(new_index.glob("cache/*.db")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    (os.killpg if to_all else os.kill)(process.pid, number)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "interrupted" in said
+    assert process.returncode == code
+    assert said == ("interrupted\n" if number == signal.SIGINT else f"interrupted by {number.name}\n")
     assert not list((new_index / "releases").iterdir())
 
 

@@ -7,11 +7,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from lxml import etree
-
 from index.corpus.feed import plain
 from index.corpus.record import Mended, Record, Reject
-from index.corpus.xml_items import Item, items
+from index.corpus.xml_items import Item, items, local_name
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 KIND = "http://schemas.google.com/g/2005#kind"
@@ -51,5 +49,4 @@ def _record(path: Path, item: Item) -> Record:
 
 def _own(item: Item) -> dict[str, str]:
     """What Takeout says in elements of Blogger's: `type`, `status`, `trashed`."""
-    own = [child for child in item.all("*") if "schemas.google.com/blogger" in (etree.QName(child).namespace or "")]
-    return {etree.QName(child).localname: child.text.strip() for child in own if child.text}
+    return {local_name(child): child.text.strip() for child in item.all("*") if "google.com/blogger" in child.tag and child.text}

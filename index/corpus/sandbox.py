@@ -32,6 +32,9 @@ MOST_WORKERS = 4
 FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "pty.")
 """Python's audit events that no article has a reason for."""
 
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that stop a build; a terminal and a service manager send them to its workers as well."""
+
 SPAWN = get_context("spawn")
 STATM = Path("/proc/self/statm")
 
@@ -118,7 +121,7 @@ class _Worker(Generic[Key, Result]):
         self._job: _Job[Key, Result] | None = None
         self._process = SPAWN.Process(target=_work, args=(theirs, function), daemon=True)
         resource_tracker.ensure_running()  # the first process starts it, which would let the signal through again
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # Ctrl-C is for us alone; the child inherits this
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # they are for us alone; the child inherits this
         try:
             self._process.start()
         finally:

@@ -5,11 +5,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lxml import etree
-
 from index.corpus.feed import plain
 from index.corpus.record import Mended, Record, Reject
-from index.corpus.xml_items import Item, in_head, items
+from index.corpus.xml_items import Item, in_head, items, local_name
 
 CONTENT = "{http://purl.org/rss/1.0/modules/content/}encoded"
 NO_DATE = "0000-00-00 00:00:00"
@@ -36,7 +34,7 @@ def _record(path: Path, item: Item, language: str, site: Sequence[str]) -> Recor
     values: dict[str, str] = {}
     for child in item.all("*"):
         if child.tag != CONTENT and child.text:
-            values.setdefault(etree.QName(child).localname, child.text)
+            values.setdefault(local_name(child), child.text)
     post_id = values.get("post_id", "").strip()
     if item.damage and "status" not in values:
         return Reject(str(path), item.number, post_id or None, "bad_xml", "the item is damaged, and its status is lost - export it again")

@@ -65,8 +65,8 @@ OPTIONS: dict[str, Any] = {"resolve_entities": False, "no_network": True, "load_
 
 STRICT = etree.XMLParser(**OPTIONS)
 LENIENT = etree.XMLParser(recover=True, **OPTIONS)
-DAMAGED = "items with damaged XML"
-"""A fault, as the report names it."""
+DAMAGED, UNBALANCED, STRAY = "items with damaged XML", "items without their first or last tag", "pieces of XML between items"
+"""Faults, as the report names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,11 @@ class Item:
     def text(self, name: str) -> str:
         """The text of the first element of a name that has one."""
         return next((element.text for element in self.all(name) if element.text), "")
+
+
+def local_name(element: Any) -> str:
+    """The name of an element without its namespace."""
+    return str(element.tag).rpartition("}")[2].rpartition(":")[2]
 
 
 def in_head(head: str, name: str) -> str:
@@ -217,15 +222,19 @@ def _items(window: _Window, mark: str, faults: Counter[str]) -> Iterator[Item | 
             window.is_closed = True
             continue
         if head is None:
-            head, begin = window.text[: token.start()], token.start()
+            begin = token.start() if token["name"] else max(window.text.rfind("<title", 0, token.start()), 0)
+            head = window.text[:begin]
             namespaces = dict(reversed(DECLARATION.findall(head[:BLOCK])))
         window.is_closed = False
         number += 1
         if token["name"]:
+            if begin < token.start() and not _sound(f"<x>{window.text[begin : token.start()]}</x>", namespaces):
+                faults[STRAY] += 1
             found = _item(window, token.start(), token["name"], mark, namespaces, faults)
             if found is None:  # the file ends within the item
                 return
         else:  # the tag that begins the item is lost
+            faults[UNBALANCED] += 1
             xml = f"<{token['end']}>{window.text[begin : token.end()]}"
             found = _mended(xml, namespaces, faults) or _recovered(xml, namespaces, faults), token.end()
         item, end = found
@@ -239,20 +248,37 @@ def _item(
     """The item that begins at a place, and the place behind it; None if the file ends within it."""
     end, is_whole = _end(window, start, name)
     if is_whole and (item := _sound(window.text[start:end], namespaces)):
-        return item, end
+        inner = f"<{name}" in item.xml[1:]  # an example in a story; or the item breaks off within CDATA, which the next one closes
+        if not inner or not _next_within(window.text, start, end, name, namespaces, strictly=True):
+            return item, end
     ends = [end] if end else []
     near = _near(window, start, name, mark)
     if near and near != end:
         ends.insert(0 if is_whole or not end else 1, near)
     ends = [end for end in ends if mark in window.text[start:end]] or ends
+    if ends and (cut := _next_within(window.text, start, max(ends), name, namespaces)):
+        ends = [end for end in ends if end <= cut] or [cut]
     for end in ends:
-        if item := _mended(_closed(window.text[start:end], name), namespaces, faults):
+        if item := _mended(_closed(window.text[start:end], name, faults), namespaces, faults):
             return item, end
-    return (_recovered(_closed(window.text[start : ends[0]], name), namespaces, faults), ends[0]) if ends else None
+    return (_recovered(_closed(window.text[start : ends[0]], name, faults), namespaces, faults), ends[0]) if ends else None
 
 
-def _closed(xml: str, name: str) -> str:
-    return xml if re.search(rf"</{name}\s*>\Z", xml) else f"{xml}</{name}>"
+def _next_within(text: str, start: int, end: int, name: str, namespaces: Mapping[str, str], strictly: bool = False) -> int:
+    """The place within an item where the next one begins, whole or nearly so: the item breaks off there; 0 if there is none."""
+    for begin in re.finditer(rf"<{name}[\s>]", text[start + 1 : end]):
+        place = start + 1 + begin.start()
+        if _sound(text[place:end], namespaces) or (not strictly and _mended(text[place:end], namespaces, Counter())):
+            return place
+    return 0
+
+
+def _closed(xml: str, name: str, faults: Counter[str]) -> str:
+    """The item with the tag that ends it."""
+    if re.search(rf"</{name}\s*>\Z", xml):
+        return xml
+    faults[UNBALANCED] += 1
+    return f"{xml}</{name}>"
 
 
 def _end(window: _Window, start: int, name: str) -> tuple[int, bool]:

@@ -84,11 +84,10 @@ def _texts_in_cdata(xml: str, faults: Counter[str]) -> str:
         kept.append(_with_cdata(xml[at : begin.start()], faults))
         name = re.escape(begin["name"])
         end = re.compile(rf"\]\]>\s*</{name}\s*>").search(xml, begin.end())
-        open_end = re.compile(rf"</{name}\s*>").search(xml, begin.end())
         again = re.compile(rf"<{name}(?:\s[^<>]*)?>\s*<!\[CDATA\[").search(xml, begin.end(), end.start() if end else len(xml))
         if end is None or again is not None:
             faults[UNCLOSED] += 1
-            end = open_end
+            end = re.compile(rf"</{name}\s*>|\]\]>").search(xml, begin.end(), again.start() if again else len(xml))
         text = xml[begin.end() : end.start() if end else len(xml)]
         plain = text.replace(ESCAPED_END, "")
         faults[CDATA_ENDS] += plain.count("]]>")
