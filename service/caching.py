@@ -20,11 +20,13 @@ from starlette.types import Scope
 
 from recommender.recommender import Edition
 from recommender.selection import Selection
-from service.gate import OPEN
 from service.kept import Answer
 from service.settings import Settings
 
 Header = tuple[bytes, bytes]
+
+OPEN = frozenset({"/livez", "/readyz", "/static/related-articles.js"})
+"""Public paths: health checks and the widget need no key."""
 
 PRIVATE = (b"cache-control", b"private, no-store")
 

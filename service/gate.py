@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from recommender.cleaning import clean_line
+from service.caching import OPEN
 from service.metrics import REJECTED
 from service.problems import problem
 from service.settings import Settings
@@ -30,8 +31,6 @@ Role = Literal["nobody", "read", "admin"]
 MAX_URL = 8192
 MAX_HEADERS = 16_384
 
-OPEN = frozenset({"/livez", "/readyz", "/static/related-articles.js"})
-"""Whoever watches the service, and pages of other sites, send no key."""
 ADMIN = (
     (frozenset({"PUT", "DELETE", "PATCH"}), re.compile(r"/")),
     (frozenset({"POST"}), re.compile(r"/v1/(articles|index)/")),

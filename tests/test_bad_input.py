@@ -140,7 +140,12 @@ def test_what_can_be_cleaned_is_kept(tmp_path: Path, index: Path, command: Comma
         ),
         ("a.csv", b"id:text\n1:a\n", 3, r"error: .*a\.csv has the columns 'id:text' when it is separated by ','.* - a first line with .*"),
         ("a.csv", b"id;body\n1;a\n", 3, r"error: 1 of 1 articles are rejected \(1 wrong_type\).*"),
-        ("a.rss", b"<!DOCTYPE rss [<!ENTITY a 'b'>]><rss/>", 3, r"error: .*a\.rss ends too early, at 1 \(bad_xml\): the file declares entities .* - remove its DOCTYPE.*"),
+        (
+            "a.rss",
+            b"<!DOCTYPE rss [<!ENTITY a 'b'>]><rss/>",
+            3,
+            r"error: .*a\.rss ends too early, at 1 \(bad_xml\): the file declares entities .* - remove its DOCTYPE.*",
+        ),
         ("a.xls", b"x", 3, r"error: no reader for .*a\.xls - give --format, or a file ending in \.jsonl, .*"),
         ("a.parquet", b"PAR1", 3, r"error: .*a\.parquet cannot be read as Parquet .* - export it again"),
         ("a.jsonl", "F\u00e4hre".encode("windows-1252"), 3, r"error: 1 of 1 articles are rejected \(1 bad_encoding\).*"),
