@@ -321,7 +321,8 @@ def test_a_client_that_gives_up_is_no_fault_of_ours(index_dir: Path, caplog: pyt
 
     scope = {
         "type": "http", "method": "POST", "path": "/v1/related", "raw_path": b"/v1/related", "query_string": b"", "scheme": "http",
-        "http_version": "1.1", "headers": [(b"content-type", b"application/json")], "server": ("test", 80), "client": ("test", 1),
+        "http_version": "1.1", "headers": [(b"host", b"test"), (b"content-type", b"application/json")],
+        "server": ("test", 80), "client": ("test", 1),
     }  # fmt: skip
     app = create_app(Settings(index=index_dir), HashEmbedder())
     asyncio.run(app(scope, receive, send))
