@@ -1,5 +1,6 @@
 """The file `live.db`: who writes it is the only one, who reads it waits for nobody."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from index.live_beginning import begin, bring_up_to_date, note_withdrawn
+from index.live_beginning import begin, bring_up_to_date, log_of, note_withdrawn
 from recommender.errors import InputError, StorageError
 from recommender.live import LIVE_DB, RESTORE, read_only_uri, read_state
 
@@ -18,8 +19,11 @@ WIPE_S = 2.0
 """Seconds to wait for readers when the log is emptied."""
 
 HEADER, MAGIC = 100, b"SQLite format 3\0"
-LOOKS, BETWEEN_LOOKS_S = 4, 0.25
-"""How often the length is looked at: while a checkpoint moves pages from the log, the file may be shorter than its first page says."""
+LOG_HEADER, FRAME_HEADER = 32, 24
+"""Of the file and of its log, in bytes: https://www.sqlite.org/fileformat2.html."""
+
+LOOKS, BETWEEN_LOOKS_S = 2, 0.1
+"""How often the length is looked at: a checkpoint may end between the file and the log."""
 
 
 @contextmanager
@@ -71,6 +75,8 @@ def asking(index_dir: Path) -> Iterator[sqlite3.Connection | None]:
 def damage_of(path: Path) -> str | None:
     """What the first page and the length tell of damage; None: nothing. A file that is not there tells nothing.
 
+    The file may be shorter than its first page says if the log holds the rest: while a checkpoint is at work, or when the disk was full.
+
     Raises:
         OSError: It cannot be read.
     """
@@ -86,11 +92,23 @@ def damage_of(path: Path) -> str | None:
             return "is empty: it was cut"
         if not header.startswith(MAGIC):
             return "is not a SQLite file"
-        page, pages = int.from_bytes(header[16:18]), int.from_bytes(header[28:32])
-        expected = (65_536 if page == 1 else page) * pages
-        if length >= expected:
+        size, n_pages = int.from_bytes(header[16:18]), int.from_bytes(header[28:32])
+        size = 65_536 if size == 1 else size
+        missing = set(range(length // size + 1, n_pages + 1))
+        if not missing or missing <= _pages_in_log(path, size):
             return None
-    return f"has {length} bytes, and {expected} by its first page: it was cut"
+    return f"has {length} bytes, and {size * n_pages} by its first page: it was cut"
+
+
+def _pages_in_log(path: Path, size: int) -> set[int]:
+    """Numbers of the pages that the log holds, among them those that the file holds, too."""
+    pages = set[int]()
+    with suppress(FileNotFoundError), log_of(path).open("rb") as log:
+        salt = log.read(LOG_HEADER)[16:24]
+        while len(frame := log.read(FRAME_HEADER)) == FRAME_HEADER and frame[8:16] == salt:
+            pages.add(int.from_bytes(frame[:4]))
+            log.seek(size, os.SEEK_CUR)
+    return pages
 
 
 def next_sequence(connection: sqlite3.Connection, folded: int = 0) -> int:

@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from index.modes import keep_private
 from recommender.errors import IndexBusy
 from recommender.types import rfc3339
+
+LOCK = "build.lock"
 
 
 @contextmanager
@@ -18,13 +21,14 @@ def build_lock(index_dir: Path) -> Iterator[None]:
     Raises:
         IndexBusy: Another process holds it; the message says which, and since when.
     """
-    with (index_dir / "build.lock").open("a+", encoding="utf-8") as file:
+    with (index_dir / LOCK).open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
             holder = file.read().strip() or "another build"
             raise IndexBusy(f"{index_dir} is locked by {holder} - wait for it to end, or stop it") from None
+        keep_private(index_dir / LOCK, index_dir)
         file.truncate(0)
         file.write(f"pid {os.getpid()} since {rfc3339(datetime.now(UTC).replace(microsecond=0))}")
         file.flush()

@@ -262,9 +262,13 @@ class Catalogue:
             raise unreadable(self._path, error) from error
 
     def counts(self) -> tuple[int, int, int]:
-        """Articles, chunks and related lists. Rows of the table have no gaps, so the last one tells, however many there are."""
+        """Articles, chunks and related lists. Rows of the table have no gaps, so the last one tells, however many there are.
+
+        All that lists by id need is mapped then: they go on if the folder is removed.
+        """
         found = self._one("SELECT max(row) + 1 FROM article")
-        return (found and found[0]) or 0, len(self._spans), len(self._lists)
+        n_articles = (found and found[0]) or 0
+        return n_articles if n_articles == self.layout().n_articles else 0, len(self._spans), len(self._lists)
 
     def check_counts(self, n_articles: int, n_chunks: int) -> None:
         """Check that the files belong together.

@@ -22,6 +22,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -127,6 +128,9 @@ RESTORE = (
 
 IMMUTABLE = "&immutable=1"
 
+AGAIN_S = 1.0
+"""Seconds between two tries to read what could not be."""
+
 UNREADABLE = (sqlite3.DatabaseError, OSError, InvalidOverride, ValueError, TypeError)
 """What reading a damaged file raises."""
 
@@ -138,7 +142,8 @@ class LiveArticles:
 
     Attributes:
         fault: Why it cannot be read; None if it can, or if there never was one.
-        damaged: Whether a part of the file was found to be damaged. That is kept in mind until another file takes its place.
+        damaged: Whether the file was found to be damaged. That is kept in mind until another one takes its place, for what a thread
+            holds in memory may be sound still.
         listed: The ids that the newest release lists as withdrawn.
     """
 
@@ -154,6 +159,7 @@ class LiveArticles:
         self._without_file: View | None = None
         self.fault: str | None = None
         self.damaged = False
+        self._again = 0.0
         self._connections = Connections(read_only_uri(self._path))
         self._file: tuple[int, ...] | None = None
         self._frozen = False
@@ -170,11 +176,11 @@ class LiveArticles:
             return
         found = self._begin()
         connection, view = found or (None, self._fall_back())
-        self._here.view = view
+        self._here.view, self._here.connection = view, connection
         try:
             yield view
         finally:
-            self._here.view = None
+            self._here.view, self._here.connection = None, None
             if connection is not None:
                 _end(connection)
 
@@ -235,12 +241,12 @@ class LiveArticles:
 
     def _all(self, sql: str, *values: object) -> list[Any]:
         try:
-            return self._connections.here.execute(sql, values).fetchall()
+            connection: sqlite3.Connection | None = getattr(self._here, "connection", None)
+            return (connection or self._connections.here).execute(sql, values).fetchall()
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.ProgrammingError):  # it was closed
                 raise
-            self.damaged = True
-            self._report(f"cannot be read ({error})")
+            self._note(error)
             raise StorageError(str(self.fault)) from error
 
     def _begin(self) -> tuple[sqlite3.Connection, View] | None:
@@ -256,7 +262,7 @@ class LiveArticles:
                 uri = read_only_uri(self._path)
                 self._frozen = IMMUTABLE in uri
                 self._connections, self._view, self._file, self.damaged = Connections(uri), self._none, self._stamp(), False
-        if self.damaged:
+        if self.damaged or time.monotonic() < self._again:
             return None
         connection = None
         try:
@@ -268,11 +274,11 @@ class LiveArticles:
                 _end(connection)
             if not isinstance(error, UNREADABLE) or isinstance(error, sqlite3.ProgrammingError):
                 raise
-            self._report(f"cannot be read ({error})")  # lists of the release are better than none
+            self._note(error)  # lists of the release are better than none
             return None
         if self.fault is not None:
-            self._without_file, self.fault = None, None
             log.warning("%s is read again", self._path)
+        self._without_file, self.fault = None, None
         return connection, view
 
     def _stamp(self) -> tuple[int, ...]:
@@ -305,6 +311,15 @@ class LiveArticles:
             view = up_to_date(before, self._none, (state.sequence, state.prepared), folded, self._catalogue, connection)
             self._view = replace(view, file=file, counter=state.journal or f"{state.name} {file}")
             return self._view
+
+    def _note(self, error: Exception) -> None:
+        """What keeps the file from being read: damage stays, anything else may pass."""
+        if isinstance(error, OSError | sqlite3.OperationalError):
+            self._again = time.monotonic() + AGAIN_S
+            self._connections = Connections(read_only_uri(self._path))
+        else:
+            self.damaged = True
+        self._report(f"cannot be read ({error})")
 
     def _report(self, found: str) -> None:
         fault = f"{self._path} {found}; lists are those of the release, less what was withdrawn - {RESTORE}"

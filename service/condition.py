@@ -10,6 +10,7 @@ from index.condition import Lack, disk_fault, encoder_fault, live_fault, live_lo
 from index.live_file import wipe
 from recommender import Recommender
 from recommender.compiled import encoder_folders
+from recommender.errors import ReadmoreError, StorageError
 from recommender.manifest import ModelCard
 
 log = structlog.get_logger()
@@ -57,24 +58,25 @@ class Condition:
                 found["write"] = self.refused
             before, self._reasons = self._reasons, {kind: str(reason) for kind, reason in found.items() if reason is not None}
             for kind in self._reasons.keys() - before.keys():
-                if self._reasons[kind] != recommender.live.fault:  # which logs it
+                if kind != "live" or recommender.live.fault is None:  # else it was logged there
                     log.error("degraded", reason=kind, detail=self._reasons[kind])
             for kind in before.keys() - self._reasons.keys():
                 log.info("recovered", reason=kind)
             if not self._reasons:
                 self._told.clear()
 
-    def tell(self, detail: str, request_id: str | None) -> None:
+    def tell(self, error: ReadmoreError, request_id: str | None) -> None:
         """Log why a request could not be answered, if that was not told since all was well."""
-        if detail in self._told or detail in self._reasons.values():
-            return
-        self._told.add(detail)
-        log.error("cannot_serve", detail=detail, request_id=request_id)
+        detail = str(error)
+        known = isinstance(error, StorageError) and any(kind in self._reasons for kind in ("live", "disk", "write"))
+        if not known and detail not in self._told:
+            self._told.add(detail)
+            log.error("cannot_serve", detail=detail, request_id=request_id)
 
     def _live(self, recommender: Recommender) -> Lack | str | None:
         with recommender.live.reading():  # it notices what it cannot read, and when it can again
             pass
-        return recommender.live.fault or live_fault(self._index_dir)
+        return live_fault(self._index_dir) or recommender.live.fault
 
     def _encoder_fault(self, model: ModelCard) -> Lack | None:
         """The files are read again only where one of them changed."""

@@ -125,7 +125,7 @@ async def _ours(request: Request, error: Exception) -> Response:
     if status is None:
         raise error
     if status == 503:  # the message names folders and hashes: for the log, not for the world
-        request.app.state.serving.condition.tell(str(error), request.scope.get("request_id"))
+        request.app.state.serving.condition.tell(error, request.scope.get("request_id"))
         wait_s = "5" if isinstance(error, JournalAway) else "30"
         return problem(request, status, error.code, _not_now(error), headers={"Retry-After": wait_s})
     return problem(request, status, error.code, str(error))

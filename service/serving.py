@@ -140,9 +140,9 @@ class Serving:
                 release = self._next(before)
                 after = Recommender(release, self._embedder or before.loaded_embedder, self._overrides, self._vectors)
             except (IndexUnusable, InvalidOverride) as error:
-                if self.refused != str(error):
-                    log.error("refused", detail=str(error), serves=before.release.name)
-                self.refused = str(error)
+                if str(error) not in (self.refused, before.degraded):
+                    self.refused = str(error)
+                    log.error("refused", detail=self.refused, serves=before.release.name)
                 self.condition.look(before)
                 return before.release.name
             self._prepare(after)

@@ -42,7 +42,7 @@ ADMIN_KEY = "an admin's key"
 
 def client_of(index_dir: Path, embedder: Embedder | None = None, **settings: Any) -> TestClient:
     """A client, with an admin key, of a service of its own."""
-    app = create_app(Settings(index=index_dir, admin_keys=(hashed(ADMIN_KEY),), **settings), embedder)
+    app = create_app(Settings(index=index_dir, **{"admin_keys": (hashed(ADMIN_KEY),), **settings}), embedder)
     return TestClient(app, raise_server_exceptions=False, headers={"Authorization": f"Bearer {ADMIN_KEY}"})
 
 

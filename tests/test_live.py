@@ -9,6 +9,7 @@ import pytest
 
 from index import live
 from index.build import build_index
+from index.live_file import writing
 from index.publish import publish
 from index.releases import roll_back
 from recommender import Article, Recommender
@@ -191,6 +192,26 @@ def test_what_is_withdrawn_is_nowhere_until_it_is_put_again(index: Path, opened:
     assert opened.related(put.id).items
     with pytest.raises(ArticleNotFound):
         live.withdraw(index, opened, "never there")
+
+
+@pytest.mark.parametrize("size", [60, 20_000], ids=["short", "over many pages"])
+def test_not_a_word_of_what_is_withdrawn_is_left_in_the_file(index: Path, opened: Recommender, size: int) -> None:
+    """Nor in its log, nor in pages that nothing uses any more."""
+    word = "zeppelinharbourmaster"
+    live.put(
+        index, opened, Article("secret", f"Of {word}", f"The {word} left at noon. " * (size // 40 + 1), url=f"https://example.org/{word}")
+    )
+    live.put(index, opened, to_article(ALL[-1]))
+    assert word.encode() in b"".join(path.read_bytes() for path in index.glob(LIVE_DB + "*"))
+    live.withdraw(index, opened, "secret")
+    assert word.encode() not in b"".join(path.read_bytes() for path in index.glob(LIVE_DB + "*"))
+
+
+def test_what_is_written_is_on_the_disk_and_over_what_was_there(index: Path) -> None:
+    """No test can pull the plug: SQLite's own word that it waits for the disk after each transaction, and overwrites what is deleted."""
+    with writing(index) as connection:
+        in_force = {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "secure_delete", "journal_mode")}
+    assert in_force == {"synchronous": 2, "secure_delete": 1, "journal_mode": "wal"}
 
 
 def test_live_articles_answer_drafts_and_each_other(index: Path, opened: Recommender) -> None:

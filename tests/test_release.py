@@ -3,14 +3,16 @@
 import json
 import random
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 
 from index.build import build_index
+from index.publish import set_current
 from recommender import Recommender
 from recommender.errors import FormatUnsupported, IndexDamaged, IndexNotFound, IndexUnusable
-from recommender.manifest import Manifest, current_folder, verify
+from recommender.manifest import CURRENT, Manifest, current_folder, verify
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 
@@ -27,6 +29,7 @@ FILES = (
     "lexical/weights.npy",
     "words/trie.marisa",
     "words/places.npy",
+    "withdrawn.json",
 )
 MUTATIONS = ("flip", "cut", "grow", "empty", "gone")
 
@@ -74,6 +77,31 @@ def two_releases(folder: Path) -> tuple[str, str]:
         source = str(write_jsonl(folder / "archive.jsonl", records(number)))
         names.append(build_index([source], folder / "index", HashEmbedder()).release)
     return names[0], names[1]
+
+
+def test_whoever_reads_current_while_it_changes_finds_a_whole_name(tmp_path: Path) -> None:
+    """The file is never written to: who has the old one open reads the old name, and its other link keeps it."""
+    older, newer = two_releases(tmp_path)
+    index = tmp_path / "index"
+    (tmp_path / "link").hardlink_to(index / CURRENT)
+    with (index / CURRENT).open(encoding="utf-8") as before:
+        set_current(index / "releases" / older, index)
+        assert before.read() == (tmp_path / "link").read_text(encoding="utf-8") == f"{newer}\n"
+    assert (index / CURRENT).read_text(encoding="utf-8") == f"{older}\n"
+    done = threading.Event()
+    found = set[str]()
+
+    def read() -> None:
+        while not done.is_set():
+            found.add((index / CURRENT).read_text(encoding="utf-8"))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(500):
+        set_current(index / "releases" / (newer if number % 2 else older), index)
+    done.set()
+    reader.join()
+    assert found == {f"{older}\n", f"{newer}\n"}
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -199,6 +199,7 @@ def _install(parcel: Parcel, wanted: Mapping[str, FileEntry], index_dir: Path) -
         if _current(index_dir) != parcel.release:
             set_current(release, index_dir)
         return
+    make_private_dir(index_dir / RELEASES, index_dir)
     staged = index_dir / RELEASES / f"{STAGING}{parcel.release}"
     for name, entry in manifest.files.items():
         (staged / name).parent.mkdir(parents=True, exist_ok=True)
