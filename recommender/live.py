@@ -153,8 +153,7 @@ class LiveArticles:
         self._catalogue = catalogue
         self._lock = threading.Lock()
         self._here = threading.local()
-        self.listed = read_withdrawn(index_dir)
-        self._none = self._of_release(self.listed.ids)
+        self._read_list()
         self._view = self._none
         self._without_file: View | None = None
         self.fault: str | None = None
@@ -261,6 +260,7 @@ class LiveArticles:
             with self._lock:
                 uri = read_only_uri(self._path)
                 self._frozen = IMMUTABLE in uri
+                self._read_list()
                 self._connections, self._view, self._file, self.damaged = Connections(uri), self._none, self._stamp(), False
         if self.damaged or time.monotonic() < self._again:
             return None
@@ -303,6 +303,7 @@ class LiveArticles:
                 state = read_state(connection)
             before = self._view
             if before.moment > (state.sequence, state.prepared):  # an older state of the file was put in its place
+                self._read_list()
                 before = self._none
             folded = Folded(
                 self._release.manifest.folded(state.counter), self.listed.until(state.counter), self.listed.ids, self._release.name
@@ -326,6 +327,11 @@ class LiveArticles:
         if self.fault is None:
             log.error("%s", fault)
         self.fault = fault
+
+    def _read_list(self) -> None:
+        """Read the list of withdrawn ids: the newest release's, for a new file may know less than the one it replaces."""
+        self.listed = read_withdrawn(self._path.parent)
+        self._none = self._of_release(self.listed.ids)
 
     def _of_release(self, withdrawn: Iterable[str]) -> View:
         """Return the view where nothing but withdrawals is known."""

@@ -274,6 +274,9 @@ def test_a_release_from_before_there_were_lists_still_opens(index: Path) -> None
     with closing(sqlite3.connect(index / LIVE_DB)) as connection:
         for column in ("name", "began", "lost", "unwiped"):
             connection.execute(f"ALTER TABLE state DROP COLUMN {column}")
+        connection.execute("DROP INDEX IF EXISTS place_score")
+        connection.execute("ALTER TABLE place DROP COLUMN score")
+        connection.execute("DROP TABLE computed")
         connection.execute("PRAGMA user_version = 2")
         connection.commit()
     assert read_withdrawn(index).release is None

@@ -29,6 +29,7 @@ from recommender.overrides import Block, Override, Pin
 from recommender.timeline import Timeline
 from recommender.urls import url_key
 from recommender.view import LIVE
+from recommender.withdrawn import read_withdrawn
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 
@@ -90,13 +91,17 @@ def by_the_tables(index: Path, recommender: Recommender) -> dict[str, Any]:
     with closing(sqlite3.connect(index / LIVE_DB)) as connection:
         rows = connection.execute("SELECT number, id, sequence, withdrawn, url, published FROM article ORDER BY sequence").fetchall()
         bodies = connection.execute("SELECT article_id, body FROM override").fetchall()
-        folded = recommender.release.manifest.folded(read_state(connection).counter)
+        counter = read_state(connection).counter
         prepared = {number for (number,) in connection.execute("SELECT article FROM own WHERE release = ?", (recommender.release.name,))}
-    put = {
-        LIVE + number: (id_, sequence, url, published)
-        for number, id_, sequence, gone, url, published in rows
-        if not gone and sequence > folded
-    }
+    folded, listed = recommender.release.manifest.folded(counter), read_withdrawn(index)
+    withdrawn = dict.fromkeys(listed.ids, 0)
+    put = {}
+    for number, id_, sequence, gone, url, published in rows:
+        withdrawn.pop(id_, None)
+        if id_ in listed.ids if sequence <= listed.until(counter) else gone:
+            withdrawn[id_] = sequence
+        elif not gone and sequence > folded:
+            put[LIVE + number] = (id_, sequence, url, published)
     said = {id_: Override.from_dict(json.loads(body)) for id_, body in bodies}
     row_of = {id_: row for row, (id_, *_) in put.items()}
     rows_of = {id_: [row for row in (recommender.catalogue.find_row(id_), row_of.get(id_)) if row is not None] for id_ in said}
@@ -107,7 +112,7 @@ def by_the_tables(index: Path, recommender: Recommender) -> dict[str, Any]:
     return {
         "rows": row_of,
         "urls": urls,
-        "withdrawn": {id_: sequence for _, id_, sequence, gone, *_ in rows if gone},
+        "withdrawn": withdrawn,
         "unprepared": {row: sequence for row, (_, sequence, *_) in put.items() if row - LIVE not in prepared},
         "hidden": {row: override.everywhere_until for id_, override in said.items() if override.everywhere for row in rows_of[id_]},
         "dates": sorted((parse_time(published), row) for row, (*_, published) in put.items() if published),
