@@ -51,7 +51,9 @@ DAMAGES: Mapping[str, Callable[[bytes], bytes]] = {
     "half a character of UTF-8": replacing(b"A teaser.", b"A teaser \xe2\x80"),
     "U+FFFF": replacing(b"stays in", b"stays \xef\xbf\xbf in"),
     "surrogates as UTF-8": replacing(b"stays in", b"stays \xed\xa0\xbd\xed\xb8\x80 in"),
-    "bare & in an address": replacing(b"<dc:creator>", b"<wp:attachment_url>https://x.example/?a=1&b=2&size=big</wp:attachment_url><dc:creator>"),
+    "bare & in an address": replacing(
+        b"<dc:creator>", b"<wp:attachment_url>https://x.example/?a=1&b=2&size=big</wp:attachment_url><dc:creator>"
+    ),
     "bare & in the title": replacing(b"<title>Story", b"<title>Q&A & more: Story"),
     "entities of HTML": replacing(b"<title>Story", b"<title>Caf&eacute;&nbsp;&mdash; Story"),
     "bare < in the title": replacing(b"<title>Story", b"<title>5 < 6, and <3: Story"),

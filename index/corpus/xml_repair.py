@@ -7,6 +7,7 @@ from html.entities import html5
 CONTROL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
 """Characters that XML 1.0 forbids."""
 
+CONTROL_BYTES = bytes(byte for byte in range(0x20) if byte not in b"\t\n\r")
 CUT_SHORT = re.compile("[\udcc2-\udcf4][\udc80-\udcbf]+|[\udcc2\udcc3]")
 """The beginning of a character of UTF-8 of which the rest is missing, as `surrogateescape` decodes it."""
 
@@ -36,6 +37,15 @@ BYTES, CONTROLS, AMPERSANDS, CDATA_ENDS, UNCLOSED, UNESCAPED = (
 """Faults, as the report names them."""
 
 
+def is_clean(text: str) -> bool:
+    """Whether a text holds nothing that XML forbids; faster than a search by a pattern."""
+    try:
+        raw = text.encode()
+    except UnicodeEncodeError:
+        return False
+    return len(raw.translate(None, CONTROL_BYTES)) == len(raw) and "\ufffe" not in text and "\uffff" not in text
+
+
 def without_bad_bytes(text: str, faults: Counter[str]) -> str:
     """Replace bytes that are not UTF-8, which stand in a text as `surrogateescape` decodes them, and drop control characters.
 
@@ -44,15 +54,8 @@ def without_bad_bytes(text: str, faults: Counter[str]) -> str:
     text, n_short = CUT_SHORT.subn("\ufffd", text)
     text, n_bytes = BAD_BYTE.subn(lambda found: bytes([ord(found[0]) - 0xDC00]).decode("cp1252", "replace"), text)
     faults[BYTES] += n_short + n_bytes
-    return without_control_characters(text, faults)
-
-
-def without_control_characters(text: str, faults: Counter[str]) -> str:
-    """Drop what XML forbids."""
-    if CONTROL.search(text):
-        faults[CONTROLS] += sum(len(found) for found in CONTROL.findall(text))
-        return CONTROL.sub("", text)
-    return text
+    faults[CONTROLS] += sum(len(found) for found in CONTROL.findall(text))
+    return CONTROL.sub("", text)
 
 
 def repaired(xml: str, faults: Counter[str]) -> str:
