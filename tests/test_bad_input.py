@@ -116,7 +116,7 @@ def test_what_can_be_cleaned_is_kept(tmp_path: Path, index: Path, command: Comma
             "a.json",
             b"",
             3,
-            r"error: .*a\.json ends too early, at 1 \(bad_json\): .* - export it again .*, or take .* with --allow-truncated; .*",
+            r"error: .*a\.json ends too early, at 1 \(bad_json\): .*; export it again .*, or take .* with --allow-truncated; .*",
         ),
         ("a.csv", b"id:text\n1:a\n", 3, r"error: .*a\.csv has the columns 'id:text' when it is separated by ','.* - a first line with .*"),
         ("a.csv", b"id;body\n1;a\n", 3, r"error: 1 of 1 articles are rejected \(1 wrong_type\).*"),

@@ -26,7 +26,7 @@ AHEAD, PAST = "2031-01-02T08:00:00Z", "2020-01-02T08:00:00Z"
 
 def reason(fields: dict[str, Any], *include: str) -> str | None:
     verdict = passed_over(Record("a.json", 1, {"id": "1", "text": "Words.", **fields}), frozenset(map(normal, include)))
-    return verdict and verdict.reason
+    return verdict.reason if verdict else None
 
 
 def read(path: Path, **options: Any) -> list[Any]:
