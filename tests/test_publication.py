@@ -376,6 +376,7 @@ def test_jekyll(tmp_path: Path) -> None:
     write(tmp_path / "_layouts/post.html", "---\nlayout: default\n---\n<article>{{ content }}</article>")
     write(tmp_path / "_site/2021/08/23/the-pier.html", "<p>People walk on a page that was built from the text.</p>")
     write(tmp_path / "_config.yml", "title: x\n")
+    write(tmp_path / "_recipes/soup.md", "---\ntitle: Soup\n---\nOf a collection.\n")
     found = read(tmp_path)
     kept = {entry["id"]: (entry["title"], entry["published"]) for entry in found if isinstance(entry, dict)}
     assert kept == {
@@ -384,7 +385,8 @@ def test_jekyll(tmp_path: Path) -> None:
         "_posts/2021-08-25-late": ("Late", "2021-08-25 10:00:00+02:00"),
     }
     reasons = sorted(entry for entry in found if isinstance(entry, str))
-    assert reasons == ["draft", "draft", "page", "page", "site file", "site file", "site file"]
+    assert reasons == ["draft", "draft", "page", "page", "recipes", "site file", "site file", "site file"]
+    assert "_recipes/soup" in [entry["id"] for entry in read(tmp_path, include={"recipes"}) if isinstance(entry, dict)]
     assert [entry["text"] for entry in found if isinstance(entry, dict) and "bridge" in entry["id"]] == ["Cars cross again."]
     assert read(tmp_path / "_drafts") == ["draft"]
 

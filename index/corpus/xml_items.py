@@ -20,7 +20,7 @@ from lxml import etree
 
 from index.corpus.opened import MAX_RECORD, opened
 from index.corpus.record import Mended, Reject
-from index.corpus.xml_repair import is_clean, repaired, without_bad_bytes
+from index.corpus.xml_repair import BYTES, is_clean, mostly_bad, repaired, without_bad_bytes
 from recommender.errors import InvalidArticle
 
 log = logging.getLogger(__name__)
@@ -147,9 +147,11 @@ class _Window:
     def __init__(self, file: BufferedReader, faults: Counter[str]) -> None:
         self._file = file
         self._faults = faults
-        self._encoding = encoding_of(file.peek(AHEAD))
-        errors = "surrogateescape" if self._encoding.startswith("utf-8") else "replace"
-        self._decoder = codecs.getincrementaldecoder(self._encoding)(errors)
+        beginning = file.peek(BLOCK)
+        encoding = encoding_of(beginning)
+        self._is_guessed = encoding == "utf-8" and mostly_bad(beginning)
+        errors = "surrogateescape" if encoding.startswith("utf-8") and not self._is_guessed else "replace"
+        self._decoder = codecs.getincrementaldecoder("cp1252" if self._is_guessed else encoding)(errors)
         self.is_read = False
         self.text = ""
         self.is_closed = False
@@ -178,6 +180,8 @@ class _Window:
     def read(self) -> None:
         """Read on by a block."""
         raw = self._file.read1(BLOCK)
+        if self._is_guessed:
+            self._faults[BYTES] += sum(byte > 0x7F for byte in raw)
         text = self._decoder.decode(raw, final=not raw)
         self.is_read = not raw
         self.text += text if is_clean(text) else without_bad_bytes(text, self._faults)
@@ -198,7 +202,7 @@ def encoding_of(beginning: bytes) -> str:
             return encoding
     if beginning[1:2] == b"\0" or beginning[:1] == b"\0":
         return "utf-16-be" if beginning[:1] == b"\0" else "utf-16-le"
-    named = DECLARED.search(beginning)
+    named = DECLARED.search(beginning[:AHEAD])
     try:
         encoding = codecs.lookup(named[1].decode()).name if named else "utf-8"
         "".encode(encoding)  # some of the names are of no encoding of text

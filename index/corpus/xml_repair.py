@@ -1,5 +1,6 @@
 """Repair of damaged XML, as exports of content management systems have it: what comes out means what its writer meant."""
 
+import codecs
 import re
 from collections import Counter
 from html.entities import html5
@@ -10,6 +11,9 @@ CONTROL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
 CONTROL_BYTES = bytes(byte for byte in range(0x20) if byte not in b"\t\n\r")
 CUT_SHORT = re.compile("[\udcc2-\udcf4][\udc80-\udcbf]+|[\udcc2\udcc3]")
 """The beginning of a character of UTF-8 of which the rest is missing, as `surrogateescape` decodes it."""
+
+MANY = 100
+"""Bytes that are not UTF-8 and that may be slips of a few posts."""
 
 BAD_BYTE = re.compile("[\udc80-\udcff]")
 REFERENCE = re.compile(r"&#(?:x([0-9a-f]{1,8})|(\d{1,10}));", re.IGNORECASE)
@@ -35,6 +39,13 @@ BYTES, CONTROLS, AMPERSANDS, CDATA_ENDS, UNCLOSED, UNESCAPED = (
     "texts with HTML as it is",
 )
 """Faults, as the report names them."""
+
+
+def mostly_bad(beginning: bytes) -> bool:
+    """Whether a file is not in UTF-8 at all: one bad byte does not make all the others wrong."""
+    text = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode(beginning)
+    n_bad = len(BAD_BYTE.findall(text))
+    return n_bad >= MANY and 2 * n_bad > sum(character > "\x7f" for character in text)
 
 
 def is_clean(text: str) -> bool:
@@ -74,7 +85,7 @@ def repaired(xml: str, faults: Counter[str]) -> str:
 def _reference(found: re.Match[str], faults: Counter[str]) -> str:
     number = int(found[1], 16) if found[1] else int(found[2])
     if number < 0x110000 and not CONTROL.match(chr(number)):
-        return found[0]
+        return f"&#{number};"
     faults[CONTROLS] += 1
     return ""
 
