@@ -2,7 +2,9 @@
 
 import fcntl
 import os
+import runpy
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from tests.postgres_server import Running
 
+ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -35,6 +38,27 @@ def shared(name: str) -> Path:
     if not path.exists():
         pytest.skip(f"evaluation data is not here: {name}")
     return path
+
+
+Command = Callable[..., tuple[int, str]]
+"""Runs `build_index.py` with arguments: its exit code, and what it writes for people."""
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run `build_index.py` with a fast model; its exit code and what it says."""
+    script = str(ROOT / "scripts" / "build_index.py")
+    monkeypatch.setattr("index.compile.fastest_embedder", lambda index_dir, model: HashEmbedder())
+
+    def run(*arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(script, run_name="__main__")
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, capsys.readouterr().err
+
+    return run
 
 
 ADMIN_KEY = "an admin's key"

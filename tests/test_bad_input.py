@@ -2,10 +2,8 @@
 
 import json
 import re
-import runpy
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +12,10 @@ import pytest
 from recommender import Recommender
 from recommender.manifest import CURRENT, current_folder
 from tests.archive import records, write_jsonl
+from tests.conftest import Command
 from tests.hash_embedder import HashEmbedder
 
-SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "build_index.py"
 GOOD = {"id": "good", "title": "Good", "text": "A ferry left the harbour."}
-
-Command = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run `build_index.py` with a fast model; its exit code and what it says of an error."""
-    monkeypatch.setattr("index.compile.fastest_embedder", lambda index_dir, model: HashEmbedder())
-
-    def run(*arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", [str(SCRIPT), *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_path(str(SCRIPT), run_name="__main__")
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, capsys.readouterr().err
-
-    return run
 
 
 @pytest.fixture
@@ -136,7 +116,7 @@ def test_what_can_be_cleaned_is_kept(tmp_path: Path, index: Path, command: Comma
             "a.json",
             b"",
             3,
-            r"error: .*a\.json ends too early, at 1 \(bad_json\): .* - export it again as JSON .*, or take .* with --allow-truncated; .*",
+            r"error: .*a\.json ends too early, at 1 \(bad_json\): .*; export it again .*, or take .* with --allow-truncated; .*",
         ),
         ("a.csv", b"id:text\n1:a\n", 3, r"error: .*a\.csv has the columns 'id:text' when it is separated by ','.* - a first line with .*"),
         ("a.csv", b"id;body\n1;a\n", 3, r"error: 1 of 1 articles are rejected \(1 wrong_type\).*"),
@@ -144,7 +124,7 @@ def test_what_can_be_cleaned_is_kept(tmp_path: Path, index: Path, command: Comma
             "a.rss",
             b"<!DOCTYPE rss [<!ENTITY a 'b'>]><rss/>",
             3,
-            r"error: .*a\.rss ends too early, at 1 \(bad_xml\): the file declares entities .* - remove its DOCTYPE.*",
+            r"error: .*a\.rss ends too early, at 1 \(bad_xml\): .* declares entities .*",
         ),
         ("a.xls", b"x", 3, r"error: no reader for .*a\.xls - give --format, or a file ending in \.jsonl, .*"),
         ("a.parquet", b"PAR1", 3, r"error: .*a\.parquet cannot be read as Parquet .* - export it again"),

@@ -93,6 +93,42 @@ def test_a_small_file_with_a_wrong_checksum_loses_no_article(tmp_path: Path, nam
     assert [entry[1:] for entry in found[2:]] == [("bad_compression", True)]
 
 
+@pytest.mark.parametrize("ending", [".gz", ".zst"])
+def test_a_compressed_file_that_yields_nothing_for_long_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
+    """Empty parts strung together: without a limit, each gigabyte of them is read to its end."""
+    monkeypatch.setattr(opened_module, "MAX_BARREN", 20_000)
+    empty, some = compress(b"", ending), compress(as_json_lines(ARTICLES), ending)
+    path = tmp_path / f"a.jsonl{ending}"
+    path.write_bytes(empty * 200_000)
+    with pytest.raises(InputError, match=r"cannot be decompressed as .* hold nothing\) - export it again"):
+        read(path)
+    path.write_bytes(some + empty * 200_000 + some)
+    assert fields(path) == [*ARTICLES, (4, "bad_compression", True)]
+    path.write_bytes((some + empty * 200) * 3)
+    assert fields(path) == ARTICLES * 3, "what yields something now and then is read"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", b"id,title,text\n1,One,Ferry.\n2,Two"),
+        ("a.csv", b'id,title,text\n1,One,Ferry.\n2,Two,"Fer'),
+        ("a.tsv", b"id\ttitle\ttext\n1\tOne\tFerry.\n2\tTwo"),
+        ("a.jsonl", b'{"id": "1", "text": "Ferry."}\n{"id": "2", "te'),
+        ("a.json", b'[{"id": "1", "text": "Ferry."}, {"id": "2", "te'),
+        ("a.json", b'{"articles": [{"id": "1", "text": "Ferry."}'),
+        ("a.json", b'{"db": [{"data": {"posts": [{"id": "1", "html": "Ferry."}, {"id": "2", "ht'),
+        ("feed.json", b'{"version": "https://jsonfeed.org/version/1", "items": [{"id": "1"'),
+    ],
+)
+def test_a_file_that_breaks_off_says_so(tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    last = read(path)[-1]
+    assert isinstance(last, Reject)
+    assert last.cut
+
+
 def test_a_short_first_frame_does_not_hide_how_a_csv_is_written(tmp_path: Path) -> None:
     path = tmp_path / "a.csv.zst"
     path.write_bytes(b"".join(compress(part.encode("windows-1252"), ".zst") for part in ("id;text\n", "1;Fähre\n")))

@@ -32,6 +32,8 @@ def test_there_is_a_recipe_for_every_kind_of_source() -> None:
         "Parquet",
         "RSS, Atom, JSON Feed",
         "WordPress",
+        "Blogger",
+        "Ghost",
         "A folder of HTML pages",
         "ninjs",
         "A folder of texts or Markdown",

@@ -116,7 +116,10 @@ class _Site:
             if folder in self._medium:
                 return {} if below[0] == "posts" else None
             if folder in self._jekyll:
-                return {} if "_posts" in below else None if below[0].startswith("_") else PAGE
+                if "_posts" in below:
+                    return {}
+                is_collection = below[0].startswith("_") and len(below) > 1
+                return {"post_type": below[0].lstrip("_")} if is_collection else None if below[0].startswith("_") else PAGE
             if folder in self._hugo and below[0] != "content":
                 return None if below[0] in OF_HUGO or len(below) > 1 else PAGE
         if path.stem.partition(".")[0] == "_index":

@@ -14,6 +14,12 @@ from recommender.cleaning import clean_text
 UNREAD = ("script", "style", "noscript", "template", "figcaption", "iframe", "object", "svg", "button", "head", "title")
 """Elements of which nothing is part of the story."""
 
+CALLS = re.compile(
+    r"(?:^|\s)(?:button-wrapper|captioned-button-wrap|subscription-widget(?:-wrap(?:-editor)?)?|install-substack-app-embed"
+    r"|kg-button-card|kg-signup-card|kg-cta-card|wp-block-buttons?)(?:\s|$)"
+)
+"""Classes of what asks readers to subscribe, to share or to press a button, in posts of Substack, Ghost and WordPress."""
+
 IN_HEAD = ("title", "meta", "link", "script", "style", "base", "noscript", "template", "object")
 
 SHORTCODE = re.compile(r"\[(?P<end>/)?(?P<name>[a-z][\w-]*)(?P<attributes>\s+[\w-]+=)?[^\[\]\n]*\]")
@@ -41,6 +47,8 @@ def fragment_text(html: str) -> tuple[str, list[str]]:
     """
     root = parse_html(f"<body>{_without_shortcodes(clean_text(html))}")
     drop(root, *UNREAD)
+    for element in [element for element in root.iter() if _is_call(element)]:
+        element.drop_tree()
     links = cut_links(root)
     text, titles = cut_titles("\n\n".join(_paragraphs(root)))
     return text, list(dict.fromkeys([*links, *titles]))
@@ -61,6 +69,11 @@ def parse_html(html: str) -> HtmlElement:
         for place, element in enumerate(strays):
             body.insert(place, element)
     return root
+
+
+def _is_call(element: HtmlElement) -> bool:
+    classes = element.get("class", "")
+    return bool(classes) and (CALLS.search(classes) is not None or (element.tag == "a" and "button" in classes.split()))
 
 
 def drop(root: HtmlElement, *tags: str) -> None:

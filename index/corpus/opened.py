@@ -51,7 +51,7 @@ class _Whole(RawIOBase):
         self._path = path
         self._fed = fed
         self._stream = stream
-        self._faults = (*faults, _Barren)
+        self._faults: tuple[type[Exception], ...] = (*faults, _Barren)
         self._fault: Exception | None = None
         self._any = False
 

@@ -5,6 +5,7 @@ built, and the site's own hooks need no change. Ids of every other site begin wi
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
@@ -46,10 +47,10 @@ class Sites:
         return self._prefixes[own]
 
     def _is_home(self, site: Sequence[str]) -> bool:
-        """Whether most of the index's numbered articles are of a site, or there are none."""
-        own = [address(url) for url in site]
-        n_own = sum(any(f"{url}/".startswith(f"{start}/") for start in own) for url in self._at_home)
-        return 2 * n_own > len(self._at_home) or not self._at_home
+        """Whether no other site has more of the index's numbered articles."""
+        starts = tuple(f"{address(url)}/" for url in site)
+        hosts = Counter("" if f"{url}/".startswith(starts) else url.partition("/")[0] for url in self._at_home)
+        return not hosts or 0 < hosts[""] == max(hosts.values())
 
 
 def address(url: str) -> str:

@@ -56,7 +56,7 @@ MARKDOWN: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
     (re.compile(r"!\[[^\]\n]*\](?:\((?:[^()\n]|\([^()\n]*\))*\)|\[[^\]\n]*\])"), ""),
     (re.compile(r"^\[\^[^\]\n]+\]:.*(?:\n(?: {4}|\t).*)*", re.MULTILINE), ""),
     (re.compile(r"\[\^[^\]\n]+\]"), ""),
-    (re.compile(r"^ {0,3}\|?(?:[ \t]*:?-{3,}:?[ \t]*\|)+[ \t]*(?::?-+:?)?[ \t]*$", re.MULTILINE), ""),
+    (re.compile(r"^ {0,3}\|?(?:[ \t]*:?-+:?[ \t]*\|)+[ \t]*(?::?-+:?)?[ \t]*$", re.MULTILINE), ""),
     (re.compile(r"^ {0,3}\|(.+?)\|?[ \t]*$", re.MULTILINE), lambda row: " ".join(row[1].replace("|", " ").split())),
     (re.compile(r"^(\s*[-*+]\s+)\[[ xX]\]\s+", re.MULTILINE), r"\1"),
     (re.compile(r"\[([^\]\n]*)\](?:\([^()\n]*\)|\[[^\]\n]*\])"), r"\1"),

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from index.corpus.feed import plain
 from index.corpus.record import Mended, Record, Reject
@@ -44,7 +44,7 @@ def _record(path: Path, item: Item, language: str, site: Sequence[str]) -> Recor
         "id": post_id or values.get("guid"),
         "title": plain(values.get("title", "")),
         "html": item.text(CONTENT),
-        "url": values.get("link"),
+        "url": urljoin(next(iter(site), ""), values.get("link", "")),
         "published": None if moment == NO_DATE else f"{moment.replace(' ', 'T')}Z",
         "section": section,
         "lang": language,

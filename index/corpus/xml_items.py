@@ -20,7 +20,7 @@ from lxml import etree
 
 from index.corpus.opened import MAX_RECORD, opened
 from index.corpus.record import Mended, Reject
-from index.corpus.xml_repair import repaired, without_bad_bytes, without_control_characters
+from index.corpus.xml_repair import BYTES, is_clean, mostly_bad, repaired, without_bad_bytes
 from recommender.errors import InvalidArticle
 
 log = logging.getLogger(__name__)
@@ -147,9 +147,11 @@ class _Window:
     def __init__(self, file: BufferedReader, faults: Counter[str]) -> None:
         self._file = file
         self._faults = faults
-        self._encoding = encoding_of(file.peek(AHEAD))
-        errors = "surrogateescape" if self._encoding.startswith("utf-8") else "replace"
-        self._decoder = codecs.getincrementaldecoder(self._encoding)(errors)
+        beginning = file.peek(BLOCK)
+        encoding = encoding_of(beginning)
+        self._is_guessed = encoding == "utf-8" and mostly_bad(beginning)
+        errors = "surrogateescape" if encoding.startswith("utf-8") and not self._is_guessed else "replace"
+        self._decoder = codecs.getincrementaldecoder("cp1252" if self._is_guessed else encoding)(errors)
         self.is_read = False
         self.text = ""
         self.is_closed = False
@@ -178,10 +180,11 @@ class _Window:
     def read(self) -> None:
         """Read on by a block."""
         raw = self._file.read1(BLOCK)
+        if self._is_guessed:
+            self._faults[BYTES] += sum(byte > 0x7F for byte in raw)
         text = self._decoder.decode(raw, final=not raw)
         self.is_read = not raw
-        clean = without_bad_bytes if self._encoding.startswith("utf-8") else without_control_characters
-        self.text += clean(text, self._faults)
+        self.text += text if is_clean(text) else without_bad_bytes(text, self._faults)
 
 
 def decoded(raw: bytes, faults: Counter[str]) -> str:
@@ -199,7 +202,7 @@ def encoding_of(beginning: bytes) -> str:
             return encoding
     if beginning[1:2] == b"\0" or beginning[:1] == b"\0":
         return "utf-16-be" if beginning[:1] == b"\0" else "utf-16-le"
-    named = DECLARED.search(beginning)
+    named = DECLARED.search(beginning[:AHEAD])
     try:
         encoding = codecs.lookup(named[1].decode()).name if named else "utf-8"
         "".encode(encoding)  # some of the names are of no encoding of text
@@ -211,7 +214,7 @@ def encoding_of(beginning: bytes) -> str:
 def _items(window: _Window, mark: str, faults: Counter[str]) -> Iterator[Item | str]:
     """Items, or what is wrong with one of which nothing can be read."""
     head: str | None = None
-    namespaces: dict[str, str] = {}
+    namespaces = ""
     number = at = begin = 0
     while token := window.search(OUTSIDE, at):
         if token["aside"]:
@@ -224,11 +227,12 @@ def _items(window: _Window, mark: str, faults: Counter[str]) -> Iterator[Item | 
         if head is None:
             begin = token.start() if token["name"] else max(window.text.rfind("<title", 0, token.start()), 0)
             head = window.text[:begin]
-            namespaces = dict(reversed(DECLARATION.findall(head[:BLOCK])))
+            namespaces = _declared(dict(reversed(DECLARATION.findall(head[:BLOCK]))))
         window.is_closed = False
         number += 1
         if token["name"]:
-            if begin < token.start() and not _sound(f"<x>{window.text[begin : token.start()]}</x>", namespaces):
+            between = window.text[begin : token.start()]
+            if between.strip() and not _sound(f"<x>{between}</x>", namespaces):
                 faults[STRAY] += 1
             found = _item(window, token.start(), token["name"], mark, namespaces, faults)
             if found is None:  # the file ends within the item
@@ -242,9 +246,7 @@ def _items(window: _Window, mark: str, faults: Counter[str]) -> Iterator[Item | 
         at = begin = window.forget(end)
 
 
-def _item(
-    window: _Window, start: int, name: str, mark: str, namespaces: Mapping[str, str], faults: Counter[str]
-) -> tuple[Item | str, int] | None:
+def _item(window: _Window, start: int, name: str, mark: str, namespaces: str, faults: Counter[str]) -> tuple[Item | str, int] | None:
     """The item that begins at a place, and the place behind it; None if the file ends within it."""
     end, is_whole = _end(window, start, name)
     if is_whole and (item := _sound(window.text[start:end], namespaces)):
@@ -264,7 +266,7 @@ def _item(
     return (_recovered(_closed(window.text[start : ends[0]], name, faults), namespaces, faults), ends[0]) if ends else None
 
 
-def _next_within(text: str, start: int, end: int, name: str, namespaces: Mapping[str, str], strictly: bool = False) -> int:
+def _next_within(text: str, start: int, end: int, name: str, namespaces: str, strictly: bool = False) -> int:
     """The place within an item where the next one begins, whole or nearly so: the item breaks off there; 0 if there is none."""
     for begin in re.finditer(rf"<{name}[\s>]", text[start + 1 : end]):
         place = start + 1 + begin.start()
@@ -306,18 +308,22 @@ def _near(window: _Window, start: int, name: str, mark: str) -> int:
 
 def _behind(window: _Window, token: re.Match[str]) -> int:
     """The place behind a comment or CDATA; the place behind its beginning, where it has no end."""
-    end = window.search(CDATA_END if token["aside"].startswith("<![") else COMMENT_END, token.end())
+    mark, pattern = ("]]>", CDATA_END) if token["aside"].startswith("<![") else ("-->", COMMENT_END)
+    place = window.text.find(mark, token.end())
+    if place >= 0:
+        return place + len(mark)
+    end = window.search(pattern, token.end())
     return end.end() if end else token.end()
 
 
-def _sound(xml: str, namespaces: Mapping[str, str]) -> Item | None:
+def _sound(xml: str, namespaces: str) -> Item | None:
     try:
         return Item(0, "", xml, _parsed(xml, namespaces, STRICT)[0])
     except (etree.XMLSyntaxError, IndexError):
         return None
 
 
-def _mended(xml: str, namespaces: Mapping[str, str], faults: Counter[str]) -> Item | None:
+def _mended(xml: str, namespaces: str, faults: Counter[str]) -> Item | None:
     """The item, if repairs are enough."""
     found: Counter[str] = Counter()
     item = _sound(repaired(xml, found), _with_all(xml, namespaces))
@@ -326,7 +332,7 @@ def _mended(xml: str, namespaces: Mapping[str, str], faults: Counter[str]) -> It
     return item
 
 
-def _recovered(xml: str, namespaces: Mapping[str, str], faults: Counter[str]) -> Item | str:
+def _recovered(xml: str, namespaces: str, faults: Counter[str]) -> Item | str:
     """What a lenient parser makes of an item; the fault if that is nothing."""
     xml = repaired(xml, faults)
     namespaces = _with_all(xml, namespaces)
@@ -342,13 +348,18 @@ def _recovered(xml: str, namespaces: Mapping[str, str], faults: Counter[str]) ->
     return Item(0, "", "".join(etree.tostring(child, encoding="unicode", with_tail=False) for child in root), root, damage)
 
 
-def _parsed(xml: str, namespaces: Mapping[str, str], parser: etree.XMLParser) -> Any:
+def _parsed(xml: str, namespaces: str, parser: etree.XMLParser) -> Any:
     """The root over an item; with a lenient parser None where there is nothing."""
-    declared = "".join(f" xmlns{prefix and ':'}{prefix}={quoteattr(name)}" for prefix, name in namespaces.items())
-    return etree.fromstring(f"<items{declared}>{xml}</items>", parser)
+    return etree.fromstring(f"<items{namespaces}>{xml}</items>", parser)
 
 
-def _with_all(xml: str, namespaces: Mapping[str, str]) -> dict[str, str]:
+def _declared(namespaces: Mapping[str, str]) -> str:
+    """Declarations of namespaces, as attributes of an element."""
+    return "".join(f" xmlns{prefix and ':'}{prefix}={quoteattr(name)}" for prefix, name in namespaces.items())
+
+
+def _with_all(xml: str, namespaces: str) -> str:
     """The namespaces, and one for each prefix that is not declared."""
     used = {prefix for found in PREFIX.findall(xml) for prefix in found if prefix not in ("", "xml", "xmlns")}
-    return {**{prefix: KNOWN.get(prefix, f"urn:undeclared:{prefix}") for prefix in used}, **namespaces}
+    missing = {prefix: KNOWN.get(prefix, f"urn:undeclared:{prefix}") for prefix in sorted(used) if f" xmlns:{prefix}=" not in namespaces}
+    return namespaces + _declared(missing)

@@ -1,5 +1,6 @@
 """Repair of damaged XML, as exports of content management systems have it: what comes out means what its writer meant."""
 
+import codecs
 import re
 from collections import Counter
 from html.entities import html5
@@ -7,8 +8,12 @@ from html.entities import html5
 CONTROL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
 """Characters that XML 1.0 forbids."""
 
+CONTROL_BYTES = bytes(byte for byte in range(0x20) if byte not in b"\t\n\r")
 CUT_SHORT = re.compile("[\udcc2-\udcf4][\udc80-\udcbf]+|[\udcc2\udcc3]")
 """The beginning of a character of UTF-8 of which the rest is missing, as `surrogateescape` decodes it."""
+
+MANY = 100
+"""Bytes that are not UTF-8 and that may be slips of a few posts."""
 
 BAD_BYTE = re.compile("[\udc80-\udcff]")
 REFERENCE = re.compile(r"&#(?:x([0-9a-f]{1,8})|(\d{1,10}));", re.IGNORECASE)
@@ -36,6 +41,22 @@ BYTES, CONTROLS, AMPERSANDS, CDATA_ENDS, UNCLOSED, UNESCAPED = (
 """Faults, as the report names them."""
 
 
+def mostly_bad(beginning: bytes) -> bool:
+    """Whether a file is not in UTF-8 at all: one bad byte does not make all the others wrong."""
+    text = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode(beginning)
+    n_bad = len(BAD_BYTE.findall(text))
+    return n_bad >= MANY and 2 * n_bad > sum(character > "\x7f" for character in text)
+
+
+def is_clean(text: str) -> bool:
+    """Whether a text holds nothing that XML forbids; faster than a search by a pattern."""
+    try:
+        raw = text.encode()
+    except UnicodeEncodeError:
+        return False
+    return len(raw.translate(None, CONTROL_BYTES)) == len(raw) and "\ufffe" not in text and "\uffff" not in text
+
+
 def without_bad_bytes(text: str, faults: Counter[str]) -> str:
     """Replace bytes that are not UTF-8, which stand in a text as `surrogateescape` decodes them, and drop control characters.
 
@@ -44,15 +65,8 @@ def without_bad_bytes(text: str, faults: Counter[str]) -> str:
     text, n_short = CUT_SHORT.subn("\ufffd", text)
     text, n_bytes = BAD_BYTE.subn(lambda found: bytes([ord(found[0]) - 0xDC00]).decode("cp1252", "replace"), text)
     faults[BYTES] += n_short + n_bytes
-    return without_control_characters(text, faults)
-
-
-def without_control_characters(text: str, faults: Counter[str]) -> str:
-    """Drop what XML forbids."""
-    if CONTROL.search(text):
-        faults[CONTROLS] += sum(len(found) for found in CONTROL.findall(text))
-        return CONTROL.sub("", text)
-    return text
+    faults[CONTROLS] += sum(len(found) for found in CONTROL.findall(text))
+    return CONTROL.sub("", text)
 
 
 def repaired(xml: str, faults: Counter[str]) -> str:
@@ -71,7 +85,7 @@ def repaired(xml: str, faults: Counter[str]) -> str:
 def _reference(found: re.Match[str], faults: Counter[str]) -> str:
     number = int(found[1], 16) if found[1] else int(found[2])
     if number < 0x110000 and not CONTROL.match(chr(number)):
-        return found[0]
+        return f"&#{number};"
     faults[CONTROLS] += 1
     return ""
 
