@@ -248,15 +248,17 @@ class Recommender(OpenedRelease):
 
     def edition(self) -> Edition:
         """What all answers depend on now."""
-        now = datetime.now(UTC)
         with self.live.reading() as view:
             known, edition = self._edition
-            if view is not known or NEVER < edition.changes_until <= now:
-                ends = (self._file_ends.next(now), view.moments.next(now), view.dates.next(now), self._last_embargo)
-                changes_until = min((end for end in ends if end is not None and end > now), default=NEVER)
-                edition = Edition(f"{self._fixed} {view.sequence} {view.prepared}", changes_until)
+            if view is not known or (edition.changes_until is not NEVER and edition.changes_until <= datetime.now(UTC)):
+                edition = Edition(f"{self._fixed} {view.sequence} {view.prepared}", self._next_change(view, datetime.now(UTC)))
                 self._edition = view, edition
             return edition
+
+    def _next_change(self, view: View, now: datetime) -> datetime:
+        """Return the next moment at which lists change by themselves."""
+        ends = (self._file_ends.next(now), view.moments.next(now), view.dates.next(now), self._last_embargo)
+        return min((end for end in ends if end is not None and end > now), default=NEVER)
 
     @cached_property
     def _weighs_briefly(self) -> bool:
