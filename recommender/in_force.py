@@ -30,8 +30,9 @@ class InForce:
 
     def override(self, article_id: str) -> Override:
         """Return the override of an article, of the file and of the service together."""
-        in_file, of_service = self.file.articles.get(article_id, NOTHING), self.of_service(article_id)
-        return in_file | of_service if in_file != NOTHING and of_service != NOTHING else of_service if in_file == NOTHING else in_file
+        in_file = self.file.articles.get(article_id, NOTHING)
+        of_service = self.of_service(article_id) if self.view.overridden else NOTHING
+        return of_service if in_file is NOTHING else in_file if of_service is NOTHING else in_file | of_service
 
     def pins(self, override: Override) -> list[Pin]:
         """Return the pins that have not ended, by slot."""
@@ -41,20 +42,16 @@ class InForce:
         """Return the blocks that have not ended, with those of the file that count on every list."""
         return [block for block in (*override.blocks, *self.file.hidden) if not is_over(block.until, self.now)]
 
-    @property
-    def hides_any(self) -> bool:
-        """Whether any article may be hidden everywhere."""
-        return bool(self.view.hidden or self.file.everywhere)
-
-    def hidden_among(self, rows: Sequence[int]) -> list[int]:
+    def hidden_among(self, rows: Sequence[int]) -> set[int]:
         """Return those of some articles that no list shows."""
-        hidden, in_file = self.view.hidden, self.file.everywhere
-        found = [row for row in rows if row in hidden and not is_over(hidden[row], self.now)]
-        return [*found, *(row for row in rows if self._file_hides(row))] if in_file else found
+        hidden = self.view.hidden
+        found = {row for row in rows if row in hidden and not is_over(hidden[row], self.now)} if hidden else set[int]()
+        return found.union(row for row in rows if self._file_hides(row)) if self.file.everywhere else found
 
     def hides(self, row: int) -> bool:
         """Return whether an article is shown on no list."""
-        return bool(self.hidden_among((row,)))
+        hidden = self.view.hidden
+        return (row in hidden and not is_over(hidden[row], self.now)) or self._file_hides(row)
 
     def _file_hides(self, row: int) -> bool:
         if row < LIVE:

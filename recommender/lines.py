@@ -46,12 +46,9 @@ class Hidden:
     def __contains__(self, row: int) -> bool:
         return row in self.blocked or self.overrides.hides(row)
 
-    def __bool__(self) -> bool:
-        return bool(self.blocked) or self.overrides.hides_any
-
-    def among(self, rows: Sequence[int]) -> list[int]:
+    def among(self, rows: Sequence[int]) -> set[int]:
         """Return those of some rows that are hidden."""
-        return [*self.blocked, *self.overrides.hidden_among(rows)]
+        return self.overrides.hidden_among(rows).union(self.blocked.intersection(rows))
 
 
 @dataclass(frozen=True, slots=True)

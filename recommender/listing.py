@@ -83,7 +83,7 @@ class Listing:
     def _pinned(self, card: Card, override: Override, lines: Lines) -> list[Pinned]:
         """What editors put into the list; not what is hidden, on the page already, or not there."""
         pinned = []
-        for pin in self.overrides.pins(override):
+        for pin in self.overrides.pins(override) if override.pins else ():
             row = self._find(pin.article_id)
             if row is None or row == card.row or row in lines.hidden or pin.article_id in lines.wanted.exclude:
                 continue
@@ -107,9 +107,9 @@ class Listing:
         among, wanted, rows = None, lines.wanted, found["article"]
         if wanted.sections or wanted.langs or wanted.exclude:
             among = np.isin(rows, self._rows_among(rows, wanted.sections, wanted.langs, wanted.exclude))
-        if lines.hidden:
-            hidden = lines.hidden.among(rows.tolist())
-            among = ~np.isin(rows, hidden) & (True if among is None else among) if hidden else among
+        hidden = lines.hidden.among(rows.tolist()) if self.overrides else ()
+        if hidden:
+            among = np.array([row not in hidden for row in rows.tolist()], dtype=np.bool_) & (True if among is None else among)
         if lines.hidden_sections:
             of_sections = self._rows_among(rows, list(lines.hidden_sections), (), ())
             among = ~np.isin(rows, of_sections) & (True if among is None else among)

@@ -255,11 +255,10 @@ class Recommender(OpenedRelease):
 
     def edition(self) -> Edition:
         """What all answers depend on now."""
-        now = datetime.now(UTC)
         with self.live.reading() as view:
             known, edition = self._edition
-            if view is not known or now >= edition.changes_at:
-                edition = self._edition_of(view, now)
+            if view is not known or (edition.changes_at is not NEVER and edition.changes_at <= datetime.now(UTC)):
+                edition = self._edition_of(view, datetime.now(UTC))
                 self._edition = view, edition
             return edition
 

@@ -97,6 +97,8 @@ class View:
 
     def copies_of(self, row: int, stored: Sequence[Card]) -> list[Card]:
         """The near-duplicates that an article stands for: those that the release knows, and live ones."""
+        if not stored and row not in self.copies:
+            return []
         now = [card if card.row not in self.replaced else self._card(self.replaced[card.row]) for card in stored]
         return [card for card in now if card is not None] + [self.articles[copy].card for copy in self.copies.get(row, ())]
 
@@ -135,19 +137,24 @@ def laid_over(found: Candidates, places: Candidates, view: View, catalogue: Cata
         return found
     stand = [row in articles and articles[row].canonical is None for row in places["article"].tolist()]
     live = places if all(stand) else places[stand]
-    taken = set(live["article"].tolist())
-    stays = np.ones(len(found), dtype=np.bool_)
     if changed:
-        found = found.copy()
+        found = _as_they_are(found, changed, set(live["article"].tolist()), view, catalogue)
+    now = np.empty(len(live) + len(found), dtype=CANDIDATE)  # np.concatenate is slow where arrays have fields
+    now[: len(live)], now[len(live) :] = live, found
+    return now
+
+
+def _as_they_are(found: Candidates, changed: Sequence[int], taken: set[int], view: View, catalogue: Catalogue) -> Candidates:
+    """Return candidates less those that are gone, and with what now stands for those that changed, which are at some places."""
+    now, stays = found.copy(), np.ones(len(found), dtype=np.bool_)
     for place in changed:
-        card = _stands_for(rows[place], view, catalogue)
+        row = int(found["article"][place])
+        card = _stands_for(row, view, catalogue)
         if card is None or card.row in taken:
             stays[place] = False
-        elif card.row != rows[place]:
-            found["article"][place], found["published"][place], found["query_passage"][place] = card.row, seconds(card.published), UNTOLD
-    now = np.empty(len(live) + np.count_nonzero(stays), dtype=CANDIDATE)  # np.concatenate is slow where arrays have fields
-    now[: len(live)], now[len(live) :] = live, found if stays.all() else found[stays]
-    return now
+        elif card.row != row:
+            now["article"][place], now["published"][place], now["query_passage"][place] = card.row, seconds(card.published), UNTOLD
+    return now[stays]
 
 
 def _stands_for(row: int, view: View, catalogue: Catalogue) -> Card | None:
