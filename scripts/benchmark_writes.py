@@ -26,7 +26,7 @@ from pathlib import Path
 
 from index import live
 from index.build import build_index
-from index.live_file import wipe_log, writing
+from index.live_file import empty_log, writing
 from index.words import OwnWords
 from recommender import Recommender
 from recommender.errors import InputError
@@ -132,7 +132,7 @@ def _filled(
         live.create(index)
         if not kept.exists():
             fill(index, done, size, stored, new)
-            wipe_log(index)
+            empty_log(index)
             shutil.copy(index / LIVE_DB, kept)
         before, done = kept, size
         yield f"{size:,} {kind}", index
