@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.candidate import UNDATED
-from recommender.catalogue import Catalogue, immutable_uri
 from recommender.errors import IndexDamaged
-from recommender.manifest import CATALOGUE, holding
-from recommender.ranker import DECIMALS, Ranker
+from recommender.features.feature_schema import UNDATED
+from recommender.features.ranker import DECIMALS, Ranker
+from recommender.release.catalogue import Catalogue, immutable_uri
+from recommender.release.manifest import CATALOGUE, holding
 
 LENGTH = 5
 """Lines of a list that a page shows."""

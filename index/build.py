@@ -49,14 +49,14 @@ from index.staged import LISTS, Staged, prepare
 from index.unfinished import unfinished
 from index.unfinished_lists import forget_lists_of_other_facts, rescue, take_up
 from index.vectors import EXACT, STAGED_VECTORS, write_chunks, write_tiers
-from recommender.duplicates import Canonical
-from recommender.embedding import Embedder
+from recommender.embedding.embedder import Embedder
 from recommender.errors import InputError, OutOfRange
-from recommender.manifest import CANARIES, CATALOGUE
-from recommender.milvus import Address
-from recommender.ranker import Ranker
+from recommender.features.ranker import Ranker
+from recommender.live.withdrawn import WITHDRAWN, list_of_ids
+from recommender.release.manifest import CANARIES, CATALOGUE
+from recommender.retrieval.near_duplicates import Canonical
 from recommender.types import Vectors
-from recommender.withdrawn import WITHDRAWN, list_of_ids
+from recommender.vectors.milvus_client import Address
 
 LINKS = "links.jsonl"
 """In the index's folder: entries of hand-made lists that name nothing in the archive, or that were guessed."""

@@ -16,8 +16,8 @@ from typing import TypeVar
 import numpy as np
 
 from index.modes import keep_private, make_private_dir
-from recommender.chunking import Tokenizer
-from recommender.embedding import Embedder
+from recommender.embedding.embedder import Embedder
+from recommender.text.chunking import Tokenizer
 from recommender.types import Vectors
 
 Done = TypeVar("Done")

@@ -1,4 +1,4 @@
-"""Write the catalogue of a release; `recommender.catalogue` reads it."""
+"""Write the catalogue of a release; `recommender.release.catalogue` reads it."""
 
 import sqlite3
 from array import array
@@ -11,13 +11,13 @@ import numpy as np
 from index.digest import Spans, Text
 from index.facts_writer import finish_facts, write_facts
 from index.links import Link, resolve
-from recommender.catalogue import parse_time
-from recommender.chunking import Tokenizer, embedding_text
-from recommender.duplicates import Canonical
-from recommender.facts import OFFSETS, SPANS
-from recommender.schema import SCHEMA
+from recommender.features.article_features import OFFSETS, SPANS
+from recommender.release.catalogue import parse_time
+from recommender.release.catalogue_schema import SCHEMA
+from recommender.retrieval.near_duplicates import Canonical
+from recommender.text.chunking import Tokenizer, embedding_text
+from recommender.text.urls import url_key
 from recommender.types import Article, Chunk, Matrix, rfc3339
-from recommender.urls import url_key
 
 PAGE = 1 << 16
 """Bytes of a page of the SQLite file: texts fill large pages better; of those of 4 KiB a fourth would stay empty, of 32 KiB a twentieth."""

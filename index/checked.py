@@ -12,10 +12,10 @@ from index.corpus.validation import to_article, to_id
 from index.digest import Spans, spans_of
 from index.processes import OfFolder, Workers
 from index.rejects import refused
-from recommender.chunking import Tokenizer, chunk_article
-from recommender.compiled import CompiledEmbedder
-from recommender.embedding import Embedder
+from recommender.embedding.embedder import Embedder
+from recommender.embedding.openvino import CompiledEmbedder
 from recommender.errors import InvalidArticle
+from recommender.text.chunking import Tokenizer, chunk_article
 from recommender.types import Article
 
 TOGETHER, CHARACTERS = 1_024, 4 << 20

@@ -14,7 +14,8 @@ import numpy as np
 
 from index.modes import keep_private, make_index_dir, make_private_dir
 from index.publish import sync
-from recommender.compiled import (
+from recommender.embedding.embedder import BUNDLED_MODEL, Embedder, SentenceTransformerEmbedder, has_gpu, weights_sha256
+from recommender.embedding.openvino import (
     ENCODER,
     ENCODERS,
     FILES,
@@ -25,9 +26,8 @@ from recommender.compiled import (
     compiled_embedder,
     encoder_folder,
 )
-from recommender.embedding import BUNDLED_MODEL, Embedder, SentenceTransformerEmbedder, has_gpu, weights_sha256
 from recommender.errors import ModelError
-from recommender.manifest import CANARIES, FLOAT, INT8, Manifest, Precision
+from recommender.release.manifest import CANARIES, FLOAT, INT8, Manifest, Precision
 
 PARITY = 0.999
 """Least cosine of a text's vector with the reference's."""

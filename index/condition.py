@@ -12,10 +12,10 @@ from pathlib import Path
 from index.live_beginning import AGAIN, loss, was_needed
 from index.live_file import asking, damage_of
 from index.publish import kept_manifests
-from recommender.compiled import checked_card, encoder_folders
+from recommender.embedding.openvino import checked_card, encoder_folders
 from recommender.errors import ModelError, StorageError
-from recommender.live import LIVE_DB, RESTORE, read_state
-from recommender.manifest import ModelCard
+from recommender.live.database import LIVE_DB, RESTORE, read_state
+from recommender.release.manifest import ModelCard
 
 LEAST_FREE = 1 << 20
 """Bytes that a long article and its lists may take."""

@@ -17,13 +17,13 @@ import numpy as np
 from index.incoming import FIELDS, as_given
 from index.overlap import jaccard, rank_biased_overlap
 from recommender import Recommender
-from recommender.catalogue import immutable_uri
 from recommender.errors import IndexNotFound
-from recommender.evaluation import NOT_GIVEN, CollectionFacts, collection_facts
-from recommender.manifest import CATALOGUE, MANIFEST, RELEASES, open_release, verify
-from recommender.selection import Selection, select
+from recommender.evaluation.measures import NOT_GIVEN, CollectionFacts, collection_facts
+from recommender.lists.selection import Selection, select
+from recommender.release.catalogue import immutable_uri
+from recommender.release.manifest import CATALOGUE, MANIFEST, RELEASES, open_release, verify
 from recommender.types import Vectors
-from recommender.vector_index import Rows
+from recommender.vectors.exact import Rows
 
 SHOWN = 5
 """Length of the lists that are compared."""

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from index.fingerprints import Fingerprinted, fingerprinted
 from index.processes import Workers
-from recommender.chunking import MAX_TEXT, SENTENCE_END
-from recommender.lexical import CJK, LONGEST_WORD, WORD, lowered
-from recommender.passages import FEWEST_WORDS
+from recommender.retrieval.explanations import FEWEST_WORDS
+from recommender.terms.inverted_index import CJK, LONGEST_WORD, WORD, lowered
+from recommender.text.chunking import MAX_TEXT, SENTENCE_END
 from recommender.types import Chunk
 
 BLOCK = 1 << 17
@@ -57,7 +57,8 @@ class Words(NamedTuple):
 
 
 class Sentences(NamedTuple):
-    """The sentences of a block, as `recommender.passages.split` cuts them; a word that a chunk's end cuts is in the sentence it begins in.
+    """The sentences of a block, as `recommender.retrieval.explanations.split` cuts them; a word that a chunk's end cuts is in the sentence
+    it begins in.
 
     Attributes:
         n_of_chunk: int64 (n_chunks,), how many each chunk has.

@@ -1,4 +1,4 @@
-"""What is different in every stretch of an array; stretches lie one after the other, as `recommender.stretches` has them."""
+"""What is different in every stretch of an array; stretches lie one after the other, as `recommender.storage.ragged` has them."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple

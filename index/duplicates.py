@@ -10,9 +10,9 @@ from index.catalogue_writer import CatalogueWriter
 from index.fingerprints import Fingerprints
 from index.loops import FREE
 from index.staged import BLOCK, Near
-from recommender.candidate import UNDATED
-from recommender.duplicates import Canonical, groups, is_duplicate
-from recommender.facts import DAY, Facts
+from recommender.features.article_features import DAY, Facts
+from recommender.features.feature_schema import UNDATED
+from recommender.retrieval.near_duplicates import Canonical, groups, is_duplicate
 
 LEAST_CLOSENESS = 0.5
 """MaxSim, or closeness in words, below which two articles are never one piece of writing."""

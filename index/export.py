@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from recommender import Recommender, RelatedList
 from recommender.errors import ArticleNotFound, InputError, StorageError
-from recommender.selection import Selection
+from recommender.lists.selection import Selection
 
 MANIFEST = "manifest.json"
 

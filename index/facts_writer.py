@@ -1,4 +1,4 @@
-"""Write the facts of all articles; `recommender.facts` maps them.
+"""Write the facts of all articles; `recommender.features.article_features` maps them.
 
 They become known in two steps: what the articles say of themselves, then what their neighbours say of them.
 """
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from recommender.candidate import UNDATED
-from recommender.facts import FACT, FACTS
+from recommender.features.article_features import FACT, FACTS
+from recommender.features.feature_schema import UNDATED
 from recommender.types import Matrix
 
 SECTIONS = """

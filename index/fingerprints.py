@@ -11,8 +11,19 @@ from numpy.typing import NDArray
 from index.distinct import Stretches, distinct
 from index.growing import Growing, GrowingStretches, close_all
 from index.runs import Runs
-from recommender.arrays import mapped
-from recommender.duplicates import COMMON, HIGHEST, LEAST_CONTAINED, SKETCH, WORD, Fingerprint, Hashes, among, hashes_of, shingles_of
+from recommender.retrieval.near_duplicates import (
+    COMMON,
+    HIGHEST,
+    LEAST_CONTAINED,
+    SKETCH,
+    WORD,
+    Fingerprint,
+    Hashes,
+    among,
+    hashes_of,
+    shingles_of,
+)
+from recommender.storage.mapped import mapped
 
 STAGED_FINGERPRINTS = "fingerprints"
 """A folder that a release has only while it is built."""

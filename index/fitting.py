@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from index.judgements import judged, with_judgements
 from recommender import Recommender
-from recommender.candidate import FEATURES
-from recommender.catalogue import Catalogue, parse_time
 from recommender.errors import InputError
-from recommender.ranker import SHIPPED, Ranker
+from recommender.features.feature_schema import FEATURES
+from recommender.features.ranker import SHIPPED, Ranker
+from recommender.release.catalogue import Catalogue, parse_time
 from recommender.types import rfc3339
 
 SHARE = 0.6

@@ -52,7 +52,7 @@ class Growing:
 
 
 class GrowingStretches:
-    """An array in which every article has a stretch of its own, and where each begins: see `recommender.stretches`."""
+    """An array in which every article has a stretch of its own, and where each begins: see `recommender.storage.ragged`."""
 
     def __init__(self, values: Path, offsets: Path, dtype: DTypeLike) -> None:
         self._values, self._offsets = Growing(values, dtype), Growing(offsets, np.int64)

@@ -16,9 +16,9 @@ from index.condition import disk_fault, live_loss
 from index.unfinished import UNFINISHED
 from index.verify import verify_index
 from recommender import Recommender
-from recommender.embedding import BUNDLED_MODEL, BUNDLED_SHA256, Embedder, check_model
+from recommender.embedding.embedder import BUNDLED_MODEL, BUNDLED_SHA256, Embedder, check_model
 from recommender.errors import IndexNotFound, IndexUnusable, ModelError
-from recommender.manifest import open_release
+from recommender.release.manifest import open_release
 
 State = Literal["ok", "warn", "fail"]
 Kind = Literal["packages", "model", "index", "disk", "machine", "speed"]

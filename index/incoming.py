@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from index.digest import Spans
-from recommender.catalogue import immutable_uri, parse_time
+from recommender.release.catalogue import immutable_uri, parse_time
 from recommender.types import Article, rfc3339
 
 SCHEMA = """

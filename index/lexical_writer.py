@@ -1,4 +1,5 @@
-"""Write the lexical index of a release and its words; `recommender.lexical` and `recommender.word_table` say what the files hold.
+"""Write the lexical index of a release and its words; `recommender.terms.inverted_index` and `recommender.terms.word_dictionary` say what
+the files hold.
 
 Nothing here grows with the archive but the dictionary of words and what titles hold: terms go to plain files as articles come, are counted
 and numbered in sorted runs (`index.runs`), weighed run by run, and turned into postings in ranges of terms (`index.postings`).
@@ -17,11 +18,11 @@ from index.growing import Growing, GrowingStretches, close_all
 from index.postings import PostingsWriter
 from index.runs import NONE, Runs
 from index.word_writer import write_words
-from recommender.arrays import mapped
-from recommender.key_table import PAIRS, Keys, SortedKeys
-from recommender.lexical import FOLDER, LEAD, MENTIONS, pair_keys
-from recommender.vocabulary import Vocabulary
-from recommender.word_table import WORDS
+from recommender.storage.mapped import mapped
+from recommender.terms.inverted_index import FOLDER, LEAD, MENTIONS, pair_keys
+from recommender.terms.term_dictionary import PAIRS, Keys, SortedKeys
+from recommender.terms.vocabulary import Vocabulary
+from recommender.terms.word_dictionary import WORDS
 
 STAGED_TERMS = "terms"
 """A folder that a release has only while it is built: all keys of every article, and how often each stands in it."""

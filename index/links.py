@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 
 from rapidfuzz.fuzz import ratio
 
-from recommender.urls import url_key
+from recommender.text.urls import url_key
 
 ALIKE = 90.0
 """Titles with this ratio of common characters (in percent, Indel distance) are one, if no other comes near."""

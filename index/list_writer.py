@@ -1,4 +1,4 @@
-"""Write the related lists of a release; `recommender.stored_lists` reads them."""
+"""Write the related lists of a release; `recommender.release.list_file` reads them."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.growing import allocated
-from recommender.stored_lists import LISTS, PLACE, PLACES
+from recommender.release.list_file import LISTS, PLACE, PLACES
 
 
 class ListWriter:

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from index import loops
 from index.processes import OfFolder, Workers
 from index.staged import Rows, Staged
-from recommender.candidate import CANDIDATE, FEATURES, N_TERMS, UNDATED, Candidates, column, in_steps
-from recommender.facts import FROM_FACTS, from_facts
-from recommender.key_table import PAIRS
-from recommender.lexical import NAMED
-from recommender.packed import pack
-from recommender.precedents import NEVER
-from recommender.ranker import SHIPPED
-from recommender.retrieval import N_CANDIDATES, N_MENTIONED, OWN_TITLE
-from recommender.stretches import stretches
+from recommender.features.article_features import FROM_FACTS, from_facts
+from recommender.features.feature_schema import CANDIDATE, FEATURES, N_TERMS, UNDATED, Candidates, column, in_steps
+from recommender.features.link_history import NEVER
+from recommender.features.ranker import SHIPPED
+from recommender.release.list_codec import pack
+from recommender.retrieval.candidates import N_CANDIDATES, N_MENTIONED, OWN_TITLE
+from recommender.storage.ragged import stretches
+from recommender.terms.inverted_index import NAMED
+from recommender.terms.term_dictionary import PAIRS
 from recommender.types import Matrix
 
 Begins = NDArray[np.int64]
@@ -77,7 +77,7 @@ def _targets(staged: Staged, rows: Rows) -> tuple[Rows, Begins]:
 
 
 def _features(staged: Staged, rows: Rows, owners: Rows, targets: Rows, figures: NDArray[np.float64]) -> Matrix:
-    """The features of all candidates of a block, as `retrieval.features` has them: float32 (n_pairs, len(FEATURES))."""
+    """The features of all candidates of a block, as `candidates.features` has them: float32 (n_pairs, len(FEATURES))."""
     facts, near, own = staged.facts, staged.near, rows[owners]
     there, back, closest, mean_cosine, words, mention, overlap = figures.T
     stepped = {

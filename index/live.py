@@ -1,4 +1,4 @@
-"""Put and withdraw articles between two builds: what `recommender.live` reads.
+"""Put and withdraw articles between two builds: what `recommender.live.database` reads.
 
 An article is durable when `put` returns: text, vectors, terms, its own list and its places in other lists are one transaction of SQLite,
 flushed to the disk. The next build folds it in (`changes_since`), and what no kept release needs any more is removed (`purge`).
@@ -20,13 +20,13 @@ from index.live_rows import columns_of, packed_spans, read_chunks, write_article
 from index.modes import keep_private
 from index.publish import kept_manifests
 from recommender import Article, Recommender
-from recommender.embedding import embed_articles
+from recommender.embedding.embedder import embed_articles
 from recommender.errors import ReadmoreError
 from recommender.interruption import checkpoint
-from recommender.live import ARTICLE, LIVE_DB, read_article, read_state
-from recommender.manifest import Manifest
-from recommender.view import LIVE, View
-from recommender.withdrawn import WITHDRAWN, read_withdrawn
+from recommender.live.database import ARTICLE, LIVE_DB, read_article, read_state
+from recommender.live.overlay import LIVE, View
+from recommender.live.withdrawn import WITHDRAWN, read_withdrawn
+from recommender.release.manifest import Manifest
 
 log = logging.getLogger(__name__)
 

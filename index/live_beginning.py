@@ -1,6 +1,6 @@
 """A new `live.db`: whole when it appears, numbered on from the releases, and with all that is known to be withdrawn.
 
-What a lost file knew of withdrawals is in the releases (`recommender.withdrawn`) and in the list beside CURRENT, written with every
+What a lost file knew of withdrawals is in the releases (`recommender.live.withdrawn`) and in the list beside CURRENT, written with every
 withdrawal. That list shows, too, that something was put or said here: without it a missing `live.db` was never needed.
 """
 
@@ -18,10 +18,10 @@ from pathlib import Path
 from index.modes import keep_private
 from index.publish import kept_manifests, replace_file, sync
 from recommender.errors import IndexDamaged
-from recommender.live import LIVE_DB, SCHEMA, LiveState
-from recommender.manifest import Manifest, current_folder
+from recommender.live.database import LIVE_DB, SCHEMA, LiveState
+from recommender.live.withdrawn import WITHDRAWN, list_of_ids, read_ids, read_withdrawn
+from recommender.release.manifest import Manifest, current_folder
 from recommender.types import rfc3339
-from recommender.withdrawn import WITHDRAWN, list_of_ids, read_ids, read_withdrawn
 
 VERSION = 3
 UPGRADES = {

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from index.live_beginning import begin, bring_up_to_date, log_of, note_withdrawn
 from recommender.errors import InputError, StorageError
-from recommender.live import LIVE_DB, RESTORE, read_only_uri, read_state
+from recommender.live.database import LIVE_DB, RESTORE, read_only_uri, read_state
 
 WAIT_S = 10.0
 """Seconds to wait for another process that writes."""

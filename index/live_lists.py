@@ -13,18 +13,18 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.candidate import FEATURES, UNTOLD, Candidates, Features, column
-from recommender.chunking import MAX_TEXT
-from recommender.duplicates import fingerprint, is_duplicate
-from recommender.lexical import Terms, lowered, words
-from recommender.live_archive import pack_terms
-from recommender.maxsim import Comparison
-from recommender.packed import EXPLAINED
-from recommender.ranker import SHIPPED
-from recommender.retrieval import N_CANDIDATES, Neighbours, Query, described
-from recommender.texts import Texts
+from recommender.features.feature_schema import FEATURES, UNTOLD, Candidates, Features, column
+from recommender.features.ranker import SHIPPED
+from recommender.live.overlay import LIVE, View
+from recommender.release.list_codec import EXPLAINED
+from recommender.retrieval.candidates import N_CANDIDATES, Neighbours, Query, described
+from recommender.retrieval.live_candidates import pack_terms
+from recommender.retrieval.near_duplicates import fingerprint, is_duplicate
+from recommender.retrieval.text_queries import Texts
+from recommender.terms.inverted_index import Terms, lowered, words
+from recommender.text.chunking import MAX_TEXT
 from recommender.types import Article, Chunk, Vectors
-from recommender.view import LIVE, View
+from recommender.vectors.maxsim import Comparison
 
 REACH = 256
 """Articles, near in meaning and near in words, whose lists may change: most of those that a build would change."""

@@ -10,10 +10,10 @@ from contextlib import closing
 from pathlib import Path
 
 from index.live_file import writing
-from recommender.catalogue import immutable_uri
 from recommender.errors import InputError
-from recommender.live import LIVE_DB, read_state
-from recommender.manifest import Manifest
+from recommender.live.database import LIVE_DB, read_state
+from recommender.release.catalogue import immutable_uri
+from recommender.release.manifest import Manifest
 
 FOLDED = "SELECT id, title, text FROM article WHERE NOT withdrawn AND sequence <= ?"
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from index.live_lists import LiveLists
 from recommender import Article, Chunk
-from recommender.ranker import SHIPPED
-from recommender.retrieval import N_CANDIDATES
+from recommender.features.ranker import SHIPPED
+from recommender.live.overlay import LIVE
+from recommender.retrieval.candidates import N_CANDIDATES
 from recommender.types import Vectors, rfc3339
-from recommender.view import LIVE
 
 COLUMNS = ("title", "url", "published", "section", "lang", "names", "model", "chunks", "vectors", "text")
 """What is stored of an article besides its id; see `columns_of`."""

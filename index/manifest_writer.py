@@ -9,13 +9,13 @@ import numpy as np
 from index.live import LiveChanges
 from index.publish import file_entries, release_name
 from index.report import Report
-from recommender.compiled import CompiledEmbedder
-from recommender.embedding import Embedder
-from recommender.manifest import FLAT, FLOAT, FORMAT, MILVUS, TIERED, VECTORS, Manifest, ModelCard
-from recommender.ranker import Ranker
-from recommender.retrieval import N_CANDIDATES
-from recommender.tiered_index import ARTICLES
+from recommender.embedding.embedder import Embedder
+from recommender.embedding.openvino import CompiledEmbedder
+from recommender.features.ranker import Ranker
+from recommender.release.manifest import FLAT, FLOAT, FORMAT, MILVUS, TIERED, VECTORS, Manifest, ModelCard
+from recommender.retrieval.candidates import N_CANDIDATES
 from recommender.types import Vectors, rfc3339
+from recommender.vectors.two_tier import ARTICLES
 
 
 def manifest_of(staged: Path, embedder: Embedder, canaries: Vectors, ranker: Ranker, said: LiveChanges, report: Report) -> Manifest:

@@ -16,10 +16,10 @@ from index import loops
 from index.growing import allocated
 from index.processes import OfFolder, Workers
 from index.staged import LISTS, NEAR, NEAR_DONE, Near, Rows, Staged
-from recommender.lexical import DEPTH, QUERY_TERMS
-from recommender.maxsim import FOUND
-from recommender.retrieval import N_CANDIDATES
+from recommender.retrieval.candidates import N_CANDIDATES
+from recommender.terms.inverted_index import DEPTH, QUERY_TERMS
 from recommender.types import Matrix
+from recommender.vectors.maxsim import FOUND
 
 FEW = 256
 """Chunks that are compared with all others at a time."""

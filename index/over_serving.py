@@ -10,11 +10,11 @@ from index.journal.checks import check_missed
 from index.journal.following import follow
 from index.live import LiveChanges, changes_since
 from index.reading import KnownChunks
-from recommender.catalogue import immutable_uri
-from recommender.embedding import Embedder, check_model
+from recommender.embedding.embedder import Embedder, check_model
 from recommender.errors import IndexNotFound, IndexUnusable, ModelError
-from recommender.live import LIVE_DB
-from recommender.manifest import CATALOGUE, Manifest, holding, open_release
+from recommender.live.database import LIVE_DB
+from recommender.release.catalogue import immutable_uri
+from recommender.release.manifest import CATALOGUE, Manifest, holding, open_release
 
 NUMBERED = "SELECT url FROM article WHERE id NOT GLOB '*[^0-9]*' AND url IS NOT NULL ORDER BY row LIMIT 1000"
 

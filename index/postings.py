@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.growing import Growing, close_all
-from recommender.arrays import mapped
-from recommender.lexical import POSTINGS
+from recommender.storage.mapped import mapped
+from recommender.terms.inverted_index import POSTINGS
 
 BYTES = 64
 """Of memory for each posting of a range that is sorted."""

@@ -1,4 +1,4 @@
-"""Prune the lexical index of a large archive, once its lists are computed; `recommender.pruned_terms` reads what is left."""
+"""Prune the lexical index of a large archive, once its lists are computed; `recommender.terms.pruned_index` reads what is left."""
 
 import shutil
 from contextlib import closing
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from index.growing import Growing, GrowingStretches
 from index.postings import PostingsWriter
-from recommender.arrays import mapped
-from recommender.key_table import PAIRS
-from recommender.lexical import FOLDER, LexicalIndex
-from recommender.pruned_terms import FOUND_BY, KEPT, mention_names, one_byte, title_names
+from recommender.storage.mapped import mapped
+from recommender.terms.inverted_index import FOLDER, LexicalIndex
+from recommender.terms.pruned_index import FOUND_BY, KEPT, mention_names, one_byte, title_names
+from recommender.terms.term_dictionary import PAIRS
 
 WORK = "whole-terms"
 """A folder that a release has only while its terms are pruned."""

@@ -15,7 +15,17 @@ from pathlib import Path
 
 from index.modes import keep_private, make_private_dir
 from recommender.errors import ClusterAway, IndexUnusable
-from recommender.manifest import CURRENT, MANIFEST, RELEASES, FileEntry, Manifest, file_entry, holding, open_release, release_folders
+from recommender.release.manifest import (
+    CURRENT,
+    MANIFEST,
+    RELEASES,
+    FileEntry,
+    Manifest,
+    file_entry,
+    holding,
+    open_release,
+    release_folders,
+)
 
 STAGING = ".staging-"
 KEPT = 3

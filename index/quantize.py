@@ -29,12 +29,12 @@ from index.processes import ALONE
 from index.sentences import SentenceWriter
 from index.staged import Staged, prepare
 from index.vectors import write_chunks, write_tiers
-from recommender.chunking import embedding_text
-from recommender.compiled import GRAPH, TOKENIZER, CompiledEmbedder, encoder_folder
-from recommender.embedding import Embedder
+from recommender.embedding.embedder import Embedder
+from recommender.embedding.openvino import GRAPH, TOKENIZER, CompiledEmbedder, encoder_folder
 from recommender.errors import ModelError
-from recommender.manifest import CANARIES, CATALOGUE, FLOAT, INT8
-from recommender.packed import unpack
+from recommender.release.list_codec import unpack
+from recommender.release.manifest import CANARIES, CATALOGUE, FLOAT, INT8
+from recommender.text.chunking import embedding_text
 from recommender.types import Article, Chunk, Vectors
 
 LEAST_CHUNKS = 10_000

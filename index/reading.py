@@ -16,11 +16,11 @@ from index.digest import Spans, spans_of
 from index.incoming import Incoming
 from index.rejects import Rejects
 from index.report import Report
-from recommender.arrays import mapped
-from recommender.chunking import MAX_TEXT, chunk_article
-from recommender.embedding import Embedder
+from recommender.embedding.embedder import Embedder
 from recommender.errors import InputError, InvalidArticle, TooManyRejects
-from recommender.facts import OFFSETS, SPANS
+from recommender.features.article_features import OFFSETS, SPANS
+from recommender.storage.mapped import mapped
+from recommender.text.chunking import MAX_TEXT, chunk_article
 from recommender.types import Article
 
 

@@ -9,8 +9,8 @@ from index.milvus.writer import serve
 from index.publish import set_current
 from index.verify import Checked, check_release, release_paths, verify_index
 from recommender.errors import IndexDamaged, IndexNotFound, InputError, StorageError
-from recommender.manifest import CURRENT, MILVUS, RELEASES, current_folder
-from recommender.milvus import Address, Milvus
+from recommender.release.manifest import CURRENT, MILVUS, RELEASES, current_folder
+from recommender.vectors.milvus_client import Address, Milvus
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.growing import Growing
-from recommender.arrays import mapped
+from recommender.storage.mapped import mapped
 
 BYTES = 128
 """Of memory for each value at work: collected, sorted, and counted."""

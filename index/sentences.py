@@ -9,8 +9,8 @@ from index import loops
 from index.digest import Sentences
 from index.distinct import distinct
 from index.growing import Growing, close_all
-from recommender.arrays import mapped
-from recommender.stretches import between
+from recommender.storage.mapped import mapped
+from recommender.storage.ragged import between
 
 SENTENCES = "sentences"
 """A folder that a release has only while it is built."""

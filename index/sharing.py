@@ -12,7 +12,7 @@ from index.journal.checks import check_turn
 from index.journal.following import follow_at_once
 from index.live_rows import columns_of
 from recommender import Article, Recommender
-from recommender.embedding import embed_articles
+from recommender.embedding.embedder import embed_articles
 
 if TYPE_CHECKING:
     from index.journal.journal import Journal

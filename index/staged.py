@@ -24,16 +24,16 @@ from index import loops
 from index.lexical_writer import STAGED_TERMS
 from index.sentences import staged_sentences
 from index.vectors import CELLS, MEANS
-from recommender.arrays import mapped
-from recommender.catalogue import Catalogue
-from recommender.facts import Facts, Layout
-from recommender.key_table import PAIRS
-from recommender.lexical import FOLDER, LexicalIndex
-from recommender.manifest import CATALOGUE, VECTORS
-from recommender.precedents import Precedents
-from recommender.retrieval import HUB_NEIGHBOURS
-from recommender.tiered_index import ARTICLES, SCALES, looked_into, open_faiss
+from recommender.features.article_features import Facts, Layout
+from recommender.features.link_history import Precedents
+from recommender.release.catalogue import Catalogue
+from recommender.release.manifest import CATALOGUE, VECTORS
+from recommender.retrieval.candidates import HUB_NEIGHBOURS
+from recommender.storage.mapped import mapped
+from recommender.terms.inverted_index import FOLDER, LexicalIndex
+from recommender.terms.term_dictionary import PAIRS
 from recommender.types import Matrix
+from recommender.vectors.two_tier import ARTICLES, SCALES, looked_into, open_faiss
 
 LISTS = "lists"
 """A folder that a release has only while it is built."""

@@ -14,11 +14,11 @@ import index
 import recommender
 from index.sentences import SENTENCES
 from index.staged import LISTS, NEAR, NEAR_DONE, Staged
-from recommender.facts import FACTS, OFFSETS, SPANS
-from recommender.lexical import FOLDER
-from recommender.manifest import VECTORS, file_entry
-from recommender.stored_lists import LISTS as PACKED
-from recommender.stored_lists import PLACES
+from recommender.features.article_features import FACTS, OFFSETS, SPANS
+from recommender.release.list_file import LISTS as PACKED
+from recommender.release.list_file import PLACES
+from recommender.release.manifest import VECTORS, file_entry
+from recommender.terms.inverted_index import FOLDER
 
 UNFINISHED_LISTS = "unfinished-lists"
 INPUTS = "inputs"

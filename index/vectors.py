@@ -1,4 +1,4 @@
-"""Write the vectors of a release: floats, or two tiers (`recommender.tiered_index`) of more than `EXACT` chunks.
+"""Write the vectors of a release: floats, or two tiers (`recommender.vectors.two_tier`) of more than `EXACT` chunks.
 
 Lists are computed from the vectors that the release keeps. Two more arrays exist only until it is published:
 
@@ -14,13 +14,13 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.arrays import mapped
 from recommender.errors import StorageError
-from recommender.facts import Layout
-from recommender.manifest import VECTORS
-from recommender.tiered_index import ARTICLES, SCALES, StoredChunks, open_chunks
+from recommender.features.article_features import Layout
+from recommender.release.manifest import VECTORS
+from recommender.storage.mapped import mapped
 from recommender.types import Vectors
-from recommender.vector_index import check_unit, mean_vectors
+from recommender.vectors.exact import check_unit, mean_vectors
+from recommender.vectors.two_tier import ARTICLES, SCALES, StoredChunks, open_chunks
 
 EXACT = 100_000
 """Chunks up to which the search is exact."""

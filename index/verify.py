@@ -12,11 +12,22 @@ from typing import Any, Literal
 
 from index.condition import Lack, disk_fault, encoder_fault, live_fault, live_loss
 from index.milvus.contents import milvus_faults
-from recommender.catalogue import Catalogue
 from recommender.errors import FormatUnsupported, IndexDamaged, IndexNotFound, InputError
-from recommender.manifest import CATALOGUE, CURRENT, MANIFEST, MILVUS, RELEASES, FileEntry, Manifest, current_folder, file_entry, holding
-from recommender.milvus import Address
-from recommender.ranker import RANKER, Ranker
+from recommender.features.ranker import RANKER, Ranker
+from recommender.release.catalogue import Catalogue
+from recommender.release.manifest import (
+    CATALOGUE,
+    CURRENT,
+    MANIFEST,
+    MILVUS,
+    RELEASES,
+    FileEntry,
+    Manifest,
+    current_folder,
+    file_entry,
+    holding,
+)
+from recommender.vectors.milvus_client import Address
 
 Code = Literal[
     "current", "ranker", "live", "encoder", "manifest", "format", "missing", "size", "sha256", "unexpected", "contents", "vectors"

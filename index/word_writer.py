@@ -1,4 +1,4 @@
-"""Write the words of an archive; `recommender.word_table` reads them and describes the files."""
+"""Write the words of an archive; `recommender.terms.word_dictionary` reads them and describes the files."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from marisa_trie import Trie
 
-from recommender.word_table import TRIE
+from recommender.terms.word_dictionary import TRIE
 
 
 def write_words(words: Collection[str], folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from index.live_beginning import note_withdrawn
 from index.live_file import alone, next_sequence, writing
-from recommender.withdrawn import WITHDRAWN
+from recommender.live.withdrawn import WITHDRAWN
 
 if TYPE_CHECKING:
     from index.journal.journal import Journal

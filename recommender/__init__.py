@@ -6,7 +6,7 @@
 Importing this package loads neither torch nor transformers; the first text to embed does.
 """
 
-from recommender.embedding import Embedder, SentenceTransformerEmbedder, similarity
+from recommender.embedding.embedder import Embedder, SentenceTransformerEmbedder, similarity
 from recommender.errors import ReadmoreError
 from recommender.recommender import Recommender
 from recommender.types import Article, Chunk, PassagePair, Related, RelatedList

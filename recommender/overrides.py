@@ -25,8 +25,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from recommender.cleaning import clean_line
 from recommender.errors import InvalidOverride
+from recommender.text.cleaning import clean_line
 from recommender.types import in_utc, rfc3339
 
 MOST_SLOTS = 50

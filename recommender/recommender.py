@@ -12,31 +12,27 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from recommender.candidate import UNTOLD, Candidates
-from recommender.catalogue import Card
-from recommender.chunking import MOST_PASSAGES
-from recommender.cleaning import clean_line
-from recommender.embedding import (
-    Embedder,
-    embed_articles,
-    similarity,
-)
+from recommender.embedding.embedder import Embedder, embed_articles, similarity
 from recommender.errors import IndexDamaged, OutOfRange
-from recommender.in_force import InForce
+from recommender.features.feature_schema import UNTOLD, Candidates
+from recommender.features.ranker import SHIPPED, Ranker
+from recommender.index_reader import OpenedRelease
 from recommender.interruption import checkpoint
-from recommender.listing import Listing
-from recommender.manifest import MANIFEST, Release, open_release, verify
-from recommender.milvus import VARIABLE, Address
-from recommender.opened import OpenedRelease
+from recommender.lists.assembly import Listing
+from recommender.lists.selection import Selection, narrowed
+from recommender.live.overlay import LIVE, View, laid_over
+from recommender.live.overrides_in_force import InForce
 from recommender.overrides import Overrides, read_overrides
-from recommender.ranker import SHIPPED, Ranker
-from recommender.retrieval import Archive
-from recommender.seeds import combined
-from recommender.selection import Selection, narrowed
-from recommender.timeline import Timeline
+from recommender.release.catalogue import Card
+from recommender.release.manifest import MANIFEST, Release, open_release, verify
+from recommender.retrieval.candidates import Archive
+from recommender.retrieval.seeds import combined
+from recommender.storage.timeline import Timeline
+from recommender.text.chunking import MOST_PASSAGES
+from recommender.text.cleaning import clean_line
 from recommender.types import Article, RelatedList
-from recommender.vector_index import Rows
-from recommender.view import LIVE, View, laid_over
+from recommender.vectors.exact import Rows
+from recommender.vectors.milvus_client import VARIABLE, Address
 
 log = logging.getLogger(__name__)
 
@@ -217,7 +213,7 @@ class Recommender(OpenedRelease):
     def related_to_seeds(
         self, positive: Sequence[str], negative: Sequence[str] = (), limit: int = 5, selection: Selection = EVERYTHING
     ) -> RelatedList:
-        """What is close to some articles of the index and not to others; see `recommender.seeds`.
+        """What is close to some articles of the index and not to others; see `recommender.retrieval.seeds`.
 
         Raises:
             ArticleNotFound: One of the ids names no article.

@@ -62,7 +62,7 @@ class Feature:
     """One thing that speaks for a line or against it.
 
     Attributes:
-        name: See `recommender.candidate.FEATURES`.
+        name: See `recommender.features.feature_schema.FEATURES`.
         adds: Its value times its weight.
     """
 

@@ -28,10 +28,10 @@ from index.build import MEMORY, build_index
 from index.processes import Processes
 from index.report import Report
 from recommender import Recommender
-from recommender.chunking import chunk_article, embedding_text
-from recommender.manifest import current_folder
+from recommender.live.overlay import View
+from recommender.release.manifest import current_folder
+from recommender.text.chunking import chunk_article, embedding_text
 from recommender.types import Article, Vectors, rfc3339
-from recommender.view import View
 from scripts import command
 from scripts.synthetic import WORDS, SyntheticEmbedder, articles
 

@@ -30,7 +30,7 @@ from index.live_file import empty_log, writing
 from index.words import OwnWords
 from recommender import Recommender
 from recommender.errors import InputError
-from recommender.live import LIVE_DB
+from recommender.live.database import LIVE_DB
 from recommender.overrides import Block, Override, Pin
 from recommender.types import Article, rfc3339
 from scripts import command, loopback

@@ -23,9 +23,9 @@ from index.reading import OnDuplicate
 from index.rejects import REJECTS
 from index.report import Report
 from index.unfinished import read_unfinished
-from recommender.duplicates import Canonical
-from recommender.embedding import BUNDLED_MODEL
-from recommender.milvus import VARIABLE
+from recommender.embedding.embedder import BUNDLED_MODEL
+from recommender.retrieval.near_duplicates import Canonical
+from recommender.vectors.milvus_client import VARIABLE
 from scripts import command
 
 EXAMPLES = """\

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from index.health import Check, checks
-from recommender.embedding import BUNDLED_MODEL, SentenceTransformerEmbedder
+from recommender.embedding.embedder import BUNDLED_MODEL, SentenceTransformerEmbedder
 from recommender.errors import IndexUnusable, ModelError, ReadmoreError, StorageError
 from scripts import command
 

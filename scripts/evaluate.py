@@ -13,13 +13,13 @@ import numpy as np
 
 from index.fitting import Split
 from recommender import Recommender
-from recommender.embedding import similarity_matrix
+from recommender.embedding.embedder import similarity_matrix
 from recommender.errors import InputError
-from recommender.evaluation import DEPTH, METRICS, CollectionFacts, by_group, collection_facts, per_query
-from recommender.methods import FITTED, FUSED, TFIDF, rank_all, stored_list
-from recommender.more_like_this import MoreLikeThis
-from recommender.ranker import SHIPPED
-from recommender.selection import Selection
+from recommender.evaluation.baselines import FITTED, FUSED, TFIDF, rank_all, stored_list
+from recommender.evaluation.measures import DEPTH, METRICS, CollectionFacts, by_group, collection_facts, per_query
+from recommender.evaluation.more_like_this import MoreLikeThis
+from recommender.features.ranker import SHIPPED
+from recommender.lists.selection import Selection
 from scripts import command
 from scripts.report import HandMade, QueryArticle, Report, Suggestion, add_up, compare, write_report
 

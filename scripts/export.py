@@ -6,7 +6,7 @@ from pathlib import Path
 
 from index.export import WRITERS, export
 from recommender import Recommender
-from recommender.selection import Selection
+from recommender.lists.selection import Selection
 from scripts import command
 
 EXAMPLES = """\

@@ -9,11 +9,11 @@ from pathlib import Path
 from index.fitting import Fit, fit
 from index.publish import replace_file
 from recommender import Recommender
-from recommender.candidate import FEATURES
-from recommender.evaluation import DEPTH, interval, paired_p, per_query
-from recommender.methods import stored_list
-from recommender.ranker import RANKER, SHIPPED, Ranker
-from recommender.selection import Selection
+from recommender.evaluation.baselines import stored_list
+from recommender.evaluation.measures import DEPTH, interval, paired_p, per_query
+from recommender.features.feature_schema import FEATURES
+from recommender.features.ranker import RANKER, SHIPPED, Ranker
+from recommender.lists.selection import Selection
 from scripts import command
 
 EXAMPLES = """\

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 from playwright.sync_api import Browser, HttpCredentials, Page, ViewportSize
 
-from recommender.compiled import ENCODERS
+from recommender.embedding.openvino import ENCODERS
 from recommender.errors import InputError, StorageError
 from scripts import command
 from scripts.chromium import chromium

@@ -11,8 +11,8 @@ from typing import get_args
 
 from recommender import Recommender, RelatedList
 from recommender.errors import InputError
-from recommender.page import parse_page
-from recommender.selection import Mode, Selection
+from recommender.lists.selection import Mode, Selection
+from recommender.text.pasted_page import parse_page
 from scripts import command
 
 EXAMPLES = """\

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from index.releases import roll_back
 from index.verify import Verification, verify_index
-from recommender.milvus import VARIABLE
+from recommender.vectors.milvus_client import VARIABLE
 from scripts import command
 
 EXAMPLES = """\

@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.chunking import TokenSpans
+from recommender.text.chunking import TokenSpans
 from recommender.types import Article, Vectors
 
 N_CHUNKS = 4

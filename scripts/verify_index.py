@@ -10,8 +10,8 @@ from pathlib import Path
 
 from index.verify import Checked, Verification, verify_index
 from recommender.errors import IndexDamaged
-from recommender.manifest import MILVUS
-from recommender.milvus import VARIABLE
+from recommender.release.manifest import MILVUS
+from recommender.vectors.milvus_client import VARIABLE
 from scripts import command
 
 EXAMPLES = """\

@@ -16,9 +16,9 @@ from index import overrides, sharing
 from index.corpus.record import Record
 from index.corpus.validation import to_article
 from recommender import Article
-from recommender.cleaning import clean_line
 from recommender.errors import ArticleNotFound, InvalidArticle, ReadmoreError
 from recommender.overrides import Override
+from recommender.text.cleaning import clean_line
 from recommender.types import rfc3339
 from service.answers import ArticleAnswer, BatchReport, OverrideAnswer, PutAnswer
 from service.lanes import Busy

@@ -18,8 +18,8 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Scope
 
+from recommender.lists.selection import Selection
 from recommender.recommender import Edition
-from recommender.selection import Selection
 from service.kept import Answer
 from service.settings import Settings
 

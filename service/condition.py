@@ -9,9 +9,9 @@ import structlog
 from index.condition import Lack, disk_fault, encoder_fault, live_fault, live_loss, takes_writes
 from index.live_file import wipe
 from recommender import Recommender
-from recommender.compiled import encoder_folders
+from recommender.embedding.openvino import encoder_folders
 from recommender.errors import ReadmoreError, StorageError
-from recommender.manifest import ModelCard
+from recommender.release.manifest import ModelCard
 
 log = structlog.get_logger()
 

@@ -20,7 +20,7 @@ from limits.strategies import MovingWindowRateLimiter
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from recommender.cleaning import clean_line
+from recommender.text.cleaning import clean_line
 from service.caching import OPEN
 from service.metrics import REJECTED
 from service.problems import problem

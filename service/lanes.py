@@ -151,7 +151,7 @@ async def _hung_up(receive: Receive | None) -> None:
 class TextLanes:
     """A lane for texts as long as most articles, and one for longer ones: an ordinary draft waits for no long one.
 
-    Both embed slice by slice, and by turns (`recommender.embedding.SLICE`).
+    Both embed slice by slice, and by turns (`recommender.embedding.embedder.SLICE`).
     """
 
     def __init__(self, waiting: int, timeout_s: float) -> None:

@@ -14,12 +14,12 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from recommender import Recommender, RelatedList
-from recommender.catalogue import Card
-from recommender.embedding import similarity_matrix
+from recommender.embedding.embedder import similarity_matrix
 from recommender.errors import ArticleNotFound, ReadmoreError
-from recommender.ranker import DECIMALS
+from recommender.features.ranker import DECIMALS
+from recommender.lists.selection import Selection
 from recommender.recommender import EVERYTHING, Edition
-from recommender.selection import Selection
+from recommender.release.catalogue import Card
 from recommender.types import Matrix
 from service import caching, shown
 from service.answers import BatchAnswer, RelatedAnswer, SimilarityAnswer

@@ -8,8 +8,8 @@ from starlette.responses import Response
 from starlette.templating import Jinja2Templates
 
 from recommender import Recommender
-from recommender.catalogue import Card
 from recommender.errors import ArticleNotFound
+from recommender.release.catalogue import Card
 from service.lists import card_to_read
 from service.requests import known_parameters
 from service.serving import Serving

@@ -10,11 +10,11 @@ from pydantic import BaseModel, BeforeValidator, StringConstraints, TypeAdapter,
 from starlette.exceptions import HTTPException
 
 from recommender import Article
-from recommender.chunking import MAX_TEXT
-from recommender.cleaning import clean_line, clean_text
 from recommender.errors import InvalidArticle
-from recommender.page import parse_page
-from recommender.selection import Mode, Selection
+from recommender.lists.selection import Mode, Selection
+from recommender.text.chunking import MAX_TEXT
+from recommender.text.cleaning import clean_line, clean_text
+from recommender.text.pasted_page import parse_page
 from service.answers import Item
 from service.schemas import Draft, DraftOrSeeds, Seeds
 

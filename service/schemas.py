@@ -4,8 +4,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag, model_validator
 
-from recommender.chunking import MAX_TEXT
-from recommender.cleaning import clean_line
+from recommender.text.chunking import MAX_TEXT
+from recommender.text.cleaning import clean_line
 
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 

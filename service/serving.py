@@ -19,10 +19,10 @@ from index.journal.checks import check_followed, check_missed
 from index.journal.following import follow
 from recommender import Embedder, Recommender
 from recommender.errors import IndexUnusable, Interrupted, InvalidOverride, ModelError, ReadmoreError, StorageError, VectorsAway
+from recommender.features.ranker import RANKER
 from recommender.interruption import interruptible
-from recommender.manifest import CURRENT, MANIFEST, Release, current_folder, open_release, verify
-from recommender.milvus import Address
-from recommender.ranker import RANKER
+from recommender.release.manifest import CURRENT, MANIFEST, Release, current_folder, open_release, verify
+from recommender.vectors.milvus_client import Address
 from service.condition import Condition, Stamps, stamps_of
 
 if TYPE_CHECKING:

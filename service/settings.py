@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, Setting
 
 from index.journal.address import Address as OfJournal
 from recommender.errors import InputError
-from recommender.milvus import Address as OfVectors
+from recommender.vectors.milvus_client import Address as OfVectors
 
 PREFIX = "READMORE_"
 

@@ -15,9 +15,9 @@ from fastapi.testclient import TestClient
 from index.build import build_index
 from index.compile import compile_model, fastest_embedder
 from recommender import Embedder, Recommender, SentenceTransformerEmbedder
-from recommender.compiled import ENCODERS, encoder_folder
-from recommender.embedding import bundled_embedder
-from recommender.manifest import FLOAT
+from recommender.embedding.embedder import bundled_embedder
+from recommender.embedding.openvino import ENCODERS, encoder_folder
+from recommender.release.manifest import FLOAT
 from service.app import create_app
 from service.settings import Settings, hashed
 from tests.archive import records, write_jsonl

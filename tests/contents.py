@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 from marisa_trie import Trie
 
-from recommender.arrays import mapped
-from recommender.catalogue import Catalogue, immutable_uri
-from recommender.facts import FACT, FACTS, OFFSETS, SPANS
-from recommender.lexical import FOLDER, words_of_key
-from recommender.manifest import CATALOGUE, MILVUS, Manifest, verify
-from recommender.packed import EXPLAINED
-from recommender.pruned_terms import PrunedIndex, open_terms
-from recommender.stored_lists import LISTS, PLACES, StoredLists
-from recommender.tiered_index import open_vectors
-from recommender.word_table import TRIE, WORDS, WordTable
+from recommender.features.article_features import FACT, FACTS, OFFSETS, SPANS
+from recommender.release.catalogue import Catalogue, immutable_uri
+from recommender.release.list_codec import EXPLAINED
+from recommender.release.list_file import LISTS, PLACES, StoredLists
+from recommender.release.manifest import CATALOGUE, MILVUS, Manifest, verify
+from recommender.storage.mapped import mapped
+from recommender.terms.inverted_index import FOLDER, words_of_key
+from recommender.terms.pruned_index import PrunedIndex, open_terms
+from recommender.terms.word_dictionary import TRIE, WORDS, WordTable
+from recommender.vectors.two_tier import open_vectors
 
 
 def check_contents(folder: Path) -> None:

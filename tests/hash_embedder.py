@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from recommender.chunking import TokenSpans
+from recommender.text.chunking import TokenSpans
 from recommender.types import Vectors
 
 

@@ -13,7 +13,7 @@ from index.journal.address import opened
 from index.journal.following import follow
 from index.journal.journal import Journal
 from recommender import Article, Embedder, Recommender
-from recommender.live import LIVE_DB
+from recommender.live.database import LIVE_DB
 from tests.hash_embedder import HashEmbedder
 
 LISTS = ("own", "place")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from recommender.milvus import Address
+from recommender.vectors.milvus_client import Address
 
 STARTS_WITHIN_S = 240
 """Unpacking it takes some ten seconds of a processor, and other tests may have the processors."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from recommender import Recommender
-from recommender.manifest import CURRENT, current_folder
+from recommender.release.manifest import CURRENT, current_folder
 from tests.archive import records, write_jsonl
 from tests.conftest import Command
 from tests.hash_embedder import HashEmbedder

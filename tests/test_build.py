@@ -17,9 +17,9 @@ from index.build import build_index
 from index.publish import KEPT
 from index.report import Report
 from recommender import Recommender
-from recommender.chunking import MAX_TEXT, TokenSpans
 from recommender.errors import IndexBusy, InputError, StorageError, TooManyRejects
-from recommender.manifest import file_entry, release_folders
+from recommender.release.manifest import file_entry, release_folders
+from recommender.text.chunking import MAX_TEXT, TokenSpans
 from recommender.types import Vectors
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder

@@ -14,9 +14,9 @@ import pytest
 from index import digest, staged
 from index.build import build_index
 from index.processes import Processes
-from recommender.catalogue import Catalogue
-from recommender.lexical import FOLDER
-from recommender.manifest import CATALOGUE, current_folder
+from recommender.release.catalogue import Catalogue
+from recommender.release.manifest import CATALOGUE, current_folder
+from recommender.terms.inverted_index import FOLDER
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 from tests.served import ROOT

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender import Article, SentenceTransformerEmbedder
-from recommender.chunking import MAX_TEXT, chunk_article, embedding_text
+from recommender.text.chunking import MAX_TEXT, chunk_article, embedding_text
 from tests.hash_embedder import HashEmbedder
 
 TOKENIZER = HashEmbedder()

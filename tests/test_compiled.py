@@ -15,10 +15,10 @@ from index.build import build_index
 from index.compile import fastest_embedder, prune_encoders
 from index.corpus import pydoc_topics
 from recommender import Article, Recommender, SentenceTransformerEmbedder
-from recommender.compiled import ENCODER, FILES, GRAPH, TOKENIZER, CompiledEmbedder, encoder_folder
-from recommender.embedding import BUNDLED_SHA256
+from recommender.embedding.embedder import BUNDLED_SHA256
+from recommender.embedding.openvino import ENCODER, FILES, GRAPH, TOKENIZER, CompiledEmbedder, encoder_folder
 from recommender.errors import ModelError
-from recommender.manifest import CANARIES, FLOAT
+from recommender.release.manifest import CANARIES, FLOAT
 from tests.archive import records, write_jsonl
 from tests.served import ROOT
 

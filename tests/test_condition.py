@@ -23,11 +23,11 @@ from index.build import build_index
 from index.health import checks
 from index.verify import verify_index
 from recommender import Article, Recommender
-from recommender.compiled import ENCODER, FILES, EncoderCard, encoder_folder
+from recommender.embedding.openvino import ENCODER, FILES, EncoderCard, encoder_folder
 from recommender.errors import ReadmoreError
-from recommender.live import LIVE_DB
-from recommender.manifest import FLOAT, RELEASES, current_folder, open_release
-from recommender.withdrawn import WITHDRAWN, read_ids
+from recommender.live.database import LIVE_DB
+from recommender.live.withdrawn import WITHDRAWN, read_ids
+from recommender.release.manifest import FLOAT, RELEASES, current_folder, open_release
 from scripts.command import EXIT_CODES
 from scripts.doctor import _raise_first
 from tests.archive import records, write_jsonl

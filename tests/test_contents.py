@@ -16,10 +16,10 @@ from index.build import build_index
 from index.list_writer import ListWriter
 from recommender import Recommender
 from recommender.errors import IndexDamaged
-from recommender.facts import FACTS, OFFSETS, SPANS
-from recommender.manifest import CATALOGUE, MANIFEST, VECTORS, Manifest, current_folder, file_entry
-from recommender.packed import pack
-from recommender.stored_lists import PLACES, StoredLists
+from recommender.features.article_features import FACTS, OFFSETS, SPANS
+from recommender.release.list_codec import pack
+from recommender.release.list_file import PLACES, StoredLists
+from recommender.release.manifest import CATALOGUE, MANIFEST, VECTORS, Manifest, current_folder, file_entry
 from tests.archive import records, write_jsonl
 from tests.contents import check_contents
 from tests.hash_embedder import HashEmbedder

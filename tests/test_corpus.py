@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from index import corpus
 from index.corpus.record import Record, Reject
 from index.corpus.validation import to_article
-from recommender.cleaning import clean_line, clean_text
 from recommender.errors import InputError, InvalidArticle
+from recommender.text.cleaning import clean_line, clean_text
 from recommender.types import Article
 from tests.archive import write_jsonl
 

@@ -14,7 +14,7 @@ from index.corpus.html_text import fragment_text
 from index.corpus.record import Entry, Mended, PassedOver, Record, Reject
 from index.corpus.xml_items import items
 from recommender import Recommender
-from recommender.manifest import CURRENT
+from recommender.release.manifest import CURRENT
 from tests.archive import short
 from tests.conftest import Command
 from tests.damaged_wxr import DAMAGES, HEAD, TAIL, body, post, wxr

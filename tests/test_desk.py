@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, 
 from index import judgements, live
 from index.archive_health import measured
 from recommender import Recommender
-from recommender.ranker import SHIPPED
+from recommender.features.ranker import SHIPPED
 from service.desk.page import FORM
 from service.settings import hashed
 from tests.browser import HTML, follow, site, violations

@@ -16,12 +16,12 @@ from index.fingerprints import SETS, STAGED_FINGERPRINTS, FingerprintWriter
 from index.lexical_writer import STAGED_TERMS, LexicalWriter
 from index.processes import ALONE, Processes
 from index.sentences import SENTENCES, SentenceWriter
-from recommender.chunking import MAX_TEXT, chunk_article
-from recommender.duplicates import SKETCH, fingerprint
-from recommender.lexical import FOLDER, count_terms, words
-from recommender.passages import split
+from recommender.retrieval.explanations import split
+from recommender.retrieval.near_duplicates import SKETCH, fingerprint
+from recommender.terms.inverted_index import FOLDER, count_terms, words
+from recommender.terms.word_dictionary import WORDS
+from recommender.text.chunking import MAX_TEXT, chunk_article
 from recommender.types import Article
-from recommender.word_table import WORDS
 from tests.archive import digested, records
 from tests.hash_embedder import HashEmbedder
 

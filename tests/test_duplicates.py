@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index.fingerprints import FingerprintWriter
-from recommender.duplicates import SKETCH, Fingerprint, fingerprint, groups, is_duplicate
+from recommender.retrieval.near_duplicates import SKETCH, Fingerprint, fingerprint, groups, is_duplicate
 from recommender.types import Article
 from tests.archive import digested
 from tests.conftest import shared

@@ -20,11 +20,11 @@ from index.cluster.patience import patiently
 from index.corpus.record import Record, Reject
 from index.digest import spans_of
 from index.processes import ALONE, OfFolder
-from recommender.chunking import chunk_article
-from recommender.compiled import CompiledEmbedder, encoder_folder
-from recommender.embedding import BUNDLED_SHA256
+from recommender.embedding.embedder import BUNDLED_SHA256
+from recommender.embedding.openvino import CompiledEmbedder, encoder_folder
 from recommender.errors import ClusterAway, InputError
-from recommender.manifest import CANARIES, FLOAT
+from recommender.release.manifest import CANARIES, FLOAT
+from recommender.text.chunking import chunk_article
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 

@@ -9,10 +9,10 @@ import pytest
 from scipy.stats import spearmanr
 
 from recommender import Article, SentenceTransformerEmbedder, similarity
-from recommender.embedding import BUNDLED_SHA256, embed_articles, mean_vector, similarity_matrix
+from recommender.embedding.embedder import BUNDLED_SHA256, embed_articles, mean_vector, similarity_matrix
+from recommender.embedding.gpu_batches import embed_in_large_batches
 from recommender.errors import InvalidArticle, ModelError
-from recommender.large_batches import embed_in_large_batches
-from recommender.manifest import CANARIES
+from recommender.release.manifest import CANARIES
 from tests.conftest import shared
 from tests.hash_embedder import HashEmbedder
 
@@ -118,7 +118,7 @@ def test_answering_does_not_go_to_the_network(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_changed_bundled_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recommender.embedding._model_folder", lambda model, download: tmp_path)
+    monkeypatch.setattr("recommender.embedding.embedder._model_folder", lambda model, download: tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"not the official file")
     with pytest.raises(ModelError, match=f"official file has {BUNDLED_SHA256}"):
         SentenceTransformerEmbedder()
@@ -129,7 +129,7 @@ def test_large_batches_give_the_vectors_of_encode(
     model: SentenceTransformerEmbedder, monkeypatch: pytest.MonkeyPatch, together: int
 ) -> None:
     """What a GPU is given, on whatever is here: short, long, empty and cut texts, in their order, however many go together."""
-    monkeypatch.setattr("recommender.large_batches.TOGETHER", together)
+    monkeypatch.setattr("recommender.embedding.gpu_batches.TOGETHER", together)
     texts = ["", "A ferry.", "The council voted to close two libraries. " * 60, *CANARIES, "\u5317\u4eac", "x " * 900]
     found = embed_in_large_batches(model, texts)
     expected = model.embed(texts)

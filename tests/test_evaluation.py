@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender.evaluation import (
+from recommender.evaluation.measures import (
     METRICS,
     NOT_GIVEN,
     OTHERS,

@@ -18,7 +18,7 @@ from index.build import build_index
 from index.export import COLUMNS, LONGEST_NAME, MANIFEST, as_text, export, page_name
 from recommender import Recommender
 from recommender.errors import InputError
-from recommender.selection import Selection
+from recommender.lists.selection import Selection
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 from tests.test_live import to_article

@@ -10,7 +10,7 @@ import pytest
 
 from recommender import Recommender
 from recommender.errors import FormatUnsupported
-from recommender.manifest import FORMAT, current_folder, verify
+from recommender.release.manifest import FORMAT, current_folder, verify
 from tests.contents import check_contents
 from tests.golden.make import ARTICLES, GOLDEN, INDEX, LISTS, build, lists
 from tests.hash_embedder import HashEmbedder

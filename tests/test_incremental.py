@@ -18,9 +18,9 @@ from index.build import build_index
 from index.incoming import Changes
 from index.report import Report
 from recommender import Recommender
-from recommender.chunking import chunk_article
 from recommender.errors import IndexDamaged, InputError
-from recommender.manifest import CATALOGUE, current_folder
+from recommender.release.manifest import CATALOGUE, current_folder
+from recommender.text.chunking import chunk_article
 from recommender.types import Article, Chunk
 from tests.archive import records, write_jsonl
 from tests.conftest import shared

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from index import digest, lexical_writer, postings
 from index.lexical_writer import MEMORY, STAGED_TERMS, LexicalWriter
-from recommender import lexical, vocabulary
-from recommender.lexical import FOLDER, LEAD, LONGEST_WORD, LexicalIndex, Terms, count_terms, words, words_of_key
+from recommender.terms import inverted_index, vocabulary
+from recommender.terms.inverted_index import FOLDER, LEAD, LONGEST_WORD, LexicalIndex, Terms, count_terms, words, words_of_key
+from recommender.terms.vocabulary import Weights
 from recommender.types import Article
-from recommender.vector_index import Rows
-from recommender.vocabulary import Weights
+from recommender.vectors.exact import Rows
 from tests.archive import digested
 
 Term = tuple[str, ...]
@@ -220,7 +220,7 @@ def test_cosines_are_exact_and_symmetric(some: Texts) -> None:
 def test_search_ranks_as_brute_force_does_where_no_cap_binds(some: Texts, limit: int) -> None:
     archive = build(some)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lexical, "QUERY_TERMS", 10_000)
+        patch.setattr(inverted_index, "QUERY_TERMS", 10_000)
         for own_row in [None, *range(len(some))]:
             row = own_row or 0
             scored = [(other, dot(archive.stored[row], theirs)) for other, theirs in enumerate(archive.stored) if other != own_row]
@@ -236,8 +236,8 @@ def test_search_ranks_as_brute_force_does_where_no_cap_binds(some: Texts, limit:
 def test_a_capped_search_is_exact_among_what_postings_reach(some: Texts, most: int, terms: int, depth: int, limit: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(postings, "POSTINGS", most)
-        patch.setattr(lexical, "QUERY_TERMS", terms)
-        patch.setattr(lexical, "DEPTH", depth)
+        patch.setattr(inverted_index, "QUERY_TERMS", terms)
+        patch.setattr(inverted_index, "DEPTH", depth)
         archive = build(some)
         found = [positive(archive.index.search(query, limit, row)) for row, query in enumerate(archive.terms)]
     for own_row, mine in enumerate(archive.stored):

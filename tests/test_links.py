@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from index.build import build_index
 from index.links import title_key
 from recommender import Recommender
-from recommender.urls import url_key
+from recommender.text.urls import url_key
 from tests.archive import write_jsonl
 from tests.hash_embedder import HashEmbedder
 

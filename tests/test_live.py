@@ -13,11 +13,11 @@ from index.live_file import writing
 from index.publish import publish
 from index.releases import roll_back
 from recommender import Article, Recommender
-from recommender.catalogue import parse_time
 from recommender.errors import ArticleNotFound, ArticleWithdrawn
-from recommender.lexical import words
-from recommender.live import LIVE_DB
-from recommender.view import LIVE
+from recommender.live.database import LIVE_DB
+from recommender.live.overlay import LIVE
+from recommender.release.catalogue import parse_time
+from recommender.terms.inverted_index import words
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 

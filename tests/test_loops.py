@@ -13,13 +13,13 @@ from index import loops
 from index.build import build_index
 from index.loops import keys, words
 from recommender import Recommender, SentenceTransformerEmbedder
-from recommender.candidate import FEATURES
-from recommender.chunking import chunk_article
-from recommender.lexical import words as words_of
-from recommender.packed import EXPLAINED
-from recommender.ranker import SHIPPED
-from recommender.retrieval import candidates, neighbours
-from recommender.view import View
+from recommender.features.feature_schema import FEATURES
+from recommender.features.ranker import SHIPPED
+from recommender.live.overlay import View
+from recommender.release.list_codec import EXPLAINED
+from recommender.retrieval.candidates import candidates, neighbours
+from recommender.terms.inverted_index import words as words_of
+from recommender.text.chunking import chunk_article
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 

@@ -24,10 +24,10 @@ from index.store.store import Store
 from index.verify import verify_index
 from recommender import Article, Recommender
 from recommender.errors import ArticleWithdrawn, StorageError
-from recommender.live import LIVE_DB, read_state
-from recommender.manifest import MANIFEST, Manifest, current_folder
+from recommender.live.database import LIVE_DB, read_state
+from recommender.live.withdrawn import WITHDRAWN, read_ids, read_withdrawn
 from recommender.overrides import Override, Pin
-from recommender.withdrawn import WITHDRAWN, read_ids, read_withdrawn
+from recommender.release.manifest import MANIFEST, Manifest, current_folder
 from tests.archive import records, write_jsonl
 from tests.conftest import client_of
 from tests.hash_embedder import HashEmbedder

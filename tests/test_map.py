@@ -17,8 +17,8 @@ from playwright.sync_api import Browser, Page, ViewportSize
 
 from index.build import build_index
 from recommender import Recommender
-from recommender.catalogue import Card
 from recommender.errors import InputError, OutOfRange
+from recommender.release.catalogue import Card
 from scripts.atlas.contents import ELSEWHERE, N_LINES, NO_LINE, Contents, read_contents
 from scripts.atlas.layout import Places, kept, laid_out, principal
 from scripts.atlas.page import LONGEST_TITLE, write_page

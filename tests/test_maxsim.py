@@ -5,13 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from recommender.embedding import mean_vector
-from recommender.facts import Facts, Layout
-from recommender.maxsim import compare, nearest
-from recommender.ranker import DECIMALS
+from recommender.embedding.embedder import mean_vector
+from recommender.features.article_features import Facts, Layout
+from recommender.features.filters import Wanted
+from recommender.features.ranker import DECIMALS
 from recommender.types import Vectors
-from recommender.vector_index import FlatIndex
-from recommender.wanted import Wanted
+from recommender.vectors.exact import FlatIndex
+from recommender.vectors.maxsim import compare, nearest
 
 Ranked = list[tuple[int, float]]
 

@@ -15,9 +15,9 @@ from index.releases import roll_back
 from index.verify import verify_index
 from recommender import Article, Recommender, SentenceTransformerEmbedder
 from recommender.errors import IndexUnusable, InputError, VectorsAway
-from recommender.manifest import MILVUS, VECTORS, current_folder, verify
-from recommender.milvus import ARTICLES, TOKEN, VARIABLE, Milvus
-from recommender.selection import Selection, select
+from recommender.lists.selection import Selection, select
+from recommender.release.manifest import MILVUS, VECTORS, current_folder, verify
+from recommender.vectors.milvus_client import ARTICLES, TOKEN, VARIABLE, Milvus
 from tests.archive import records, write_jsonl
 from tests.conftest import client_of, shared
 from tests.hash_embedder import HashEmbedder

@@ -15,7 +15,7 @@ from index.store.push import push
 from index.store.store import Store
 from recommender import Article, Recommender
 from recommender.errors import IndexDamaged
-from recommender.live import LIVE_DB
+from recommender.live.database import LIVE_DB
 from recommender.overrides import Override
 from tests.archive import records, write_jsonl
 from tests.conftest import client_of

@@ -25,8 +25,8 @@ from index.releases import roll_back
 from index.verify import Verification, verify_index
 from recommender import Recommender
 from recommender.errors import IndexBusy, IndexDamaged, IndexNotFound, InputError
-from recommender.manifest import CATALOGUE, CURRENT, MANIFEST, current_folder, release_folders, verify
-from recommender.ranker import RANKER
+from recommender.features.ranker import RANKER
+from recommender.release.manifest import CATALOGUE, CURRENT, MANIFEST, current_folder, release_folders, verify
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 

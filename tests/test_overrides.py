@@ -15,9 +15,9 @@ from index.judgements import judge, judged
 from index.live_file import writing
 from recommender import Recommender
 from recommender.errors import InvalidOverride
-from recommender.live import LIVE_DB
+from recommender.lists.selection import Selection
+from recommender.live.database import LIVE_DB
 from recommender.overrides import Block, Override, Overrides, Pin, place_pins, read_overrides
-from recommender.selection import Selection
 from recommender.types import Article
 from tests.hash_embedder import HashEmbedder
 

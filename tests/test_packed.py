@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from index.list_writer import ListWriter
 from recommender import Recommender
-from recommender.candidate import CANDIDATE, FEATURES, N_TERMS, RANKS, STEPS, UNTOLD, Candidates, column, in_steps
-from recommender.facts import FROM_FACTS, Facts, Layout, fill_in, from_facts
-from recommender.packed import BRIEF, EXPLAINED, STORED, pack, unpack
-from recommender.ranker import SHIPPED
-from recommender.stored_lists import StoredLists
+from recommender.features.article_features import FROM_FACTS, Facts, Layout, fill_in, from_facts
+from recommender.features.feature_schema import CANDIDATE, FEATURES, N_TERMS, RANKS, STEPS, UNTOLD, Candidates, column, in_steps
+from recommender.features.ranker import SHIPPED
+from recommender.release.list_codec import BRIEF, EXPLAINED, STORED, pack, unpack
+from recommender.release.list_file import StoredLists
 
 COSINES = ("maxsim", "maxsim_there", "mean_cosine", "closest_pair")
 AS_THEY_ARE = tuple(name for name in STORED if name not in STEPS and name not in RANKS)

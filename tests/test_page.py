@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender import Article
-from recommender.cleaning import LINE_ENDS, UNSEEN
 from recommender.errors import InvalidArticle
-from recommender.page import parse_page
+from recommender.text.cleaning import LINE_ENDS, UNSEEN
+from recommender.text.pasted_page import parse_page
 from tests.conftest import shared
 
 PAGE = """Springfield, Friday 3 May 2024

@@ -22,9 +22,9 @@ from playwright.sync_api import Browser, Dialog, Error, Page, Route, ViewportSiz
 from index.build import build_index
 from index.export import lists as all_lists
 from recommender import Recommender
-from recommender.cleaning import clean_line
-from recommender.evaluation import Group
-from recommender.selection import Selection
+from recommender.evaluation.measures import Group
+from recommender.lists.selection import Selection
+from recommender.text.cleaning import clean_line
 from scripts import evaluate, export
 from scripts import map as atlas
 from scripts.atlas.contents import N_LINES

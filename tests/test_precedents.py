@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index.catalogue_writer import CatalogueWriter
-from recommender.candidate import UNDATED, column
-from recommender.catalogue import Catalogue
-from recommender.lexical import words
-from recommender.more_like_this import MoreLikeThis
-from recommender.precedents import EVER, NEVER, Precedents
+from recommender.evaluation.more_like_this import MoreLikeThis
+from recommender.features.feature_schema import UNDATED, column
+from recommender.features.link_history import EVER, NEVER, Precedents
+from recommender.release.catalogue import Catalogue
+from recommender.terms.inverted_index import words
 from recommender.types import Article
 
 DAY = datetime(2020, 1, 1, tzinfo=UTC)
@@ -94,7 +94,7 @@ def test_a_list_never_speaks_for_itself(tmp_path: Path) -> None:
 
 
 def test_a_draft_knows_all_lists_and_an_undated_article_none() -> None:
-    from recommender.retrieval import Query
+    from recommender.retrieval.candidates import Query
 
     assert NEVER == UNDATED
     asked = ((5, 3, False), (5, None, True), (UNDATED, None, True), (UNDATED, None, False), (UNDATED, 3, False))

@@ -27,8 +27,8 @@ from index.build import build_index
 from index.compile import fastest_embedder
 from index.publish import set_current
 from recommender import Recommender
-from recommender.cleaning import clean_line, clean_text
-from recommender.live import LIVE_DB
+from recommender.live.database import LIVE_DB
+from recommender.text.cleaning import clean_line, clean_text
 from service.settings import hashed
 from tests.archive import records, write_jsonl
 from tests.conftest import ADMIN_KEY

@@ -6,7 +6,7 @@ import pytest
 
 from index.build import build_index
 from recommender import Recommender, SentenceTransformerEmbedder
-from recommender.evaluation import DEPTH, evaluate
+from recommender.evaluation.measures import DEPTH, evaluate
 from tests.conftest import shared
 
 

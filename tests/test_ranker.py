@@ -10,9 +10,9 @@ import pytest
 from index.build import build_index
 from index.fitting import FEWEST, Split, fit
 from recommender import Recommender
-from recommender.candidate import FEATURES
 from recommender.errors import IndexDamaged, InputError
-from recommender.ranker import RANKER, SHIPPED, Ranker
+from recommender.features.feature_schema import FEATURES
+from recommender.features.ranker import RANKER, SHIPPED, Ranker
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 

@@ -18,12 +18,12 @@ from index.build import build_index
 from index.cluster import shipping
 from index.compile import compile_model, fastest_embedder
 from index.unfinished import UNFINISHED
-from recommender.catalogue import immutable_uri
-from recommender.compiled import ENCODERS, encoder_folder
-from recommender.embedding import BUNDLED_SHA256, bundled_embedder
+from recommender.embedding.embedder import BUNDLED_SHA256, bundled_embedder
+from recommender.embedding.openvino import ENCODERS, encoder_folder
 from recommender.errors import ClusterAway
-from recommender.manifest import CATALOGUE, FLOAT, MANIFEST, current_folder
-from recommender.stored_lists import StoredLists
+from recommender.release.catalogue import immutable_uri
+from recommender.release.list_file import StoredLists
+from recommender.release.manifest import CATALOGUE, FLOAT, MANIFEST, current_folder
 from tests.archive import records, write_jsonl
 from tests.conftest import shared
 from tests.hash_embedder import HashEmbedder

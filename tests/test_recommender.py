@@ -18,12 +18,12 @@ from index import live
 from index.build import build_index
 from index.publish import KEPT
 from recommender import Article, Recommender, Related
-from recommender.chunking import TokenSpans
-from recommender.embedding import embed_articles
+from recommender.embedding.embedder import embed_articles
 from recommender.errors import ArticleNotFound, InvalidArticle, ModelError
-from recommender.packed import EXPLAINED
-from recommender.retrieval import described, neighbours
-from recommender.selection import Selection, select
+from recommender.lists.selection import Selection, select
+from recommender.release.list_codec import EXPLAINED
+from recommender.retrieval.candidates import described, neighbours
+from recommender.text.chunking import TokenSpans
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 
@@ -33,7 +33,7 @@ def archive_articles(recommender: Recommender) -> list[Article]:
 
 
 def tf_idf(articles: list[Article]) -> list[dict[str, float]]:
-    """The definition in `recommender.lexical`, word for word: unit weights of words and pairs of neighbouring words."""
+    """The definition in `recommender.terms.inverted_index`, word for word: unit weights of words and pairs of neighbouring words."""
 
     def terms(text: str) -> list[str]:
         found = re.findall(r"\w+", text.lower())

@@ -12,7 +12,7 @@ from index.build import build_index
 from index.publish import set_current
 from recommender import Recommender
 from recommender.errors import FormatUnsupported, IndexDamaged, IndexNotFound, IndexUnusable
-from recommender.manifest import CURRENT, Manifest, current_folder, verify
+from recommender.release.manifest import CURRENT, Manifest, current_folder, verify
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from recommender.errors import StorageError
-from recommender.evaluation import METRICS, Group, collection_facts
+from recommender.evaluation.measures import METRICS, Group, collection_facts
 from recommender.types import PassagePair
 from scripts.report import Estimate, HandMade, QueryArticle, Report, Suggestion, compare, write_report
 from scripts.report.page import MOST_LISTS

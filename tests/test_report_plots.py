@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from recommender import Recommender
-from recommender.catalogue import Card
-from recommender.evaluation import DEPTH, collection_facts, evaluate
+from recommender.evaluation.measures import DEPTH, collection_facts, evaluate
+from recommender.release.catalogue import Card
 from scripts.report.figures import ages, list_facts, wilson
 from tests.hash_embedder import HashEmbedder
 from tests.test_report import article

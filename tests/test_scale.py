@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from index.build import MEMORY
-from recommender.chunking import chunk_article, embedding_text
+from recommender.text.chunking import chunk_article, embedding_text
 from recommender.types import Article, Vectors
 from scripts import benchmark_scale
 from scripts.synthetic import SPREAD, SyntheticEmbedder, articles

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from recommender import Recommender, errors
-from recommender.evaluation import METRICS, evaluate
-from recommender.manifest import current_folder
+from recommender.evaluation.measures import METRICS, evaluate
+from recommender.release.manifest import current_folder
 from scripts.command import EXIT_CODES
 from service.server import listen
 from tests.archive import records, write_jsonl

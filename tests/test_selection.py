@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from recommender.candidate import CANDIDATE, UNDATED, Candidates, column
 from recommender.errors import OutOfRange
-from recommender.ranker import SHIPPED
-from recommender.selection import Selected, Selection, relation, select
+from recommender.features.feature_schema import CANDIDATE, UNDATED, Candidates, column
+from recommender.features.ranker import SHIPPED
+from recommender.lists.selection import Selected, Selection, relation, select
 from recommender.types import Vectors
-from recommender.vector_index import Rows
+from recommender.vectors.exact import Rows
 
 NOW = datetime.now(UTC)
 DIRECTIONS = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=np.float32)

@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 from index.build import build_index
 from recommender import Recommender
 from recommender.errors import IndexNotFound
-from recommender.manifest import current_folder
-from recommender.ranker import RANKER, Ranker
-from recommender.selection import Selection
+from recommender.features.ranker import RANKER, Ranker
+from recommender.lists.selection import Selection
+from recommender.release.manifest import current_folder
 from recommender.types import Vectors
 from service import caching, kept
 from service.answers import Problem, RelatedAnswer, SimilarityAnswer

@@ -16,11 +16,12 @@ import pytest
 
 from index.build import build_index
 from index.publish import set_current
-from recommender import Recommender, manifest
+from recommender import Recommender
 from recommender.errors import IndexNotFound
-from recommender.manifest import CATALOGUE, CURRENT, VECTORS, current_folder
-from recommender.ranker import RANKER, SHIPPED, Ranker
-from recommender.word_table import TRIE
+from recommender.features.ranker import RANKER, SHIPPED, Ranker
+from recommender.release import manifest
+from recommender.release.manifest import CATALOGUE, CURRENT, VECTORS, current_folder
+from recommender.terms.word_dictionary import TRIE
 from service.serving import Serving
 from tests.archive import records, write_jsonl
 from tests.conftest import client_of

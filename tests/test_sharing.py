@@ -37,9 +37,9 @@ from index.store.push import push
 from index.store.store import Store
 from recommender import Recommender
 from recommender.errors import ArticleNotFound, ArticleWithdrawn, InputError, InvalidOverride, JournalAway
-from recommender.live import LIVE_DB
-from recommender.manifest import current_folder
+from recommender.live.database import LIVE_DB
 from recommender.overrides import Override, Pin
+from recommender.release.manifest import current_folder
 from service.settings import read_settings
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder

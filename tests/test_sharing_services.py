@@ -20,8 +20,8 @@ from index.build import build_index
 from index.store.pull import pull
 from index.store.push import push
 from index.store.store import Store
-from recommender.live import LIVE_DB
-from recommender.manifest import current_folder
+from recommender.live.database import LIVE_DB
+from recommender.release.manifest import current_folder
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 from tests.machines import rows

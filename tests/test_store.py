@@ -24,10 +24,10 @@ from index.store import pull, push
 from index.store.parcel import Parcel
 from index.store.store import OBJECTS, Store
 from recommender import Article, Recommender
-from recommender.compiled import ENCODER, ENCODERS, FILES, CompiledEmbedder, EncoderCard, embedder_of, encoder_folder
+from recommender.embedding.openvino import ENCODER, ENCODERS, FILES, CompiledEmbedder, EncoderCard, embedder_of, encoder_folder
 from recommender.errors import IndexBusy, IndexDamaged, IndexNotFound, InputError, StorageError
-from recommender.manifest import CATALOGUE, CURRENT, FLOAT, MANIFEST, RELEASES, current_folder, open_release
-from recommender.ranker import RANKER, SHIPPED
+from recommender.features.ranker import RANKER, SHIPPED
+from recommender.release.manifest import CATALOGUE, CURRENT, FLOAT, MANIFEST, RELEASES, current_folder, open_release
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 from tests.s3_server import BUCKET, S3Server, s3_server
@@ -202,7 +202,7 @@ import shutil, sys
 from pathlib import Path
 from index.store import pull
 from index.store.store import Store
-from recommender.manifest import current_folder
+from recommender.release.manifest import current_folder
 
 pull.BLOCK = 4096
 index = Path(sys.argv[1])

@@ -16,12 +16,12 @@ from index.growing import Growing
 from index.lexical_writer import LexicalWriter
 from index.pruned_terms import _save_offsets, prune_terms
 from index.runs import NONE, Runs
-from recommender import pruned_terms
-from recommender.arrays import mapped
-from recommender.duplicates import is_duplicate
-from recommender.key_table import PAIRS, SortedKeys
-from recommender.lexical import FOLDER, LexicalIndex, count_terms, words
-from recommender.pruned_terms import PrunedIndex, open_terms
+from recommender.retrieval.near_duplicates import is_duplicate
+from recommender.storage.mapped import mapped
+from recommender.terms import pruned_index
+from recommender.terms.inverted_index import FOLDER, LexicalIndex, count_terms, words
+from recommender.terms.pruned_index import PrunedIndex, open_terms
+from recommender.terms.term_dictionary import PAIRS, SortedKeys
 from recommender.types import Article
 from tests.archive import digested
 
@@ -140,7 +140,7 @@ def test_a_pruned_index_answers_nearly_as_the_whole_one(tmp_path: Path, monkeypa
 
 def test_weights_of_one_byte_keep_two_digits() -> None:
     weights = np.linspace(0.02, 1, 500, dtype=np.float32)
-    assert pruned_terms.SQUARES[pruned_terms.one_byte(weights)] == pytest.approx(weights, rel=0.03)
+    assert pruned_index.SQUARES[pruned_index.one_byte(weights)] == pytest.approx(weights, rel=0.03)
 
 
 def test_sketches_hide_no_duplicate(tmp_path: Path) -> None:

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from index import vectors as writing
 from index.build import build_index
 from index.vectors import STAGED_VECTORS, to_integers, write_chunks, write_tiers
-from recommender import Article, Recommender, maxsim
+from recommender import Article, Recommender
 from recommender.errors import IndexDamaged
-from recommender.facts import Layout
-from recommender.manifest import FLAT, TIERED, VECTORS, current_folder, verify
-from recommender.tiered_index import ARTICLES, SCALES, StoredChunks, TieredIndex, open_chunks, open_vectors
+from recommender.features.article_features import Layout
+from recommender.release.manifest import FLAT, TIERED, VECTORS, current_folder, verify
 from recommender.types import Vectors
-from recommender.vector_index import FlatIndex, mean_vectors
+from recommender.vectors import maxsim
+from recommender.vectors.exact import FlatIndex, mean_vectors
+from recommender.vectors.two_tier import ARTICLES, SCALES, StoredChunks, TieredIndex, open_chunks, open_vectors
 from tests.archive import records, write_jsonl
 from tests.contents import check_contents
 from tests.hash_embedder import HashEmbedder

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 from playwright.sync_api import TimeoutError as TooLate
 
-from recommender.compiled import ENCODERS
+from recommender.embedding.openvino import ENCODERS
 from tests.browser import follow
 from tests.served import ROOT
 

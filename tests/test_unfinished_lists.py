@@ -10,8 +10,8 @@ from index import lists, neighbours, staged
 from index.build import build_index
 from index.list_writer import ListWriter
 from index.unfinished_lists import INPUTS, UNFINISHED_LISTS
-from recommender.manifest import current_folder
-from recommender.stored_lists import StoredLists
+from recommender.release.list_file import StoredLists
+from recommender.release.manifest import current_folder
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 

@@ -16,17 +16,18 @@ from index import vectors as writing
 from index.milvus import writer as milvus_writer
 from index.milvus.writer import Told, finish, prune, serve, serving, write_vectors
 from index.vectors import write_chunks, write_tiers
-from recommender import Recommender, maxsim
-from recommender.candidate import UNDATED
+from recommender import Recommender
 from recommender.errors import IndexDamaged, InputError, StorageError, VectorsAway
-from recommender.facts import Facts, Layout
-from recommender.milvus import CHUNKS, FIRST_CHUNK, VARIABLE, Address, Milvus
-from recommender.milvus_index import MilvusIndex
-from recommender.ranker import DECIMALS
-from recommender.tiered_index import open_vectors
+from recommender.features.article_features import Facts, Layout
+from recommender.features.feature_schema import UNDATED
+from recommender.features.filters import Wanted
+from recommender.features.ranker import DECIMALS
 from recommender.types import Vectors
-from recommender.vector_index import FlatIndex, VectorIndex
-from recommender.wanted import Wanted
+from recommender.vectors import maxsim
+from recommender.vectors.exact import FlatIndex, VectorIndex
+from recommender.vectors.milvus_client import CHUNKS, FIRST_CHUNK, VARIABLE, Address, Milvus
+from recommender.vectors.milvus_index import MilvusIndex
+from recommender.vectors.two_tier import open_vectors
 from tests.milvus_server import Running, milvus_server
 
 A_SERVER = pytest.mark.cluster

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from index.vectors import to_integers
 from recommender.errors import IndexDamaged
-from recommender.facts import Layout
-from recommender.manifest import VECTORS
-from recommender.maxsim import nearest
-from recommender.tiered_index import StoredChunks, open_vectors
+from recommender.features.article_features import Layout
+from recommender.release.manifest import VECTORS
 from recommender.types import Vectors
-from recommender.vector_index import FlatIndex, mean_vectors
+from recommender.vectors.exact import FlatIndex, mean_vectors
+from recommender.vectors.maxsim import nearest
+from recommender.vectors.two_tier import StoredChunks, open_vectors
 
 
 def unit_vectors(n: int, dim: int = 16, seed: int = 1) -> Vectors:

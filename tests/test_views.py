@@ -22,14 +22,14 @@ from index.build import build_index
 from index.live_file import empty_log, writing
 from index.words import OwnWords
 from recommender import Article, Recommender
-from recommender.catalogue import parse_time
 from recommender.errors import ArticleNotFound
-from recommender.live import LIVE_DB, read_state
+from recommender.live.database import LIVE_DB, read_state
+from recommender.live.overlay import LIVE
+from recommender.live.withdrawn import read_withdrawn
 from recommender.overrides import Block, Override, Pin
-from recommender.timeline import Timeline
-from recommender.urls import url_key
-from recommender.view import LIVE
-from recommender.withdrawn import read_withdrawn
+from recommender.release.catalogue import parse_time
+from recommender.storage.timeline import Timeline
+from recommender.text.urls import url_key
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from index.word_writer import write_words
 from recommender.errors import IndexDamaged
-from recommender.word_table import TRIE, WordTable
+from recommender.terms.word_dictionary import TRIE, WordTable
 
 letters = st.characters(exclude_categories=("C", "Z"))
 some_words = st.lists(st.text(letters, min_size=1, max_size=12), unique=True, max_size=60)

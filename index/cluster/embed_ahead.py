@@ -14,8 +14,8 @@ import numpy as np
 
 from index.cache import EmbeddingCache, n_truncated
 from index.processes import OfFolder, Workers
-from recommender.compiled import CompiledEmbedder
-from recommender.embedding import Embedder
+from recommender.embedding.embedder import Embedder
+from recommender.embedding.openvino import CompiledEmbedder
 from recommender.types import Vectors
 
 BLOCK = 256

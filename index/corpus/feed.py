@@ -18,8 +18,8 @@ from index.corpus.opened import opened
 from index.corpus.record import Entry, Mended, Record, Reject
 from index.corpus.xml_items import STRICT, Item, decoded, items
 from index.corpus.xml_safety import check_xml
-from recommender.cleaning import TAG
 from recommender.errors import InputError, InvalidArticle
+from recommender.text.cleaning import TAG
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from index.corpus.record import Record, Reject
 from index.corpus.related_block import cut_links
 from index.corpus.related_lines import cut_titles
 from index.corpus.sandbox import Failure, extract
-from recommender.cleaning import has_words
 from recommender.errors import InvalidArticle
+from recommender.text.cleaning import has_words
 
 AROUND = ("nav", "footer")
 """Elements in which a page has no story, and which are taken for it where there is none."""

@@ -9,7 +9,7 @@ from lxml.html import HtmlElement, HTMLParser, document_fromstring
 
 from index.corpus.related_block import BLOCKS, cut_links
 from index.corpus.related_lines import cut_titles
-from recommender.cleaning import clean_text
+from recommender.text.cleaning import clean_text
 
 UNREAD = ("script", "style", "noscript", "template", "figcaption", "iframe", "object", "svg", "button", "head", "title")
 """Elements of which nothing is part of the story."""

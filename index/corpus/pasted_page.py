@@ -6,7 +6,7 @@ from pathlib import Path
 from index.corpus.dumps import refuse_dump
 from index.corpus.record import Record, Reject
 from recommender.errors import InvalidArticle
-from recommender.page import parse_page
+from recommender.text.pasted_page import parse_page
 
 
 def read(path: Path) -> Iterator[Record | Reject]:

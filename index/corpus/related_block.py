@@ -10,7 +10,7 @@ from lxml.etree import iterwalk
 from lxml.html import HtmlElement, defs
 
 from index.corpus.related_heading import LONGEST_HEADING, heading_of, is_heading, is_headline
-from recommender.page import LIST_LENGTH
+from recommender.text.pasted_page import LIST_LENGTH
 
 ENCLOSING = re.compile(
     r"(?:^|[\s_-])(?:related|read-?(?:more|also|next)|see-?also|further-?reading|lire-?aussi|leggi-?anche|lees-?ook)", re.IGNORECASE

@@ -2,7 +2,7 @@
 
 import re
 
-from recommender.page import HEADLINE_WORDS, LIST_HEADING, SENTENCE
+from recommender.text.pasted_page import HEADLINE_WORDS, LIST_HEADING, SENTENCE
 
 HEADINGS = {
     "en": "related (?:posts|coverage|content|reading|links|news)|(?:read )?more on this topic|read also|also read|read next",
@@ -13,7 +13,7 @@ HEADINGS = {
     "pt": "leia (?:também|mais)|veja também|saiba mais|notícias relacionadas|artigos relacionados",
     "nl": "lees (?:ook|verder|meer)|zie ook|meer over dit onderwerp|gerelateerde artikelen",
 }
-"""What newsrooms write over such a list, beside what a pasted page may have (`recommender.page.LIST_HEADING`)."""
+"""What newsrooms write over such a list, beside what a pasted page may have (`recommender.text.pasted_page.LIST_HEADING`)."""
 
 HEADING = re.compile(rf"(?P<heading>{'|'.join(HEADINGS.values())})(?!\w)\s*(?P<colon>:)?\s*", re.IGNORECASE)
 

@@ -4,7 +4,7 @@ import re
 from itertools import takewhile
 
 from index.corpus.related_heading import heading_of, is_heading, is_headline
-from recommender.page import BULLET, LIST_LENGTH
+from recommender.text.pasted_page import BULLET, LIST_LENGTH
 
 MARKDOWN_LINK = re.compile(r"\[([^\]\n]*)\]\(([^\s()]+)[^()\n]*\)")
 MARKDOWN = re.compile(r"^#{1,6}\s|\*{2,3}|__")

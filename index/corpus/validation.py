@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from index.corpus.record import Record, Reject
-from recommender.cleaning import clean_line, clean_text, has_words
 from recommender.errors import InvalidArticle
+from recommender.text.cleaning import clean_line, clean_text, has_words
 from recommender.types import Article, in_utc
 
 MAX_ID = 512

@@ -16,8 +16,8 @@ from index.live_rows import COLUMNS
 from index.lock import build_lock
 from index.publish import kept_manifests
 from recommender.errors import InputError
-from recommender.live import LIVE_DB, read_state
-from recommender.withdrawn import WITHDRAWN
+from recommender.live.database import LIVE_DB, read_state
+from recommender.live.withdrawn import WITHDRAWN
 
 if TYPE_CHECKING:
     from index.journal.journal import Journal

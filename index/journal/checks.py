@@ -8,8 +8,8 @@ from index.journal.address import VARIABLE
 from index.journal.changes import Head
 from index.live_file import asking
 from recommender.errors import InputError, JournalAway
-from recommender.live import LIVE_DB, LiveState, read_state
-from recommender.manifest import Manifest
+from recommender.live.database import LIVE_DB, LiveState, read_state
+from recommender.release.manifest import Manifest
 
 if TYPE_CHECKING:
     from index.journal.journal import Journal

@@ -20,9 +20,9 @@ from index.live_rows import COLUMNS, read_chunks, write_article, write_lists, wr
 from index.words import JUDGEMENTS
 from recommender import Recommender
 from recommender.errors import JournalAway, ModelError, ReadmoreError, VectorsAway
-from recommender.live import read_article, read_state
-from recommender.manifest import Manifest
-from recommender.view import LIVE
+from recommender.live.database import read_article, read_state
+from recommender.live.overlay import LIVE
+from recommender.release.manifest import Manifest
 
 if TYPE_CHECKING:
     from index.journal.journal import Journal

@@ -1,6 +1,7 @@
 """The tables of a journal in PostgreSQL: what was said, each row with the number of its last change, and nothing that follows from it.
 
-The columns are those of `live.db` (`recommender/live.py`). What was taken back keeps its row, so that machines which were away learn of it.
+The columns are those of `live.db` (`recommender/live/database.py`). What was taken back keeps its row, so that machines which were away
+learn of it.
 """
 
 import uuid

@@ -1,7 +1,8 @@
 """The inner loops of the batch job over all articles, compiled by numba.
 
-What they compute is defined in `recommender.maxsim`, `recommender.lexical` and `recommender.passages`, which say it in numpy, for one text
-at a time; tests hold the two against each other. Here it is said for a block of articles, over arrays of the whole archive.
+What they compute is defined in `recommender.vectors.maxsim`, `recommender.terms.inverted_index` and `recommender.retrieval.explanations`,
+which say it in numpy, for one text at a time; tests hold the two against each other. Here it is said for a block of articles, over arrays
+of the whole archive.
 """
 
 from index.loops.arrays import FREE, Chunks, Mentions, Sentences, Titles, Words

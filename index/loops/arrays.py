@@ -35,7 +35,9 @@ class Chunks(NamedTuple):
 
 
 class Words(NamedTuple):
-    """The lexical index of all articles (see `recommender.lexical`); half floats as their bits, which `halves` turns to floats."""
+    """The lexical index of all articles (see `recommender.terms.inverted_index`); half floats as their bits, which `halves` turns to
+    floats.
+    """
 
     offsets: NDArray[np.int64]
     terms: NDArray[np.uint32]

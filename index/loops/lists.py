@@ -42,7 +42,8 @@ def describe(rows: Numbers, begins: Numbers, targets: Numbers, chunks: Chunks, w
 
 @njit(cache=True)
 def best_sentences(query_chunks: Numbers, target_chunks: Numbers, sentences: Sentences) -> Numbers32:
-    """The best-matching sentences of pairs of chunks, as `passages.best_pairs` finds them; pairs of one query chunk should be neighbours.
+    """The best-matching sentences of pairs of chunks, as `explanations.best_pairs` finds them; pairs of one query chunk should be
+    neighbours.
 
     Returns:
         int32 (n_pairs, 4): first and last character of the query's sentence and of the target's.

@@ -1,4 +1,4 @@
-"""Closeness in meaning: MaxSim of chunk vectors, as `recommender.maxsim` defines it, and the nearest by it."""
+"""Closeness in meaning: MaxSim of chunk vectors, as `recommender.vectors.maxsim` defines it, and the nearest by it."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from index.loops.arrays import FREE, Chunks, Floats, Floats32, Near, Numbers, Numbers32
 from index.loops.keys import highest_of, key_of, push, row_of
-from recommender.ranker import DECIMALS
+from recommender.features.ranker import DECIMALS
 
 
 @njit(cache=True, fastmath=True)

@@ -1,4 +1,4 @@
-"""Closeness in words, as `recommender.lexical` defines it, and the nearest by it; titles; terms in common."""
+"""Closeness in words, as `recommender.terms.inverted_index` defines it, and the nearest by it; titles; terms in common."""
 
 from typing import Any
 

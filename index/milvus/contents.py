@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from recommender.catalogue import Catalogue
 from recommender.errors import IndexDamaged
-from recommender.manifest import CATALOGUE, Manifest
-from recommender.milvus import ARTICLES, Address, Milvus
-from recommender.milvus_index import MilvusIndex
-from recommender.vector_index import mean_vectors
+from recommender.release.catalogue import Catalogue
+from recommender.release.manifest import CATALOGUE, Manifest
+from recommender.vectors.exact import mean_vectors
+from recommender.vectors.milvus_client import ARTICLES, Address, Milvus
+from recommender.vectors.milvus_index import MilvusIndex
 
 LOOKED_AT = 64
 """Articles, spread over the archive, that are compared with the catalogue."""

@@ -18,17 +18,17 @@ from typing import Protocol
 import numpy as np
 
 from index.publish import release_name
-from recommender.candidate import UNDATED, seconds
-from recommender.catalogue import immutable_uri, parse_time
 from recommender.errors import InputError, StorageError, VectorsAway
-from recommender.facts import Layout
-from recommender.manifest import CATALOGUE, VECTORS
-from recommender.milvus import ARTICLES, CHUNKS, FIRST_CHUNK, NEVER_PASSES, NO_DATE, Address, Milvus
-from recommender.milvus_index import MilvusIndex
-from recommender.tiered_index import ARTICLES as TIER
-from recommender.tiered_index import SCALES, open_chunks
+from recommender.features.article_features import Layout
+from recommender.features.feature_schema import UNDATED, seconds
+from recommender.release.catalogue import immutable_uri, parse_time
+from recommender.release.manifest import CATALOGUE, VECTORS
 from recommender.types import Vectors
-from recommender.vector_index import Rows, VectorIndex, mean_vectors
+from recommender.vectors.exact import Rows, VectorIndex, mean_vectors
+from recommender.vectors.milvus_client import ARTICLES, CHUNKS, FIRST_CHUNK, NEVER_PASSES, NO_DATE, Address, Milvus
+from recommender.vectors.milvus_index import MilvusIndex
+from recommender.vectors.two_tier import ARTICLES as TIER
+from recommender.vectors.two_tier import SCALES, open_chunks
 
 BLOCK = 256
 """Articles that are sent together."""

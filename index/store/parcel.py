@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
-from recommender.compiled import ENCODER, ENCODERS, FILES, checked_card, encoder_folder
+from recommender.embedding.openvino import ENCODER, ENCODERS, FILES, checked_card, encoder_folder
 from recommender.errors import IndexDamaged
-from recommender.manifest import MANIFEST, RELEASES, FileEntry, Manifest, file_entry
-from recommender.ranker import RANKER
+from recommender.features.ranker import RANKER
+from recommender.release.manifest import MANIFEST, RELEASES, FileEntry, Manifest, file_entry
 
 CURE = "push again with scripts/push.py"
 SHA256 = re.compile("[0-9a-f]{64}")

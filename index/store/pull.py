@@ -21,10 +21,10 @@ from index.publish import STAGING, kept_manifests, publish, remove_staged, repla
 from index.store.parcel import Parcel
 from index.store.store import OBJECTS, Store
 from index.unfinished_lists import rescue
-from recommender.compiled import ENCODERS
+from recommender.embedding.openvino import ENCODERS
 from recommender.errors import IndexDamaged, IndexUnusable, StorageError
-from recommender.manifest import CATALOGUE, MANIFEST, RELEASES, FileEntry, Manifest, current_folder, file_entry, verify
-from recommender.ranker import RANKER
+from recommender.features.ranker import RANKER
+from recommender.release.manifest import CATALOGUE, MANIFEST, RELEASES, FileEntry, Manifest, current_folder, file_entry, verify
 
 FETCHED = "fetched"
 BLOCK = 1 << 24

@@ -16,8 +16,8 @@ from index.publish import KEPT
 from index.store.parcel import Parcel
 from index.store.store import OBJECTS, Store
 from recommender.errors import IndexBusy, IndexDamaged, IndexNotFound, StorageError
-from recommender.manifest import CURRENT, RELEASES, FileEntry, Release, open_release
-from recommender.ranker import RANKER
+from recommender.features.ranker import RANKER
+from recommender.release.manifest import CURRENT, RELEASES, FileEntry, Release, open_release
 
 GRACE = timedelta(days=1)
 """What no release needs any more stays so long: a machine may be fetching it, another push may count on it."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from index.publish import sync
 from index.store.parcel import Parcel
 from recommender.errors import IndexDamaged, IndexNotFound, InputError, ReadmoreError, StorageError
-from recommender.manifest import CURRENT, RELEASES
+from recommender.release.manifest import CURRENT, RELEASES
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender import Recommender
-from recommender.catalogue import Card
 from recommender.errors import InputError, OutOfRange
-from recommender.vector_index import Rows
-from recommender.view import View
+from recommender.live.overlay import View
+from recommender.release.catalogue import Card
+from recommender.vectors.exact import Rows
 
 N_LINES = 5
 """Length of the lists."""

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from recommender.errors import InputError
-from recommender.evaluation import evaluate
+from recommender.evaluation.measures import evaluate
 from scripts.loopback import drafts_of
 from scripts.peers.peer import Text, read_texts
 

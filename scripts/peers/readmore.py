@@ -11,8 +11,9 @@ from urllib.parse import quote
 
 import numpy as np
 
-from recommender import Recommender, maxsim
+from recommender import Recommender
 from recommender.errors import InputError
+from recommender.vectors import maxsim
 from scripts import loopback
 from scripts.loopback import ROOT
 from scripts.peers.archive import N_COMPARED, Archive, K

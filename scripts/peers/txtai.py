@@ -14,8 +14,8 @@ from urllib.parse import quote
 import numpy as np
 
 from recommender import Article
-from recommender.chunking import TokenSpans, chunk_article, embedding_text
-from recommender.embedding import BUNDLED_PACKAGE
+from recommender.embedding.embedder import BUNDLED_PACKAGE
+from recommender.text.chunking import TokenSpans, chunk_article, embedding_text
 from scripts.peers.peer import Text, best_batch_size, folder_size, others
 
 READ = 2_000

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from recommender.evaluation import CollectionFacts, Group
+from recommender.evaluation.measures import CollectionFacts, Group
 from recommender.types import PassagePair
 
 
@@ -93,7 +93,7 @@ class Report:
         title: Name of the archive.
         release: The release of the index that was measured.
         protocol: What was measured and how, name to value.
-        methods: Method -> metric -> estimate, as from `compare`; every method has all of `recommender.evaluation.METRICS`.
+        methods: Method -> metric -> estimate, as from `compare`; every method has all of `recommender.evaluation.measures.METRICS`.
         baseline: The method that the p-values are against.
         method: The method whose figures, groups and lists are shown.
         sections: nDCG@5 of `method` by section, as from `by_group`.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from recommender.evaluation import OTHERS, SMALL_GROUP, CollectionFacts, collection_facts, holm, interval, paired_p, resampled
+from recommender.evaluation.measures import OTHERS, SMALL_GROUP, CollectionFacts, collection_facts, holm, interval, paired_p, resampled
 from scripts.report.contents import Estimate, HandMade, QueryArticle, Suggestion
 
 N_BINS = 10

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from recommender.errors import StorageError
-from recommender.evaluation import DEPTH
+from recommender.evaluation.measures import DEPTH
 from scripts.report.contents import QueryArticle, Report
 from scripts.report.figures import age_mix, calibration, section_mix
 from scripts.report.headlines import headlines, percent

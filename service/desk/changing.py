@@ -12,10 +12,10 @@ from starlette.responses import Response
 from index import editing, overrides
 from index.corpus.validation import MAX_ID
 from recommender import Recommender
-from recommender.catalogue import Card
-from recommender.cleaning import clean_line
 from recommender.errors import ArticleNotFound, InvalidOverride
 from recommender.overrides import Override, end_of
+from recommender.release.catalogue import Card
+from recommender.text.cleaning import clean_line
 from service.desk.page import back_to, read_form
 from service.desk.reading import article_page, named_card
 from service.lists import serving_of

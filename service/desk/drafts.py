@@ -10,9 +10,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.responses import Response
 
 from recommender import Recommender
-from recommender.candidate import FEATURES
-from recommender.chunking import MAX_TEXT
 from recommender.errors import InvalidArticle, OutOfRange
+from recommender.features.feature_schema import FEATURES
+from recommender.text.chunking import MAX_TEXT
 from service.desk.page import page, read_form
 from service.lanes import Busy
 from service.lists import read_text

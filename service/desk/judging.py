@@ -8,8 +8,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.responses import Response
 
 from index import judgements
-from recommender.cleaning import clean_line
 from recommender.errors import ArticleNotFound
+from recommender.text.cleaning import clean_line
 from service.desk.page import back_to, read_form
 from service.desk.reading import article_page
 from service.lists import serving_of

@@ -12,10 +12,10 @@ from starlette.responses import Response
 from index import overrides
 from index.judgements import judged
 from recommender import Recommender, RelatedList
-from recommender.candidate import FEATURES
-from recommender.catalogue import Card
 from recommender.errors import ArticleNotFound
+from recommender.features.feature_schema import FEATURES
 from recommender.overrides import NOTHING, Override, Pin, is_over
+from recommender.release.catalogue import Card
 from recommender.types import Related
 from service.desk.page import page
 from service.desk.trail import trail

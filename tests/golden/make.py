@@ -1,4 +1,6 @@
-"""Write the golden release of the current format: `python -m tests.golden.make`, after a change of `recommender.manifest.FORMAT`."""
+"""Write the golden release of the current format: `python -m tests.golden.make`, after a change of
+`recommender.release.manifest.FORMAT`.
+"""
 
 import json
 from pathlib import Path
@@ -8,7 +10,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 from index.build import build_index
 from recommender import Article, Recommender
-from recommender.manifest import CURRENT, FORMAT, current_folder
+from recommender.release.manifest import CURRENT, FORMAT, current_folder
 from tests.archive import write_jsonl
 from tests.hash_embedder import HashEmbedder
 

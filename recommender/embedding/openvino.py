@@ -1,0 +1,186 @@
+"""The model as a compiled graph, run by OpenVINO: the vectors of sentence-transformers, twice as fast, without torch.
+
+`index.compile` exports it into the index's folder, once for a model:
+
+    encoders/<first 16 digits of the weights' sha256>-<float or int8>/
+        encoder.json      what it is, and the sha256 of the other files
+        graph.xml, graph.bin
+        tokenizer.json
+"""
+
+import hashlib
+import json
+import logging
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.embedding.embedder import BUNDLED_MODEL, Embedder, SentenceTransformerEmbedder, bundled_embedder
+from recommender.errors import ModelError
+from recommender.release.manifest import FLOAT, ModelCard, Precision
+from recommender.text.chunking import TokenSpans
+from recommender.types import Vectors
+
+if TYPE_CHECKING:
+    from openvino import AsyncInferQueue
+
+Tokens = NDArray[np.int64]
+
+ENCODERS = "encoders"
+ENCODER = "encoder.json"
+GRAPH, WEIGHTS, TOKENIZER = FILES = ("graph.xml", "graph.bin", "tokenizer.json")
+
+CURE = "remove the folder, and build again"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderCard:
+    """What `encoder.json` says.
+
+    Attributes:
+        name, sha256, dim, max_tokens: Those of the model it was compiled from.
+        window: Tokens that go into the graph, special ones among them.
+        precision: What it computes in.
+        parity: Least cosine of its vectors with the model's own, of the texts that were compared.
+        files: Name -> sha256.
+    """
+
+    name: str
+    sha256: str
+    dim: int
+    max_tokens: int
+    window: int
+    precision: Precision
+    parity: float
+    files: dict[str, str]
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+
+class CompiledEmbedder:
+    """An `Embedder` whose vectors do not depend on what else is embedded with a text; safe to share between threads.
+
+    Every text goes through the graph by itself, so nothing is padded, and one by one on each processor, which is faster here than
+    several on all (docs/benchmarks.md).
+
+    Args:
+        folder: What `index.compile` wrote.
+
+    Raises:
+        ModelError: OpenVINO is not installed, or a file is missing or changed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            import openvino  # noqa: F401 - so that it is missed at once
+            from tokenizers import Tokenizer
+        except ModuleNotFoundError as error:
+            raise ModelError(f"{error.name} is not installed - pip install 'readmore[serve]'") from None
+        card = checked_card(folder)
+        self.folder, self.precision, self.window = folder, card.precision, card.window
+        self.name, self.sha256, self.dim, self.max_tokens = card.name, card.sha256, card.dim, card.max_tokens
+        self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))  # neither truncates nor pads
+        self._lock = threading.Lock()
+        threads = int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+        self._streams = threads
+
+    def token_spans(self, text: str) -> TokenSpans:
+        """Start and end character of every token of the text, none dropped."""
+        offsets = self._tokenizer.encode_batch([text], add_special_tokens=False)[0].offsets  # unlike `encode`, it releases the GIL
+        return np.array(offsets, dtype=np.int64).reshape(-1, 2)
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """See `Embedder.embed`."""
+        vectors = np.empty((len(texts), self.dim), dtype=np.float32)
+        inputs = self._inputs(texts)
+        with self._lock:
+            for row in sorted(range(len(inputs)), key=lambda row: -inputs[row][0].size):  # the longest first: all end together
+                self._queue.start_async(inputs[row], (vectors, row))
+            self._queue.wait_all()
+        return vectors
+
+    def inputs(self, text: str) -> list[Tokens]:
+        """What the graph takes of a text: ids of its tokens and their mask, each int64 (1, n_tokens)."""
+        return self._inputs([text])[0]
+
+    def _inputs(self, texts: Sequence[str]) -> list[list[Tokens]]:
+        made = []
+        for encoding in self._tokenizer.encode_batch([text.strip() for text in texts]):  # on all processors
+            ids = encoding.ids if len(encoding.ids) <= self.window else [*encoding.ids[: self.window - 1], encoding.ids[-1]]
+            made.append([np.array([ids], dtype=np.int64), np.ones((1, len(ids)), dtype=np.int64)])
+        return made
+
+    @cached_property
+    def _queue(self) -> "AsyncInferQueue":
+        """The graph, loaded with the first text: who only counts tokens needs none."""
+        from openvino import AsyncInferQueue, Core
+
+        hints = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": self._streams, "INFERENCE_NUM_THREADS": self._streams}
+        queue = AsyncInferQueue(Core().compile_model(self.folder / GRAPH, "CPU", hints), 2 * self._streams)
+
+        def keep(request: Any, place: tuple[Vectors, int]) -> None:
+            vectors, row = place
+            vectors[row] = request.get_output_tensor(0).data[0]
+
+        queue.set_callback(keep)
+        return queue
+
+
+def encoder_folder(index_dir: Path, sha256: str, precision: Precision) -> Path:
+    """Where the compiled graph of a model lies."""
+    return index_dir / ENCODERS / f"{sha256[:16]}-{precision}"
+
+
+def encoder_folders(index_dir: Path, model: ModelCard) -> list[Path]:
+    """Where the compiled graphs lie that may embed for a release; the first that is there does."""
+    return [encoder_folder(index_dir, model.sha256, precision) for precision in dict.fromkeys((model.precision, FLOAT))]
+
+
+def compiled_embedder(index_dir: Path, sha256: str, wanted: Sequence[Precision]) -> CompiledEmbedder | None:
+    """The first compiled graph of a model that is there and sound; None if there is none."""
+    for folder in (encoder_folder(index_dir, sha256, precision) for precision in wanted):
+        if (folder / ENCODER).exists():
+            try:
+                return CompiledEmbedder(folder)
+            except ModelError as error:
+                log.warning("%s; it is not used", error)
+    return None
+
+
+def embedder_of(index_dir: Path, model: ModelCard) -> Embedder:
+    """The model of an index: compiled, if it is; else by sentence-transformers. Never goes to the network.
+
+    Raises:
+        ModelError: It is not on this machine.
+    """
+    compiled = compiled_embedder(index_dir, model.sha256, (model.precision, FLOAT))
+    if compiled is not None:
+        return compiled
+    return bundled_embedder() if model.name == BUNDLED_MODEL else SentenceTransformerEmbedder(model.name, download=False)
+
+
+def checked_card(folder: Path) -> EncoderCard:
+    """What an encoder is; its files are as the card says.
+
+    Raises:
+        ModelError: A file is missing or changed.
+    """
+    try:
+        card = EncoderCard(**json.loads((folder / ENCODER).read_text(encoding="utf-8")))
+        for name in FILES:
+            with (folder / name).open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != card.files[name]:
+                    raise ModelError(f"{folder / name} was changed - {CURE}")
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"{folder} holds no encoder ({error}) - {CURE}") from error
+    return card

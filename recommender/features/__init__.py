@@ -1,0 +1,4 @@
+"""Features of a candidate, and the ranker that weighs them.
+
+`feature_schema` names each feature once; `article_features` and `link_history` derive those of two articles.
+"""

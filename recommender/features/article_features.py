@@ -1,0 +1,149 @@
+"""What ranking knows of all articles at once: where their vectors lie, their dates, sections, lengths and hubness.
+
+    facts.npy      an entry of `FACT` for every article, 29 bytes
+    offsets.npy    int64 (n_articles + 1,): where each article's chunks begin
+    spans.npy      int32 (n_chunks, 2): first and last character of each chunk in its article's text
+
+They are mapped into memory: read as they are needed, once for all processes of a machine.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.features.feature_schema import UNDATED, Candidates, column
+from recommender.storage.mapped import mapped
+from recommender.types import Matrix
+
+FACTS = "facts.npy"
+OFFSETS = "offsets.npy"
+SPANS = "spans.npy"
+
+FACT = np.dtype(
+    [
+        ("published", "<i8"),  # seconds since 1970, UNDATED if unknown
+        ("tie", "<i4"),
+        ("canonical", "<i4"),
+        ("section", "<i4"),
+        ("length", "<f4"),
+        ("hubness", "<f2", (2,)),
+        ("headline", "?"),
+    ]
+)
+
+FROM_FACTS = (
+    *("older", "within_month", "within_year", "days_apart", "days_older"),
+    *("same_section", "length", "longer", "maxsim_hubness", "words_hubness"),
+)
+HUBNESS = slice(8, 10)
+PLACES = np.array([column(name) for name in FROM_FACTS])
+
+DAY = 86_400
+
+Rows = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the articles lie in the vector index.
+
+    Attributes:
+        offsets: int64 (n_articles + 1,): article a has the chunks offsets[a] <= row < offsets[a + 1].
+        tie_order: int32 or int64 (n_articles,): place of each article among equals, newest first, then by id.
+    """
+
+    offsets: NDArray[np.int64]
+    tie_order: Rows
+
+    @property
+    def n_articles(self) -> int:
+        return len(self.offsets) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What ranking knows of each article besides its words.
+
+    Attributes:
+        published: int64 (n_articles,): seconds since 1970, UNDATED if unknown.
+        section: int32 (n_articles,): number of its section, -1 if it has none.
+        length: float32 (n_articles,): characters of title and text.
+        headline: bool (n_articles,): whether only the title is known.
+        canonical: int32 (n_articles,): row of the article that stands for it in lists; its own, unless it is a near-duplicate.
+        hubness: float16 (n_articles, 2): mean closeness to its nearest, in meaning and in words.
+        sections: Name of every section -> its number.
+    """
+
+    published: NDArray[np.int64]
+    section: NDArray[np.int32]
+    length: NDArray[np.float32]
+    headline: NDArray[np.bool_]
+    canonical: NDArray[np.int32]
+    hubness: NDArray[np.float16]
+    sections: Mapping[str, int]
+
+
+def map_layout(folder: Path) -> Layout:
+    """Where the articles of a release lie, finished or not."""
+    return Layout(mapped(folder / OFFSETS), mapped(folder / FACTS)["tie"])
+
+
+def map_facts(folder: Path, sections: Mapping[str, int]) -> Facts:
+    """The facts of all articles of a release, finished or not."""
+    table = mapped(folder / FACTS)
+    return Facts(
+        published=table["published"],
+        section=table["section"],
+        length=table["length"],
+        headline=table["headline"],
+        canonical=table["canonical"],
+        hubness=table["hubness"],
+        sections=sections,
+    )
+
+
+def from_facts(published: Any, section: Any, length: Any, rows: Rows, facts: Facts) -> Matrix:
+    """The features `FROM_FACTS` of some articles, which follow from their facts and the query's: float32 (n_features, n_rows).
+
+    Args:
+        published, section, length: Of the query; or, of queries of their own, one for each row.
+        published: When the query was, in seconds since 1970; UNDATED if unknown.
+        section: Number of the query's section, -1 if it has none or the archive does not know it.
+        length: Characters of the query's title and text.
+    """
+    found = np.empty((len(FROM_FACTS), len(rows)), dtype=np.float32)
+    dates = facts.published[rows]
+    dated = (dates != UNDATED) & (published != UNDATED)
+    days = np.where(dated, published - dates, 0) / DAY  # above 0: the target is older
+    far = np.abs(days)
+    found[0] = np.copysign(0.5, days)
+    found[1] = np.exp(far / -30)
+    found[2] = np.exp(far / -365)
+    found[:3] *= dated
+    found[3] = np.log1p(far)
+    found[4] = np.copysign(found[3], days)
+    found[5] = (facts.section[rows] == section) & (section >= 0)
+    found[6] = np.log1p(facts.length[rows] / 1000)
+    found[7] = found[6] - np.log1p(length / 1000)
+    found[HUBNESS] = facts.hubness[rows].T
+    return found
+
+
+def fill_in(found: Candidates, row: int, layout: Layout, facts: Facts, *, briefly: bool = False) -> Candidates:
+    """Fill in what is not stored of the candidates of an article, because it follows from the facts.
+
+    Args:
+        briefly: Fill in only hubness, the one of these features that the shipped weights weigh.
+    """
+    rows = found["article"]
+    found["tie"], found["published"], found["section"] = layout.tie_order[rows], facts.published[rows], facts.section[rows]
+    if briefly:
+        found["features"][:, PLACES[HUBNESS]] = facts.hubness[rows]
+    else:
+        query = int(facts.published[row]), int(facts.section[row]), float(facts.length[row])
+        found["features"][:, PLACES] = from_facts(*query, rows, facts).T
+    return found

@@ -1,0 +1,124 @@
+"""From what was chosen to what a page shows: cards, passages, shared terms, near-duplicates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from recommender.features.feature_schema import FEATURES, column, seconds
+from recommender.features.ranker import DECIMALS, Ranker
+from recommender.lists.selection import Selection, may_show, relation
+from recommender.live.database import LiveArticles
+from recommender.live.overlay import LIVE, View
+from recommender.live.overrides_in_force import InForce
+from recommender.release.catalogue import Card, Catalogue
+from recommender.terms.inverted_index import words_of_key
+from recommender.types import Duplicate, Feature, PassagePair, Related, Relation, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A line before it is read.
+
+    Attributes:
+        candidate: None where editors or the date chose it.
+    """
+
+    row: int
+    score: float
+    source: Source = "model"
+    candidate: np.void | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """Rows that a list does not show.
+
+    Attributes:
+        blocked: On this list.
+        overrides: They say what is hidden everywhere.
+    """
+
+    blocked: frozenset[int]
+    overrides: InForce
+
+    def __contains__(self, row: int) -> bool:
+        return row in self.blocked or self.overrides.hides(row)
+
+    def among(self, rows: Sequence[int]) -> set[int]:
+        """Return those of some rows that are hidden."""
+        return self.overrides.hidden_among(rows).union(self.blocked.intersection(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """What the lines of one list are read with.
+
+    Attributes:
+        text: Of the article being read.
+        published: Of the article being read.
+        hidden, hidden_sections: Rows, and names of sections, that are not shown.
+        explained_by: The weights that say what each feature adds; None: they are not told.
+    """
+
+    catalogue: Catalogue
+    live: LiveArticles
+    view: View
+    wanted: Selection
+    text: str
+    published: datetime | None
+    hidden: Hidden
+    hidden_sections: frozenset[str] = frozenset()
+    explained_by: Ranker | None = None
+
+    def read(self, ranked: Sequence[tuple[int, Chosen]]) -> tuple[Related, ...]:
+        """The lines of a list, given what was chosen and its rank."""
+        passages = {of.row: of.candidate["target_passage"].tolist() if of.candidate is not None else (0, 0) for _, of in ranked}
+        stored = self.catalogue.lines([(row, *passage) for row, passage in passages.items() if row < LIVE])
+        return tuple([self._line(rank, of, *(stored.get(of.row) or self._live(of.row, *passages[of.row]))) for rank, of in ranked])
+
+    def _live(self, row: int, start: int, stop: int) -> tuple[Card, str, list[Card]]:
+        return self.view.articles[row].card, self.live.passage(row, start, stop), []
+
+    def _line(self, rank: int, chosen: Chosen, card: Card, passage: str, copies: list[Card]) -> Related:
+        candidate = chosen.candidate
+        copies = self.view.copies_of(chosen.row, copies) if self.view else copies
+        shown = [copy for copy in copies if self.may_show(copy)]
+        return Related(
+            id=card.id,
+            rank=rank,
+            score=chosen.score,
+            title=card.title,
+            url=card.url,
+            published=card.published,
+            section=card.section,
+            relation=self._relation(card) if candidate is None else relation(candidate, seconds(self.published)),
+            passages=None if candidate is None else self._pair(candidate, passage or card.title),
+            terms=() if candidate is None else tuple([self._term(key - 1) for key in candidate["terms"].tolist() if key]),
+            also=tuple([Duplicate(copy.id, copy.title, copy.url, copy.published) for copy in shown]),
+            source=chosen.source,
+            features=() if candidate is None or self.explained_by is None else _features(candidate, self.explained_by),
+        )
+
+    def may_show(self, card: Card) -> bool:
+        """Whether an article may be shown: editors do not hide it, and it is published, and of the dates that are wanted."""
+        return card.row not in self.hidden and card.section not in self.hidden_sections and may_show(card.published, self.wanted)
+
+    def _pair(self, candidate: np.void, passage: str) -> PassagePair:
+        start, stop = candidate["query_passage"].tolist()
+        return PassagePair(self.text[start:stop], passage)
+
+    def _relation(self, card: Card) -> Relation:
+        newer = card.published is not None and self.published is not None and card.published > self.published
+        return "follow_up" if newer else "background"
+
+    def _term(self, key: int) -> str:
+        return self.catalogue.words.phrase(words_of_key(key))
+
+
+def _features(candidate: np.void, ranker: Ranker) -> tuple[Feature, ...]:
+    """All features, those that add most first."""
+    values = {name: float(candidate["features"][column(name)]) for name in FEATURES}
+    told = [Feature(name, round(value, DECIMALS), round(ranker.weights.get(name, 0.0) * value, DECIMALS)) for name, value in values.items()]
+    return tuple(sorted(told, key=lambda feature: -abs(feature.adds)))

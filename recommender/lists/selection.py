@@ -1,0 +1,265 @@
+"""From candidates to a list: filters, time, near-duplicates of one another in subject, and the least confidence.
+
+    score = confidence x 0.5 ** (age / half-life)
+
+Age is counted from the moment the list is asked for (`as_of`); without a half-life, age counts nothing. An article without a
+date counts as one half-life old, or as old as the oldest candidate, if that is more. The least score is asked of the confidence,
+before age. Diversity picks the list one by one, by maximal marginal relevance (Carbonell and Goldstein, 1998):
+
+    (1 - diversity) x score / highest score - diversity x largest cosine to what is already in the list
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import ceil
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.errors import OutOfRange
+from recommender.features.article_features import Facts
+from recommender.features.feature_schema import UNDATED, Candidates, column
+from recommender.features.filters import Wanted
+from recommender.features.ranker import DECIMALS, Ranker
+from recommender.text.cleaning import clean_line
+from recommender.types import Relation, Vectors
+from recommender.vectors.exact import Rows
+
+Mode = Literal["mixed", "background", "latest"]
+
+LATEST_HALF_LIFE_DAYS = 14.0
+DAY = 86_400
+MOST_HALVINGS = 900.0
+"""So that the oldest of a very old archive still have an order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a list should be like; the defaults leave it to the ranking.
+
+    Attributes:
+        mode: "background": only what is older than the article being read. "latest": newer articles first, by a half-life of
+            14 days unless `half_life_days` gives another. "mixed": all.
+        half_life_days: The score is halved for every so many days of age; None: age does not count.
+        max_age_days: Only what was published in the last so many days, counted from `as_of`; undated articles are left out.
+        sections, langs: Only articles of these; none names all.
+        exclude: Ids of articles that are left out: what is on the page already.
+        published_after, published_before: Only what was published then or later; before then. Aware. Undated articles are left out.
+        as_of: The list as it would have been at that moment, of the candidates that the build stored; None: now. Aware.
+        diversity: 0 (none) to 1: how much a line is held back for being like those above it.
+        max_per_section: So many lines of one section at most; None: any number.
+        offset: Lines of the list that are left out at its head.
+        fallback: Fill a list that is too short with the newest articles, of the same section first.
+        min_score: Only lines with at least this score, 0 to 1. At 0.5 an editor would link about half of them.
+
+    Raises:
+        OutOfRange: A value is not in its range.
+    """
+
+    mode: Mode = "mixed"
+    half_life_days: float | None = None
+    max_age_days: float | None = None
+    sections: tuple[str, ...] = ()
+    langs: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    published_after: datetime | None = None
+    published_before: datetime | None = None
+    as_of: datetime | None = None
+    diversity: float = 0.0
+    max_per_section: int | None = None
+    min_score: float = 0.0
+    offset: int = 0
+    fallback: bool = False
+
+    @property
+    def counts_age(self) -> bool:
+        """Whether the list depends on when it is asked for."""
+        return self.half_life_days is not None or self.max_age_days is not None or self.mode == "latest"
+
+    @property
+    def half_life(self) -> float | None:
+        """Days that halve a score; None: age does not count."""
+        return self.half_life_days or (LATEST_HALF_LIFE_DAYS if self.mode == "latest" else None)
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether a line depends on those above it."""
+        return bool(self.diversity) or self.max_per_section is not None
+
+    def __post_init__(self) -> None:
+        if self.mode not in get_args(Mode):
+            raise OutOfRange(f"mode is {self.mode!r:.50}, it must be one of {', '.join(get_args(Mode))}")
+        for name in ("diversity", "min_score"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise OutOfRange(f"{name} is {getattr(self, name)}, it must be 0 to 1")
+        for name in ("half_life_days", "max_age_days"):
+            days = getattr(self, name)
+            if days is not None and not 0 < days <= 1e6:
+                raise OutOfRange(f"{name} is {days}, it must be above 0 and at most 1000000")
+        if self.max_per_section is not None and self.max_per_section < 1:
+            raise OutOfRange(f"max_per_section is {self.max_per_section}, it must be at least 1")
+        for name in ("published_after", "published_before", "as_of"):
+            moment = getattr(self, name)
+            if moment is not None and moment.tzinfo is None:
+                raise OutOfRange(f"{name} is {moment}, without a time zone - give one, such as UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """The lines of a list.
+
+    Attributes:
+        places: Places of the candidates, in the order of the list.
+        scores: float64 (n,), in [0, 1], rounded.
+        reason: Why there is none; None when there is one.
+    """
+
+    places: Rows
+    scores: NDArray[np.float64]
+    reason: str | None = None
+
+
+def select(
+    found: Candidates,
+    published: int,
+    ranker: Ranker,
+    wanted: Selection,
+    limit: int,
+    vectors: Callable[[Rows], Vectors],
+    among: NDArray[np.bool_] | None = None,
+    confidence: NDArray[np.float64] | None = None,
+) -> Selected:
+    """Choose the lines of a list.
+
+    Args:
+        published: Of the query article, in seconds since 1970; UNDATED if unknown.
+        vectors: Rows of articles -> their mean vectors; called only for diversity.
+        among: bool (n_candidates,), those that may be chosen by what is not in a candidate: section, language, id; None allows all.
+        confidence: float64 (n_candidates,), in [0, 1]; None: by the ranker.
+    """
+    as_of = _as_of(wanted)
+    allowed = _allowed(found, published, wanted, as_of)
+    places = np.flatnonzero(allowed if among is None else allowed & among)
+    if not len(places):
+        return _none("no_candidates" if not len(found) else "filtered_out")
+    confidence = ranker.confidence(ranker.scores(found["features"][places])) if confidence is None else confidence[places]
+    confidence = confidence.round(DECIMALS)
+    if wanted.min_score:
+        confident = confidence >= wanted.min_score
+        places, confidence = places[confident], confidence[confident]
+        if not len(places):
+            return _none("below_threshold")
+    scores = confidence * _decay(found["published"][places], wanted.half_life, as_of) if wanted.half_life is not None else confidence
+    order = np.lexsort((found["tie"][places], -scores))
+    places, scores = places[order], scores[order]
+    chosen = _choose(found[places], scores, wanted, limit, vectors) if wanted.holds_back else slice(limit)
+    return Selected(places[chosen], scores[chosen].round(DECIMALS))
+
+
+def narrowed(wanted: Selection, published: int, facts: Facts) -> Wanted | None:
+    """What of a selection a search can apply while it searches; None: nothing.
+
+    Args:
+        published: Of the query article, in seconds since 1970; UNDATED if unknown.
+    """
+    after, before = wanted.published_after, wanted.published_before
+    firsts = [] if after is None else [after.timestamp()]
+    ends = [] if before is None else [before.timestamp()]
+    if wanted.max_age_days is not None:
+        firsts.append(_as_of(wanted) - wanted.max_age_days * DAY)
+    if wanted.mode == "background" and published != UNDATED:
+        ends.append(published)
+    if not (wanted.sections or firsts or ends or wanted.as_of):
+        return None
+    sections = tuple(map(clean_line, wanted.sections))
+    return Wanted(facts, sections, ceil(max(firsts)) if firsts else None, ceil(min(ends)) if ends else None, _as_of(wanted))
+
+
+def may_show(published: datetime | None, wanted: Selection) -> bool:
+    """Whether an article of some date may be shown beside another, as its near-duplicate."""
+    now = datetime.now(UTC)
+    if published is None:
+        return wanted.published_after is None and wanted.published_before is None
+    after, before = wanted.published_after or published, wanted.published_before
+    return after <= published <= min(wanted.as_of or now, now) and (before is None or published < before)
+
+
+def _none(reason: str) -> Selected:
+    return Selected(np.empty(0, dtype=np.int64), np.empty(0), reason)
+
+
+def _as_of(wanted: Selection) -> int:
+    """The moment that a list is of: seconds since 1970."""
+    now = datetime.now(UTC)
+    return int(min(wanted.as_of or now, now).timestamp())
+
+
+def _allowed(found: Candidates, published: int, wanted: Selection, as_of: int) -> NDArray[np.bool_]:
+    """Which candidates may be shown at all; what is not yet published never."""
+    moments = found["published"]
+    allowed = moments <= as_of  # undated ones too: UNDATED is the least there is
+    dated = moments != UNDATED
+    if wanted.mode == "background":
+        allowed &= dated & (moments < published) if published != UNDATED else True
+    if wanted.max_age_days is not None:
+        allowed &= dated & (moments >= as_of - wanted.max_age_days * DAY)
+    if wanted.published_after is not None:
+        allowed &= dated & (moments >= wanted.published_after.timestamp())
+    if wanted.published_before is not None:
+        allowed &= dated & (moments < wanted.published_before.timestamp())
+    return np.asarray(allowed)
+
+
+def _decay(moments: NDArray[np.int64], half_life: float, as_of: int) -> NDArray[np.float64]:
+    """What age leaves of a score: float64 (n,), in (0, 1]."""
+    dated = moments != UNDATED
+    age = (as_of - np.where(dated, moments, as_of)) / DAY
+    undated = max(half_life, float(age.max()))
+    return np.asarray(0.5 ** np.minimum(np.where(dated, age, undated) / half_life, MOST_HALVINGS))
+
+
+def _choose(found: Candidates, scores: NDArray[np.float64], wanted: Selection, limit: int, vectors: Callable[[Rows], Vectors]) -> Rows:
+    """Pick lines one by one, in order of score, or of marginal relevance."""
+    relevance = scores / (float(scores.max()) or 1.0)
+    means = vectors(found["article"]) if wanted.diversity else None
+    likeness = np.zeros(len(found))
+    left = np.ones(len(found), dtype=np.bool_)
+    per_section: dict[int, int] = {}
+    chosen: list[int] = []
+    while len(chosen) < limit and left.any():
+        gain = np.where(left, (1 - wanted.diversity) * relevance - wanted.diversity * likeness, -np.inf)
+        place = int(gain.argmax())
+        left[place] = False
+        section = int(found["section"][place])
+        if section >= 0 and wanted.max_per_section is not None:
+            if per_section.get(section, 0) == wanted.max_per_section:
+                continue
+            per_section[section] = per_section.get(section, 0) + 1
+        chosen.append(place)
+        if means is not None:
+            likeness = np.maximum(likeness, means @ means[place])
+    return np.array(chosen, dtype=np.int64)
+
+
+SAME_STORY_DAYS = 3.5
+SAME_STORY_MAXSIM = 0.65
+SAME_STORY_WORDS = 0.3
+"""Closeness from which two articles of the same days tell the same story; measured in docs/ranking.md."""
+
+
+def relation(candidate: np.void, published: int) -> Relation:
+    """How a candidate stands to the article being read; undated articles are background.
+
+    Args:
+        published: When the article being read was, in seconds since 1970; UNDATED if unknown.
+    """
+    moment = int(candidate["published"])
+    if UNDATED in (moment, published):
+        return "background"
+    if abs(published - moment) <= SAME_STORY_DAYS * DAY:
+        features = candidate["features"]
+        if features[column("maxsim")] >= SAME_STORY_MAXSIM and features[column("words")] >= SAME_STORY_WORDS:
+            return "same_story"
+    return "follow_up" if moment > published else "background"

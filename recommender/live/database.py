@@ -1,0 +1,399 @@
+"""What was put and withdrawn since a release was built, laid over it: `live.db`, beside CURRENT.
+
+A release never changes; an editor does not wait for the next one. `index.live` writes an article here, with its vectors, terms, own list
+and its places in older articles' lists, in one transaction; whoever answers lays that over what the release says:
+
+    own list of a live article      `own`, computed when it was put
+    list of any other article       its stored candidates, those of `place` among them, less what was withdrawn
+
+Rows from `LIVE` on are of live articles. Every change has a number, `sequence`; a release's manifest says up to which one the build folded
+in, and only what came later counts. So what is in a release counts once, and going back to an older release loses nothing.
+A withdrawal counts for all releases, older and newer, until the article is put again.
+
+Every file has a name, and a release names the file whose changes it holds: changes of another file all count. If the file is lost or
+damaged, lists are those of the release, less what was withdrawn: releases hold those ids too (`recommender.live.withdrawn`).
+
+Where several machines serve, the file is this one's copy of a journal that they share (`index.journal`), and the numbers are the
+journal's.
+"""
+
+import json
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import numpy as np
+from immutables import Map
+
+from recommender.errors import IndexDamaged, InvalidOverride, StorageError
+from recommender.features.feature_schema import CANDIDATE, Candidates
+from recommender.live.overlay import LIVE, View
+from recommender.live.refresh import Folded, changed_rows, up_to_date
+from recommender.live.withdrawn import WITHDRAWN, read_ids, read_withdrawn
+from recommender.overrides import NOTHING, Override
+from recommender.release.catalogue import Catalogue, parse_time
+from recommender.release.manifest import Release
+from recommender.storage.sqlite_readers import Connections
+from recommender.types import Article
+
+LIVE_DB = "live.db"
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS state (
+    sequence INTEGER NOT NULL,            -- number of the last change
+    prepared INTEGER NOT NULL DEFAULT 0,  -- how often lists were computed for a release since
+    journal TEXT,                         -- name of the one that is followed; NULL: changes are numbered here
+    missed INTEGER NOT NULL DEFAULT 0,    -- up to which change the journal had forgotten articles before they were copied
+    name TEXT NOT NULL DEFAULT '',        -- of this file, given by chance; '': it is older than such names
+    began INTEGER NOT NULL DEFAULT 0,     -- number of the last change when it was made
+    lost TEXT,                            -- JSON [time, release]: it took the place of a file that was lost; NULL: no, or a build ran since
+    unwiped INTEGER NOT NULL DEFAULT 0    -- the last change whose withdrawn text may still be in the file or its log
+);
+INSERT INTO state (sequence) SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM state);
+CREATE TABLE IF NOT EXISTS article (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,  -- row - LIVE; an id keeps its number, and no other gets it
+    id TEXT NOT NULL UNIQUE,
+    sequence INTEGER NOT NULL,   -- of the last change
+    withdrawn INTEGER NOT NULL,
+    title TEXT, url TEXT, published TEXT, section TEXT, lang TEXT,
+    names TEXT,                  -- JSON: the hand-made list, as it was given
+    model TEXT,                  -- sha256 of the one that made the vectors
+    chunks BLOB,                 -- int32 (n, 2): first and last character of each
+    vectors BLOB,                -- float32 (n, dim)
+    text TEXT
+);
+CREATE INDEX IF NOT EXISTS article_sequence ON article (sequence);
+CREATE TABLE IF NOT EXISTS mark (        -- by which the journal knows the changes again that were copied
+    sequence INTEGER PRIMARY KEY,
+    mark TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS own ( -- what a live article is to one release
+    release TEXT NOT NULL,
+    article INTEGER NOT NULL,
+    canonical INTEGER,           -- row of the article that stands for it in lists, where it is a near-duplicate
+    hubness BLOB NOT NULL,       -- float32 (2,)
+    terms BLOB NOT NULL,         -- see recommender/retrieval/live_candidates.py
+    candidates BLOB NOT NULL,    -- rows of CANDIDATE
+    PRIMARY KEY (release, article)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS place (  -- a live article as a candidate of another
+    release TEXT NOT NULL,
+    query INTEGER NOT NULL,      -- row
+    target INTEGER NOT NULL,     -- number
+    candidate BLOB NOT NULL,
+    score REAL,                  -- by the shipped weights
+    PRIMARY KEY (release, query, target)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS place_target ON place (target);
+CREATE TABLE IF NOT EXISTS computed (  -- each time that lists were computed for a release after an article was put
+    prepared INTEGER PRIMARY KEY,      -- `state.prepared` then
+    release TEXT NOT NULL,
+    article INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS override (   -- what editors say of an article; see recommender/overrides.py
+    article_id TEXT PRIMARY KEY,
+    body TEXT NOT NULL,          -- JSON
+    sequence INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS override_history (  -- who said what, for good
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at TEXT NOT NULL,            -- RFC 3339, UTC
+    article_id TEXT NOT NULL,
+    action TEXT NOT NULL,
+    key TEXT,                    -- first digits of the hash of the key it was said with
+    body TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS override_history_article ON override_history (article_id);
+CREATE TRIGGER IF NOT EXISTS override_history_stays BEFORE DELETE ON override_history
+BEGIN SELECT RAISE (ABORT, 'the audit trail is never changed'); END;
+CREATE TRIGGER IF NOT EXISTS override_history_is_true BEFORE UPDATE ON override_history
+BEGIN SELECT RAISE (ABORT, 'the audit trail is never changed'); END;
+"""
+
+ARTICLE = "id, title, text, url, published, section, lang, names"
+LINE = "SELECT substr(text, ? + 1, ? - ?) FROM article WHERE number = ?"
+
+RESTORE = (
+    f"put its last backup in its place, or move {LIVE_DB}, {LIVE_DB}-wal and {LIVE_DB}-shm away and put again what was put and said since"
+    " the last build; what was withdrawn stays withdrawn"
+)
+
+IMMUTABLE = "&immutable=1"
+
+AGAIN_S = 1.0
+"""Seconds between two tries to read what could not be."""
+
+UNREADABLE = (sqlite3.DatabaseError, OSError, InvalidOverride, ValueError, TypeError)
+"""What reading a damaged file raises."""
+
+log = logging.getLogger(__name__)
+
+
+class LiveArticles:
+    """`live.db` as one release sees it; read-only, safe to share between threads.
+
+    Attributes:
+        fault: Why it cannot be read; None if it can, or if there never was one.
+        damaged: Whether the file was found to be damaged. That is kept in mind until another one takes its place, for what a thread
+            holds in memory may be sound still.
+        listed: The ids that the newest release lists as withdrawn.
+    """
+
+    def __init__(self, index_dir: Path, release: Release, catalogue: Catalogue) -> None:
+        self._path = index_dir / LIVE_DB
+        self._release = release
+        self._catalogue = catalogue
+        self._lock = threading.Lock()
+        self._here = threading.local()
+        self._read_list()
+        self._view = self._none
+        self._without_file: View | None = None
+        self.fault: str | None = None
+        self.damaged = False
+        self._again = 0.0
+        self._connections = Connections(read_only_uri(self._path))
+        self._file: tuple[int, ...] | None = None
+        self._frozen = False
+
+    def close(self) -> None:
+        self._connections.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[View]:
+        """The live articles of now; what this thread reads inside the context is of the same moment."""
+        view: View | None = getattr(self._here, "view", None)
+        if view is not None:  # inside another
+            yield view
+            return
+        found = self._begin()
+        connection, view = found or (None, self._fall_back())
+        self._here.view, self._here.connection = view, connection
+        try:
+            yield view
+        finally:
+            self._here.view, self._here.connection = None, None
+            if connection is not None:
+                _end(connection)
+
+    def stored_list(self, row: int) -> tuple[str, Candidates]:
+        """Text and candidates of a live article; none, if they are not computed yet."""
+        sql = "SELECT text, candidates FROM article LEFT JOIN own ON own.article = number AND own.release = ? WHERE number = ?"
+        text, candidates = self._one(sql, self._release.name, row - LIVE)
+        return text, np.frombuffer(candidates or b"", dtype=CANDIDATE).copy()  # the caller explains them in place
+
+    def places(self, row: int) -> Candidates:
+        """The live articles that are candidates of an article."""
+        view: View | None = getattr(self._here, "view", None)
+        if view is not None and not view.articles:
+            return np.empty(0, dtype=CANDIDATE)
+        sql = "SELECT candidate FROM place WHERE release = ? AND query = ?"
+        found = self._all(sql, self._release.name, row)
+        return np.frombuffer(b"".join(blob for (blob,) in found), dtype=CANDIDATE)
+
+    def passage(self, row: int, start: int, stop: int) -> str:
+        """Some characters of a live article's text."""
+        return str(self._one(LINE, start, stop, start, row - LIVE)[0])
+
+    def mean(self, row: int, dim: int) -> Any:
+        """Mean chunk vector of a live article: float32 (dim,), unit norm."""
+        vectors = np.frombuffer(self._one("SELECT vectors FROM article WHERE number = ?", row - LIVE)[0], dtype=np.float32)
+        mean = vectors.reshape(-1, dim).mean(axis=0)
+        return mean / np.linalg.norm(mean)
+
+    def article(self, row: int) -> Article:
+        """The whole of a live article; its hand-made list holds names as they were given."""
+        found = self._one(f"SELECT {ARTICLE} FROM article WHERE number = ?", row - LIVE)
+        return read_article(found)
+
+    def title_and_text(self, row: int) -> tuple[str, str]:
+        """Title and text of a live article."""
+        title, text = self._one("SELECT title, text FROM article WHERE number = ?", row - LIVE)
+        return title, text
+
+    def compared(self, row: int) -> tuple[str, int, str | None, str | None, bytes, bytes, bytes, bytes, bytes]:
+        """What is compared of a live article, as it is stored: title, length of the text, date, section, and five arrays."""
+        columns = "title, length(text), published, section, chunks, vectors, hubness, terms, candidates"
+        sql = f"SELECT {columns} FROM article JOIN own ON own.article = number AND own.release = ? WHERE number = ?"
+        found: tuple[str, int, str | None, str | None, bytes, bytes, bytes, bytes, bytes] = self._one(sql, self._release.name, row - LIVE)
+        return found
+
+    def changed_rows(self, before: View, view: View) -> set[int] | None:
+        """Rows of live articles that changed between two views, of which this thread reads the second; None: all of them may have."""
+        return changed_rows(before, view, self._release.name, self._connections.here)
+
+    def override(self, article_id: str) -> Override:
+        """Read what editors say of an article through the service."""
+        with self.reading() as view:
+            found = self._one("SELECT body FROM override WHERE article_id = ?", article_id) if view.overridden else None
+            return NOTHING if found is None else Override.from_dict(json.loads(found[0]))
+
+    def _one(self, sql: str, *values: object) -> Any:
+        return next(iter(self._all(sql, *values)), None)
+
+    def _all(self, sql: str, *values: object) -> list[Any]:
+        try:
+            connection: sqlite3.Connection | None = getattr(self._here, "connection", None)
+            return (connection or self._connections.here).execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.ProgrammingError):  # it was closed
+                raise
+            self._note(error)
+            raise StorageError(str(self.fault)) from error
+
+    def _begin(self) -> tuple[sqlite3.Connection, View] | None:
+        """Begin to read, of one moment; None if there is nothing to read."""
+        try:
+            file = self._stamp()
+        except OSError:
+            if self._file is not None or (self._path.parent / WITHDRAWN).exists():
+                self._report("is gone")
+            return None
+        if file != self._file:  # the first time, or another file was put in its place
+            with self._lock:
+                uri = read_only_uri(self._path)
+                self._frozen = IMMUTABLE in uri
+                self._read_list()
+                self._connections, self._view, self._file, self.damaged = Connections(uri), self._none, self._stamp(), False
+        if self.damaged or time.monotonic() < self._again:
+            return None
+        connection = None
+        try:
+            connection = self._connections.here
+            connection.execute("BEGIN")
+            view = self._current(connection)
+        except BaseException as error:
+            if connection is not None:
+                _end(connection)
+            if not isinstance(error, UNREADABLE) or isinstance(error, sqlite3.ProgrammingError):
+                raise
+            self._note(error)  # lists of the release are better than none
+            return None
+        if self.fault is not None:
+            log.warning("%s is read again", self._path)
+        self._without_file, self.fault = None, None
+        return connection, view
+
+    def _stamp(self) -> tuple[int, ...]:
+        """What tells the file from another in its place; where nobody tells us of changes, from an older state of it, too.
+
+        Raises:
+            OSError: There is no file.
+        """
+        found = self._path.stat()
+        log_is_there = self._frozen and self._path.with_name(f"{self._path.name}-wal").exists()
+        return (found.st_ino, found.st_mtime_ns, found.st_size, log_is_there) if self._frozen else (found.st_ino,)
+
+    def _current(self, connection: sqlite3.Connection) -> View:
+        view = self._view
+        state = read_state(connection)
+        if (state.sequence, state.prepared) == view.moment and view.file is not None:
+            return view
+        with self._lock:
+            if self._view.moment > (state.sequence, state.prepared):  # another thread knows more by now: look again
+                connection.execute("COMMIT")
+                connection.execute("BEGIN")
+                state = read_state(connection)
+            before = self._view
+            if before.moment > (state.sequence, state.prepared):  # an older state of the file was put in its place
+                self._read_list()
+                before = self._none
+            folded = Folded(
+                self._release.manifest.folded(state.counter), self.listed.until(state.counter), self.listed.ids, self._release.name
+            )
+            file = self._file[0] if self._file is not None else None
+            view = up_to_date(before, self._none, (state.sequence, state.prepared), folded, self._catalogue, connection)
+            self._view = replace(view, file=file, counter=state.journal or f"{state.name} {file}")
+            return self._view
+
+    def _note(self, error: Exception) -> None:
+        """What keeps the file from being read: damage stays, anything else may pass."""
+        if isinstance(error, OSError | sqlite3.OperationalError):
+            self._again = time.monotonic() + AGAIN_S
+            self._connections = Connections(read_only_uri(self._path))
+        else:
+            self.damaged = True
+        self._report(f"cannot be read ({error})")
+
+    def _report(self, found: str) -> None:
+        fault = f"{self._path} {found}; lists are those of the release, less what was withdrawn - {RESTORE}"
+        if self.fault is None:
+            log.error("%s", fault)
+        self.fault = fault
+
+    def _read_list(self) -> None:
+        """Read the list of withdrawn ids: the newest release's, for a new file may know less than the one it replaces."""
+        self.listed = read_withdrawn(self._path.parent)
+        self._none = self._of_release(self.listed.ids)
+
+    def _of_release(self, withdrawn: Iterable[str]) -> View:
+        """Return the view where nothing but withdrawals is known."""
+        ids = frozenset(withdrawn)
+        rows = (self._catalogue.find_row(article_id) for article_id in ids)
+        return View(withdrawn=Map(dict.fromkeys(ids, 0)), replaced=Map({row: None for row in rows if row is not None}))
+
+    def _fall_back(self) -> View:
+        """Return what is left without the file.
+
+        Known are withdrawals that releases, this process or the list beside CURRENT name, and what this process knows to be hidden
+        everywhere. All other overrides are in the file.
+        """
+        if self._without_file is None:
+            beside = frozenset[str]()
+            with suppress(OSError, IndexDamaged):
+                beside = read_ids(self._path.parent / WITHDRAWN)
+            left = self._of_release({*self._none.withdrawn, *self._view.withdrawn, *beside})
+            known = self._view
+            self._without_file = replace(left, hidden=known.hidden, ends=known.ends, moments=known.moments, counter=f"without {known.name}")
+        return self._without_file
+
+
+def _end(connection: sqlite3.Connection) -> None:
+    """End a transaction that only read; where the file is damaged SQLite may have ended it, or cannot."""
+    with suppress(sqlite3.DatabaseError):
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+class LiveState(NamedTuple):
+    """What `live.db` says of itself; see the table `state`."""
+
+    sequence: int = 0
+    prepared: int = 0
+    journal: str | None = None
+    missed: int = 0
+    name: str = ""
+    began: int = 0
+    lost: str | None = None
+    unwiped: int = 0
+
+    @property
+    def counter(self) -> str:
+        """Name of what numbers the changes: the journal, or this file."""
+        return self.journal or self.name
+
+
+def read_state(connection: sqlite3.Connection) -> LiveState:
+    """Of a file of an older version, too: it knows the first of these fields."""
+    return LiveState(*connection.execute("SELECT * FROM state").fetchone())
+
+
+def read_article(found: Any) -> Article:
+    """The article of the columns `ARTICLE`."""
+    id_, title, text, url, published, section, lang, names = found
+    return Article(id_, title, text, url, parse_time(published), section, lang, tuple(json.loads(names)))
+
+
+def read_only_uri(path: Path) -> str:
+    """How SQLite opens the file to read it. Its log needs a folder that can be written; without a log, and where nobody can write, the file
+    is read as it lies.
+    """
+    frozen = not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
+    return f"file:{quote(str(path.resolve()))}?mode=ro{IMMUTABLE if frozen else ''}"

@@ -1,0 +1,332 @@
+"""The catalogue of a release: articles and hand-made lists in a SQLite file; chunks, words and related lists in files beside it.
+
+Rows count from 0, without gaps. The chunks of an article are neighbours, in text order, and a chunk's row is its vector's row in
+the vector index. The SQLite file is opened immutable, the others are mapped: no lock, no journal, no write, ever.
+"""
+
+import json
+import sqlite3
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.errors import ArticleNotFound, IndexDamaged, unreadable
+from recommender.features.article_features import SPANS, Facts, Layout, fill_in, map_facts, map_layout
+from recommender.features.feature_schema import Candidates
+from recommender.features.link_history import Precedents, read_precedents
+from recommender.release.list_file import StoredLists
+from recommender.storage.mapped import mapped
+from recommender.storage.sqlite_readers import Connections
+from recommender.terms.word_dictionary import WORDS, WordTable
+from recommender.text.cleaning import clean_line
+from recommender.text.urls import url_key
+from recommender.types import Article, rfc3339
+
+MAPPED = 1 << 40
+"""More than SQLite maps: it then maps what it can, 2 GiB as it is compiled most of the time."""
+
+CARD = "row, id, title, url, published, section"
+LINES = f"""
+SELECT {CARD}, substr(text, start + 1, stop - start), EXISTS (SELECT 1 FROM article AS other WHERE other.canonical = article.row)
+FROM wanted CROSS JOIN article ON row = place
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a page shows of an article."""
+
+    row: int
+    id: str
+    title: str
+    url: str | None
+    published: datetime | None
+    section: str | None
+
+    @property
+    def under_embargo(self) -> bool:
+        """Whether its time of publication is still to come."""
+        return self.published is not None and self.published > datetime.now(UTC)
+
+
+class Catalogue:
+    """Read-only access; safe to share between threads, each of which reads over a connection of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._folder = path, path.parent
+        self._connections = Connections(immutable_uri(path), MAPPED)
+
+    def close(self) -> None:
+        """Close the connections of all threads, and the lists; nobody may be reading."""
+        self._connections.close()
+        if "_lists" in self.__dict__:
+            self._lists.close()
+
+    def row(self, article_id: str) -> int:
+        """Row of an article.
+
+        Raises:
+            ArticleNotFound: No article has this id.
+        """
+        found = self.find_row(article_id)
+        if found is None:
+            raise ArticleNotFound(f"no article with id {article_id[:100]!r} in this index - check the id, or build the index again")
+        return found
+
+    def find_row(self, article_id: str) -> int | None:
+        """Row of an article, or None. Ids are compared as the build cleaned them: two spellings of one id are equal."""
+        found = self._one("SELECT row FROM article WHERE id = ?", clean_line(article_id))
+        return None if found is None else int(found[0])
+
+    def find_card(self, article_id: str) -> Card | None:
+        """Card of an article, or None, as `find_row`."""
+        found = self._one(f"SELECT {CARD} FROM article WHERE id = ?", clean_line(article_id))
+        return None if found is None else _card(found)
+
+    def find_row_of_url(self, url: str) -> int | None:
+        """Row of the article published under a URL, however it is spelled, or None; of several the first by id."""
+        found = self._one("SELECT row FROM article WHERE url_key = ? ORDER BY row LIMIT 1", url_key(clean_line(url)))
+        return None if found is None else int(found[0])
+
+    def article(self, row: int) -> Article:
+        """The whole article, its hand-made list included."""
+        columns = "id, title, text, url, published, section, lang"
+        found = self._one(f"SELECT {columns} FROM article WHERE row = ?", row)
+        id_, title, text, url, published, section, lang = found or _missing("article", row)
+        return Article(id_, title, text, url, parse_time(published), section, lang, tuple(card.id for card in self.read_more(row)))
+
+    def titles_and_texts(self, rows: Sequence[int]) -> dict[int, tuple[str, str]]:
+        """Title and text of some articles, by row."""
+        sql = "SELECT row, title, text FROM article WHERE row IN (SELECT value FROM json_each(?))"
+        return {row: (title, text) for row, title, text in self._all(sql, json.dumps(list(rows)))}
+
+    def card(self, row: int) -> Card:
+        found = self._one(f"SELECT {CARD} FROM article WHERE row = ?", row)
+        return _card(found or _missing("article", row))
+
+    def read_more(self, row: int) -> list[Card]:
+        """The hand-made list of an article, in the editor's order."""
+        return [
+            _card(found)
+            for found in self._all(
+                f"SELECT {CARD} FROM read_more JOIN article ON row = target WHERE article = ? ORDER BY position",
+                row,
+            )
+        ]
+
+    def hand_made_lists(self) -> dict[str, tuple[str, ...]]:
+        """All hand-made lists: id of the article, ids of its list in order."""
+        lists: dict[str, list[str]] = {}
+        for source, target in self._all(
+            "SELECT source.id, target.id FROM read_more JOIN article AS source ON source.row = read_more.article"
+            " JOIN article AS target ON target.row = read_more.target ORDER BY read_more.article, position"
+        ):
+            lists.setdefault(source, []).append(target)
+        return {source: tuple(targets) for source, targets in lists.items()}
+
+    def find(self, words: str, limit: int, replaced: Container[int] = ()) -> list[Card]:
+        """Published articles with `words` in the title, those with a hand-made list first, then the newest.
+
+        Args:
+            replaced: Rows that are passed over.
+        """
+        pattern = "%" + words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        sql = (
+            f"SELECT {CARD} FROM article"
+            " WHERE title LIKE ? ESCAPE '\\' AND (published IS NULL OR published <= ?)"
+            " ORDER BY NOT EXISTS (SELECT 1 FROM read_more WHERE article = row), published DESC, row LIMIT ?"
+        )
+        return self._first(limit, replaced, sql, pattern, rfc3339(datetime.now(UTC)))
+
+    def newest(self, section: str | None, limit: int, before: datetime, replaced: Container[int] = ()) -> list[Card]:
+        """The newest articles up to some moment, of one section or of any; near-duplicates stand back for what stands for them.
+
+        Args:
+            replaced: Rows that are passed over.
+        """
+        sql = f"SELECT {CARD} FROM article WHERE canonical IS NULL AND published <= ? AND (? IS NULL OR section = ?)"
+        return self._first(limit, replaced, f"{sql} ORDER BY published DESC LIMIT ?", rfc3339(before), section, section)
+
+    def candidates(self, row: int, *, briefly: bool = False) -> Candidates:
+        """The precomputed candidates of an article, best by the shipped weights first.
+
+        Args:
+            briefly: Only with the features that the shipped weights weigh; the others are 0.
+        """
+        try:
+            return fill_in(self._lists.read(row, briefly=briefly), row, *self._known, briefly=briefly)
+        except (ValueError, IndexError) as error:
+            raise IndexDamaged(f"the list of row {row} cannot be read ({error}) - build the index again") from error
+
+    def rows_among(self, rows: Sequence[int], sections: Sequence[str], langs: Sequence[str], exclude: Sequence[str]) -> set[int]:
+        """Those of some rows whose articles are of some sections and languages, where any are named, and have none of some ids,
+        nor stand for an article that has.
+
+        An article of a language is of its regions too: `en` names `en-GB`.
+        """
+        asked = {"sections": sections, "langs": langs, "exclude": exclude, "rows": rows}
+        values = {name: json.dumps([clean_line(of) if isinstance(of, str) else of for of in wanted]) for name, wanted in asked.items()}
+        among = "SELECT value FROM json_each"
+        found = self._read(
+            f"SELECT row FROM article WHERE row IN ({among}(:rows)) AND id NOT IN ({among}(:exclude))"
+            f" AND row NOT IN (SELECT canonical FROM article WHERE canonical IS NOT NULL AND id IN ({among}(:exclude)))"
+            f" AND (:sections = '[]' OR section IN ({among}(:sections)))"
+            f" AND (:langs = '[]' OR EXISTS ({among}(:langs) WHERE lower(lang) = lower(value) OR lower(lang) LIKE lower(value) || '-%'))",
+            values,
+        )
+        return {row for (row,) in found}
+
+    def stored_list(self, row: int, *, briefly: bool = False) -> tuple[Card, str, Candidates]:
+        """Card, text and candidates of an article."""
+        *card, text = self._one(f"SELECT {CARD}, text FROM article WHERE row = ?", row) or _missing("article", row)
+        return _card(card), text, self.candidates(row, briefly=briefly)
+
+    def lines(self, wanted: Sequence[tuple[int, int, int]]) -> dict[int, tuple[Card, str, list[Card]]]:
+        """What a list shows of some articles, in one read, which is faster than one for each.
+
+        Args:
+            wanted: Row, and first and last character of the passage that is shown.
+
+        Returns:
+            Of every row its card, its passage, and the near-duplicates that it stands for.
+        """
+        if not wanted:
+            return {}
+        values = ", ".join(["(?, ?, ?)"] * len(wanted))
+        found = {}
+        for *card, passage, stands_for_others in self._all(
+            f"WITH wanted(place, start, stop) AS (VALUES {values}) {LINES}", *chain.from_iterable(wanted)
+        ):
+            row = card[0]
+            found[row] = _card(card), passage, self.duplicates(row) if stands_for_others else []
+        if len(found) < len(wanted):
+            _missing("article", next(row for row, _, _ in wanted if row not in found))
+        return found
+
+    def chunk(self, chunk_row: int) -> tuple[int, str]:
+        """Where a chunk begins in its article's text, and what it says."""
+        start, stop = self._spans[chunk_row].tolist()
+        row = int(np.searchsorted(self._known[0].offsets, chunk_row, side="right")) - 1
+        found = self._one("SELECT substr(text, ?, ?) FROM article WHERE row = ?", start + 1, stop - start, row)
+        return start, str((found or _missing("article", row))[0])
+
+    def duplicates(self, row: int) -> list[Card]:
+        """The near-duplicates that an article stands for, in order of rows."""
+        return [_card(found) for found in self._all(f"SELECT {CARD} FROM article WHERE canonical = ? ORDER BY row", row)]
+
+    def dates_from(self, moment: datetime) -> list[datetime]:
+        """Return the dates of articles from a moment on, and the last one before it, if there are any."""
+        sql = "SELECT max(published) FROM article WHERE published < ?1 UNION SELECT published FROM article WHERE published >= ?1"
+        second = moment.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00")  # sorts before all fractions of it
+        return [date for (text,) in self._all(sql, second) if (date := parse_time(text)) is not None]
+
+    def layout(self) -> Layout:
+        """Where the articles lie."""
+        return self._known[0]
+
+    def facts(self) -> Facts:
+        """What ranking knows of all articles."""
+        return self._known[1]
+
+    @cached_property
+    def words(self) -> WordTable:
+        """The words of all articles, by number."""
+        return WordTable(self._folder / WORDS)
+
+    @cached_property
+    def _known(self) -> tuple[Layout, Facts]:
+        sections = dict(self._all("SELECT name, number FROM section"))
+        return map_layout(self._folder), map_facts(self._folder, sections)
+
+    @cached_property
+    def _spans(self) -> NDArray[np.int32]:
+        return mapped(self._folder / SPANS)
+
+    @cached_property
+    def _lists(self) -> StoredLists:
+        return StoredLists(self._folder)
+
+    def precedents(self, facts: Facts) -> Precedents:
+        """What the editors linked, for ranking: read once per release, with the facts."""
+        try:
+            return read_precedents(self._connections.here, facts)
+        except sqlite3.DatabaseError as error:
+            raise unreadable(self._path, error) from error
+
+    def counts(self) -> tuple[int, int, int]:
+        """Articles, chunks and related lists. Rows of the table have no gaps, so the last one tells, however many there are.
+
+        All that lists by id need is mapped then: they go on if the folder is removed.
+        """
+        found = self._one("SELECT max(row) + 1 FROM article")
+        n_articles = (found and found[0]) or 0
+        return n_articles if n_articles == self.layout().n_articles else 0, len(self._spans), len(self._lists)
+
+    def check_counts(self, n_articles: int, n_chunks: int) -> None:
+        """Check that the files belong together.
+
+        Raises:
+            IndexDamaged: The counts are not those of the manifest.
+        """
+        try:
+            counts = self.counts()
+        except (sqlite3.DatabaseError, OSError, ValueError, EOFError, IndexDamaged):  # a file that is no catalogue, or no array
+            counts = None
+        if counts != (n_articles, n_chunks, n_articles):
+            raise IndexDamaged(f"{self._folder}: the catalogue's counts are not the manifest's - build the index again")
+
+    def _one(self, sql: str, *values: object) -> Any:
+        return next(iter(self._all(sql, *values)), None)
+
+    def _first(self, limit: int, replaced: Container[int], sql: str, *values: object) -> list[Card]:
+        """Return the first cards of a query, whose last parameter is its limit, that are not of some rows."""
+        asked = limit
+        while True:
+            found = self._all(sql, *values, asked)
+            cards = [_card(card) for card in found if card[0] not in replaced]
+            if len(cards) >= limit or len(found) < asked:
+                return cards[:limit]
+            asked *= 4
+
+    def _all(self, sql: str, *values: object) -> list[Any]:
+        return self._read(sql, values)
+
+    def _read(self, sql: str, values: Sequence[object] | Mapping[str, object]) -> list[Any]:
+        """Read all rows of a query.
+
+        Raises:
+            IndexDamaged: The file cannot be read, or is gone.
+        """
+        try:
+            return self._connections.here.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.ProgrammingError):  # it was closed
+                raise
+            raise unreadable(self._path, error) from error
+
+
+def immutable_uri(path: Path) -> str:
+    """A catalogue file as SQLite opens it without a lock, a journal or a write."""
+    return f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """The inverse of `rfc3339`."""
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _card(found: Sequence[Any]) -> Card:
+    row, id_, title, url, published, section = found
+    return Card(row, id_, title, url, parse_time(published), section)
+
+
+def _missing(table: str, row: int) -> Any:
+    raise IndexDamaged(f"the catalogue has no row {row} in table {table} - build the index again")

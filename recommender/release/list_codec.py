@@ -1,0 +1,99 @@
+"""The list codec: candidates as fixed records, whose bytes are transposed and deflated.
+
+    number of candidates | deflated: articles and features, all first bytes, all second ones and so on | passages and terms
+
+Features that follow from the facts of two articles (`recommender.features.article_features`) are not stored. Any other feature is stored
+as an integer of two bytes: its steps (`feature_schema.STEPS`), its rank (`feature_schema.RANKS`), or else the bits of its float16. A new
+feature needs no change here.
+Passages and terms are stored for the first `EXPLAINED` candidates. The others are explained when they are shown.
+"""
+
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.features.article_features import FROM_FACTS
+from recommender.features.feature_schema import CANDIDATE, FEATURES, RANKS, STEPS, UNTOLD, Candidates, column
+
+EXPLAINED = 12
+"""Passages and terms of all 64 would take half as many bytes again, and few lists show so many lines."""
+
+STORED = tuple(sorted(FEATURES.keys() - {*FROM_FACTS}, key=lambda name: (name not in STEPS, name not in RANKS, column(name))))
+"""The features of a record: those in steps, then ranks, then all others."""
+
+BRIEF = 3
+"""The first features of a record, `maxsim`, `words` and `mention`, are those that the shipped weights weigh."""
+
+COLUMNS = np.array([column(name) for name in STORED])
+LEVELS = np.array([[STEPS[name]] for name in STORED if name in STEPS], dtype=np.float32)
+STEPPED, RANKED = slice(len(LEVELS)), slice(len(LEVELS), len(LEVELS) + len(RANKS))
+RECIPROCALS = np.array([0, *(1 / np.arange(1, 256))], dtype=np.float16)
+
+HEADER = struct.Struct("<H")
+
+BEGIN, END = CANDIDATE.fields["query_passage"][1], CANDIDATE.fields["features"][1]  # type: ignore[index]
+EXPLANATION = np.dtype({"names": ["bytes"], "formats": [f"V{END - BEGIN}"], "offsets": [BEGIN], "itemsize": CANDIDATE.itemsize})
+"""The passages and terms of a `CANDIDATE` as one field, so that they are copied at once."""
+
+
+def pack(candidates: Candidates) -> bytes:
+    """Encode the candidates of one article. Features in steps are rounded to the nearest step."""
+    features = _coded(np.ascontiguousarray(candidates["features"][:, COLUMNS].T))
+    explanations = candidates[:EXPLAINED].view(EXPLANATION)["bytes"].tobytes()
+    content = _shuffled(candidates["article"][None]) + _shuffled(features) + explanations
+    return HEADER.pack(len(candidates)) + zlib.compress(content, 9, -zlib.MAX_WBITS)
+
+
+def unpack(packed: bytes, *, briefly: bool = False) -> Candidates:
+    """Decode what `pack` encoded. What follows from the facts of the articles is 0.
+
+    Args:
+        briefly: Leave all features 0 but the first `BRIEF`.
+
+    Raises:
+        ValueError: The bytes are not those of a list.
+    """
+    try:
+        (n,) = HEADER.unpack_from(packed)
+        content = zlib.decompress(packed[HEADER.size :], -zlib.MAX_WBITS)
+    except (struct.error, zlib.error) as error:
+        raise ValueError(str(error)) from error
+    first = BRIEF if briefly else len(STORED)
+    candidates = np.zeros(n, dtype=CANDIDATE)
+    candidates["article"] = _unshuffled(content, "<i4", 1, n, 1)[0]
+    candidates["features"][:, COLUMNS[:first]] = _decoded(_unshuffled(content[4 * n :], "<i2", len(STORED), n, first)).T
+    explanations = candidates[:EXPLAINED].view(EXPLANATION)
+    explanations["bytes"] = np.frombuffer(content, EXPLANATION["bytes"], len(explanations), (4 + 2 * len(STORED)) * n)
+    candidates["query_passage"][EXPLAINED:] = UNTOLD
+    return candidates
+
+
+def _coded(features: NDArray[np.float16]) -> NDArray[np.int16]:
+    """Return the `STORED` features as integers: int16 (n_features, n)."""
+    codes, ranks = features.view("<i2").copy(), features[RANKED].astype(np.float32)
+    codes[STEPPED] = np.rint(features[STEPPED] * LEVELS)
+    codes[RANKED] = np.rint(np.divide(1, ranks, out=np.zeros_like(ranks), where=ranks > 0))
+    return codes
+
+
+def _decoded(codes: NDArray[np.int16]) -> NDArray[np.float16]:
+    """Return the inverse of `_coded`, for all features or the first ones: float16 (n_features, n)."""
+    features = codes.view("<f2").copy()
+    features[STEPPED] = codes[STEPPED] / LEVELS[: len(codes)]
+    features[RANKED] = RECIPROCALS[codes[RANKED]]
+    return features
+
+
+def _shuffled(columns: NDArray[np.integer[Any]]) -> bytes:
+    """Return the first bytes of all numbers, column by column, then the second ones, and so on."""
+    return np.ascontiguousarray(columns)[..., None].view(np.uint8).transpose(2, 0, 1).tobytes()
+
+
+def _unshuffled(content: bytes, dtype: str, n_columns: int, n: int, first: int) -> NDArray[Any]:
+    """Return the first columns of what `_shuffled` returned: (first, n). Bytes that follow are ignored."""
+    n_bytes = np.dtype(dtype).itemsize
+    planes = np.frombuffer(content, np.uint8, n_bytes * n_columns * n).reshape(n_bytes, n_columns, n)[:, :first]
+    return planes.transpose(1, 2, 0).copy().view(dtype)[..., 0]

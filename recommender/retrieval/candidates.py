@@ -1,0 +1,232 @@
+"""Candidates of an article: the closest in meaning, the closest in words, and those whose titles it names, each with its features.
+
+A draft gets it on the spot. The build does the same for every article and stores the outcome: `index.loops` repeats in loops what is said
+here, and a test holds the two against each other.
+"""
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.features.article_features import FROM_FACTS, Facts, Layout, from_facts
+from recommender.features.feature_schema import CANDIDATE, FEATURES, UNDATED, Candidates, Features, column, in_steps
+from recommender.features.filters import Wanted
+from recommender.features.link_history import EVER, NEVER, Precedents
+from recommender.features.ranker import SHIPPED
+from recommender.live.overlay import LIVE
+from recommender.terms.inverted_index import LexicalIndex, Terms
+from recommender.types import Matrix, Vectors
+from recommender.vectors import maxsim
+from recommender.vectors.exact import Rows, VectorIndex
+
+N_CANDIDATES = 64
+"""Candidates kept of each article, and neighbours of each kind that they are chosen from: enough for filters to leave a list."""
+
+N_MENTIONED = 16
+
+HUB_NEIGHBOURS = 10
+"""The hubness of an article is its mean closeness to so many nearest ones."""
+
+OWN_TITLE = 0.8
+"""Titles so close are one, but for a word such as "Exclusive"."""
+
+OWN_TEXT = 0.97
+"""MaxSim from which a text under the same title is the same text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """An article whose candidates are wanted.
+
+    Attributes:
+        vectors: Its chunk vectors: float32 (n_chunks, dim).
+        published: Seconds since 1970, UNDATED if unknown.
+        section: Number of its section, -1 if it has none or the archive does not know it.
+        length: Characters of title and text.
+        row: Of the release's article that it is; None if it is none of them.
+        draft: Whether it may be an article of the archive without saying so.
+        part: Whether the vectors are of some of its chunks only.
+    """
+
+    vectors: Vectors
+    terms: Terms
+    published: int
+    section: int
+    length: float
+    row: int | None
+    draft: bool = False
+    part: bool = False
+
+    @property
+    def moment(self) -> int:
+        """Before when a hand-made list has to be known to count: for a draft without a date all are, for an undated article none."""
+        return self.published if self.published != UNDATED else EVER if self.draft else NEVER
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The nearest of an article, closest first.
+
+    Attributes:
+        in_meaning, in_words: Rows.
+        maxsim, words: How close each is: MaxSim, and the square root of the TF-IDF cosine.
+    """
+
+    in_meaning: Rows
+    maxsim: NDArray[np.float64]
+    in_words: Rows
+    words: NDArray[np.float64]
+
+    def first(self, limit: int) -> "Neighbours":
+        """The nearest of these only."""
+        return Neighbours(self.in_meaning[:limit], self.maxsim[:limit], self.in_words[:limit], self.words[:limit])
+
+    def without(self, rows: Container[int]) -> "Neighbours":
+        """Less some articles."""
+        in_meaning, in_words = (~_in(near, rows) for near in (self.in_meaning, self.in_words))
+        return Neighbours(self.in_meaning[in_meaning], self.maxsim[in_meaning], self.in_words[in_words], self.words[in_words])
+
+    @property
+    def both(self) -> tuple[Rows, NDArray[np.float64]]:
+        """Rows and closeness of all; what is near in both ways is named twice."""
+        return np.concatenate([self.in_meaning, self.in_words]), np.maximum(np.concatenate([self.maxsim, self.words]), 0.0)
+
+    @property
+    def hubness(self) -> tuple[float, float]:
+        """Mean closeness to the nearest: in meaning and in words."""
+        return _mean(self.maxsim[:HUB_NEIGHBOURS]), _mean(self.words[:HUB_NEIGHBOURS])
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What candidates are found in and described by."""
+
+    index: VectorIndex
+    layout: Layout
+    lexical: LexicalIndex
+    facts: Facts
+    precedents: Precedents
+
+
+def neighbours(
+    queries: Sequence[Query], index: VectorIndex, layout: Layout, lexical: LexicalIndex, limit: int = N_CANDIDATES
+) -> list[Neighbours]:
+    """The `limit` nearest of each query, in meaning and in words."""
+    in_meaning = maxsim.nearest([query.vectors for query in queries], index, layout, limit, [query.row for query in queries])
+    found = []
+    for query, (rows, scores) in zip(queries, in_meaning, strict=True):
+        in_words, cosines = lexical.search(query.terms, limit, query.row)
+        found.append(Neighbours(rows, scores, in_words, np.sqrt(cosines, dtype=np.float64)))
+    return found
+
+
+def candidates(
+    query: Query, near: Neighbours, archive: Archive, wanted: Wanted | None = None, gone: Container[int] = ()
+) -> tuple[Candidates, maxsim.Comparison]:
+    """The best `N_CANDIDATES` by the shipped weights, near-duplicates replaced by what stands for them.
+
+    Args:
+        near: The nearest of all articles: by their ranks candidates are weighed, whatever is wanted.
+        wanted: The nearest of these are looked at, too, and come before all others.
+        gone: Rows of articles that were withdrawn or put anew since the release was built.
+
+    Returns:
+        Candidates, best first, without passages and terms; and their comparison with the query.
+    """
+    named = archive.lexical.mentioned(query.terms, N_MENTIONED, query.row)
+    more = [] if wanted is None else _nearest_among(query, archive, wanted)
+    rows = _standing(np.concatenate([near.in_meaning, near.in_words, named, *more]), archive.facts.canonical, gone)
+    if query.row is not None:
+        rows = rows[rows != archive.facts.canonical[query.row]]
+    return best(*described(query, rows, near, archive), wanted)
+
+
+def _standing(rows: Rows, canonical: NDArray[np.int32], gone: Container[int]) -> Rows:
+    """What stands for some articles in lists: of near-duplicates whose article is gone, the first that is left."""
+    stands = canonical[rows]
+    lost = _in(stands, gone)
+    if lost.any():
+        left = np.unique(rows[lost & ~_in(rows, gone)])
+        _, firsts = np.unique(canonical[left], return_index=True)
+        stands = np.concatenate([stands[~lost], left[firsts]])
+    return np.unique(stands).astype(np.int64)
+
+
+def _in(rows: NDArray[Any], some: Container[int]) -> NDArray[np.bool_]:
+    """Whether each row is one of some, of which there may be many more."""
+    return np.fromiter((row in some for row in rows.tolist()), dtype=np.bool_, count=len(rows))
+
+
+def _nearest_among(query: Query, archive: Archive, wanted: Wanted) -> tuple[Rows, Rows]:
+    """The nearest of those that are wanted, in meaning and in words."""
+    ((in_meaning, _),) = maxsim.nearest([query.vectors], archive.index, archive.layout, N_CANDIDATES, [query.row], wanted)
+    in_words, _ = archive.lexical.search(query.terms, N_CANDIDATES, query.row, wanted.mask)
+    return in_meaning, in_words
+
+
+def described(query: Query, rows: Rows, near: Neighbours, archive: Archive) -> tuple[Candidates, maxsim.Comparison]:
+    """Some articles as candidates of a query, without passages and terms; what is the query itself is left out."""
+    compared = maxsim.compare(query.vectors, rows, archive.index, archive.layout)
+    found = np.zeros(len(rows), dtype=CANDIDATE)
+    found["article"], found["tie"] = rows, archive.layout.tie_order[rows]
+    found["published"], found["section"] = archive.facts.published[rows], archive.facts.section[rows]
+    found["features"] = features(query, rows, near, compared, archive)
+    itself = is_itself(found["features"], rows, archive)
+    if query.draft:  # a draft, or a page that the archive holds under an id that nobody named
+        closeness = found["features"][:, column("maxsim_there" if query.part else "maxsim")]
+        itself |= (closeness >= OWN_TEXT) & (found["features"][:, column("title_overlap")] >= OWN_TITLE)
+    others = np.flatnonzero(~itself)
+    return found[others], compared.of(others)
+
+
+def best(found: Candidates, compared: maxsim.Comparison, wanted: Wanted | None = None) -> tuple[Candidates, maxsim.Comparison]:
+    """The best `N_CANDIDATES` by the shipped weights, best first; what is wanted before all else."""
+    # A live article may be of a section that the release does not know; there are few of them.
+    others = np.zeros(len(found), dtype=np.bool_) if wanted is None else ~wanted.among(found) & (found["article"] < LIVE)
+    order = np.lexsort((found["tie"], -SHIPPED.scores(found["features"]), others))[:N_CANDIDATES]
+    return found[order], compared.of(order)
+
+
+def least_score(found: Candidates) -> float:
+    """The score that an article must have to get among some candidates, which are the best of all."""
+    return float(SHIPPED.scores(found["features"][-1:])[0]) if len(found) == N_CANDIDATES else -np.inf
+
+
+def features(query: Query, rows: Rows, near: Neighbours, compared: maxsim.Comparison, archive: Archive) -> Matrix:
+    """The features of some articles as candidates of a query: float32 (n_rows, len(FEATURES))."""
+    mention, overlap = archive.lexical.title_features(query.terms, rows)
+    stepped = {
+        "maxsim": (compared.there + compared.back) / 2,
+        "words": np.sqrt(archive.lexical.cosines(query.terms, rows)),
+        "mention": mention,
+        "maxsim_there": compared.there,
+        "mean_cosine": compared.mean_cosine,
+        "closest_pair": compared.closest,
+        "title_overlap": overlap,
+    }
+    named: dict[str, NDArray[Any]] = {
+        **dict(zip(FROM_FACTS, from_facts(query.published, query.section, query.length, rows, archive.facts), strict=True)),
+        **{name: in_steps(name, values) for name, values in stepped.items()},
+        "maxsim_rank": _reciprocal_rank(rows, near.in_meaning),
+        "words_rank": _reciprocal_rank(rows, near.in_words),
+        "linked": archive.precedents.linked(rows, query.moment),
+        "linked_nearby": archive.precedents.linked_nearby(rows, *near.both, query.moment),
+    }
+    return np.stack([named[name] for name in FEATURES], axis=1).astype(np.float32)
+
+
+def is_itself(found: Features, rows: Rows, archive: Archive) -> NDArray[np.bool_]:
+    """Which candidates are the query's own headline: a title without text, and the same title."""
+    return np.asarray(archive.facts.headline[rows] & (found[:, column("title_overlap")] >= OWN_TITLE))
+
+
+def _reciprocal_rank(rows: Rows, ranked: Rows) -> NDArray[np.float64]:
+    found = rows[:, None] == ranked[None, :]
+    return np.where(found.any(axis=1), 1.0 / (1 + found.argmax(axis=1)), 0.0) if len(ranked) else np.zeros(len(rows))
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(values.mean()) if len(values) else 0.0

@@ -1,0 +1,219 @@
+"""Read a news page as pasted from a site: what is the article, and what stands around it.
+
+A page is a column of paragraphs. Nothing marks the title, the caption or the hand-made list but where they stand and
+how they look; the rules below are those a reader uses.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+from recommender.errors import InvalidArticle
+from recommender.text.cleaning import clean_line, clean_text, has_words
+from recommender.types import Article
+
+MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+MONTH = "(?:" + "|".join(f"{name}|{name[:3]}" for name in MONTHS) + "|Sept)"
+DAY_FIRST = rf"(?P<day>\d{{1,2}}) (?P<month>{MONTH})\.?,? (?P<year>\d{{4}})"
+MONTH_FIRST = rf"(?P<month2>{MONTH})\.? (?P<day2>\d{{1,2}}),? (?P<year2>\d{{4}})"
+ISO = r"(?P<year3>\d{4})-(?P<month3>\d\d)-(?P<day3>\d\d)T?"
+DATE = re.compile(f"{DAY_FIRST}|{MONTH_FIRST}|{ISO}", re.IGNORECASE)
+TIME = re.compile(
+    r"[\s,|–-]*(?:at )?(?:(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::\d{2})?\s*(?P<half>[ap]\.?m\.?)?"
+    r"\s*(?P<zone>UTC|GMT|Z|(?P<sign>[+-])(?P<zone_hours>\d\d):?(?P<zone_minutes>\d\d))?)?$",
+    re.IGNORECASE,
+)
+CLOCK = re.compile(r"[\s,|–-]*(?:at )?(?:\d{1,2}:\d{2}[\w\s.:+-]{0,16})?$")  # what may follow a date, understood or not
+WEEKDAY = re.compile("(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,? $", re.IGNORECASE)
+UPDATED = re.compile(r"(?:last |first )?(?:updated|published|posted)\b\s*(?:on|at|:)?\s*", re.IGNORECASE)
+BYLINE = re.compile(r"by [^.!?]{2,80}$", re.IGNORECASE)
+LIST_HEADING = re.compile(
+    r"(?P<heading>read more|more on this(?: story)?|related(?: stories| articles| topics)?|see also|further reading)\s*(?P<colon>:)?\s*",
+    re.IGNORECASE,
+)
+SENTENCE = re.compile(r"[.…][\"'”’»)\]]*$|[!?][\"”»]$")  # a headline may be a question, but not a quoted one
+
+WIDE_GAP = re.compile(r"\n[^\S\n]*\n[^\S\n]*\n")
+BULLET = re.compile(r"^[-*•–·>]\s+")
+
+HEADLINE_WORDS = 30
+"""A paragraph of more words is no headline."""
+
+STANDFIRST_WORDS = 60
+"""A first paragraph of more words is the story itself."""
+
+CAPTION_WORDS = 4
+"""A line of fewer words that stands there twice is no caption."""
+
+LIST_LENGTH = 12
+"""A hand-made list has no more entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The parts of a pasted page.
+
+    Attributes:
+        title: The first line; empty where it is too long for a title.
+        standfirst: The line under the title that sums the story up; empty where there is none.
+        body: The story, without captions and without the list.
+        captions: Picture captions: lines that the page has twice, once for the eye and once for the screen reader.
+        updated: The time the page says it was updated or published, UTC where it names no zone; None where the zone
+            stands there by name.
+        read_more: Titles of the hand-made list, in order.
+    """
+
+    title: str
+    standfirst: str
+    body: str
+    captions: tuple[str, ...]
+    updated: datetime | None
+    read_more: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """What there is to read: standfirst and body."""
+        return "\n\n".join(part for part in (self.standfirst, self.body) if part)
+
+    def as_article(self, article_id: str = "") -> Article:
+        """The page as an article; its list stays with the page, as titles are no ids."""
+        return Article(article_id, self.title, self.text, published=self.updated)
+
+
+def parse_page(pasted: str) -> Page:
+    """Take a pasted page apart.
+
+    Raises:
+        InvalidArticle: `empty_text`, there are no words; `bad_encoding`.
+
+    >>> page = parse_page("Bridge reopens\\n\\nTraffic is back.\\n\\nRead more:\\n\\nWhy the bridge closed\\n\\nIt took a year.")
+    >>> page.title, page.body, page.read_more
+    ('Bridge reopens', 'Traffic is back.\\n\\nIt took a year.', ('Why the bridge closed',))
+    """
+    lines = _lines(pasted)
+    updated, lines = _take_updated(lines)
+    lines = _drop_site_line(_from_first_word(lines))
+    lines = lines[lines[:1] == lines[1:2] :]  # a title that stands there twice is no caption
+    captions = dict.fromkeys(line for line, after in pairwise(lines) if line == after and len(line.split()) >= CAPTION_WORDS)
+    lines = [line for line in lines if line not in captions]
+    read_more, lines = _take_lists(lines)
+    title, *rest = [line for line in lines if line] or [""]
+    if len(title.split()) > HEADLINE_WORDS:  # no title at all
+        title, rest = "", [title, *rest]
+    rest = rest[1:] if rest and BYLINE.match(rest[0]) else rest
+    standfirst = ""
+    if len(rest) > 1 and _is_headline(rest[0], STANDFIRST_WORDS):
+        standfirst, *rest = rest
+    page = Page(title, standfirst, "\n\n".join(rest), tuple(captions), updated, tuple(read_more))
+    if not has_words(f"{page.title} {page.text}"):
+        raise InvalidArticle("empty_text", "the page has no words - paste the title and the story")
+    return page
+
+
+def _lines(pasted: str) -> list[str]:
+    """The lines that hold something, and an empty one wherever the page leaves a wide gap (two blank lines)."""
+    lines: list[str] = []
+    for block in WIDE_GAP.split(pasted.replace("\r\n", "\n")):
+        lines += [line for line in map(clean_line, clean_text(block).split("\n")) if line]
+        lines.append("")
+    return lines[:-1]
+
+
+def _take_updated(lines: list[str]) -> tuple[datetime | None, list[str]]:
+    """The time behind "Updated:" or its like, and the lines without it; a time in a zone known by name only is not guessed."""
+    updated, others = None, []
+    for line in lines:
+        label = UPDATED.match(line)
+        date = DATE.match(line, label.end()) if label else None
+        if not label or not date or not CLOCK.match(line, date.end()):
+            others.append(line)
+        elif moment := _moment(line[label.end() :]):
+            updated = max(moment, updated or moment)
+    return updated, others
+
+
+def _moment(text: str) -> datetime | None:
+    """A date, with a time if one follows, when the text is nothing but that, in UTC if it names no offset.
+
+    >>> _moment("September 11, 2018 10:41 AM").isoformat()
+    '2018-09-11T10:41:00+00:00'
+    >>> _moment("11 Sept. 2018, 10:41 +0400").isoformat()
+    '2018-09-11T06:41:00+00:00'
+    >>> _moment("September 11, 2018 was a Tuesday"), _moment("September 11, 2018 10:41 AM EDT")
+    (None, None)
+    """
+    date = DATE.match(text)
+    time = TIME.match(text, date.end()) if date else None
+    if not date or not time:
+        return None
+    day, month, year = (date[name] or date[f"{name}2"] or date[f"{name}3"] for name in ("day", "month", "year"))
+    hour, minute = int(time["hour"] or 0), int(time["minute"] or 0)
+    if time["half"]:
+        hour = hour % 12 + (12 if time["half"][0] in "Pp" else 0)
+    starts = [name[:3].lower() for name in MONTHS]
+    offset = timedelta(hours=int(time["zone_hours"] or 0), minutes=int(time["zone_minutes"] or 0))
+    try:
+        number = int(month) if month.isdecimal() else starts.index(month[:3].lower()) + 1
+        local = datetime(int(year), number, int(day), hour, minute, tzinfo=UTC)
+        return local + offset if time["sign"] == "-" else local - offset
+    except (ValueError, OverflowError):
+        return None
+
+
+def _drop_site_line(lines: list[str]) -> list[str]:
+    """Drop a first line that is the site's own: a place and today's date, with the day of the week, above the title.
+
+    >>> _drop_site_line(["Springfield, Friday 3 May 2024", "Old bridge reopens"])
+    ['Old bridge reopens']
+    >>> _drop_site_line(["Briefing, Friday 3 May 2024", "The bridge was opened."])
+    ['Briefing, Friday 3 May 2024', 'The bridge was opened.']
+    """
+    date = DATE.search(lines[0]) if lines else None
+    if not date or date.end() != len(lines[0]) or not WEEKDAY.search(lines[0], 0, date.start()):
+        return lines
+    below = _from_first_word(lines[1:])
+    return below if below and _is_headline(below[0], HEADLINE_WORDS) else lines
+
+
+def _from_first_word(lines: list[str]) -> list[str]:
+    """The lines without the empty ones at the beginning."""
+    first = next((place for place, line in enumerate(lines) if line), len(lines))
+    return lines[first:]
+
+
+def _take_lists(lines: list[str]) -> tuple[list[str], list[str]]:
+    """The titles under (or behind) headings such as "Read more:", and the other lines."""
+    titles: list[str] = []
+    others: list[str] = []
+    rest = iter(range(len(lines)))
+    for place in rest:
+        heading = LIST_HEADING.match(lines[place])
+        behind = lines[place][heading.end() :] if heading else ""
+        if not heading or (behind and not (heading["colon"] and _is_headline(behind, HEADLINE_WORDS))):
+            others.append(lines[place])
+        elif behind:
+            titles.append(behind)
+        else:
+            under = _headlines(lines[place + 1 : place + 1 + LIST_LENGTH])
+            titles += under
+            for _ in under:
+                next(rest)
+            if not under:
+                others.append(lines[place])
+    return list(dict.fromkeys(titles)), others
+
+
+def _headlines(lines: list[str]) -> list[str]:
+    """The lines at the beginning that look like headlines, up to a wide gap; bullets are cut off."""
+    found: list[str] = []
+    for line in lines:
+        if not line or not _is_headline(line, HEADLINE_WORDS):
+            break
+        found.append(BULLET.sub("", line))
+    return found
+
+
+def _is_headline(line: str, words: int) -> bool:
+    """Short, and not a sentence with its full stop, nor something said."""
+    return len(line.split()) <= words and not SENTENCE.search(line)

@@ -1,0 +1,169 @@
+"""Closeness in meaning, from chunks to articles: which articles are closest to one article, all of its chunks counted.
+
+    score(query, target) = 1/2 (mean over query chunks of the cosine to the closest target chunk
+                              + mean over target chunks of the cosine to the closest query chunk)
+
+That is MaxSim (Khattab and Zaharia, ColBERT, 2020) over passages instead of tokens, taken both ways: each part of one
+article has to be close to some part of the other, so neither a long target nor a long query is favoured.
+
+A small archive is searched exactly: all its chunks are multiplied with the query's. In a large one the index finds some hundred
+articles (`ArticleIndex.near`), and these are compared.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.embedding.embedder import mean_vector
+from recommender.features.article_features import Layout
+from recommender.features.filters import Wanted
+from recommender.features.ranker import DECIMALS
+from recommender.storage.ragged import stretches
+from recommender.types import Vectors
+from recommender.vectors.exact import ArticleIndex, FlatIndex, Rows, Scores, VectorIndex, check_unit, mean_vectors
+
+FOUND = 512
+"""Articles of a large archive that are compared chunk by chunk, which costs (docs/benchmarks.md)."""
+
+BLOCK = 128
+"""Articles compared together: their vectors stay in the processor's cache. All at once, a thousand take several times as long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One article compared with some others, chunk by chunk; all arrays are (n_others,).
+
+    Attributes:
+        there: float64, mean over the query's chunks of the cosine to the closest target chunk.
+        back: float64, mean over the target's chunks of the cosine to the closest query chunk.
+        closest: float64, cosine of the closest pair of chunks.
+        mean_cosine: float64, cosine of the mean vectors.
+        query_chunk: Which of the query's chunks is in that pair, counted from its first.
+        target_chunk: Row of the target's chunk in that pair.
+    """
+
+    there: NDArray[np.float64]
+    back: NDArray[np.float64]
+    closest: NDArray[np.float64]
+    mean_cosine: NDArray[np.float64]
+    query_chunk: Rows
+    target_chunk: Rows
+
+    def of(self, places: Rows) -> "Comparison":
+        """The comparison with some of the others only."""
+        return Comparison(*(getattr(self, name)[places] for name in self.__slots__))
+
+    def and_(self, other: "Comparison") -> "Comparison":
+        """The comparison with the others of both."""
+        return Comparison(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in self.__slots__))
+
+
+def nearest(
+    queries: Sequence[Vectors],
+    index: VectorIndex,
+    layout: Layout,
+    limit: int,
+    own_rows: Sequence[int | None],
+    wanted: Wanted | None = None,
+) -> list[tuple[Rows, NDArray[np.float64]]]:
+    """The `limit` closest articles of each query article.
+
+    Args:
+        queries: The chunk vectors of each query article: float32 (n_chunks, dim), n_chunks >= 1, unit norm.
+        own_rows: The query's own row, which is left out; None for a draft.
+        wanted: Only these articles; None: any.
+
+    Returns:
+        For each query rows and scores, closest first; equal scores by date, newest first, then by id.
+    """
+    if isinstance(index, ArticleIndex):
+        found = index.near(queries, max(FOUND, 2 * limit) + 1, wanted)
+    else:
+        found = [np.arange(layout.n_articles) if wanted is None else np.flatnonzero(wanted.mask)] * len(queries)
+    results = []
+    for query, rows, own_row in zip(queries, found, own_rows, strict=True):
+        check_unit(query)
+        others = np.sort(rows[rows != own_row] if own_row is not None else rows)
+        scores = _scores(query, others, index, layout)
+        if len(scores) > limit:  # the order of the others does not matter
+            highest = np.flatnonzero(scores >= np.partition(scores, -limit)[-limit])
+            others, scores = others[highest], scores[highest]
+        closest = np.lexsort((layout.tie_order[others], -scores))[:limit]
+        results.append((others[closest], scores[closest]))
+    return results
+
+
+def compare(query: Vectors, articles: Rows, index: VectorIndex, layout: Layout) -> Comparison:
+    """Compare an article, given by its chunk vectors, with some others, given by their rows."""
+    if not len(articles):
+        nothing, none = np.empty(0), np.empty(0, dtype=np.int64)
+        return Comparison(nothing, nothing, nothing, nothing, none, none)
+    return reduce(Comparison.and_, (_compare(query, block, index, layout) for block in _blocks(articles)))
+
+
+def _compare(query: Vectors, articles: Rows, index: VectorIndex, layout: Layout) -> Comparison:
+    places, begins = stretches(layout.offsets, articles)
+    sizes = np.diff(begins)
+    vectors = index.vectors(places)
+    cosines = _cosines(query, vectors)
+    best_of_target = cosines.max(axis=0)
+    closest = np.maximum.reduceat(best_of_target, begins[:-1])
+    is_best = np.flatnonzero(best_of_target == np.repeat(closest, sizes))
+    _, first_best = np.unique(np.repeat(np.arange(len(articles)), sizes)[is_best], return_index=True)
+    best = is_best[first_best]
+    return Comparison(
+        there=np.maximum.reduceat(cosines, begins[:-1], axis=1).mean(axis=0, dtype=np.float64),
+        back=np.add.reduceat(best_of_target, begins[:-1], dtype=np.float64) / sizes,
+        closest=closest.astype(np.float64),
+        mean_cosine=(mean_vectors(vectors, begins) @ mean_vector(query)).astype(np.float64),
+        query_chunk=cosines[:, best].argmax(axis=0),
+        target_chunk=places[best],
+    )
+
+
+def _scores(query: Vectors, articles: Rows, index: VectorIndex, layout: Layout) -> NDArray[np.float64]:
+    """Return the score of each article, exact, rounded to `DECIMALS`; without what `compare` finds besides."""
+    if isinstance(index, FlatIndex) and 2 * len(articles) > layout.n_articles:  # then one product of all is faster than copies of some
+        return _scores_of(_cosines(query, index.array), layout.offsets)[articles]
+    scores = [np.empty(0)]
+    for block in _blocks(articles):
+        places, begins = stretches(layout.offsets, block)
+        scores.append(_scores_of(_cosines(query, index.vectors(places)), begins))
+    return np.concatenate(scores)
+
+
+def _scores_of(cosines: Scores, begins: Rows) -> NDArray[np.float64]:
+    """Return the score of each article, given the cosines of all its chunks.
+
+    Args:
+        cosines: float32 (n query chunks, n target chunks).
+        begins: int64 (n_articles + 1,): where each article begins among the target chunks.
+    """
+    there = np.maximum.reduceat(cosines, begins[:-1], axis=1).mean(axis=0, dtype=np.float64)
+    back = np.add.reduceat(cosines.max(axis=0), begins[:-1], dtype=np.float64) / np.diff(begins)
+    return np.asarray(np.clip(np.round((there + back) / 2, DECIMALS), 0.0, 1.0))
+
+
+def scores_of_all(query: Vectors, vectors: Vectors, layout: Layout) -> NDArray[np.float64]:
+    """The score of every article whose vectors are in memory, rounded as those of `nearest` are.
+
+    Args:
+        vectors: float32 (n_chunks, dim), article by article.
+    """
+    begins = layout.offsets[:-1]
+    cosines = _cosines(query, vectors)
+    there = np.maximum.reduceat(cosines, begins, axis=1).mean(axis=0, dtype=np.float64)
+    back = np.add.reduceat(cosines.max(axis=0), begins, dtype=np.float64) / np.diff(layout.offsets)
+    return np.asarray(np.clip(np.round((there + back) / 2, DECIMALS), 0.0, 1.0))
+
+
+def _blocks(articles: Rows) -> Iterator[Rows]:
+    return (articles[first : first + BLOCK] for first in range(0, len(articles), BLOCK))
+
+
+def _cosines(query: Vectors, vectors: Vectors) -> Scores:
+    """Cosines of a query's chunks and others: float32 (n_query, n_others); with the many first BLAS is three times as fast."""
+    return np.ascontiguousarray((vectors @ query.T).T)
