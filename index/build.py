@@ -11,44 +11,44 @@ from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
 
-from index.cache import EmbeddingCache
-from index.catalogue_writer import CatalogueWriter
-from index.checked import check_everywhere, check_here
-from index.cluster.cluster import Cluster
-from index.cluster.embed_ahead import embed_ahead
-from index.compile import prune_encoders
-from index.corpus import PYDOC_TOPICS, read_all
-from index.corpus.publication import normal
-from index.corpus.sites import Sites
-from index.digest import digests
-from index.disk import storage_errors
-from index.duplicates import collapse
-from index.fingerprints import STAGED_FINGERPRINTS, FingerprintWriter
-from index.incoming import Incoming
+from index.archive.merge import lay_over_serving, numbered_urls
+from index.archive.merged_archive import Incoming
+from index.archive.reading import OnDuplicate, check_rejects, read_articles, read_sources
+from index.build_report import Report
+from index.encoder.int8 import QUANTIZING, integers_if_worth_it
+from index.encoder.openvino_export import prune_encoders
+from index.ingest.checking import check_everywhere, check_here
+from index.ingest.publication import normal
+from index.ingest.readers.sources import PYDOC_TOPICS, read_all
+from index.ingest.rejects import Rejects
+from index.ingest.site_ids import Sites
 from index.journal.address import opened
-from index.journal.following import follow, purge_journal
-from index.lexical_writer import STAGED_TERMS, LexicalWriter
-from index.list_writer import ListWriter
-from index.lists import related_lists
-from index.live import purge
-from index.lock import build_lock
-from index.manifest_writer import manifest_of
-from index.milvus.writer import move_vectors, prune, serve, writing_to
-from index.modes import keep_private, make_index_dir
-from index.neighbours import find_neighbours
-from index.over_serving import lay_over_serving, numbered_urls
-from index.processes import Processes, Workers
-from index.pruned_terms import prune_terms
-from index.publish import kept_manifests, publish, staging_folder
-from index.quantize import QUANTIZING, integers_if_worth_it
-from index.reading import OnDuplicate, check_rejects, read_articles, read_sources
-from index.rejects import Rejects
-from index.report import Report
-from index.sentences import SENTENCES, SentenceWriter
-from index.staged import LISTS, Staged, prepare
-from index.unfinished import unfinished
-from index.unfinished_lists import forget_lists_of_other_facts, rescue, take_up
-from index.vectors import EXACT, STAGED_VECTORS, write_chunks, write_tiers
+from index.journal.replication import follow, purge_journal
+from index.lists.checkpoint import forget_lists_of_other_facts, rescue, take_up
+from index.lists.inputs import LISTS, Staged, prepare
+from index.lists.list_file_writer import ListWriter
+from index.lists.merge_duplicates import collapse
+from index.lists.nearest import find_neighbours
+from index.lists.related_lists import related_lists
+from index.live.upserts import purge
+from index.milvus.milvus_writer import move_vectors, prune, serve, writing_to
+from index.release.catalogue_writer import CatalogueWriter
+from index.release.manifest_writer import manifest_of
+from index.release.publish import kept_manifests, publish, staging_folder
+from index.release.resume import unfinished
+from index.storage.build_lock import build_lock
+from index.storage.disk_errors import storage_errors
+from index.storage.permissions import keep_private, make_index_dir
+from index.terms.analysis import digests
+from index.terms.fingerprints import STAGED_FINGERPRINTS, FingerprintWriter
+from index.terms.inverted_index_writer import STAGED_TERMS, LexicalWriter
+from index.terms.pruned_index_writer import prune_terms
+from index.terms.sentences import SENTENCES, SentenceWriter
+from index.vectors.embed_ahead import embed_ahead
+from index.vectors.embedding_cache import EmbeddingCache
+from index.vectors.vector_writer import EXACT, STAGED_VECTORS, write_chunks, write_tiers
+from index.workers.processes import Processes, Workers
+from index.workers.ray_cluster import Cluster
 from recommender.embedding.embedder import Embedder
 from recommender.errors import InputError, OutOfRange
 from recommender.features.ranker import Ranker
@@ -107,14 +107,14 @@ def build_index(
     Args:
         sources: Files, folders, or `pydoc-topics`.
         names: Our field name -> the name it has in the sources.
-        source_format: A name of `index.corpus.FORMATS`; None goes by the files' endings.
+        source_format: A name of `index.ingest.readers.sources.FORMATS`; None goes by the files' endings.
         delete_missing: The sources are the whole archive: what they do not hold goes. Without it, articles of the serving release stay.
         on_duplicate: Which of several articles with one id in the sources stays.
         strict: Publish nothing if a single article is rejected.
         max_rejects: Publish nothing if a larger share of the articles is rejected.
-        include_status: What is not public and yet read: `draft`, `members`, ... (`index.corpus.publication`).
+        include_status: What is not public and yet read: `draft`, `members`, ... (`index.ingest.publication`).
         allow_truncated: Build of what stands before the end of a source that ends too early.
-        id_prefix: What ids of WordPress's posts begin with; None: the address of the site, but for the first one (`index.corpus.sites`).
+        id_prefix: What ids of WordPress's posts begin with; None: the address of the site, but for the first one (`index.ingest.site_ids`).
         canonical: Which of several near-duplicates stands for all of them in lists.
         memory: Bytes that all processes of the build may take together; what a machine lends files of its own free memory is not counted.
         vectors: Where they are to lie, if not in the index's folder: `milvus://host:19530/name`.

@@ -1,6 +1,7 @@
 """The editors' word: what a list must show, and what no list may show, whatever the ranking says.
 
-It comes from two places, which add up: a file that is kept with the site (`read_overrides`), and the service (`index.overrides`).
+It comes from two places, which add up: a file that is kept with the site (`read_overrides`), and the service
+(`index.updates.override_store`).
 
     [[pin]]                                  # on the list of one article, another stands in a fixed place
     on = "summit-2026"

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from index.build import build_index
-from index.compile import fastest_embedder
-from index.report import Report
+from index.build_report import Report
+from index.encoder.openvino_export import fastest_embedder
 from recommender import Article, Embedder, Recommender, SentenceTransformerEmbedder
 from scripts import command
 from scripts.peaks import operations, peak

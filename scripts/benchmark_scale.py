@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.build import MEMORY, build_index
-from index.processes import Processes
-from index.report import Report
+from index.build_report import Report
+from index.workers.processes import Processes
 from recommender import Recommender
 from recommender.live.overlay import View
 from recommender.release.manifest import current_folder

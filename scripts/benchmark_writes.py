@@ -24,10 +24,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
-from index import live
 from index.build import build_index
-from index.live_file import empty_log, writing
-from index.words import OwnWords
+from index.live import upserts
+from index.live.database import empty_log, writing
+from index.updates.editorial_writer import OwnWords
 from recommender import Recommender
 from recommender.errors import InputError
 from recommender.live.database import LIVE_DB
@@ -129,7 +129,7 @@ def _filled(
         shutil.copytree(origin, index, ignore=shutil.ignore_patterns(f"{LIVE_DB}*"))
         if kept.exists() or before is not None:
             shutil.copy(kept if kept.exists() else before or kept, index / LIVE_DB)
-        live.create(index)
+        upserts.create(index)
         if not kept.exists():
             fill(index, done, size, stored, new)
             empty_log(index)
@@ -154,7 +154,7 @@ def _override(index: Path, begin: int, end: int, stored: Sequence[Article], new:
 def _put(index: Path, begin: int, end: int, stored: Sequence[Article], new: Sequence[Article]) -> None:
     with Recommender.open(index, SyntheticEmbedder()) as recommender:
         for article in new[begin:end]:
-            live.put(index, recommender, article)
+            upserts.put(index, recommender, article)
 
 
 @contextmanager

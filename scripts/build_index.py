@@ -15,14 +15,14 @@ from typing import Any, get_args
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from index.archive.reading import OnDuplicate
 from index.build import LINKS, MEMORY, build_index
-from index.compile import fastest_embedder
-from index.corpus import FORMATS
+from index.build_report import Report
+from index.encoder.openvino_export import fastest_embedder
+from index.ingest.readers.sources import FORMATS
+from index.ingest.rejects import REJECTS
 from index.journal.address import VARIABLE as LIVE
-from index.reading import OnDuplicate
-from index.rejects import REJECTS
-from index.report import Report
-from index.unfinished import read_unfinished
+from index.release.resume import read_unfinished
 from recommender.embedding.embedder import BUNDLED_MODEL
 from recommender.retrieval.near_duplicates import Canonical
 from recommender.vectors.milvus_client import VARIABLE

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from index.difference import Difference, Ids, Limits, Side, compare
+from index.maintenance.diff import Difference, Ids, Limits, Side, compare
 from recommender.errors import IndexUnusable
 from scripts import command
 from scripts.report import FACTS

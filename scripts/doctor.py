@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from index.health import Check, checks
+from index.maintenance.health_checks import Check, checks
 from recommender.embedding.embedder import BUNDLED_MODEL, SentenceTransformerEmbedder
 from recommender.errors import IndexUnusable, ModelError, ReadmoreError, StorageError
 from scripts import command

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from index.fitting import Split
+from index.ranker_training import Split
 from recommender import Recommender
 from recommender.embedding.embedder import similarity_matrix
 from recommender.errors import InputError

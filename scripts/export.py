@@ -4,7 +4,7 @@
 import argparse
 from pathlib import Path
 
-from index.export import WRITERS, export
+from index.export_lists import WRITERS, export
 from recommender import Recommender
 from recommender.lists.selection import Selection
 from scripts import command

@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from index.fitting import Fit, fit
-from index.publish import replace_file
+from index.ranker_training import Fit, fit
+from index.release.publish import replace_file
 from recommender import Recommender
 from recommender.evaluation.baselines import stored_list
 from recommender.evaluation.measures import DEPTH, interval, paired_p, per_query

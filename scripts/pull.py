@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from index.store.pull import pull
-from index.store.store import Store
+from index.remote.pull_release import pull
+from index.remote.store import Store
 from scripts import command
 
 EXAMPLES = """\

@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from index.store.push import push
-from index.store.store import Store
+from index.remote.push_release import push
+from index.remote.store import Store
 from scripts import command
 
 EXAMPLES = """\

@@ -9,8 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from index.releases import roll_back
-from index.verify import Verification, verify_index
+from index.maintenance.release_rollback import roll_back
+from index.maintenance.verify import Verification, verify_index
 from recommender.vectors.milvus_client import VARIABLE
 from scripts import command
 

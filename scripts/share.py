@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from index.journal.address import VARIABLE, opened
-from index.journal.adopting import adopt
+from index.journal.import_local import adopt
 from recommender.errors import OutOfRange
 from scripts import command
 

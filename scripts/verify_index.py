@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from index.verify import Checked, Verification, verify_index
+from index.maintenance.verify import Checked, Verification, verify_index
 from recommender.errors import IndexDamaged
 from recommender.release.manifest import MILVUS
 from recommender.vectors.milvus_client import VARIABLE

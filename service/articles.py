@@ -12,9 +12,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from index import overrides, sharing
-from index.corpus.record import Record
-from index.corpus.validation import to_article
+from index.ingest.record import Record
+from index.ingest.validation import to_article
+from index.updates import article_updates, override_store
 from recommender import Article
 from recommender.errors import ArticleNotFound, InvalidArticle, ReadmoreError
 from recommender.overrides import Override
@@ -82,7 +82,7 @@ async def put_overrides(request: Request, article_id: Id) -> Response:
 
     def write() -> None:
         with serving.to_write() as index_dir:
-            overrides.put(index_dir, cleaned, said, request.scope.get("key"), serving.journal)
+            override_store.put(index_dir, cleaned, said, request.scope.get("key"), serving.journal)
 
     await asyncio.to_thread(write)
     return await _said(request, cleaned)
@@ -103,7 +103,7 @@ async def delete_overrides(request: Request, article_id: Id) -> Response:
 
     def write() -> None:
         with serving.to_write() as index_dir:
-            overrides.delete(index_dir, clean_line(article_id), request.scope.get("key"), serving.journal)
+            override_store.delete(index_dir, clean_line(article_id), request.scope.get("key"), serving.journal)
 
     await asyncio.to_thread(write)
     return Response(status_code=204)
@@ -174,7 +174,7 @@ async def _put(request: Request, fields: dict[str, Any]) -> tuple[bool, str]:
 
     def write() -> bool:
         with serving.held() as recommender, serving.to_write() as index_dir:
-            return sharing.put(index_dir, recommender, article, serving.journal)
+            return article_updates.put(index_dir, recommender, article, serving.journal)
 
     return await request.app.state.write_lane.run(write, request.receive), article.id
 
@@ -184,7 +184,7 @@ async def _withdraw(request: Request, article_id: str) -> None:
 
     def write() -> None:
         with serving.held() as recommender, serving.to_write() as index_dir:
-            sharing.withdraw(index_dir, recommender, clean_line(article_id), serving.journal)
+            article_updates.withdraw(index_dir, recommender, clean_line(article_id), serving.journal)
 
     await asyncio.to_thread(write)  # not behind texts that wait: what must go must go now
 
@@ -233,7 +233,7 @@ def _article(fields: dict[str, Any]) -> Article:
 
 
 async def _said(request: Request, article_id: str) -> Response:
-    told = await asyncio.to_thread(overrides.history, serving_of(request).index_dir, article_id)
+    told = await asyncio.to_thread(override_store.history, serving_of(request).index_dir, article_id)
     last = told[0] if told else {"at": None, "action": "delete", "key": None, **Override().as_dict()}
     now = Override.from_dict(last).as_dict()
     return _json(request, {"article_id": article_id, **now, "history": told})

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import structlog
 
-from index.condition import Lack, disk_fault, encoder_fault, live_fault, live_loss, takes_writes
-from index.live_file import wipe
+from index.live.database import wipe
+from index.maintenance.index_condition import Lack, disk_fault, encoder_fault, live_fault, live_loss, takes_writes
 from recommender import Recommender
 from recommender.embedding.openvino import encoder_folders
 from recommender.errors import ReadmoreError, StorageError

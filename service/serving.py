@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from index import live
 from index.journal.address import opened
 from index.journal.checks import check_followed, check_missed
-from index.journal.following import follow
+from index.journal.replication import follow
+from index.live import upserts
 from recommender import Embedder, Recommender
 from recommender.errors import IndexUnusable, Interrupted, InvalidOverride, ModelError, ReadmoreError, StorageError, VectorsAway
 from recommender.features.ranker import RANKER
@@ -83,7 +83,7 @@ class Serving:
         self._seen = self._look()
         self._recommender = Recommender.open(index_dir, embedder, overrides, vectors)
         try:
-            live.create(index_dir)
+            upserts.create(index_dir)
         except StorageError as error:
             log.warning("not_writable", detail=str(error))
         self._recommender.edition()  # reads all that was put and said, so that the first answer need not
@@ -183,7 +183,7 @@ class Serving:
         """Compute the lists of live articles that this release was built without; until then they stand in no list."""
         try:
             with interruptible(self._check):
-                done = live.prepare(self.index_dir, recommender)
+                done = upserts.prepare(self.index_dir, recommender)
         except Interrupted:
             pass  # the next start does the rest
         except (StorageError, ModelError, VectorsAway) as error:

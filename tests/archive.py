@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from index.corpus.record import Entry, PassedOver, Record, Reject
-from index.digest import Digest, Text, digests
-from index.processes import ALONE
+from index.ingest.record import Entry, PassedOver, Record, Reject
+from index.terms.analysis import Digest, Text, digests
+from index.workers.processes import ALONE
 from recommender.types import Article
 
 SUBJECTS = {

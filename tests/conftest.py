@@ -13,7 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from index.build import build_index
-from index.compile import compile_model, fastest_embedder
+from index.encoder.openvino_export import compile_model, fastest_embedder
 from recommender import Embedder, Recommender, SentenceTransformerEmbedder
 from recommender.embedding.embedder import bundled_embedder
 from recommender.embedding.openvino import ENCODERS, encoder_folder
@@ -48,7 +48,7 @@ Command = Callable[..., tuple[int, str]]
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Run `build_index.py` with a fast model; its exit code and what it says."""
     script = str(ROOT / "scripts" / "build_index.py")
-    monkeypatch.setattr("index.compile.fastest_embedder", lambda index_dir, model: HashEmbedder())
+    monkeypatch.setattr("index.encoder.openvino_export.fastest_embedder", lambda index_dir, model: HashEmbedder())
 
     def run(*arguments: object) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])

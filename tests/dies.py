@@ -14,5 +14,5 @@ def die(*given: Any) -> None:
 
 
 if __name__ == "__main__":
-    mock.patch("index.sharing.follow_at_once", die).start()
+    mock.patch("index.updates.article_updates.follow_at_once", die).start()
     served.main(sys.argv[1:])

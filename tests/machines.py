@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from index import live, sharing
 from index.journal.address import opened
-from index.journal.following import follow
 from index.journal.journal import Journal
+from index.journal.replication import follow
+from index.live import upserts
+from index.updates import article_updates
 from recommender import Article, Embedder, Recommender
 from recommender.live.database import LIVE_DB
 from tests.hash_embedder import HashEmbedder
@@ -40,15 +41,15 @@ class Machine:
     journal: Journal | None
 
     def put(self, article: Article) -> bool:
-        return sharing.put(self.index, self.recommender, article, self.journal)
+        return article_updates.put(self.index, self.recommender, article, self.journal)
 
     def withdraw(self, article_id: str) -> None:
-        sharing.withdraw(self.index, self.recommender, article_id, self.journal)
+        article_updates.withdraw(self.index, self.recommender, article_id, self.journal)
 
     def follow(self) -> None:
         if self.journal is not None:
             follow(self.index, self.journal, self.recommender)
-            live.prepare(self.index, self.recommender)
+            upserts.prepare(self.index, self.recommender)
 
     def seen(self) -> dict[str, Any]:
         """What it shows of all that was said, but for lists."""
@@ -85,7 +86,7 @@ def machine(origin: Path, folder: Path, address: str = "", embedder: Embedder | 
     """A machine with a copy of an index that says nothing yet, or with the index that its folder holds."""
     if not folder.exists():
         shutil.copytree(origin, folder, ignore=shutil.ignore_patterns(f"{LIVE_DB}*"))
-    live.create(folder)
+    upserts.create(folder)
     journal = opened(address)
     with Recommender.open(folder, embedder or HashEmbedder()) as recommender:
         try:

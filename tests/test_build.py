@@ -14,8 +14,8 @@ import pytest
 
 from index import build as build_module
 from index.build import build_index
-from index.publish import KEPT
-from index.report import Report
+from index.build_report import Report
+from index.release.publish import KEPT
 from recommender import Recommender
 from recommender.errors import IndexBusy, InputError, StorageError, TooManyRejects
 from recommender.release.manifest import file_entry, release_folders
@@ -243,7 +243,7 @@ def test_the_second_of_two_builds_is_told_who_holds_the_lock(tmp_path: Path) -> 
         [
             sys.executable,
             "-c",
-            "import sys; from pathlib import Path; from index.lock import build_lock\n"
+            "import sys; from pathlib import Path; from index.storage.build_lock import build_lock\n"
             f"with build_lock(Path({str(tmp_path / 'index')!r})): print('held', flush=True); sys.stdin.read()",
         ],
         stdin=subprocess.PIPE,

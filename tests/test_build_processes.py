@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from index import digest, staged
 from index.build import build_index
-from index.processes import Processes
+from index.lists import inputs
+from index.terms import analysis
+from index.workers.processes import Processes
 from recommender.release.catalogue import Catalogue
 from recommender.release.manifest import CATALOGUE, current_folder
 from recommender.terms.inverted_index import FOLDER
@@ -24,7 +25,8 @@ from tests.served import ROOT
 SLOW = """
 import os, sys, time
 from pathlib import Path
-from index import build, neighbours, staged
+from index import build
+from index.lists import nearest, inputs
 from tests.hash_embedder import HashEmbedder
 
 def slowly(opened, rows):
@@ -32,7 +34,7 @@ def slowly(opened, rows):
     time.sleep(600)
 
 if __name__ == "__main__":
-    build.ENOUGH, staged.BLOCK, neighbours._neighbours = 1, 8, slowly
+    build.ENOUGH, inputs.BLOCK, nearest._neighbours = 1, 8, slowly
     build.build_index([sys.argv[1]], Path(sys.argv[2]), HashEmbedder())
 """
 
@@ -46,8 +48,8 @@ def test_several_processes_find_what_one_finds(tmp_path: Path, monkeypatch: pyte
     source = write_jsonl(tmp_path / "a.jsonl", records(60))
     build_index([str(source)], tmp_path / "one", HashEmbedder())
     monkeypatch.setattr("index.build.ENOUGH", 1)
-    monkeypatch.setattr(digest, "BLOCK", 1_000)
-    monkeypatch.setattr(staged, "BLOCK", 7)
+    monkeypatch.setattr(analysis, "BLOCK", 1_000)
+    monkeypatch.setattr(inputs, "BLOCK", 7)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     build_index([str(source)], tmp_path / "three", HashEmbedder())
     assert related(tmp_path / "three") == related(tmp_path / "one")

@@ -9,11 +9,11 @@ from shutil import copyfile
 import numpy as np
 import pytest
 
-from index import compile as compiling
-from index import quantize as quantizing
 from index.build import build_index
-from index.compile import fastest_embedder, prune_encoders
-from index.corpus import pydoc_topics
+from index.encoder import int8 as quantizing
+from index.encoder import openvino_export as compiling
+from index.encoder.openvino_export import fastest_embedder, prune_encoders
+from index.ingest.readers import pydoc_topics
 from recommender import Article, Recommender, SentenceTransformerEmbedder
 from recommender.embedding.embedder import BUNDLED_SHA256
 from recommender.embedding.openvino import ENCODER, FILES, GRAPH, TOKENIZER, CompiledEmbedder, encoder_folder

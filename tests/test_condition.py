@@ -18,10 +18,10 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from index import live
 from index.build import build_index
-from index.health import checks
-from index.verify import verify_index
+from index.live import upserts
+from index.maintenance.health_checks import checks
+from index.maintenance.verify import verify_index
 from recommender import Article, Recommender
 from recommender.embedding.openvino import ENCODER, FILES, EncoderCard, encoder_folder
 from recommender.errors import ReadmoreError
@@ -290,14 +290,14 @@ def test_what_a_reader_keeps_from_being_wiped_is_wiped_after_it(index: Path) -> 
 def test_a_withdrawal_whose_process_died_is_wiped_at_the_next_start(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = "a name that must go"
     with Recommender.open(index, HashEmbedder()) as opened:
-        live.put(index, opened, Article("ferry", "Ferry", f"The ferry left, said {secret}. " * 300))
+        upserts.put(index, opened, Article("ferry", "Ferry", f"The ferry left, said {secret}. " * 300))
         with closing(sqlite3.connect(index / LIVE_DB)) as reader:  # keeps the log from being emptied when the last writer goes
             reader.execute("SELECT * FROM state").fetchone()
-            monkeypatch.setattr(live, "wipe", lambda index_dir: None)
-            live.withdraw(index, opened, "ferry")
+            monkeypatch.setattr(upserts, "wipe", lambda index_dir: None)
+            upserts.withdraw(index, opened, "ferry")
             monkeypatch.undo()
             assert secret.encode() in raw(index)
-            live.create(index)
+            upserts.create(index)
             assert secret.encode() not in raw(index)
 
 
@@ -309,8 +309,8 @@ def test_a_disk_that_refuses_for_another_reason_is_told_until_it_takes_writes(in
             raise OSError(122, "Disk quota exceeded")
 
         with monkeypatch.context() as patch:
-            patch.setattr("index.live.note_withdrawn", refused)
-            patch.setattr("index.condition.os.posix_fallocate", refused)
+            patch.setattr("index.live.upserts.note_withdrawn", refused)
+            patch.setattr("index.maintenance.index_condition.os.posix_fallocate", refused)
             assert client.put("/v1/articles/ferry", json=FERRY).status_code == 503
             assert "Disk quota exceeded" in client.post("/v1/index/reload").json()["degraded"]
             time.sleep(1.5)

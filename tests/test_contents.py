@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from index import vectors
 from index.build import build_index
-from index.list_writer import ListWriter
+from index.lists.list_file_writer import ListWriter
+from index.vectors import vector_writer
 from recommender import Recommender
 from recommender.errors import IndexDamaged
 from recommender.features.article_features import FACTS, OFFSETS, SPANS
@@ -34,7 +34,7 @@ def copy(index_dir: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("exact", [10, 10_000])
 def test_what_builds_write_fits_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exact: int) -> None:
     """With near-duplicates, an article of a title alone, and a second build that folds in what was put."""
-    monkeypatch.setattr(vectors, "EXACT", exact)
+    monkeypatch.setattr(vector_writer, "EXACT", exact)
     monkeypatch.setattr("index.build.EXACT", exact)
     lines = records(60)
     lines += [{**lines[0], "id": "copy"}, {"id": "title", "title": "A ferry and a storm", "text": ""}]

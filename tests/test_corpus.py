@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index import corpus
-from index.corpus.record import Record, Reject
-from index.corpus.validation import to_article
+from index.ingest.readers import sources
+from index.ingest.record import Record, Reject
+from index.ingest.validation import to_article
 from recommender.errors import InputError, InvalidArticle
 from recommender.text.cleaning import clean_line, clean_text
 from recommender.types import Article
@@ -22,7 +22,7 @@ GOOD = {"id": "a", "title": "T", "text": "Some words."}
 def read_line(tmp_path: Path, line: str | bytes) -> Record | Reject:
     path = tmp_path / "a.jsonl"
     path.write_bytes(line if isinstance(line, bytes) else line.encode())
-    [entry] = corpus.read(str(path), {})
+    [entry] = sources.read(str(path), {})
     assert isinstance(entry, Record | Reject)
     return entry
 
@@ -172,7 +172,7 @@ def test_whatever_stands_in_the_fields_an_article_or_an_error_comes_out(fields: 
 
 def test_other_names_are_mapped(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "a.jsonl", [{"slug": "a", "headline": "T", "body": "Words.", "title": "not this"}])
-    [entry] = corpus.read(str(path), {"id": "slug", "title": "headline", "text": "body"})
+    [entry] = sources.read(str(path), {"id": "slug", "title": "headline", "text": "body"})
     assert isinstance(entry, Record)
     kept, _ = to_article(entry)
     assert (kept.id, kept.title, kept.text) == ("a", "T", "Words.")
@@ -180,13 +180,13 @@ def test_other_names_are_mapped(tmp_path: Path) -> None:
 
 def test_sources_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no reader for archive\.xls - give --format, or a file ending in \.jsonl"):
-        list(corpus.read("archive.xls", {}))
+        list(sources.read("archive.xls", {}))
     with pytest.raises(InputError, match=r"gone\.jsonl cannot be read \(No such file"):
-        list(corpus.read(str(tmp_path / "gone.jsonl"), {}))
+        list(sources.read(str(tmp_path / "gone.jsonl"), {}))
 
 
 def test_the_topics_inside_python() -> None:
-    entries = list(corpus.read("pydoc-topics", {}))
+    entries = list(sources.read("pydoc-topics", {}))
     articles = [to_article(entry)[0] for entry in entries if isinstance(entry, Record)]
     by_id = {kept.id: kept for kept in articles}
     assert len(articles) == len(entries) >= 75
@@ -202,7 +202,7 @@ def test_a_pasted_page_is_an_article(tmp_path: Path) -> None:
     (tmp_path / "bridge.txt").write_text(
         "Bridge reopens\n\nCars are back.\n\nRead more:\n\nWhy it closed\n\nUpdated: May 4, 2024 9:05 AM", encoding="utf-8"
     )
-    [entry] = corpus.read(str(tmp_path / "bridge.txt"), {})
+    [entry] = sources.read(str(tmp_path / "bridge.txt"), {})
     assert isinstance(entry, Record)
     kept, dropped = to_article(entry)
     assert (kept.id, kept.title, kept.text, kept.read_more, dropped) == (

@@ -7,13 +7,13 @@ from typing import Any
 import lxml.html
 import pytest
 
-from index.corpus.folder import File, files_of
-from index.corpus.html_page import MAX_BYTES, _read_page, extract_page, read
-from index.corpus.html_text import fragment_text, parse_html
-from index.corpus.record import Record, Reject
-from index.corpus.related_block import cut_links
-from index.corpus.related_lines import cut_titles
-from index.corpus.validation import to_article
+from index.ingest.html.read_more_blocks import cut_links
+from index.ingest.html.read_more_lines import cut_titles
+from index.ingest.html.text import fragment_text, parse_html
+from index.ingest.readers.html_folder import MAX_BYTES, _read_page, extract_page, read
+from index.ingest.readers.site_folder import File, files_of
+from index.ingest.record import Record, Reject
+from index.ingest.validation import to_article
 from recommender.errors import InvalidArticle
 
 

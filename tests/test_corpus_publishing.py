@@ -10,20 +10,20 @@ from typing import Any
 import pytest
 from feedgen.feed import FeedGenerator
 
-from index import corpus
-from index.corpus.extraction import with_text
-from index.corpus.record import Record
+from index.ingest.extraction import with_text
+from index.ingest.readers import sources
+from index.ingest.record import Record
 from tests.archive import short
 
 
 def fields(path: Path, source_format: str | None = None) -> list[Any]:
     """Fields of records, and in short all else that a reader yields."""
-    return [short(entry) for entry in corpus.read(str(path), {}, source_format)]
+    return [short(entry) for entry in sources.read(str(path), {}, source_format)]
 
 
 def texts(path: Path) -> list[Any]:
     """As `fields`, with HTML read."""
-    return [short(entry) for entry in with_text(corpus.read(str(path), {}))]
+    return [short(entry) for entry in with_text(sources.read(str(path), {}))]
 
 
 def write(path: Path, content: str | bytes) -> Path:
@@ -217,7 +217,10 @@ def test_a_wordpress_export_reads_no_other_file(tmp_path: Path) -> None:
 def test_memory_does_not_grow_with_a_wordpress_export(tmp_path: Path) -> None:
     """Of the whole process, for the parser's memory is not Python's."""
     # 5 forgets the peak so far, which is the parent's
-    count = "import sys; from pathlib import Path; from index.corpus import wxr; Path('/proc/self/clear_refs').write_text('5')"
+    count = (
+        "import sys; from pathlib import Path; from index.ingest.readers import wordpress as wxr; "
+        "Path('/proc/self/clear_refs').write_text('5')"
+    )
     read = "n = sum(1 for _ in wxr.read(Path(sys.argv[1])))"
     peak_kb = "next(line.split()[1] for line in Path('/proc/self/status').read_text().splitlines() if line.startswith('VmHWM'))"
     script = f"{count}; {read}; print(n, {peak_kb})"
@@ -389,4 +392,4 @@ def test_a_folder_of_all_kinds(tmp_path: Path) -> None:
     write(folder / "b.md", "# Text\n\nWords.")
     write(folder / "deep/c.jsonl", '{"id": "c", "text": "Line."}\n')
     write(folder / "readme.doc", "nothing we read")
-    assert [entry.fields["id"] for entry in corpus.read(str(folder), {}) if isinstance(entry, Record)] == ["a", "b", "c"]
+    assert [entry.fields["id"] for entry in sources.read(str(folder), {}) if isinstance(entry, Record)] == ["a", "b", "c"]

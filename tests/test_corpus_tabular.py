@@ -21,10 +21,9 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index import corpus
-from index.corpus import delimited, json_array
-from index.corpus import opened as opened_module
-from index.corpus.record import Entry, Record, Reject
+from index.ingest import compressed as opened_module
+from index.ingest.readers import csv_tsv, json_array, sources
+from index.ingest.record import Entry, Record, Reject
 from recommender.errors import InputError
 from tests.archive import short
 
@@ -36,7 +35,7 @@ ARTICLES: list[dict[str, Any]] = [
 
 
 def read(path: Path, source_format: str | None = None) -> list[Entry]:
-    return list(corpus.read(str(path), {}, source_format))
+    return list(sources.read(str(path), {}, source_format))
 
 
 def fields(path: Path) -> list[Any]:
@@ -349,7 +348,7 @@ def test_a_huge_field_is_left_out_and_reading_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_line_of_a_csv_is_not_held_in_memory_when_it_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delimited, "LONGEST_LINE", 100_000)
+    monkeypatch.setattr(csv_tsv, "LONGEST_LINE", 100_000)
     path = tmp_path / "a.csv.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:
         file.write(b"id,text\r\n1,")
@@ -438,7 +437,7 @@ def test_a_large_group_of_rows_is_not_held_in_memory(tmp_path: Path) -> None:
     assert pq.ParquetFile(path).num_row_groups == 1
     pool = pa.default_memory_pool()
     before = pool.bytes_allocated()
-    most = max(pool.bytes_allocated() - before for _ in corpus.read(str(path), {}))
+    most = max(pool.bytes_allocated() - before for _ in sources.read(str(path), {}))
     assert 0 < most < path.stat().st_size / 2
     assert path.stat().st_size > 10_000_000
 
@@ -481,7 +480,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, name: str) -> None:
         else:
             pq.write_table(pa.table({key: [row[key] for row in rows] for key in ("id", "text")}), path, row_group_size=500)
         tracemalloc.start()
-        assert sum(1 for _ in corpus.read(str(path), {})) == n_articles
+        assert sum(1 for _ in sources.read(str(path), {})) == n_articles
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return most

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from index import corpus
-from index.corpus.html_text import fragment_text
-from index.corpus.record import Entry, Mended, PassedOver, Record, Reject
-from index.corpus.xml_items import items
+from index.ingest.html.text import fragment_text
+from index.ingest.readers import sources
+from index.ingest.readers.xml_items import items
+from index.ingest.record import Entry, Mended, PassedOver, Record, Reject
 from recommender import Recommender
 from recommender.release.manifest import CURRENT
 from tests.archive import short
@@ -37,7 +37,7 @@ TITLES = {
 
 def read(path: Path, content: bytes) -> list[Entry]:
     path.write_bytes(content)
-    return list(corpus.read(str(path), {}))
+    return list(sources.read(str(path), {}))
 
 
 def articles(entries: Sequence[Entry]) -> dict[Any, dict[str, Any]]:

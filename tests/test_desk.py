@@ -13,8 +13,9 @@ import httpx2 as httpx
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, ViewportSize
 
-from index import judgements, live
-from index.archive_health import measured
+from index.live import upserts
+from index.maintenance.archive_stats import measured
+from index.updates import judgements
 from recommender import Recommender
 from recommender.features.ranker import SHIPPED
 from service.desk.page import FORM
@@ -433,11 +434,11 @@ def test_what_cannot_be_is_said_and_not_done(service: Served) -> None:
 
 
 def test_lists_that_editors_judged_are_fitted_on_and_not_measured(index_dir: Path, tmp_path: Path) -> None:
-    from index.fitting import fit
+    from index.ranker_training import fit
 
     index = tmp_path / "index"
     shutil.copytree(index_dir, index, ignore=shutil.ignore_patterns("live.db*"))
-    live.create(index)
+    upserts.create(index)
     with Recommender.open(index, HashEmbedder()) as recommender:
         before = fit(recommender)
         assert before.n_judged == 0

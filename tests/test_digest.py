@@ -10,12 +10,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from index import digest
-from index.digest import Digest, Text, digests, spans_of
-from index.fingerprints import SETS, STAGED_FINGERPRINTS, FingerprintWriter
-from index.lexical_writer import STAGED_TERMS, LexicalWriter
-from index.processes import ALONE, Processes
-from index.sentences import SENTENCES, SentenceWriter
+from index.terms import analysis
+from index.terms.analysis import Digest, Text, digests, spans_of
+from index.terms.fingerprints import SETS, STAGED_FINGERPRINTS, FingerprintWriter
+from index.terms.inverted_index_writer import STAGED_TERMS, LexicalWriter
+from index.terms.sentences import SENTENCES, SentenceWriter
+from index.workers.processes import ALONE, Processes
 from recommender.retrieval.explanations import split
 from recommender.retrieval.near_duplicates import SKETCH, fingerprint
 from recommender.terms.inverted_index import FOLDER, count_terms, words
@@ -59,7 +59,7 @@ def articles(pieces: list[str]) -> st.SearchStrategy[list[Article]]:
 def digest_of(some: list[Article], block: int) -> tuple[list[Text], list[Digest]]:
     cut = [Text(article.title, article.text, spans_of(chunk_article(article, HashEmbedder())) or [(0, 0)]) for article in some]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(digest, "BLOCK", block)
+        patch.setattr(analysis, "BLOCK", block)
         return cut, list(digests(cut, ALONE))
 
 
@@ -148,7 +148,7 @@ def written(folder: Path, some: list[Text], processes: Processes) -> dict[str, b
 def test_several_processes_and_blocks_write_what_one_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     some = [Text(of["title"], of["text"], [(0, len(of["text"]))]) for of in records(60)]
     one = written(tmp_path / "one", some, ALONE)
-    monkeypatch.setattr(digest, "BLOCK", 1_000)
+    monkeypatch.setattr(analysis, "BLOCK", 1_000)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     with Processes(3) as three:
         three.start()

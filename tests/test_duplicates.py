@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.fingerprints import FingerprintWriter
+from index.terms.fingerprints import FingerprintWriter
 from recommender.retrieval.near_duplicates import SKETCH, Fingerprint, fingerprint, groups, is_duplicate
 from recommender.types import Article
 from tests.archive import digested

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from index import checked
 from index.build import build_index
-from index.cache import EmbeddingCache
-from index.cluster import embed_ahead, shipping
-from index.cluster.cluster import _in_order, _windows
-from index.cluster.patience import patiently
-from index.corpus.record import Record, Reject
-from index.digest import spans_of
-from index.processes import ALONE, OfFolder
+from index.ingest import checking
+from index.ingest.record import Record, Reject
+from index.terms.analysis import spans_of
+from index.vectors import embed_ahead
+from index.vectors.embedding_cache import EmbeddingCache
+from index.workers import ray_files
+from index.workers.processes import ALONE, OfFolder
+from index.workers.ray_cluster import _in_order, _windows
+from index.workers.stall_timeout import patiently
 from recommender.embedding.embedder import BUNDLED_SHA256
 from recommender.embedding.openvino import CompiledEmbedder, encoder_folder
 from recommender.errors import ClusterAway, InputError
@@ -49,12 +50,12 @@ def mixed() -> list[Record | Reject]:
 
 
 def test_records_are_as_good_elsewhere(monkeypatch: pytest.MonkeyPatch, embedder: CompiledEmbedder) -> None:
-    monkeypatch.setattr(checked, "TOGETHER", 7)
-    here = list(checked.check_here(iter(mixed())))
+    monkeypatch.setattr(checking, "TOGETHER", 7)
+    here = list(checking.check_here(iter(mixed())))
     assert [one.line for one in here] == list(range(1, 32))
     assert (here[4].rejects[0].code, here[5].rejects[0].code, here[6].withdrawn) == ("bad_url", "empty_text", "election-5")
-    assert list(checked.check_everywhere(iter(mixed()), HashEmbedder(), ALONE)) == here
-    cut = list(checked.check_everywhere(iter(mixed()), embedder, ALONE))
+    assert list(checking.check_everywhere(iter(mixed()), HashEmbedder(), ALONE)) == here
+    cut = list(checking.check_everywhere(iter(mixed()), embedder, ALONE))
     for one, other in zip(cut, here, strict=True):
         assert one.spans == (None if other.article is None else spans_of(chunk_article(other.article, embedder)))
 
@@ -102,7 +103,7 @@ def test_what_is_found_twice_counts_once_and_comes_in_order() -> None:
 
 
 def test_the_cluster_is_given_so_many_bytes_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("index.cluster.cluster.WINDOW", 1_000)
+    monkeypatch.setattr("index.workers.ray_cluster.WINDOW", 1_000)
     windows = list(_windows("x" * 300 for _ in range(10)))
     assert [len(window) for window in windows] == [4, 4, 2]
 
@@ -160,7 +161,7 @@ class Remote:
 class Actor:
     def __init__(self) -> None:
         self.pieces: list[str] = []
-        source = shipping.Source()
+        source = ray_files.Source()
         self.files = Remote(source.files)
 
         def piece(folder: Path, name: str, first: int) -> bytes:
@@ -176,18 +177,18 @@ def names(folder: Path) -> dict[str, bytes]:
 
 def test_a_node_asks_for_files_that_it_has_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "node"))
-    monkeypatch.setattr(shipping, "PIECE", 10)
-    monkeypatch.setattr(shipping, "_got", lambda answer: answer)
-    folder, other = tmp_path / "staged", tmp_path / "node" / f"{shipping.PREFIX}of-a-build-that-was-killed"
+    monkeypatch.setattr(ray_files, "PIECE", 10)
+    monkeypatch.setattr(ray_files, "_got", lambda answer: answer)
+    folder, other = tmp_path / "staged", tmp_path / "node" / f"{ray_files.PREFIX}of-a-build-that-was-killed"
     for path in (folder / "lists", other):
         path.mkdir(parents=True)
     (other / "held").touch()
     (folder / "facts.npy").write_bytes(bytes(range(95)))
     (folder / "lists" / "empty.npy").touch()
     actor = Actor()
-    opened = shipping.Shipping("this-build", actor).of(OfFolder(Path, folder))
+    opened = ray_files.Shipping("this-build", actor).of(OfFolder(Path, folder))
     assert opened() == folder, "it has the very same"
-    monkeypatch.setattr(shipping, "BOOT", tmp_path / "boot")
+    monkeypatch.setattr(ray_files, "BOOT", tmp_path / "boot")
     (tmp_path / "boot").write_text("of another machine")
     copy = opened()
     assert copy.is_relative_to(tmp_path / "node")
@@ -197,7 +198,7 @@ def test_a_node_asks_for_files_that_it_has_not(tmp_path: Path, monkeypatch: pyte
     (folder / "lists" / "near.npy").write_bytes(b"near")
     assert names(opened()) == names(folder)
     assert actor.pieces[10:] == ["lists/near.npy"], "what did not change is not sent again"
-    shipping._remove("this-build")
+    ray_files._remove("this-build")
     assert not list((tmp_path / "node").iterdir())
 
 

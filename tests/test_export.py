@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index import live
 from index.build import build_index
-from index.export import COLUMNS, LONGEST_NAME, MANIFEST, as_text, export, page_name
+from index.export_lists import COLUMNS, LONGEST_NAME, MANIFEST, as_text, export, page_name
+from index.live import upserts
 from recommender import Recommender
 from recommender.errors import InputError
 from recommender.lists.selection import Selection
@@ -43,8 +43,8 @@ def test_what_was_put_and_withdrawn_since_the_build_counts(tmp_path: Path) -> No
     with Recommender.open(index, HashEmbedder()) as recommender:
         anew = replace(to_article(built[3]), text=built[0]["text"])
         for one in (to_article(new), anew, replace(anew, id="later", published=datetime.now(UTC) + timedelta(days=1))):
-            live.put(index, recommender, one)
-        live.withdraw(index, recommender, built[7]["id"])
+            upserts.put(index, recommender, one)
+        upserts.withdraw(index, recommender, built[7]["id"])
         export(recommender, tmp_path / "a.jsonl", "jsonl", 5)
         found = {line["article_id"]: line["items"] for line in map(json.loads, (tmp_path / "a.jsonl").read_text("utf-8").splitlines())}
         assert found.keys() == {one["id"] for one in [*built, new]} - {built[7]["id"]}

@@ -9,8 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from index.build import build_index
-from index.corpus import read_all
-from index.corpus.record import Record
+from index.ingest.readers.sources import read_all
+from index.ingest.record import Record
 from recommender import Recommender
 from recommender.errors import InvalidOverride
 from recommender.overrides import end_of, read_overrides

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from index.archive.merged_archive import Changes
 from index.build import build_index
-from index.incoming import Changes
-from index.report import Report
+from index.build_report import Report
 from recommender import Recommender
 from recommender.errors import IndexDamaged, InputError
 from recommender.release.manifest import CATALOGUE, current_folder
@@ -193,7 +193,7 @@ def test_texts_that_stay_are_not_cut_again(tmp_path: Path, monkeypatch: pytest.M
         cut.append(article.id)
         return chunk_article(article, embedder)
 
-    monkeypatch.setattr("index.reading.chunk_article", noted)
+    monkeypatch.setattr("index.archive.reading.chunk_article", noted)
 
     def built(embedder: HashEmbedder, *more: dict[str, object]) -> None:
         cut.clear()

@@ -52,7 +52,7 @@ def test_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, title: str, com
         path.write_text(content, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", command)
-    monkeypatch.setattr("index.compile.fastest_embedder", lambda index_dir, model: HashEmbedder())
+    monkeypatch.setattr("index.encoder.openvino_export.fastest_embedder", lambda index_dir, model: HashEmbedder())
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(ROOT / command[0]), run_name="__main__")
     assert ended.value.code == 0

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index import digest, lexical_writer, postings
-from index.lexical_writer import MEMORY, STAGED_TERMS, LexicalWriter
+from index.terms import analysis, inverted_index_writer, postings_writer
+from index.terms.inverted_index_writer import MEMORY, STAGED_TERMS, LexicalWriter
 from recommender.terms import inverted_index, vocabulary
 from recommender.terms.inverted_index import FOLDER, LEAD, LONGEST_WORD, LexicalIndex, Terms, count_terms, words, words_of_key
 from recommender.terms.vocabulary import Weights
@@ -235,7 +235,7 @@ def test_search_ranks_as_brute_force_does_where_no_cap_binds(some: Texts, limit:
 @settings(deadline=None, max_examples=80)
 def test_a_capped_search_is_exact_among_what_postings_reach(some: Texts, most: int, terms: int, depth: int, limit: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(postings, "POSTINGS", most)
+        patch.setattr(postings_writer, "POSTINGS", most)
         patch.setattr(inverted_index, "QUERY_TERMS", terms)
         patch.setattr(inverted_index, "DEPTH", depth)
         archive = build(some)
@@ -303,7 +303,7 @@ def test_title_features_follow_their_definition(some: Texts) -> None:
 @settings(deadline=None, max_examples=60)
 def test_mentioned_are_the_titles_that_a_text_names_by_half(some: Texts, limit: int, cap: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lexical_writer, "MENTIONS", cap)
+        patch.setattr(inverted_index_writer, "MENTIONS", cap)
         archive = build(some)
     in_titles = Counter(pair for pairs in archive.title_pairs for pair in pairs)
     for own_row in [None, *range(len(some))]:
@@ -388,7 +388,7 @@ def test_chinese_articles_find_each_other() -> None:
 
 
 def test_text_past_what_is_embedded_is_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(digest, "MAX_TEXT", len("one two "))
+    monkeypatch.setattr(analysis, "MAX_TEXT", len("one two "))
     writer = LexicalWriter(tmp_path)
     with closing(writer):
         (one,) = digested([Article(id="a", title="longer than that", text="one two three")])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index.build import build_index
-from index.links import title_key
+from index.release.read_more_links import title_key
 from recommender import Recommender
 from recommender.text.urls import url_key
 from tests.archive import write_jsonl

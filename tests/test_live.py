@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from index import live
 from index.build import build_index
-from index.live_file import writing
-from index.publish import publish
-from index.releases import roll_back
+from index.live import upserts
+from index.live.database import writing
+from index.maintenance.release_rollback import roll_back
+from index.release.publish import publish
 from recommender import Article, Recommender
 from recommender.errors import ArticleNotFound, ArticleWithdrawn
 from recommender.live.database import LIVE_DB
@@ -51,7 +51,7 @@ def rebuilt(index: Path, articles: list[dict[str, Any]]) -> Recommender:
 
 def test_an_article_is_in_both_directions_what_a_build_makes_of_it(index: Path, opened: Recommender) -> None:
     for record in ALL[HELD_BACK:]:
-        assert live.put(index, opened, to_article(record))
+        assert upserts.put(index, opened, to_article(record))
     with rebuilt(index, ALL) as whole:
         agree = []
         for record in ALL:
@@ -69,8 +69,8 @@ def test_an_article_is_in_both_directions_what_a_build_makes_of_it(index: Path, 
 def test_it_is_folded_into_the_next_build_once(index: Path, opened: Recommender) -> None:
     changed = {**ALL[2], "title": "Another title", "text": ALL[2]["text"] + " Ships and ferries."}
     for record in [*ALL[HELD_BACK:], changed]:
-        live.put(index, opened, to_article(record))
-    live.withdraw(index, opened, ALL[5]["id"])
+        upserts.put(index, opened, to_article(record))
+    upserts.withdraw(index, opened, ALL[5]["id"])
     first = write_jsonl(index.parent / "again.jsonl", ALL[:HELD_BACK])  # the source knows nothing of it
     report = build_index([str(first)], index, HashEmbedder(), delete_missing=True)
     assert (report.n_live, report.n_articles) == (5, len(ALL) - 1)
@@ -93,7 +93,7 @@ def test_lines_of_what_was_put_anew_tell_its_new_words(tmp_path: Path) -> None:
     new_text = "Nobody wrote of tides before. They were late again that day."
     changed = {**many[2], "title": "Of the tides", "text": new_text}
     with Recommender.open(tmp_path / "index", HashEmbedder()) as recommender:
-        live.put(tmp_path / "index", recommender, to_article(changed))
+        upserts.put(tmp_path / "index", recommender, to_article(changed))
         shown = 0
         for record in many[3:]:
             kept_its_place = not len(recommender.live.places(recommender.row(record["id"])))
@@ -113,11 +113,11 @@ def test_what_was_put_while_a_build_ran_outlives_it(index: Path, opened: Recomme
     late = to_article(ALL[-1])
 
     def publish_late(*given: Any) -> Any:
-        live.put(index, opened, late)  # after the build has taken what there was
+        upserts.put(index, opened, late)  # after the build has taken what there was
         return publish(*given)
 
     monkeypatch.setattr("index.build.publish", publish_late)
-    live.put(index, opened, to_article(ALL[-2]))
+    upserts.put(index, opened, to_article(ALL[-2]))
     report = build_index([str(index.parent / "first.jsonl")], index, HashEmbedder())
     assert report.n_live == 1
     with Recommender.open(index, HashEmbedder()) as after:
@@ -125,21 +125,21 @@ def test_what_was_put_while_a_build_ran_outlives_it(index: Path, opened: Recomme
             assert [card.card.id for card in view.articles.values()] == [late.id]
             assert len(view.unprepared) == 1
         assert not after.related(late.id).items
-        assert live.prepare(index, after) == 1
+        assert upserts.prepare(index, after) == 1
         assert after.related(late.id).items
         expected = after.related_to(Article(late.id, late.title, late.text, published=late.published, section=late.section))
         assert after.related(late.id).ids == expected.ids
 
 
 def test_going_back_to_an_older_release_loses_nothing(index: Path, opened: Recommender) -> None:
-    live.put(index, opened, to_article(ALL[-1]))
+    upserts.put(index, opened, to_article(ALL[-1]))
     build_index([str(index.parent / "first.jsonl")], index, HashEmbedder())
     with Recommender.open(index, HashEmbedder()) as newer:
-        live.put(index, newer, to_article(ALL[-2]))
+        upserts.put(index, newer, to_article(ALL[-2]))
     roll_back(index, opened.release.name)
     with Recommender.open(index, HashEmbedder()) as older:
         assert older.release.name == opened.release.name
-        live.prepare(index, older)
+        upserts.prepare(index, older)
         for record in ALL[-2:]:
             assert older.related(record["id"]).items
         assert {ALL[-1]["id"], ALL[-2]["id"]} <= {id_ for record in ALL[:HELD_BACK] for id_ in older.related(record["id"], 20).ids}
@@ -150,7 +150,7 @@ def test_a_correction_is_shown_where_the_old_text_was(index: Path, opened: Recom
     before = {record["id"]: target in opened.related(record["id"]).ids for record in ALL[:HELD_BACK]}
     old = opened.catalogue.article(opened.row(target))
     corrected = Article(target, f"{old.title}, corrected", old.text, old.url, old.published, old.section, old.lang)
-    assert not live.put(index, opened, corrected), "its id is known"
+    assert not upserts.put(index, opened, corrected), "its id is known"
     assert opened.row(target) >= LIVE
     for record in ALL[:HELD_BACK]:
         found = {item.id: item for item in opened.related(record["id"])}
@@ -165,20 +165,20 @@ def test_a_correction_is_shown_where_the_old_text_was(index: Path, opened: Recom
 
 def test_the_same_article_put_again_changes_nothing(index: Path, opened: Recommender) -> None:
     article = to_article(ALL[-1])
-    assert live.put(index, opened, article)
+    assert upserts.put(index, opened, article)
     with opened.live.reading() as view:
         sequence = view.sequence
-    assert not live.put(index, opened, article)
+    assert not upserts.put(index, opened, article)
     with opened.live.reading() as view:
         assert view.sequence == sequence
 
 
 def test_what_is_withdrawn_is_nowhere_until_it_is_put_again(index: Path, opened: Recommender) -> None:
     stored, put = ALL[1]["id"], to_article(ALL[-1])
-    live.put(index, opened, put)
+    upserts.put(index, opened, put)
     for gone in (stored, put.id):
-        live.withdraw(index, opened, gone)
-        live.withdraw(index, opened, gone)
+        upserts.withdraw(index, opened, gone)
+        upserts.withdraw(index, opened, gone)
         with pytest.raises(ArticleWithdrawn, match="was withdrawn"):
             opened.related(gone)
         for record in ALL[:HELD_BACK]:
@@ -188,22 +188,22 @@ def test_what_is_withdrawn_is_nowhere_until_it_is_put_again(index: Path, opened:
         assert gone not in draft.ids
     raw = b"".join(path.read_bytes() for path in index.glob(LIVE_DB + "*"))
     assert put.text.encode() not in raw, "its text is wiped"
-    assert live.put(index, opened, put), "a new article again"
+    assert upserts.put(index, opened, put), "a new article again"
     assert opened.related(put.id).items
     with pytest.raises(ArticleNotFound):
-        live.withdraw(index, opened, "never there")
+        upserts.withdraw(index, opened, "never there")
 
 
 @pytest.mark.parametrize("size", [60, 20_000], ids=["short", "over many pages"])
 def test_not_a_word_of_what_is_withdrawn_is_left_in_the_file(index: Path, opened: Recommender, size: int) -> None:
     """Nor in its log, nor in pages that nothing uses any more."""
     word = "zeppelinharbourmaster"
-    live.put(
+    upserts.put(
         index, opened, Article("secret", f"Of {word}", f"The {word} left at noon. " * (size // 40 + 1), url=f"https://example.org/{word}")
     )
-    live.put(index, opened, to_article(ALL[-1]))
+    upserts.put(index, opened, to_article(ALL[-1]))
     assert word.encode() in b"".join(path.read_bytes() for path in index.glob(LIVE_DB + "*"))
-    live.withdraw(index, opened, "secret")
+    upserts.withdraw(index, opened, "secret")
     assert word.encode() not in b"".join(path.read_bytes() for path in index.glob(LIVE_DB + "*"))
 
 
@@ -222,7 +222,7 @@ def test_live_articles_answer_drafts_and_each_other(index: Path, opened: Recomme
         for number in range(3)
     ]
     for article in twins:
-        live.put(index, opened, article)
+        upserts.put(index, opened, article)
     assert opened.related_to(Article("", "Zeppelin", "A zeppelin over the hangar. Its engines hummed.")).ids[0].startswith("zeppelin")
     for article in twins:
         found = opened.related(article.id)
@@ -232,7 +232,7 @@ def test_live_articles_answer_drafts_and_each_other(index: Path, opened: Recomme
 def test_another_process_sees_it_at_once(index: Path, opened: Recommender) -> None:
     with Recommender.open(index) as reader:  # a connection of its own, and no model
         before = reader.related(ALL[0]["id"], 40).ids
-        live.put(index, opened, to_article(ALL[-4]))
+        upserts.put(index, opened, to_article(ALL[-4]))
         assert ALL[-4]["id"] in reader.related(ALL[0]["id"], 40).ids
         assert ALL[-4]["id"] not in before
         assert reader.related(ALL[-4]["id"]).items
@@ -240,7 +240,7 @@ def test_another_process_sees_it_at_once(index: Path, opened: Recommender) -> No
 
 def test_a_damaged_file_leaves_the_lists_of_the_release(index: Path, opened: Recommender, caplog: pytest.LogCaptureFixture) -> None:
     expected = opened.related(ALL[0]["id"])
-    live.put(index, opened, to_article(ALL[-4]))
+    upserts.put(index, opened, to_article(ALL[-4]))
     opened.close()
     for path in index.glob(LIVE_DB + "*"):
         path.unlink()
@@ -254,23 +254,23 @@ def test_a_near_duplicate_is_folded(index: Path, opened: Recommender) -> None:
     body = " ".join(f"Sentence {number} tells what the harbour master said about quay {chr(97 + number)}." for number in range(20))
     first = Article("wire-1", "Harbour master speaks about the quay", body, published=parse_time("2021-05-01T08:00:00Z"))
     again = Article("wire-2", "Harbour master speaks about the quay", body, published=parse_time("2021-05-01T18:00:00Z"))
-    live.put(index, opened, first)
-    live.put(index, opened, again)
+    upserts.put(index, opened, first)
+    upserts.put(index, opened, again)
     showing = [opened.related(record["id"], 40) for record in ALL[:HELD_BACK]]
     assert not any("wire-2" in found.ids for found in showing)
     also = [item.also for found in showing for item in found if item.id == "wire-1"]
     assert also
     assert all([copy.id for copy in copies] == ["wire-2"] for copies in also)
     assert "wire-1" not in opened.related("wire-2").ids
-    live.withdraw(index, opened, "wire-1")
+    upserts.withdraw(index, opened, "wire-1")
 
 
 def test_numbers_are_never_given_twice(index: Path, opened: Recommender) -> None:
-    live.put(index, opened, to_article(ALL[-1]))
+    upserts.put(index, opened, to_article(ALL[-1]))
     number = opened.row(ALL[-1]["id"])
     opened.close()
     for _ in range(4):  # until no kept release needs it
         build_index([str(index.parent / "first.jsonl")], index, HashEmbedder())
     with Recommender.open(index, HashEmbedder()) as after:
-        live.put(index, after, to_article(ALL[-1]))
+        upserts.put(index, after, to_article(ALL[-1]))
         assert after.row(ALL[-1]["id"]) > number

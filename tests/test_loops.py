@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index import loops
+from index import kernels
 from index.build import build_index
-from index.loops import keys, words
+from index.kernels import terms as words
+from index.kernels import top_k
 from recommender import Recommender, SentenceTransformerEmbedder
 from recommender.features.feature_schema import FEATURES
 from recommender.features.ranker import SHIPPED
@@ -30,8 +31,8 @@ values = st.lists(st.integers(-1000, 1000).map(lambda number: np.float32(number 
 @given(values, st.integers(1, 90))
 def test_the_highest_are_those_of_a_sort(of: list[float], limit: int) -> None:
     """Highest values first, lower rows first where they are equal."""
-    made = np.array([keys.key_of(value, row) for row, value in enumerate(of)], dtype=np.int64)
-    found = [int(keys.row_of(key)) for key in keys.highest_of(made, limit)]
+    made = np.array([top_k.key_of(value, row) for row, value in enumerate(of)], dtype=np.int64)
+    found = [int(top_k.row_of(key)) for key in top_k.highest_of(made, limit)]
     assert found == sorted(range(len(of)), key=lambda row: (-of[row], row))[:limit]
 
 
@@ -41,10 +42,10 @@ def test_a_heap_keeps_the_highest_of_several_stretches(n: int, k: int, n_stretch
     products = np.random.default_rng(seed).choice(np.linspace(-1, 1, 41, dtype=np.float32), (3, n))
     rows, kept = np.arange(n, dtype=np.int32), np.zeros((3, k), dtype=np.int64)
     for part in np.array_split(np.arange(n), n_stretches):
-        loops.keep_highest(np.ascontiguousarray(products[:, part]), rows[part], kept)
-    for query, found in enumerate(loops.rows_of(kept)):
+        kernels.keep_highest(np.ascontiguousarray(products[:, part]), rows[part], kept)
+    for query, found in enumerate(kernels.rows_of(kept)):
         expected = np.sort(products[query])[::-1][:k]
-        found = found[found != loops.FREE]
+        found = found[found != kernels.FREE]
         np.testing.assert_array_equal(np.sort(products[query, found])[::-1], expected)
         assert len(set(found.tolist())) == min(n, k)
 
@@ -56,7 +57,7 @@ def test_a_table_holds_what_was_put_into_it(terms: list[int], others: list[int])
     for place, term in enumerate(terms):
         assert weights[words.look(table, term)] == place
     for term in set(others) - set(terms):
-        assert words.look(table, term) == loops.FREE
+        assert words.look(table, term) == kernels.FREE
 
 
 @settings(deadline=None)
@@ -66,7 +67,7 @@ def test_scores_of_products_are_maxsim_both_ways(n_queries: int, n_targets: int,
     ends, begins = (np.concatenate([[0], np.cumsum(chance.integers(1, 5, n))]) for n in (n_queries, n_targets))
     products = chance.uniform(-1, 1, (ends[-1], begins[-1])).astype(np.float32)
     scores = np.empty((n_queries, n_targets))
-    loops.scores_of_products(products, ends, begins, scores)
+    kernels.scores_of_products(products, ends, begins, scores)
     for query in range(n_queries):
         for target in range(n_targets):
             own = products[ends[query] : ends[query + 1], begins[target] : begins[target + 1]]
@@ -76,7 +77,7 @@ def test_scores_of_products_are_maxsim_both_ways(n_queries: int, n_targets: int,
 
 def test_stored_candidates_are_those_of_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every candidate of every article: features, passages, terms. Archives have hand-made lists; stretches are short."""
-    monkeypatch.setattr("index.neighbours.STRETCH", 50)
+    monkeypatch.setattr("index.lists.nearest.STRETCH", 50)
     build_index([str(write_jsonl(tmp_path / "a.jsonl", records(150, seed=3)))], tmp_path / "index", HashEmbedder())
     with Recommender.open(tmp_path / "index", HashEmbedder()) as opened:
         texts, archive = opened.texts, opened.archive

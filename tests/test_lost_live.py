@@ -12,16 +12,17 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from index import live, overrides
 from index.build import build_index
 from index.journal.checks import check_followed
-from index.live_file import writing
-from index.publish import publish
-from index.releases import roll_back
-from index.store.pull import pull
-from index.store.push import push
-from index.store.store import Store
-from index.verify import verify_index
+from index.live import upserts
+from index.live.database import writing
+from index.maintenance.release_rollback import roll_back
+from index.maintenance.verify import verify_index
+from index.release.publish import publish
+from index.remote.pull_release import pull
+from index.remote.push_release import push
+from index.remote.store import Store
+from index.updates import override_store
 from recommender import Article, Recommender
 from recommender.errors import ArticleWithdrawn, StorageError
 from recommender.live.database import LIVE_DB, read_state
@@ -60,13 +61,13 @@ def article(name: str, words: str = "left the harbour") -> Article:
 def put(index: Path, *names: str, words: str = "left the harbour") -> None:
     with Recommender.open(index, HashEmbedder()) as opened:
         for name in names:
-            live.put(index, opened, article(name, words))
+            upserts.put(index, opened, article(name, words))
 
 
 def withdraw(index: Path, *names: str) -> None:
     with Recommender.open(index, HashEmbedder()) as opened:
         for name in names:
-            live.withdraw(index, opened, name)
+            upserts.withdraw(index, opened, name)
 
 
 def lose(index: Path) -> None:
@@ -391,7 +392,7 @@ def test_a_log_without_its_file_is_not_taken_for_the_new_ones(index: Path) -> No
 def test_many_make_one_file(index: Path) -> None:
     put(index, "ferry")
     lose(index)
-    threads = [threading.Thread(target=overrides.put, args=(index, name, Override((Pin("x", 1),)), None)) for name in SOURCE_IDS[:8]]
+    threads = [threading.Thread(target=override_store.put, args=(index, name, Override((Pin("x", 1),)), None)) for name in SOURCE_IDS[:8]]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -409,7 +410,7 @@ def test_what_a_new_file_begins_with_was_not_said_alone(index: Path) -> None:
 
     withdraw(index, GONE)
     lose(index)
-    live.create(index)
+    upserts.create(index)
     assert seen(index, GONE) == {GONE: None}
     check_followed(index, AJournal())  # type: ignore[arg-type]
 
@@ -427,7 +428,7 @@ def test_a_file_that_cannot_be_made_is_an_error_of_storage(index: Path, monkeypa
     def refuses(*given: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("index.live_beginning.sync", refuses)
+    monkeypatch.setattr("index.live.creation.sync", refuses)
     with pytest.raises(StorageError, match="cannot be written"):
-        live.create(index)
+        upserts.create(index)
     assert not list(index.glob(f"*{LIVE_DB}*"))

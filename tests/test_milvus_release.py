@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from index.build import build_index
-from index.milvus.writer import serving
-from index.releases import roll_back
-from index.verify import verify_index
+from index.maintenance.release_rollback import roll_back
+from index.maintenance.verify import verify_index
+from index.milvus.milvus_writer import serving
 from recommender import Article, Recommender, SentenceTransformerEmbedder
 from recommender.errors import IndexUnusable, InputError, VectorsAway
 from recommender.lists.selection import Selection, select

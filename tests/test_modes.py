@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from index import live, overrides
 from index.build import build_index
-from index.compile import new_encoder
-from index.store.pull import pull
-from index.store.push import push
-from index.store.store import Store
+from index.encoder.openvino_export import new_encoder
+from index.live import upserts
+from index.remote.pull_release import pull
+from index.remote.push_release import push
+from index.remote.store import Store
+from index.updates import override_store
 from recommender import Article, Recommender
 from recommender.errors import IndexDamaged
 from recommender.live.database import LIVE_DB
@@ -38,9 +39,9 @@ def use(index: Path) -> None:
     with new_encoder(index / "encoders" / "0000000000000000-float") as made:
         (made / "graph.bin").write_text("a graph")
     with Recommender.open(index, HashEmbedder()) as opened:
-        live.put(index, opened, Article("ferry", "A ferry", "The ferry left the harbour."))
-        live.withdraw(index, opened, "garden-2")
-    overrides.put(index, "harbour-0", Override(everywhere=True), None)
+        upserts.put(index, opened, Article("ferry", "A ferry", "The ferry left the harbour."))
+        upserts.withdraw(index, opened, "garden-2")
+    override_store.put(index, "harbour-0", Override(everywhere=True), None)
     with client_of(index, HashEmbedder()) as client:
         assert client.get("/readyz").json()["status"] == "ready"
 
@@ -96,7 +97,7 @@ def test_what_is_pulled_is_private_too(tmp_path: Path, umask: None) -> None:
 def test_a_file_of_an_older_version_is_made_private(tmp_path: Path) -> None:
     use(tmp_path / "index")
     (tmp_path / "index" / LIVE_DB).chmod(0o644)
-    live.create(tmp_path / "index")
+    upserts.create(tmp_path / "index")
     assert stat.S_IMODE((tmp_path / "index" / LIVE_DB).stat().st_mode) == 0o600
 
 

@@ -16,13 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index.build import build_index
-from index.difference import Ids, Limits, compare
-from index.health import Check, checks
-from index.lock import build_lock
-from index.overlap import jaccard, rank_biased_overlap
-from index.publish import KEPT
-from index.releases import roll_back
-from index.verify import Verification, verify_index
+from index.maintenance.diff import Ids, Limits, compare
+from index.maintenance.health_checks import Check, checks
+from index.maintenance.rank_overlap import jaccard, rank_biased_overlap
+from index.maintenance.release_rollback import roll_back
+from index.maintenance.verify import Verification, verify_index
+from index.release.publish import KEPT
+from index.storage.build_lock import build_lock
 from recommender import Recommender
 from recommender.errors import IndexBusy, IndexDamaged, IndexNotFound, InputError
 from recommender.features.ranker import RANKER

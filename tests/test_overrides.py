@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index import live, overrides
-from index.judgements import judge, judged
-from index.live_file import writing
+from index.live import upserts
+from index.live.database import writing
+from index.updates import override_store
+from index.updates.judgements import judge, judged
 from recommender import Recommender
 from recommender.errors import InvalidOverride
 from recommender.lists.selection import Selection
@@ -28,7 +29,7 @@ EXAMPLE = Path(__file__).parents[1] / "examples" / "overrides.toml"
 @pytest.fixture
 def index(index_dir: Path, tmp_path: Path) -> Path:
     shutil.copytree(index_dir, tmp_path / "index")
-    live.create(tmp_path / "index")
+    upserts.create(tmp_path / "index")
     return tmp_path / "index"
 
 
@@ -57,7 +58,7 @@ def test_pins_stand_in_their_slots_and_the_rest_keeps_its_order(lines: list[int]
 def test_a_pin_is_marked_and_ends(index: Path, opened: Recommender) -> None:
     before = opened.related("harbour-0", 5)
     edition = opened.edition().name
-    overrides.put(index, "harbour-0", Override((Pin("garden-2", 2, FUTURE), Pin("garden-6", 1, PAST), Pin(before.ids[3], 5))), None)
+    override_store.put(index, "harbour-0", Override((Pin("garden-2", 2, FUTURE), Pin("garden-6", 1, PAST), Pin(before.ids[3], 5))), None)
     assert opened.edition().name != edition
     assert opened.edition().changes_at == FUTURE
     now = opened.related("harbour-0", 5)
@@ -72,24 +73,24 @@ def test_a_pin_is_marked_and_ends(index: Path, opened: Recommender) -> None:
 
 def test_blocks_of_a_pair_of_an_article_and_of_a_section(index: Path, opened: Recommender) -> None:
     first, second = opened.related("harbour-0", 2).ids
-    overrides.put(index, "harbour-0", Override(blocks=(Block(first), Block(section="railway"))), None)
+    override_store.put(index, "harbour-0", Override(blocks=(Block(first), Block(section="railway"))), None)
     ids = opened.related("harbour-0", 50).ids
     assert first not in ids
     assert ids[0] == second
     assert not any(id_.startswith("railway") for id_ in ids)
     elsewhere = [id_ for id_ in ids if first in opened.related(id_, 50).ids]
     assert elsewhere, "a pair is one list's"
-    overrides.put(index, first, Override(everywhere=True), None)
+    override_store.put(index, first, Override(everywhere=True), None)
     assert not any(first in opened.related(id_, 50).ids for id_ in elsewhere)
     assert first not in opened.related_to(Article("", "Harbour", "ship pier crane"), 50).ids
-    assert overrides.delete(index, first, None)
-    assert not overrides.delete(index, first, None)
+    assert override_store.delete(index, first, None)
+    assert not override_store.delete(index, first, None)
     assert all(first in opened.related(id_, 50).ids for id_ in elsewhere)
 
 
 def test_what_is_hidden_does_not_come_back_as_a_pin_a_copy_or_to_fill_a_list(index: Path, opened: Recommender) -> None:
-    overrides.put(index, "garden-2", Override(everywhere=True), None)
-    overrides.put(index, "harbour-0", Override((Pin("garden-2", 1), Pin("nobody", 2), Pin("harbour-0", 3))), None)
+    override_store.put(index, "garden-2", Override(everywhere=True), None)
+    override_store.put(index, "harbour-0", Override((Pin("garden-2", 1), Pin("nobody", 2), Pin("harbour-0", 3))), None)
     assert all(item.source == "model" for item in opened.related("harbour-0", 10))
     close = opened.related("harbour-0", 3)
     filled = opened.related("harbour-0", 50, Selection(min_score=close[2].score, fallback=True))
@@ -112,7 +113,7 @@ def test_the_file_and_the_service_add_up(index: Path, tmp_path: Path) -> None:
     )
     with Recommender.open(index, HashEmbedder(), file) as opened:
         assert opened.related("harbour-0", 3).ids[:2] == ("garden-2", "garden-6")
-        overrides.put(index, "harbour-0", Override((Pin("election-1", 1),)), None)
+        override_store.put(index, "harbour-0", Override((Pin("election-1", 1),)), None)
         assert opened.related("harbour-0", 3).ids[:2] == ("election-1", "garden-6"), "the service's pin takes the slot"
         assert all("garden-10" not in opened.related(id_, 50).ids for id_ in ("garden-2", "garden-6", "harbour-0"))
         assert not any(item.section == "railway" for item in opened.related("railway-3", 50))
@@ -160,9 +161,9 @@ def test_the_example_file_is_one() -> None:
 
 
 def test_the_audit_trail_stays(index: Path) -> None:
-    overrides.put(index, "harbour-0", Override((Pin("garden-2", 1),), reason="it explains", owner="foreign desk"), "abcd")
-    overrides.delete(index, "harbour-0", "ef01")
-    told = overrides.history(index, "harbour-0")
+    override_store.put(index, "harbour-0", Override((Pin("garden-2", 1),), reason="it explains", owner="foreign desk"), "abcd")
+    override_store.delete(index, "harbour-0", "ef01")
+    told = override_store.history(index, "harbour-0")
     assert [(entry["action"], entry["key"]) for entry in told] == [("delete", "ef01"), ("put", "abcd")]
     assert told[1]["reason"] == "it explains"
     assert told[1]["pins"] == [{"article_id": "garden-2", "slot": 1, "until": None}]
@@ -179,10 +180,10 @@ def test_an_override_is_kept_exactly() -> None:
 
 
 def test_who_reads_the_trail_waits_for_no_writer(index: Path) -> None:
-    assert overrides.history(index, "harbour-0") == []
+    assert override_store.history(index, "harbour-0") == []
     assert judged(index) == {}
-    overrides.put(index, "harbour-0", Override(everywhere=True), "key")
+    override_store.put(index, "harbour-0", Override(everywhere=True), "key")
     judge(index, "harbour-0", {"harbour-4": True}, "an editor", "key")
     with writing(index):  # nobody else may write until it ends
-        assert [entry["action"] for entry in overrides.history(index, "harbour-0")] == ["put"]
+        assert [entry["action"] for entry in override_store.history(index, "harbour-0")] == ["put"]
         assert judged(index) == {"harbour-0": {"harbour-4": True}}

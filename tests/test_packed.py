@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.list_writer import ListWriter
+from index.lists.list_file_writer import ListWriter
 from recommender import Recommender
 from recommender.features.article_features import FROM_FACTS, Facts, Layout, fill_in, from_facts
 from recommender.features.feature_schema import CANDIDATE, FEATURES, N_TERMS, RANKS, STEPS, UNTOLD, Candidates, column, in_steps

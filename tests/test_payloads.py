@@ -20,7 +20,7 @@ import pytest
 from playwright.sync_api import Browser, Dialog, Error, Page, Route, ViewportSize
 
 from index.build import build_index
-from index.export import lists as all_lists
+from index.export_lists import lists as all_lists
 from recommender import Recommender
 from recommender.evaluation.measures import Group
 from recommender.lists.selection import Selection

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index.catalogue_writer import CatalogueWriter
+from index.release.catalogue_writer import CatalogueWriter
 from recommender.evaluation.more_like_this import MoreLikeThis
 from recommender.features.feature_schema import UNDATED, column
 from recommender.features.link_history import EVER, NEVER, Precedents

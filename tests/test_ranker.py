@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from index.build import build_index
-from index.fitting import FEWEST, Split, fit
+from index.ranker_training import FEWEST, Split, fit
 from recommender import Recommender
 from recommender.errors import IndexDamaged, InputError
 from recommender.features.feature_schema import FEATURES

@@ -15,9 +15,9 @@ import psutil
 import pytest
 
 from index.build import build_index
-from index.cluster import shipping
-from index.compile import compile_model, fastest_embedder
-from index.unfinished import UNFINISHED
+from index.encoder.openvino_export import compile_model, fastest_embedder
+from index.release.resume import UNFINISHED
+from index.workers import ray_files
 from recommender.embedding.embedder import BUNDLED_SHA256, bundled_embedder
 from recommender.embedding.openvino import ENCODERS, encoder_folder
 from recommender.errors import ClusterAway
@@ -33,9 +33,12 @@ from tests.served import ROOT
 BUILD = """
 import json, sys, time
 from pathlib import Path
-from index import build, checked, compile, staged
-from index.cluster import embed_ahead
-from index.cluster import shipping
+from index import build
+from index.encoder import openvino_export
+from index.ingest import checking
+from index.lists import inputs
+from index.vectors import embed_ahead
+from index.workers import ray_files
 
 def progress(stage, done, total):
     print(stage, done, flush=True)
@@ -43,9 +46,9 @@ def progress(stage, done, total):
 if __name__ == "__main__":
     source, out, address, block = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
     if block:
-        embed_ahead.BLOCK, staged.BLOCK, checked.TOGETHER = block, block, 4 * block
-    shipping.seen = lambda folder: "another machine"  # so that nodes ask for its files
-    embedder, begin = compile.fastest_embedder(out), time.monotonic()
+        embed_ahead.BLOCK, inputs.BLOCK, checking.TOGETHER = block, block, 4 * block
+    ray_files.seen = lambda folder: "another machine"  # so that nodes ask for its files
+    embedder, begin = openvino_export.fastest_embedder(out), time.monotonic()
     report = build.build_index([source], out, embedder, ray=address, progress=progress)
     told = {"embedded": report.n_embedded, "chunks": report.n_chunks, "articles": report.n_articles, "stages": report.seconds}
     print(json.dumps({**told, "seconds": time.monotonic() - begin}), flush=True)
@@ -136,8 +139,8 @@ def nodes() -> Iterator[Nodes]:
 
 
 STALLED = """
-from index.cluster import cluster as of_cluster
-from index.cluster.cluster import Cluster
+from index.workers import ray_cluster as of_cluster
+from index.workers.ray_cluster import Cluster
 from recommender.errors import ClusterAway
 from tests import ray_nodes
 
@@ -179,7 +182,7 @@ def test_work_that_does_not_go_on_and_nodes_of_another_version_are_given_up(node
 
 HEADLESS = """
 import psutil
-from index.cluster.cluster import Cluster
+from index.workers.ray_cluster import Cluster
 from recommender.errors import ClusterAway
 from tests import ray_nodes
 
@@ -216,7 +219,7 @@ AUTO = """
 import sys
 from pathlib import Path
 from index.build import build_index
-from index.compile import fastest_embedder
+from index.encoder.openvino_export import fastest_embedder
 
 def progress(stage, done, total):
     print(stage, done, flush=True)
@@ -275,7 +278,7 @@ def test_whatever_dies_the_release_is_that_of_one_machine(nodes: Nodes, compiled
     report = build.report()
     assert 0 < report["embedded"] <= report["chunks"]
     assert not list(new_index.glob("cache/*.parts"))
-    assert not list(nodes.folder.glob(f"{shipping.PREFIX}*")), "neither of this build nor of the one that was killed"
+    assert not list(nodes.folder.glob(f"{ray_files.PREFIX}*")), "neither of this build nor of the one that was killed"
 
     one = tmp_path / "one"
     shutil.copytree(compiled / ENCODERS, one / ENCODERS)

@@ -14,9 +14,9 @@ from statistics import fmean
 import numpy as np
 import pytest
 
-from index import live
 from index.build import build_index
-from index.publish import KEPT
+from index.live import upserts
+from index.release.publish import KEPT
 from recommender import Article, Recommender, Related
 from recommender.embedding.embedder import embed_articles
 from recommender.errors import ArticleNotFound, InvalidArticle, ModelError
@@ -350,15 +350,15 @@ def test_what_is_gone_to_come_or_a_copy_takes_no_place_of_what_a_filter_keeps(tm
         of_wire = {record["id"] for record in wire}
         for section in ("wire", "wire\u200b"):
             assert set(recommender.related_to(draft, 50, Selection(sections=(section,))).ids) == of_wire
-        live.withdraw(index, recommender, wire[3]["id"])
-        live.put(index, recommender, replace(recommender.article(wire[4]["id"]), section="unheard of"))
+        upserts.withdraw(index, recommender, wire[3]["id"])
+        upserts.put(index, recommender, replace(recommender.article(wire[4]["id"]), section="unheard of"))
         left = of_wire - {wire[3]["id"], wire[4]["id"]}
         assert set(recommender.related_to(draft, 50, Selection(sections=("wire",))).ids) == left
         both = recommender.related_to(draft, 50, Selection(sections=("wire", "rest"))).ids
         assert wire[3]["id"] not in both
         assert len(set(both)) == len(both)
         assert wire[4]["id"] in recommender.related_to(draft, 50, Selection(sections=("unheard of", "rest"))).ids
-        live.withdraw(index, recommender, made[10]["id"])
+        upserts.withdraw(index, recommender, made[10]["id"])
         everything = recommender.related_to(Article("", "Another draft", made[10]["text"]), 50).ids
         assert made[10]["id"] not in everything
         assert "copy-0" in everything, "its copy stands for it now"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from index.build import build_index
-from index.publish import set_current
+from index.release.publish import set_current
 from recommender import Recommender
 from recommender.errors import FormatUnsupported, IndexDamaged, IndexNotFound, IndexUnusable
 from recommender.release.manifest import CURRENT, Manifest, current_folder, verify

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from index.corpus.html_page import extract_page
-from index.corpus.sandbox import MOST_WORKERS, Failure, extract
+from index.ingest.html.sandbox import MOST_WORKERS, Failure, extract
+from index.ingest.readers.html_folder import extract_page
 from recommender.errors import InvalidArticle
 
 GOOD = b"<title>T</title><article><p>" + b"A sentence of a story that goes on for a while. " * 10 + b"</article>"
@@ -157,13 +157,13 @@ def test_a_worker_that_is_killed_while_idle_costs_nothing() -> None:
 
 
 def test_an_archive_without_html_starts_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("index.corpus.sandbox._Worker", None)
+    monkeypatch.setattr("index.ingest.html.sandbox._Worker", None)
     assert list(extract(fall, [])) == []
 
 
 def test_workers_that_cannot_start_are_no_fault_of_the_articles(tmp_path: Path) -> None:
     script = tmp_path / "unguarded.py"
-    script.write_text("from index.corpus.sandbox import extract\nfrom operator import neg\nprint(list(extract(neg, [(1, (1,))])))\n")
+    script.write_text("from index.ingest.html.sandbox import extract\nfrom operator import neg\nprint(list(extract(neg, [(1, (1,))])))\n")
     ended = subprocess.run(
         [sys.executable, script], env={**os.environ, "PYTHONPATH": str(Path.cwd())}, capture_output=True, text=True, check=False
     )
@@ -173,7 +173,7 @@ def test_workers_that_cannot_start_are_no_fault_of_the_articles(tmp_path: Path) 
 
 PARENT = """
 import signal, sys, time
-from index.corpus.sandbox import extract
+from index.ingest.html.sandbox import extract
 from tests.test_sandbox import slow_first, linger
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it

@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from index.build import build_index
-from index.publish import set_current
+from index.release.publish import set_current
 from recommender import Recommender
 from recommender.errors import IndexNotFound
 from recommender.features.ranker import RANKER, SHIPPED, Ranker

@@ -22,19 +22,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from index import editing, judgements, live, overrides
 from index.build import build_index
-from index.compile import fastest_embedder
-from index.journal import following
+from index.encoder.openvino_export import fastest_embedder
+from index.journal import replication
 from index.journal.address import VARIABLE, Address, opened
-from index.journal.adopting import adopt
 from index.journal.checks import check_followed, check_missed
-from index.journal.following import follow
-from index.live_lists import live_lists
-from index.publish import publish, set_current
-from index.store.pull import pull
-from index.store.push import push
-from index.store.store import Store
+from index.journal.import_local import adopt
+from index.journal.replication import follow
+from index.live import upserts as live
+from index.live.live_lists import live_lists
+from index.release.publish import publish, set_current
+from index.remote.pull_release import pull
+from index.remote.push_release import push
+from index.remote.store import Store
+from index.updates import judgements, override_edits, override_store
 from recommender import Recommender
 from recommender.errors import ArticleNotFound, ArticleWithdrawn, InputError, InvalidOverride, JournalAway
 from recommender.live.database import LIVE_DB
@@ -76,7 +77,7 @@ def test_machines_come_to_the_same_lists_as_one_that_is_alone(machines: list[Mac
         assert not said.put(corrected)
         said.withdraw(NEW[2].id)
         said.withdraw("harbour-0")
-        overrides.put(said.index, "harbour-4", Override((Pin(NEW[3].id, 1),)), "key", said.journal)
+        override_store.put(said.index, "harbour-4", Override((Pin(NEW[3].id, 1),)), "key", said.journal)
     b.follow()
     for table in TABLES:
         expected = rows(alone.index, table)
@@ -168,21 +169,21 @@ def test_a_build_needs_the_journal_at_its_beginning_alone(
 def test_of_two_who_change_an_override_at_once_neither_undoes_what_the_other_did(machines: list[Machine]) -> None:
     a, b, alone = machines
     for of in (a, b, alone):  # b has not followed
-        overrides.change(of.index, "harbour-4", lambda said: editing.pin(said, "garden-2", 1), "first", "Ann", "1", of.journal)
+        override_store.change(of.index, "harbour-4", lambda said: override_edits.pin(said, "garden-2", 1), "first", "Ann", "1", of.journal)
         if of is b:
             continue
-        overrides.change(of.index, "harbour-4", lambda said: editing.block(said, "garden-6"), "then", "Ann", "1", of.journal)
-    overrides.change(b.index, "harbour-4", lambda said: editing.unblock(said, "garden-6"), "last", "Bea", "2", b.journal)
+        override_store.change(of.index, "harbour-4", lambda said: override_edits.block(said, "garden-6"), "then", "Ann", "1", of.journal)
+    override_store.change(b.index, "harbour-4", lambda said: override_edits.unblock(said, "garden-6"), "last", "Bea", "2", b.journal)
     with pytest.raises(InvalidOverride):
-        overrides.put(a.index, "harbour-4", Override((Pin("a", 1), Pin("b", 1))), None, a.journal)
-    assert overrides.undo(b.index, "harbour-4", "Bea", "2", b.journal)
+        override_store.put(a.index, "harbour-4", Override((Pin("a", 1), Pin("b", 1))), None, a.journal)
+    assert override_store.undo(b.index, "harbour-4", "Bea", "2", b.journal)
     a.follow()
-    told = overrides.history(a.index, "harbour-4")
+    told = override_store.history(a.index, "harbour-4")
     assert [entry["reason"] for entry in told] == ["undo", "last", "first", "then", "first"]
     assert (told[0]["pins"], told[0]["blocks"]) == (told[3]["pins"], told[3]["blocks"])
-    assert overrides.history(b.index, "harbour-4") == told
-    assert overrides.delete(b.index, "harbour-4", None, b.journal)
-    assert not overrides.delete(b.index, "harbour-4", None, b.journal)
+    assert override_store.history(b.index, "harbour-4") == told
+    assert override_store.delete(b.index, "harbour-4", None, b.journal)
+    assert not override_store.delete(b.index, "harbour-4", None, b.journal)
     a.follow()
     assert "harbour-4" not in a.seen()["overrides"]
 
@@ -192,7 +193,9 @@ def test_what_many_change_at_once_is_all_there(machines: list[Machine]) -> None:
 
     def block(of: Machine, name: str) -> None:
         for number in range(15):
-            overrides.change(of.index, "harbour-4", partial(editing.block, article_id=f"{name}-{number}"), "", "", None, of.journal)
+            override_store.change(
+                of.index, "harbour-4", partial(override_edits.block, article_id=f"{name}-{number}"), "", "", None, of.journal
+            )
 
     threads = [threading.Thread(target=block, args=of) for of in ((a, "one"), (b, "two"), (a, "three"), (b, "four"))]
     for thread in threads:
@@ -214,7 +217,7 @@ def test_what_editors_think_of_lines_is_shared(machines: list[Machine]) -> None:
 
 
 def test_the_audit_trail_stays(machines: list[Machine], address: str) -> None:
-    overrides.put(machines[0].index, "harbour-0", Override(everywhere=True), "key", machines[0].journal)
+    override_store.put(machines[0].index, "harbour-0", Override(everywhere=True), "key", machines[0].journal)
     table = "readmore_override_history"
     for sql in (f"DELETE FROM {table}", f"UPDATE {table} SET key = 'x'", f"TRUNCATE {table}"):
         with psycopg.connect(address) as connection, pytest.raises(psycopg.errors.RaiseException, match="never changed"):
@@ -243,9 +246,9 @@ def test_what_a_machine_said_alone_is_not_lost(index_dir: Path, tmp_path: Path, 
         a.put(NEW[0])
         a.put(NEW[1])
         a.withdraw("harbour-0")
-        overrides.put(a.index, "harbour-4", Override((Pin("garden-2", 1),)), "key")
-        overrides.delete(a.index, "harbour-4", "key")
-        overrides.put(a.index, "garden-2", Override((Pin("harbour-8", 1),)), "key")
+        override_store.put(a.index, "harbour-4", Override((Pin("garden-2", 1),)), "key")
+        override_store.delete(a.index, "harbour-4", "key")
+        override_store.put(a.index, "garden-2", Override((Pin("harbour-8", 1),)), "key")
         judgements.judge(a.index, "garden-2", {"garden-6": True}, "Ann", None)
         before, told = a.seen(), rows(a.index, "override_history")
         build_index([str(write_jsonl(tmp_path / "again.jsonl", records()))], a.index, HashEmbedder())
@@ -257,7 +260,7 @@ def test_what_a_machine_said_alone_is_not_lost(index_dir: Path, tmp_path: Path, 
             with pytest.raises(InputError, match=r"scripts/share\.py"):
                 refused()
         b.put(NEW[3])
-        overrides.put(b.index, "garden-2", Override((Pin("garden-6", 1),)), "other", journal)
+        override_store.put(b.index, "garden-2", Override((Pin("garden-6", 1),)), "other", journal)
         done = adopt(a.index, journal)
         everything = [NEW[0].id, NEW[1].id, "harbour-0", NEW[2].id]
         assert done.articles == everything, "not all kept releases hold what the newest one does"
@@ -289,7 +292,7 @@ def test_a_journal_that_was_put_back_is_seen_and_made_whole_by_a_copy(machines: 
     b.follow()
     a.put(NEW[1])
     a.withdraw("harbour-0")
-    overrides.put(a.index, "harbour-4", Override((Pin("garden-2", 1),)), "key", a.journal)
+    override_store.put(a.index, "harbour-4", Override((Pin("garden-2", 1),)), "key", a.journal)
     a.put(to_article({**records(60, seed=9)[41], "title": "Put anew"}))
     expected = a.seen()
     with psycopg.connect(address) as connection:  # as a backup of before would have it
@@ -303,7 +306,7 @@ def test_a_journal_that_was_put_back_is_seen_and_made_whole_by_a_copy(machines: 
     with pytest.raises(JournalAway, match="was put back"):
         a.put(NEW[4])
     with pytest.raises(JournalAway, match="was put back"):
-        overrides.put(a.index, "garden-2", Override((Pin("garden-6", 1),)), "key", a.journal)
+        override_store.put(a.index, "garden-2", Override((Pin("garden-6", 1),)), "key", a.journal)
     for article in NEW[5 : 5 + others]:
         b.put(article)
     if others:  # the numbers that a knows were given again
@@ -427,7 +430,7 @@ def test_one_article_whose_lists_fail_holds_up_nothing(machines: list[Machine], 
         return live_lists(*given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(following, "live_lists", failing)
+        patch.setattr(replication, "live_lists", failing)
         patch.setattr(live, "live_lists", failing)
         b.follow()
     assert b.seen()["withdrawn"] == {"harbour-0"}
@@ -456,16 +459,19 @@ def take(step: tuple[str, int, int], of: Machine) -> object:
     """Do it on a machine: what it says, or its fault."""
     kind, which, how = step
     name = ("harbour-0", "garden-41", "railway-99")[which]
-    edits = {"pin": lambda said: editing.pin(said, "garden-2", 1 + how), "block": lambda said: editing.block(said, f"garden-{how}")}
+    edits = {
+        "pin": lambda said: override_edits.pin(said, "garden-2", 1 + how),
+        "block": lambda said: override_edits.block(said, f"garden-{how}"),
+    }
     if kind == "put":
         record = records(60, seed=9)[40 + which]
         return of.put(to_article({**record, "id": name, "title": f"{record['title']} {how}"}))
     if kind == "undo":
-        return overrides.undo(of.index, name, "", None, of.journal)
+        return override_store.undo(of.index, name, "", None, of.journal)
     if kind == "take back":
-        return overrides.delete(of.index, name, None, of.journal)
+        return override_store.delete(of.index, name, None, of.journal)
     if kind in edits:
-        overrides.change(of.index, name, edits[kind], "", "", None, of.journal)
+        override_store.change(of.index, name, edits[kind], "", "", None, of.journal)
     elif kind == "follow":
         of.follow()
     else:
@@ -593,7 +599,7 @@ def test_workers_of_one_machine_copy_each_change_once(machines: list[Machine], a
         workers = [b, *(stack.enter_context(machine(b.index, b.index, address)) for _ in range(2))]
         for number in range(4):
             a.put(NEW[number])
-            overrides.put(a.index, NEW[number].id, Override(everywhere=True), str(number), a.journal)
+            override_store.put(a.index, NEW[number].id, Override(everywhere=True), str(number), a.journal)
         threads = [threading.Thread(target=worker.follow) for worker in workers]
         for thread in threads:
             thread.start()

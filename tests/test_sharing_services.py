@@ -17,9 +17,9 @@ import psycopg
 import pytest
 
 from index.build import build_index
-from index.store.pull import pull
-from index.store.push import push
-from index.store.store import Store
+from index.remote.pull_release import pull
+from index.remote.push_release import push
+from index.remote.store import Store
 from recommender.live.database import LIVE_DB
 from recommender.release.manifest import current_folder
 from tests.archive import records, write_jsonl

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from index.corpus.record import Record
-from index.corpus.sites import Sites
+from index.ingest.record import Record
+from index.ingest.site_ids import Sites
 from recommender import Recommender
 from tests.archive import write_jsonl
 from tests.conftest import Command

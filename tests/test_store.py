@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from index import live
 from index.build import build_index
-from index.lock import build_lock
-from index.publish import set_current
-from index.store import pull, push
-from index.store.parcel import Parcel
-from index.store.store import OBJECTS, Store
+from index.live import upserts
+from index.release.publish import set_current
+from index.remote import pull_release, push_release
+from index.remote.bundle import Parcel
+from index.remote.store import OBJECTS, Store
+from index.storage.build_lock import build_lock
 from recommender import Article, Recommender
 from recommender.embedding.openvino import ENCODER, ENCODERS, FILES, CompiledEmbedder, EncoderCard, embedder_of, encoder_folder
 from recommender.errors import IndexBusy, IndexDamaged, IndexNotFound, InputError, StorageError
@@ -117,66 +117,66 @@ def different(index: Path) -> set[str]:
 def test_what_is_pulled_is_what_was_pushed_and_only_what_changed_travels(builder: Path, store: Store, tmp_path: Path) -> None:
     machine = tmp_path / "machine"
     with pytest.raises(IndexNotFound, match=r"no release in .* - push one"):
-        pull.pull(store, machine)
+        pull_release.pull(store, machine)
     assert not machine.exists()
-    live.create(builder)
+    upserts.create(builder)
     older = different(builder)
-    first = push.push(builder, store)
+    first = push_release.push(builder, store)
     assert (first.before, first.sent) == (None, len(older))
     assert store.objects().keys() == older
-    fetched = pull.pull(store, machine)
+    fetched = pull_release.pull(store, machine)
     assert (fetched.before, fetched.fetched, fetched.fetched_bytes) == (None, len(older), first.sent_bytes)
     assert lists(machine) == lists(builder)
     assert {path.name for path in machine.iterdir()} == {CURRENT, RELEASES, ENCODERS, RANKER, "build.lock"}
     before, name = current_folder(machine), serve(builder, "newer")
     changed = different(builder) - older
     assert 0 < len(changed) < len(different(builder))
-    assert push.push(builder, store).sent == len(changed)
-    taken = pull.pull(store, machine)
+    assert push_release.push(builder, store).sent == len(changed)
+    taken = pull_release.pull(store, machine)
     assert (taken.before, taken.release, taken.fetched) == (before.name, name, len(changed))
     assert lists(machine) == lists(builder)
     assert len(list((machine / RELEASES).iterdir())) == 2
-    again = pull.pull(store, machine)
+    again = pull_release.pull(store, machine)
     assert (again.before, again.release, again.fetched) == (name, name, 0)
-    assert push.push(builder, store).sent == 0
+    assert push_release.push(builder, store).sent == 0
     serve(builder, "older")  # and the way back takes nothing
-    push.push(builder, store)
-    assert pull.pull(store, machine).fetched == 0
+    push_release.push(builder, store)
+    assert pull_release.pull(store, machine).fetched == 0
     assert current_folder(machine).name == before.name
 
 
 def test_what_two_releases_share_lies_on_the_disk_once(builder: Path, folder_store: Store, tmp_path: Path) -> None:
     sound = open_release(builder)
-    push.push(builder, folder_store)
-    pull.pull(folder_store, tmp_path / "machine")
+    push_release.push(builder, folder_store)
+    pull_release.pull(folder_store, tmp_path / "machine")
     serve_again(builder, 1)
-    assert push.push(builder, folder_store).sent == 1
-    assert pull.pull(folder_store, tmp_path / "machine").fetched == 1, "the manifest"
+    assert push_release.push(builder, folder_store).sent == 1
+    assert pull_release.pull(folder_store, tmp_path / "machine").fetched == 1, "the manifest"
     older, newer = sorted((tmp_path / "machine" / RELEASES).iterdir())
     assert all((older / name).samefile(newer / name) for name in sound.manifest.files)
-    assert not (tmp_path / "machine" / pull.FETCHED).exists()
+    assert not (tmp_path / "machine" / pull_release.FETCHED).exists()
     assert lists(tmp_path / "machine") == lists(builder)
 
 
 def test_weights_and_encoders_travel_without_a_new_release(builder: Path, folder_store: Store, tmp_path: Path) -> None:
     machine = tmp_path / "machine"
-    push.push(builder, folder_store)
-    pull.pull(folder_store, machine)
+    push_release.push(builder, folder_store)
+    pull_release.pull(folder_store, machine)
     release = current_folder(machine).stat().st_ino
     (builder / RANKER).write_text(replace(SHIPPED, slope=9.0).to_json())
-    assert push.push(builder, folder_store).sent == 1
-    assert pull.pull(folder_store, machine).fetched == 1
+    assert push_release.push(builder, folder_store).sent == 1
+    assert pull_release.pull(folder_store, machine).fetched == 1
     assert (machine / RANKER).read_text() == (builder / RANKER).read_text()
     encoder = next((machine / ENCODERS).iterdir())
     (encoder / FILES[0]).write_text("damaged")
-    pull.pull(folder_store, machine)
+    pull_release.pull(folder_store, machine)
     assert current_folder(machine).stat().st_ino == release, "what is sound stays in its place"
     assert (encoder / FILES[0]).read_bytes() == (builder / ENCODERS / encoder.name / FILES[0]).read_bytes()
 
 
 def test_the_real_encoder_embeds_where_it_was_pulled(demo_index: Path, folder_store: Store, tmp_path: Path) -> None:
-    push.push(demo_index, folder_store)
-    pull.pull(folder_store, tmp_path / "machine")
+    push_release.push(demo_index, folder_store)
+    pull_release.pull(folder_store, tmp_path / "machine")
     model = open_release(tmp_path / "machine").manifest.model
     there, here = (embedder_of(index, model) for index in (demo_index, tmp_path / "machine"))
     assert isinstance(here, CompiledEmbedder)
@@ -184,12 +184,12 @@ def test_the_real_encoder_embeds_where_it_was_pulled(demo_index: Path, folder_st
 
 
 def test_a_service_takes_up_what_is_pulled(builder: Path, folder_store: Store, tmp_path: Path) -> None:
-    push.push(builder, folder_store)
-    pull.pull(folder_store, tmp_path / "machine")
+    push_release.push(builder, folder_store)
+    pull_release.pull(folder_store, tmp_path / "machine")
     with served(tmp_path / "machine") as service, service.client() as client:
         new = serve(builder, "newer")
-        push.push(builder, folder_store)
-        pull.pull(folder_store, tmp_path / "machine")
+        push_release.push(builder, folder_store)
+        pull_release.pull(folder_store, tmp_path / "machine")
         end = time.monotonic() + 30
         while client.get("/v1/index").json()["index_version"] != new:
             assert time.monotonic() < end
@@ -200,11 +200,11 @@ def test_a_service_takes_up_what_is_pulled(builder: Path, folder_store: Store, t
 PULL_FOREVER = """
 import shutil, sys
 from pathlib import Path
-from index.store import pull
-from index.store.store import Store
+from index.remote import pull_release
+from index.remote.store import Store
 from recommender.release.manifest import current_folder
 
-pull.BLOCK = 4096
+pull_release.BLOCK = 4096
 index = Path(sys.argv[1])
 stores = [Store(url) for url in sys.argv[2:]]
 print("ready", flush=True)
@@ -213,7 +213,7 @@ while True:
         for folder in (index / "releases").iterdir():
             if folder != current_folder(index):
                 shutil.rmtree(folder)
-        pull.pull(store, index)
+        pull_release.pull(store, index)
 """
 
 
@@ -223,8 +223,8 @@ def kill_at_random_moments(builder: Path, folder: Path, kills: int) -> None:
         name = serve(builder, which)
         expected[name] = lists(builder)
         stores.append(Store(str(folder / which)))
-        push.push(builder, stores[-1])
-    pull.pull(stores[0], machine)
+        push_release.push(builder, stores[-1])
+    pull_release.pull(stores[0], machine)
     chance = random.Random(kills)
     for _ in range(kills):
         command = [sys.executable, "-c", PULL_FOREVER, str(machine), *(store.url for store in stores)]
@@ -234,10 +234,10 @@ def kill_at_random_moments(builder: Path, folder: Path, kills: int) -> None:
             time.sleep(chance.uniform(0.0, 0.4))
             process.kill()
         assert lists(machine) == expected[current_folder(machine).name]
-    pull.pull(stores[1], machine)
+    pull_release.pull(stores[1], machine)
     assert lists(machine) == lists(builder)
     assert not list((machine / RELEASES).glob(".*"))
-    assert not (machine / pull.FETCHED).exists()
+    assert not (machine / pull_release.FETCHED).exists()
 
 
 def test_a_pull_that_is_killed_leaves_what_serves(builder: Path, tmp_path: Path) -> None:
@@ -250,8 +250,8 @@ def test_a_pull_that_is_killed_200_times(builder: Path, tmp_path: Path) -> None:
 
 
 def test_a_pull_goes_on_where_it_was_cut_short(builder: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    push.push(builder, store)
-    monkeypatch.setattr(pull, "BLOCK", 20_000)
+    push_release.push(builder, store)
+    monkeypatch.setattr(pull_release, "BLOCK", 20_000)
     asked: list[tuple[str, int | None]] = []
     breaks_at = [5, 17]
     read = Store.read
@@ -267,8 +267,8 @@ def test_a_pull_goes_on_where_it_was_cut_short(builder: Path, store: Store, tmp_
     monkeypatch.setattr(Store, "read", breaks)
     for _ in range(2):
         with pytest.raises(StorageError, match="cable"):
-            pull.pull(store, tmp_path / "machine")
-    pull.pull(store, tmp_path / "machine")
+            pull_release.pull(store, tmp_path / "machine")
+    pull_release.pull(store, tmp_path / "machine")
     assert len(asked) == len(set(asked)) > 30, "nothing is fetched twice"
     assert lists(tmp_path / "machine") == lists(builder)
 
@@ -276,11 +276,11 @@ def test_a_pull_goes_on_where_it_was_cut_short(builder: Path, store: Store, tmp_
 @pytest.mark.parametrize("how", ["flip", "cut", "gone"])
 def test_what_is_damaged_in_the_store_is_named_and_not_served(builder: Path, folder_store: Store, tmp_path: Path, how: str) -> None:
     machine = tmp_path / "machine"
-    push.push(builder, folder_store)
-    pull.pull(folder_store, machine)
+    push_release.push(builder, folder_store)
+    pull_release.pull(folder_store, machine)
     before = lists(machine)
     serve(builder, "newer")
-    push.push(builder, folder_store)
+    push_release.push(builder, folder_store)
     victim = Path(folder_store.url) / OBJECTS / open_release(builder).manifest.files[CATALOGUE].sha256
     content = bytearray(victim.read_bytes())
     content[len(content) // 2] ^= 1
@@ -289,28 +289,28 @@ def test_what_is_damaged_in_the_store_is_named_and_not_served(builder: Path, fol
         victim.unlink()
     for _ in range(2):
         with pytest.raises(IndexDamaged, match=rf"{victim.name} (is missing|has another size or sha256) .* push again"):
-            pull.pull(folder_store, machine)
+            pull_release.pull(folder_store, machine)
         assert lists(machine) == before
     if how == "flip":
         victim.unlink()  # as the message says
-    assert push.push(builder, folder_store).sent == 1
-    pull.pull(folder_store, machine)
+    assert push_release.push(builder, folder_store).sent == 1
+    pull_release.pull(folder_store, machine)
     assert lists(machine) == lists(builder)
 
 
 def test_a_release_that_was_damaged_here_is_made_whole(builder: Path, folder_store: Store, tmp_path: Path) -> None:
-    push.push(builder, folder_store)
-    pull.pull(folder_store, tmp_path / "machine")
+    push_release.push(builder, folder_store)
+    pull_release.pull(folder_store, tmp_path / "machine")
     path = current_folder(tmp_path / "machine") / CATALOGUE
     path.write_bytes(path.read_bytes()[:-1] + b"?")
-    assert pull.pull(folder_store, tmp_path / "machine").fetched == 1
+    assert pull_release.pull(folder_store, tmp_path / "machine").fetched == 1
     assert lists(tmp_path / "machine") == lists(builder)
 
 
 def test_a_push_that_dies_changes_nothing_and_is_taken_up(
     builder: Path, folder_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    push.push(builder, folder_store)
+    push_release.push(builder, folder_store)
     older, there = folder_store.current(), set(folder_store.objects())
     serve(builder, "newer")
     upload, left = Store.upload, [4]
@@ -323,11 +323,11 @@ def test_a_push_that_dies_changes_nothing_and_is_taken_up(
 
     monkeypatch.setattr(Store, "upload", dies)
     with pytest.raises(KeyboardInterrupt):
-        push.push(builder, folder_store)
+        push_release.push(builder, folder_store)
     monkeypatch.undo()
     assert folder_store.current() == older
-    assert pull.pull(folder_store, tmp_path / "machine").release == older
-    assert push.push(builder, folder_store).sent == len(different(builder) - there) - 4
+    assert pull_release.pull(folder_store, tmp_path / "machine").release == older
+    assert push_release.push(builder, folder_store).sent == len(different(builder) - there) - 4
 
 
 def test_two_pushes_at_once_mix_nothing(builder: Path, folder_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,12 +340,12 @@ def test_two_pushes_at_once_mix_nothing(builder: Path, folder_store: Store, tmp_
         upload(self, source, name)
         left[0] -= 1
         if left[0] == 0:
-            push.push(other, Store(self.url), NOW)
-            assert pull.pull(self, tmp_path / "machine").release == open_release(other).name
+            push_release.push(other, Store(self.url), NOW)
+            assert pull_release.pull(self, tmp_path / "machine").release == open_release(other).name
 
     monkeypatch.setattr(Store, "upload", disturbed)
-    push.push(builder, folder_store, NOW)
-    assert pull.pull(folder_store, tmp_path / "machine").release == open_release(builder).name
+    push_release.push(builder, folder_store, NOW)
+    assert pull_release.pull(folder_store, tmp_path / "machine").release == open_release(builder).name
     assert lists(tmp_path / "machine") == lists(builder)
 
 
@@ -355,13 +355,13 @@ def test_only_what_no_release_needs_is_removed_and_only_when_it_is_old(builder: 
     for number in range(4):
         name = serve_again(builder, number)
         needed[name] = different(builder)
-        assert push.push(builder, store).removed == 0
+        assert push_release.push(builder, store).removed == 0
     assert len(store.names()) == 4
     time.sleep(1.1)  # S3 tells the time in seconds
-    assert push.push(builder, store, NOW).removed == 2
+    assert push_release.push(builder, store, NOW).removed == 2
     assert store.names() == sorted(needed, reverse=True)[:3]
     assert store.objects().keys() == set.union(*(needed[name] for name in store.names()))
-    pull.pull(store, tmp_path / "machine")
+    pull_release.pull(store, tmp_path / "machine")
 
 
 @pytest.mark.parametrize(
@@ -379,21 +379,21 @@ def test_a_list_writes_nowhere_else(builder: Path, name: str) -> None:
 
 def test_live_articles_of_the_machine_are_neither_hidden_nor_numbered_below(builder: Path, folder_store: Store, tmp_path: Path) -> None:
     machine = tmp_path / "machine"
-    push.push(builder, folder_store)
-    pull.pull(folder_store, machine)
+    push_release.push(builder, folder_store)
+    pull_release.pull(folder_store, machine)
 
     def put(index: Path, *ids: str) -> None:
         with Recommender.open(index, HashEmbedder()) as opened:
             for article_id in ids:
-                live.put(index, opened, Article(article_id, "Ferry", f"The ferry of {article_id} left the harbour."))
+                upserts.put(index, opened, Article(article_id, "Ferry", f"The ferry of {article_id} left the harbour."))
 
     put(machine, "mine")
     put(builder, "theirs", "theirs too")
     build_index([str(write_jsonl(tmp_path / "b.jsonl", records(12)))], builder, HashEmbedder())
-    push.push(builder, folder_store)
+    push_release.push(builder, folder_store)
     before = current_folder(machine)
     with pytest.raises(InputError, match=r"would hide 1 live articles, 'mine' the first - build with that file"):
-        pull.pull(folder_store, machine)
+        pull_release.pull(folder_store, machine)
     assert current_folder(machine) == before
     with Recommender.open(machine, HashEmbedder()) as opened:
         assert opened.related("mine", 5).items
@@ -403,8 +403,8 @@ def test_live_articles_of_the_machine_are_neither_hidden_nor_numbered_below(buil
     archive = [*records(12), {"id": "theirs", "title": "Ferry", "text": "The ferry of theirs left the harbour."}]
     serve(builder, "older")
     build_index([str(write_jsonl(tmp_path / "c.jsonl", archive))], builder, HashEmbedder())
-    push.push(builder, folder_store)
-    pull.pull(folder_store, machine)
+    push_release.push(builder, folder_store)
+    pull_release.pull(folder_store, machine)
     put(machine, "late")
     with Recommender.open(machine, HashEmbedder()) as opened:
         assert all(opened.related(article_id, 5).items for article_id in ("mine", "theirs", "late"))
@@ -413,12 +413,12 @@ def test_live_articles_of_the_machine_are_neither_hidden_nor_numbered_below(buil
 def test_a_machine_without_live_articles_counts_on_from_the_release(builder: Path, folder_store: Store, tmp_path: Path) -> None:
     with Recommender.open(builder, HashEmbedder()) as opened:
         for number in range(3):
-            live.put(builder, opened, Article(f"live-{number}", "Ferry", f"The ferry {number} left the harbour."))
+            upserts.put(builder, opened, Article(f"live-{number}", "Ferry", f"The ferry {number} left the harbour."))
     build_index([str(write_jsonl(tmp_path / "b.jsonl", records(12)))], builder, HashEmbedder())
-    push.push(builder, folder_store)
-    pull.pull(folder_store, tmp_path / "machine")
+    push_release.push(builder, folder_store)
+    pull_release.pull(folder_store, tmp_path / "machine")
     with Recommender.open(tmp_path / "machine", HashEmbedder()) as opened:
-        assert live.put(tmp_path / "machine", opened, Article("first", "Ferry", "The first ferry of this machine left the harbour."))
+        assert upserts.put(tmp_path / "machine", opened, Article("first", "Ferry", "The first ferry of this machine left the harbour."))
         assert opened.related("first", 5).items
 
 
@@ -431,17 +431,17 @@ def test_a_full_disk_keeps_what_serves(
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=900k", "tmpfs", str(disk)], capture_output=True, check=False).returncode:
         pytest.skip("file systems cannot be mounted here")
     try:
-        push.push(builder, folder_store)
-        pull.pull(folder_store, disk / "machine")
+        push_release.push(builder, folder_store)
+        pull_release.pull(folder_store, disk / "machine")
         before = lists(disk / "machine")
         serve(builder, "newer")
-        push.push(builder, folder_store)
+        push_release.push(builder, folder_store)
         if free:
             usage = shutil.disk_usage(disk)
             monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=free))
         message = "cannot be written .*No space left" if free else "bytes free, the release takes"
         with pytest.raises(StorageError, match=message):
-            pull.pull(folder_store, disk / "machine")
+            pull_release.pull(folder_store, disk / "machine")
         assert lists(disk / "machine") == before
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
@@ -449,11 +449,11 @@ def test_a_full_disk_keeps_what_serves(
 
 def test_neither_runs_beside_a_build_and_a_damaged_release_is_not_pushed(builder: Path, folder_store: Store) -> None:
     with build_lock(builder), pytest.raises(IndexBusy):
-        push.push(builder, folder_store)
+        push_release.push(builder, folder_store)
     path = current_folder(builder) / CATALOGUE
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     with pytest.raises(IndexDamaged, match="nothing was pushed"):
-        push.push(builder, folder_store)
+        push_release.push(builder, folder_store)
     assert not Path(folder_store.url).exists()
 
 

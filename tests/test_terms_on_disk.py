@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index import digest
-from index.fingerprints import FingerprintWriter
-from index.growing import Growing
-from index.lexical_writer import LexicalWriter
-from index.pruned_terms import _save_offsets, prune_terms
-from index.runs import NONE, Runs
+from index.storage.external_sort import NONE, Runs
+from index.storage.npy_append import Growing
+from index.terms import analysis
+from index.terms.fingerprints import FingerprintWriter
+from index.terms.inverted_index_writer import LexicalWriter
+from index.terms.pruned_index_writer import _save_offsets, prune_terms
 from recommender.retrieval.near_duplicates import is_duplicate
 from recommender.storage.mapped import mapped
 from recommender.terms import pruned_index
@@ -93,7 +93,7 @@ def write(folder: Path, memory: int, articles: list[Article]) -> LexicalWriter:
 
 def test_with_little_memory_the_same_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     articles = some_articles(60)
-    monkeypatch.setattr(digest, "BLOCK", 1)
+    monkeypatch.setattr(analysis, "BLOCK", 1)
     for name, memory in (("little", LITTLE), ("plenty", PLENTY)):
         write(tmp_path / name, memory, articles)
     assert len(list((tmp_path / "little/terms/runs").iterdir())) > 10 * len(list((tmp_path / "plenty/terms/runs").iterdir()))
@@ -112,8 +112,8 @@ def test_a_pruned_index_answers_nearly_as_the_whole_one(tmp_path: Path, monkeypa
     articles = some_articles(60)
     numbers = write(tmp_path / "whole", PLENTY, articles).numbers
     write(tmp_path / "pruned", PLENTY, articles)
-    monkeypatch.setattr("index.pruned_terms.KEPT", kept)
-    monkeypatch.setattr("index.pruned_terms.FOUND_BY", found_by)
+    monkeypatch.setattr("index.terms.pruned_index_writer.KEPT", kept)
+    monkeypatch.setattr("index.terms.pruned_index_writer.FOUND_BY", found_by)
     prune_terms(tmp_path / "pruned", len(articles), PLENTY)
     assert {path.name for path in (tmp_path / "pruned").iterdir()} == {FOLDER, "terms", "words"}
     whole, pruned = (open_terms(tmp_path / name / FOLDER, len(articles)) for name in ("whole", "pruned"))

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index import vectors as writing
 from index.build import build_index
-from index.vectors import STAGED_VECTORS, to_integers, write_chunks, write_tiers
+from index.vectors import vector_writer as writing
+from index.vectors.vector_writer import STAGED_VECTORS, to_integers, write_chunks, write_tiers
 from recommender import Article, Recommender
 from recommender.errors import IndexDamaged
 from recommender.features.article_features import Layout

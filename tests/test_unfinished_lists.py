@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from index import lists, neighbours, staged
 from index.build import build_index
-from index.list_writer import ListWriter
-from index.unfinished_lists import INPUTS, UNFINISHED_LISTS
+from index.lists import inputs, nearest, related_lists
+from index.lists.checkpoint import INPUTS, UNFINISHED_LISTS
+from index.lists.list_file_writer import ListWriter
 from recommender.release.list_file import StoredLists
 from recommender.release.manifest import current_folder
 from tests.archive import records, write_jsonl
@@ -20,17 +20,17 @@ N = 90
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(staged, "BLOCK", 16)
+    monkeypatch.setattr(inputs, "BLOCK", 16)
 
 
 @pytest.fixture
 def worked_on(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
     """The rows that each pass works on."""
     seen: dict[str, list[int]] = {"near": [], "lists": []}
-    for module, name, into in ((neighbours, "_neighbours", "near"), (lists, "_lists", "lists")):
+    for module, name, into in ((nearest, "_neighbours", "near"), (related_lists, "_lists", "lists")):
         work = getattr(module, name)
 
-        def noted(opened: staged.Staged, rows: staged.Rows, work: object = work, into: str = into) -> object:
+        def noted(opened: inputs.Staged, rows: inputs.Rows, work: object = work, into: str = into) -> object:
             seen[into] += rows.tolist()
             return work(opened, rows)  # type: ignore[operator]
 
@@ -69,7 +69,7 @@ def test_a_build_goes_on_where_the_last_one_ended(tmp_path: Path, monkeypatch: p
     worked_on["lists"].clear()
     build_index([str(source)], tmp_path / "index", HashEmbedder())
     assert worked_on["near"] == []
-    assert 0 < len(worked_on["lists"]) <= N - 40 + staged.BLOCK
+    assert 0 < len(worked_on["lists"]) <= N - 40 + inputs.BLOCK
     assert list(stored(tmp_path / "index")) == list(stored(tmp_path / "whole"))
     assert not (tmp_path / "index" / UNFINISHED_LISTS).exists()
     assert not list((tmp_path / "index" / "releases").glob(".staging-*"))
@@ -77,20 +77,20 @@ def test_a_build_goes_on_where_the_last_one_ended(tmp_path: Path, monkeypatch: p
 
 def test_what_is_near_is_not_looked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worked_on: dict[str, list[int]]) -> None:
     source = write_jsonl(tmp_path / "a.jsonl", records(N))
-    work, n_blocks = neighbours._neighbours, 3
+    work, n_blocks = nearest._neighbours, 3
 
-    def cut_short(opened: staged.Staged, rows: staged.Rows) -> object:
-        if len(worked_on["near"]) >= n_blocks * staged.BLOCK:
+    def cut_short(opened: inputs.Staged, rows: inputs.Rows) -> object:
+        if len(worked_on["near"]) >= n_blocks * inputs.BLOCK:
             raise KeyboardInterrupt
         return work(opened, rows)
 
     with monkeypatch.context() as patch:
-        patch.setattr(neighbours, "_neighbours", cut_short)
+        patch.setattr(nearest, "_neighbours", cut_short)
         with pytest.raises(KeyboardInterrupt):
             build_index([str(source)], tmp_path / "index", HashEmbedder())
     worked_on["near"].clear()
     build_index([str(source)], tmp_path / "index", HashEmbedder())
-    assert sorted(worked_on["near"]) == list(range(n_blocks * staged.BLOCK, N))
+    assert sorted(worked_on["near"]) == list(range(n_blocks * inputs.BLOCK, N))
     build_index([str(source)], tmp_path / "whole", HashEmbedder())
     assert list(stored(tmp_path / "index")) == list(stored(tmp_path / "whole"))
 
@@ -109,7 +109,7 @@ def test_lists_of_another_archive_are_not_taken_up(
     }[change]
     if change == "boot":
         (tmp_path / "boot").write_text("another start of the machine", encoding="ascii")
-        monkeypatch.setattr("index.unfinished_lists.BOOT", tmp_path / "boot")
+        monkeypatch.setattr("index.lists.checkpoint.BOOT", tmp_path / "boot")
     source = write_jsonl(tmp_path / "b.jsonl", lines)
     worked_on["near"].clear()
     build_index([str(source)], tmp_path / "index", HashEmbedder())

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from index import vectors as writing
-from index.milvus import writer as milvus_writer
-from index.milvus.writer import Told, finish, prune, serve, serving, write_vectors
-from index.vectors import write_chunks, write_tiers
+from index.milvus import milvus_writer
+from index.milvus.milvus_writer import Told, finish, prune, serve, serving, write_vectors
+from index.vectors import vector_writer as writing
+from index.vectors.vector_writer import write_chunks, write_tiers
 from recommender import Recommender
 from recommender.errors import IndexDamaged, InputError, StorageError, VectorsAway
 from recommender.features.article_features import Facts, Layout

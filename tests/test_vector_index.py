@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from index.vectors import to_integers
+from index.vectors.vector_writer import to_integers
 from recommender.errors import IndexDamaged
 from recommender.features.article_features import Layout
 from recommender.release.manifest import VECTORS

@@ -17,10 +17,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from index import live, overrides
 from index.build import build_index
-from index.live_file import empty_log, writing
-from index.words import OwnWords
+from index.live import upserts
+from index.live.database import empty_log, writing
+from index.updates import override_store
+from index.updates.editorial_writer import OwnWords
 from recommender import Article, Recommender
 from recommender.errors import ArticleNotFound
 from recommender.live.database import LIVE_DB, read_state
@@ -137,8 +138,8 @@ def article(article_id: str, url: str | None, published: datetime | None, alike:
 def copied(origin: Path, folder: Path) -> Path:
     """Return an index of its own, with a backup of its `live.db`."""
     index = Path(shutil.copytree(origin, folder / "index"))
-    live.create(index)
-    overrides.put(index, STORED[2], Override((Pin(STORED[0], 1, SOON),), everywhere=True), None)
+    upserts.create(index)
+    override_store.put(index, STORED[2], Override((Pin(STORED[0], 1, SOON),), everywhere=True), None)
     empty_log(index)
     shutil.copy(index / LIVE_DB, index / "backup.db")
     return index
@@ -147,20 +148,20 @@ def copied(origin: Path, folder: Path) -> Path:
 def do(index: Path, recommender: Recommender, step: tuple[Any, ...]) -> None:
     kind, *given = step
     if kind == "put":
-        live.put(index, recommender, article(*given))
+        upserts.put(index, recommender, article(*given))
     elif kind == "withdraw":
         try:
-            live.withdraw(index, recommender, given[0])
+            upserts.withdraw(index, recommender, given[0])
         except ArticleNotFound:
             return
     elif kind == "say":
-        overrides.put(index, given[0], given[1], None)
+        override_store.put(index, given[0], given[1], None)
     elif kind == "take back":
-        overrides.delete(index, given[0], None)
+        override_store.delete(index, given[0], None)
     elif kind == "replace file":
         replace_file(index, given[0])
     elif kind == "prepare":
-        live.prepare(index, recommender)
+        upserts.prepare(index, recommender)
     elif kind == "forget lists":  # as when another release's service put the article
         with writing(index) as connection:
             number = connection.execute("SELECT number FROM article WHERE id = ? AND NOT withdrawn", given).fetchone()
@@ -181,7 +182,7 @@ def replace_file(index: Path, how: str) -> None:
         (index / f"{LIVE_DB}{end}").unlink(missing_ok=True)
     if how == "backup":
         shutil.copy(backup, path)
-    live.create(index)
+    upserts.create(index)
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
@@ -240,16 +241,16 @@ def test_a_change_costs_the_same_however_much_was_said(origin: Path, tmp_path: P
     index = copied(origin, tmp_path)
     with Recommender.open(index, HashEmbedder()) as recommender:
         for article_id in NEW:
-            live.put(index, recommender, article(article_id, None, SOON, alike=False))
+            upserts.put(index, recommender, article(article_id, None, SOON, alike=False))
 
         def work() -> list[int]:
             """Instructions of SQLite, in thousands, of the first look after a change of each kind."""
             done = []
             for change in (
-                partial(overrides.put, index, STORED[1], Override((Pin(NEW[0], 1, SOON),)), None),
-                partial(overrides.delete, index, STORED[1], None),
-                partial(live.put, index, recommender, article(NEW[0], None, None, chance.random() < 0.5)),
-                partial(live.withdraw, index, recommender, NEW[0]),
+                partial(override_store.put, index, STORED[1], Override((Pin(NEW[0], 1, SOON),)), None),
+                partial(override_store.delete, index, STORED[1], None),
+                partial(upserts.put, index, recommender, article(NEW[0], None, None, chance.random() < 0.5)),
+                partial(upserts.withdraw, index, recommender, NEW[0]),
             ):
                 change()
                 done.append(instructions(recommender))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index.word_writer import write_words
+from index.terms.word_dictionary_writer import write_words
 from recommender.errors import IndexDamaged
 from recommender.terms.word_dictionary import TRIE, WordTable
 

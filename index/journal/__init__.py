@@ -1,1 +1,4 @@
-"""What several machines share of what is put and said, in PostgreSQL: the journal, and the copy of it that each follows."""
+"""The journal: updates that several machines share through PostgreSQL.
+
+Each machine's `live.db` is a replica that follows the journal and computes its own lists.
+"""

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from index.journal.address import VARIABLE
-from index.journal.changes import Head
-from index.live_file import asking
+from index.journal.events import Head
+from index.live.database import asking
 from recommender.errors import InputError, JournalAway
 from recommender.live.database import LIVE_DB, LiveState, read_state
 from recommender.release.manifest import Manifest
 
 if TYPE_CHECKING:
     from index.journal.journal import Journal
-    from index.journal.turn import Turn
+    from index.journal.transaction import Turn
 
 
 def known(index_dir: Path) -> tuple[LiveState, str | None]:

@@ -1,7 +1,7 @@
 """The journal that service machines share: what was put, withdrawn and said, in PostgreSQL.
 
 Whoever writes holds the row of the count until the end: changes come one after the other, and get their numbers in the order in which they
-can be seen. So a machine that knows the last number it copied (`index.journal.following`) misses none. A change is durable when the
+can be seen. So a machine that knows the last number it copied (`index.journal.replication`) misses none. A change is durable when the
 transaction has ended: the server has written it to its disk, and to that of a synchronous standby if it has one.
 """
 
@@ -16,10 +16,10 @@ from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, IntegrityE
 from sqlalchemy.exc import TimeoutError as NoConnection
 
 from index.journal.address import Address
-from index.journal.changes import Change, Changes, Head
+from index.journal.deadline import time_limit
+from index.journal.events import Change, Changes, Head
 from index.journal.schema import ARTICLE, HISTORY_STAYS, MARK, STATE, TABLES, VERSION, WORDS, first_state
-from index.journal.time_limit import time_limit
-from index.journal.turn import Turn
+from index.journal.transaction import Turn
 from recommender.errors import FormatUnsupported, InputError, JournalAway
 
 CONNECT_S = 3

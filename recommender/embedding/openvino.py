@@ -1,6 +1,6 @@
 """The model as a compiled graph, run by OpenVINO: the vectors of sentence-transformers, twice as fast, without torch.
 
-`index.compile` exports it into the index's folder, once for a model:
+`index.encoder.openvino_export` exports it into the index's folder, once for a model:
 
     encoders/<first 16 digits of the weights' sha256>-<float or int8>/
         encoder.json      what it is, and the sha256 of the other files
@@ -74,7 +74,7 @@ class CompiledEmbedder:
     several on all (docs/benchmarks.md).
 
     Args:
-        folder: What `index.compile` wrote.
+        folder: What `index.encoder.openvino_export` wrote.
 
     Raises:
         ModelError: OpenVINO is not installed, or a file is missing or changed.

@@ -1,7 +1,7 @@
 """What was put and withdrawn since a release was built, laid over it: `live.db`, beside CURRENT.
 
-A release never changes; an editor does not wait for the next one. `index.live` writes an article here, with its vectors, terms, own list
-and its places in older articles' lists, in one transaction; whoever answers lays that over what the release says:
+A release never changes; an editor does not wait for the next one. `index.live.upserts` writes an article here, with its vectors, terms,
+own list and its places in older articles' lists, in one transaction; whoever answers lays that over what the release says:
 
     own list of a live article      `own`, computed when it was put
     list of any other article       its stored candidates, those of `place` among them, less what was withdrawn

@@ -1,4 +1,6 @@
-"""The tables of a release's catalogue, `catalogue.db`: `index.catalogue_writer` fills them, `recommender.release.catalogue` reads them."""
+"""The tables of a release's catalogue, `catalogue.db`: `index.release.catalogue_writer` fills them, `recommender.release.catalogue` reads
+them.
+"""
 
 SCHEMA = """
 CREATE TABLE article (

@@ -69,7 +69,7 @@ class ModelCard:
     Attributes:
         name: What loads it again: a model's name, or the whole path of its folder.
         sha256: Fingerprint of the weights.
-        precision: What it computed in: "int8" if it was quantized, see `index.quantize`.
+        precision: What it computed in: "int8" if it was quantized, see `index.encoder.int8`.
         canaries: Vectors of `CANARIES`, (len(CANARIES), dim).
     """
 

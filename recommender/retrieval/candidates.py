@@ -1,6 +1,6 @@
 """Candidates of an article: the closest in meaning, the closest in words, and those whose titles it names, each with its features.
 
-A draft gets it on the spot. The build does the same for every article and stores the outcome: `index.loops` repeats in loops what is said
+A draft gets it on the spot. The build does the same for every article and stores the outcome: `index.kernels` repeats in loops what is said
 here, and a test holds the two against each other.
 """
 

@@ -1,4 +1,4 @@
-"""Pin, move, block and undo: what `index.overrides` keeps for all lists, whoever says it and wherever."""
+"""Pin, move, block and undo: what `index.updates.override_store` keeps for all lists, whoever says it and wherever."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from index import editing, overrides
-from index.corpus.validation import MAX_ID
+from index.ingest.validation import MAX_ID
+from index.updates import override_edits, override_store
 from recommender import Recommender
 from recommender.errors import ArticleNotFound, InvalidOverride
 from recommender.overrides import Override, end_of
@@ -73,8 +73,8 @@ def _change(request: Request, sent: Change) -> str:
         of, edit = _edit(recommender, on, sent)
     with serving.to_write() as index_dir:
         if edit is not None:
-            overrides.change(index_dir, of, edit, clean_line(sent.reason), editor, key, serving.journal)
-        elif not overrides.undo(index_dir, of, editor, key, serving.journal):
+            override_store.change(index_dir, of, edit, clean_line(sent.reason), editor, key, serving.journal)
+        elif not override_store.undo(index_dir, of, editor, key, serving.journal):
             raise InvalidOverride("nothing was said of this article - there is nothing to undo")
     return on.id
 
@@ -90,27 +90,27 @@ def _edit(recommender: Recommender, on: Card, sent: Change) -> tuple[str, Edit |
         case "show":  # what is shown again need not be there any more
             if len(target) > MAX_ID:
                 raise recommender.not_found(target)
-            return target or on.id, editing.show
+            return target or on.id, override_edits.show
         case "unpin":  # what is taken back need not be there any more
-            return on.id, lambda said: editing.unpin(said, target)
+            return on.id, lambda said: override_edits.unpin(said, target)
         case "unblock":
-            return on.id, lambda said: editing.unblock(said, target)
+            return on.id, lambda said: override_edits.unblock(said, target)
         case "unblock_section":
-            return on.id, lambda said: editing.unblock(said, section=section)
+            return on.id, lambda said: override_edits.unblock(said, section=section)
         case "block_section":
             if section is None:
                 raise InvalidOverride("no section is named - give one")
-            return on.id, lambda said: editing.block(said, section=section, until=until)
+            return on.id, lambda said: override_edits.block(said, section=section, until=until)
     card = named_card(recommender, target)
     if card is None:
         raise recommender.not_found(target)
     if sent.action == "hide":
-        return card.id, lambda said: editing.hide(said, until)
+        return card.id, lambda said: override_edits.hide(said, until)
     if card.id == on.id:
         raise InvalidOverride("an article is never in its own list - name another one")
     if sent.action == "block":
-        return on.id, lambda said: editing.block(said, card.id, until=until)
+        return on.id, lambda said: override_edits.block(said, card.id, until=until)
     slot = sent.slot
     if slot is None:
         raise InvalidOverride("no slot is given - give 1 for the first line")
-    return on.id, lambda said: editing.pin(said, card.id, slot, until)
+    return on.id, lambda said: override_edits.pin(said, card.id, slot, until)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from numpy.typing import NDArray
 from starlette.responses import Response
 
-from index.archive_health import LENGTH, ArchiveHealth, measured_apart
+from index.maintenance.archive_stats import LENGTH, ArchiveHealth, measured_apart
 from recommender import Recommender
 from recommender.errors import ReadmoreError
 from service.desk.page import page

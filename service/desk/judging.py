@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.responses import Response
 
-from index import judgements
+from index.updates import judgements
 from recommender.errors import ArticleNotFound
 from recommender.text.cleaning import clean_line
 from service.desk.page import back_to, read_form

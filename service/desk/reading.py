@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from index import overrides
-from index.judgements import judged
+from index.updates import override_store
+from index.updates.judgements import judged
 from recommender import Recommender, RelatedList
 from recommender.errors import ArticleNotFound
 from recommender.features.feature_schema import FEATURES
@@ -131,7 +131,7 @@ def article_page(
             "in_file": [block for block in (*in_file.blocks, *file.hidden) if not is_over(block.until, now)],
             "everywhere_in_file": in_file.everywhere and not is_over(in_file.everywhere_until, now),
             "rejected": [target for target, accepted in verdicts.items() if not accepted and target not in ours.ids],
-            "trail": trail(overrides.history(serving.index_dir, card.id)),
+            "trail": trail(override_store.history(serving.index_dir, card.id)),
             "limit": limit,
             "features": FEATURES,
             "done": done,

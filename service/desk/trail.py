@@ -26,7 +26,7 @@ class Told:
 
 
 def trail(history: Sequence[Mapping[str, Any]]) -> list[Told]:
-    """What `index.overrides.history` tells, the last first."""
+    """What `index.updates.override_store.history` tells, the last first."""
     said = [Override.from_dict(entry) for entry in history]
     return [
         Told(datetime.fromisoformat(entry["at"]), now.owner, entry["key"], now.reason, tuple(_changes(before, now)) or ("nothing changed",))

@@ -1,0 +1,81 @@
+"""What the sources give, laid over the release that serves, and what was put and withdrawn since laid over both."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from index.archive.merged_archive import Changes, Incoming
+from index.archive.reading import KnownChunks
+from index.journal.checks import check_missed
+from index.journal.replication import follow
+from index.live.upserts import LiveChanges, changes_since
+from recommender.embedding.embedder import Embedder, check_model
+from recommender.errors import IndexNotFound, IndexUnusable, ModelError
+from recommender.live.database import LIVE_DB
+from recommender.release.catalogue import immutable_uri
+from recommender.release.manifest import CATALOGUE, Manifest, holding, open_release
+
+NUMBERED = "SELECT url FROM article WHERE id NOT GLOB '*[^0-9]*' AND url IS NOT NULL ORDER BY row LIMIT 1000"
+
+if TYPE_CHECKING:
+    from index.journal.journal import Journal
+
+
+def lay_over_serving(
+    index_dir: Path, incoming: Incoming, embedder: Embedder, journal: "Journal | None", *, keep: bool
+) -> tuple[Changes, LiveChanges, KnownChunks | None]:
+    """Complete what the sources gave.
+
+    Args:
+        journal: What machines share of live articles.
+        keep: Articles of the release that the sources do not name stay.
+
+    Returns:
+        What is new, changed and gone; what was put and withdrawn; and the chunks of the release, if the model would cut the same.
+
+    Raises:
+        IndexUnusable: There are releases, and none is sound, so that nothing could be kept.
+    """
+    if journal is not None:
+        follow(index_dir, journal)
+    try:
+        release = open_release(index_dir)
+    except IndexUnusable as error:
+        if keep and not isinstance(error, IndexNotFound):
+            raise type(error)(f"{error}; to build without the articles it holds, give the whole archive and --delete-missing") from error
+        if journal is not None:
+            check_missed(index_dir, None)
+        live = _take_live(index_dir, None, incoming)
+        return incoming.all_new(), live, None
+    with holding(release.folder):
+        if journal is not None:
+            check_missed(index_dir, release.manifest)
+        live = _take_live(index_dir, release.manifest, incoming)
+        try:
+            check_model(embedder, release.manifest.model, release.folder)
+            same_window = embedder.max_tokens == release.manifest.model.max_tokens
+            known = KnownChunks.of_release(release.folder) if same_window else None
+        except ModelError:  # another model, other chunks
+            known = None
+        return incoming.lay_over(release.folder / CATALOGUE, keep), live, known
+
+
+def numbered_urls(index_dir: Path) -> list[str]:
+    """URLs of articles of the serving release whose ids are bare numbers, as their site gives them."""
+    try:
+        catalogue = open_release(index_dir).folder / CATALOGUE
+    except IndexUnusable:
+        return []
+    with closing(sqlite3.connect(immutable_uri(catalogue), uri=True)) as connection:
+        return [url for (url,) in connection.execute(NUMBERED)]
+
+
+def _take_live(index_dir: Path, serving: Manifest | None, incoming: Incoming) -> LiveChanges:
+    """Put what was put since a release in place of what the sources give, and leave out what was withdrawn, whatever they give."""
+    live = changes_since(index_dir, serving)
+    for number, article in live.articles:
+        incoming.put(article, f"{LIVE_DB}:{number}")
+    for article_id in live.withdrawn:
+        incoming.withdraw(article_id)
+    return live

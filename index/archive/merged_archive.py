@@ -1,0 +1,145 @@
+"""The archive as it will be: what the sources give, laid over what the serving release holds.
+
+A SQLite file beside the release that is being staged, so that memory does not grow with the archive; it is gone before the release is
+published. Articles come out in order of ids: so a release depends on what is in it and not on how it came there, and a build
+of a few changed articles equals one from scratch.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from index.terms.analysis import Spans
+from recommender.release.catalogue import immutable_uri, parse_time
+from recommender.types import Article, rfc3339
+
+SCHEMA = """
+CREATE TABLE incoming (
+    id TEXT NOT NULL UNIQUE, title TEXT, text TEXT, url TEXT, published TEXT, section TEXT, lang TEXT,
+    names TEXT,                  -- JSON: the hand-made list, as the source gives it
+    place TEXT,                  -- file:line; NULL for what the serving release holds
+    spans TEXT,                  -- JSON: its chunks, where they are known
+    same INTEGER                 -- row of the serving release's article of the same id, title and text
+);
+CREATE TABLE withdrawn (id TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+
+FIELDS = ("title", "text", "url", "published", "section", "lang", "names")
+
+
+def as_given(schema: str) -> str:
+    """SQL: the articles of a release's catalogue with all that sources give of them, and their rows."""
+    names = f"SELECT name FROM {schema}.named WHERE article = row ORDER BY position"
+    return f"""
+    SELECT row, id, title, text, url, published, section, lang, (SELECT json_group_array(name) FROM ({names})) AS names
+    FROM {schema}.article
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a build changes in the archive.
+
+    Attributes:
+        n_new: Articles that the serving release does not hold.
+        n_changed: Articles of which a field is another.
+        n_kept: Articles that no source named, and that stay.
+        n_deleted: Articles that the serving release holds and the new one will not.
+    """
+
+    n_new: int = 0
+    n_changed: int = 0
+    n_kept: int = 0
+    n_deleted: int = 0
+
+
+class Incoming:
+    """Articles on their way into a release; a context, at whose end the file is gone."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection = sqlite3.connect(path, uri=True, isolation_level=None)  # uri: for ATTACH
+        self._connection.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {SCHEMA}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._connection.close()
+        self._path.unlink(missing_ok=True)
+
+    def __len__(self) -> int:
+        return self._count("incoming")
+
+    def place_of(self, article_id: str) -> str | None:
+        """Where the article with an id stands, file and line; None if there is none."""
+        found = self._connection.execute("SELECT place FROM incoming WHERE id = ?", (article_id,)).fetchone()
+        return None if found is None else str(found[0])
+
+    def put(self, article: Article, place: str, spans: Spans | None = None) -> None:
+        """Add an article, or put it in place of the one with its id.
+
+        Args:
+            spans: Its chunks, if they are known.
+        """
+        names = json.dumps(article.read_more, ensure_ascii=False, separators=(",", ":"))  # as SQLite writes it
+        known = None if spans is None else json.dumps(spans)
+        fields = (article.id, article.title, article.text, article.url, rfc3339(article.published), article.section, article.lang)
+        self._connection.execute(
+            "INSERT OR REPLACE INTO incoming VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)", (*fields, names, place, known)
+        )
+
+    def withdraw(self, article_id: str) -> None:
+        """Leave an article out, whatever was put, and whatever the serving release holds."""
+        self.pass_over(article_id)
+        self._connection.execute("DELETE FROM incoming WHERE id = ?", (article_id,))
+
+    def pass_over(self, article_id: str) -> None:
+        """Leave out what the serving release holds of an article, but not what the sources give."""
+        self._connection.execute("INSERT OR IGNORE INTO withdrawn VALUES (?)", (article_id,))
+
+    def lay_over(self, catalogue: Path, keep: bool) -> Changes:
+        """Compare with the release that serves, and take over what no source named.
+
+        Args:
+            catalogue: The release's catalogue file.
+            keep: Whether articles that no source named stay.
+        """
+        self._connection.execute("ATTACH ? AS serving", (immutable_uri(catalogue),))
+        self._connection.execute(f"CREATE TEMP VIEW old AS {as_given('serving')}")
+        n_given, n_old = self._count("incoming"), self._count("serving.article")
+        both = "incoming AS new JOIN old USING (id)"
+        n_known = self._count("incoming JOIN serving.article USING (id)")
+        n_same = self._count(f"{both} WHERE {' AND '.join(f'new.{name} IS old.{name}' for name in FIELDS)}")
+        same = "SELECT row FROM serving.article AS old WHERE old.id = new.id AND old.title = new.title AND old.text = new.text"
+        self._connection.execute(f"UPDATE incoming AS new SET same = ({same})")
+        n_kept = 0
+        if keep:
+            columns = ", ".join(("id", *FIELDS))
+            missing = "id NOT IN (SELECT id FROM incoming) AND id NOT IN (SELECT id FROM withdrawn)"
+            n_kept = self._connection.execute(f"INSERT INTO incoming SELECT {columns}, NULL, NULL, row FROM old WHERE {missing}").rowcount
+        self._connection.execute("DROP VIEW old")
+        self._connection.execute("DETACH serving")
+        return Changes(n_given - n_known, n_known - n_same, n_kept, n_old - n_known - n_kept)
+
+    def all_new(self) -> Changes:
+        """The changes where no release serves."""
+        return Changes(n_new=self._count("incoming"))
+
+    def articles(self) -> Iterator[tuple[Article, str, int | None, Spans | None]]:
+        """All articles in order of ids, where they stand, what row of the serving release has the same title and text, and their chunks.
+
+        `read_more` holds names as the sources give them.
+        """
+        rows = self._connection.execute("SELECT * FROM incoming ORDER BY id")
+        for id_, title, text, url, published, section, lang, names, place, spans, same in rows:
+            article = Article(id_, title, text, url, parse_time(published), section, lang, tuple(json.loads(names)))
+            yield article, place or "the last release:1", same, spans and json.loads(spans)
+
+    def _count(self, rows: str) -> int:
+        found: tuple[int] = self._connection.execute(f"SELECT count(*) FROM {rows}").fetchone()
+        return found[0]

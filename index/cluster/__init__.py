@@ -1,1 +1,0 @@
-"""The build on the nodes of a Ray cluster: what `index.processes` is on one machine."""

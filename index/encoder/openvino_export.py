@@ -1,0 +1,173 @@
+"""From a sentence-transformers model to a graph that runs without torch, kept only if it gives the model's own vectors."""
+
+import hashlib
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from index.release.publish import sync
+from index.storage.permissions import keep_private, make_index_dir, make_private_dir
+from recommender.embedding.embedder import BUNDLED_MODEL, Embedder, SentenceTransformerEmbedder, has_gpu, weights_sha256
+from recommender.embedding.openvino import (
+    ENCODER,
+    ENCODERS,
+    FILES,
+    GRAPH,
+    TOKENIZER,
+    CompiledEmbedder,
+    EncoderCard,
+    compiled_embedder,
+    encoder_folder,
+)
+from recommender.errors import ModelError
+from recommender.release.manifest import CANARIES, FLOAT, INT8, Manifest, Precision
+
+PARITY = 0.999
+"""Least cosine of a text's vector with the reference's."""
+
+LONG_TEXT = " ".join(CANARIES) * 20
+TEXTS = (*CANARIES, LONG_TEXT, LONG_TEXT[: len(LONG_TEXT) // 24], " x ", "\u5317\u4eac\u5e02\u306e\u65b0\u805e\u3068 \u2014 \U0001f6a2")
+"""What is compared: short texts, one beyond the window, and characters the tokenizer does not know."""
+
+log = logging.getLogger(__name__)
+
+
+def fastest_embedder(index_dir: Path, model: str = BUNDLED_MODEL) -> Embedder:
+    """A model's compiled graph, made on first use and kept in the index's folder: in integers, if a build found that worth it
+    (see `index.encoder.int8`); sentence-transformers itself where that cannot be, and on a GPU.
+
+    Raises:
+        ModelError: The model cannot be loaded.
+    """
+    sha256 = weights_sha256(model)
+    compiled = None if has_gpu() else compiled_embedder(index_dir, sha256, (INT8, FLOAT))
+    if compiled is not None:
+        return compiled
+    reference = SentenceTransformerEmbedder(model)
+    if reference.on_gpu:
+        return reference
+    try:
+        return compile_model(reference, encoder_folder(index_dir, sha256, FLOAT))
+    except OSError:  # the build that follows says what is wrong with the folder
+        return reference
+    except ModelError as error:
+        log.warning("%s; sentence-transformers embeds instead", error)
+        return reference
+
+
+def compile_model(reference: SentenceTransformerEmbedder, folder: Path) -> CompiledEmbedder:
+    """Export a model, compare, and put it in place in one step.
+
+    Raises:
+        ModelError: OpenVINO is not installed, cannot take the model, or its vectors are others.
+        OSError: The folder cannot be written.
+    """
+    with new_encoder(folder) as made:
+        _export(reference, made)
+        least = parity(reference, CompiledEmbedder(write_card(made, reference, FLOAT, 0.0)), TEXTS)
+        if not least >= PARITY:
+            raise ModelError(f"compiled, {reference.name} gives other vectors (cosine {least:.4f})")
+        write_card(made, reference, FLOAT, least)
+    return CompiledEmbedder(folder)
+
+
+@contextmanager
+def new_encoder(folder: Path) -> Iterator[Path]:
+    """A folder to write an encoder into, which takes its place in one step, and only if nothing is raised.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    make_index_dir(folder.parents[1])
+    make_private_dir(folder.parent, folder.parents[1])
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as new:
+        made = Path(new) / "encoder"
+        made.mkdir()
+        try:
+            yield made
+        except RuntimeError as error:  # so OpenVINO tells of a full disk
+            raise OSError(f"{folder} cannot be written") from error
+        for path in (*made.iterdir(), made):
+            keep_private(path, folder.parents[1])
+            sync(path)
+        shutil.rmtree(folder, ignore_errors=True)
+        made.rename(folder)
+        sync(folder.parent)
+
+
+def write_card(made: Path, model: SentenceTransformerEmbedder | CompiledEmbedder, precision: Precision, cosine: float) -> Path:
+    """Say what an encoder is; its other files are written."""
+    card = EncoderCard(
+        name=model.name,
+        sha256=model.sha256,
+        dim=model.dim,
+        max_tokens=model.max_tokens,
+        window=model.window,
+        precision=precision,
+        parity=round(cosine, 6),
+        files={name: hashlib.sha256((made / name).read_bytes()).hexdigest() for name in FILES},
+    )
+    (made / ENCODER).write_text(card.to_json(), encoding="utf-8")
+    return made
+
+
+def prune_encoders(index_dir: Path, kept: Sequence[Manifest]) -> None:
+    """Remove the graphs of models that no kept release was built with."""
+    needed = {encoder_folder(index_dir, manifest.model.sha256, manifest.model.precision) for manifest in kept}
+    for folder in (index_dir / ENCODERS).glob("*"):
+        if folder not in needed:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _export(reference: SentenceTransformerEmbedder, folder: Path) -> None:
+    try:
+        import openvino
+        import torch
+    except ModuleNotFoundError as error:
+        raise ModelError(f"{error.name} is not installed - pip install 'readmore[build]'") from None
+
+    class Whole(torch.nn.Module):
+        """All modules of the model, as one function of arrays."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = reference.model
+
+        def forward(self, input_ids: Any, attention_mask: Any) -> Any:
+            found = self.model({"input_ids": input_ids, "attention_mask": attention_mask})
+            return torch.nn.functional.normalize(found["sentence_embedding"], p=2, dim=1)
+
+    example = torch.ones((2, 16), dtype=torch.int64)
+    shape = openvino.PartialShape([-1, -1])
+    inputs = [(name, shape, openvino.Type.i64) for name in ("input_ids", "attention_mask")]
+    try:
+        with warnings.catch_warnings(), torch.no_grad(), quiet():
+            warnings.simplefilter("ignore")
+            graph = openvino.convert_model(Whole().eval(), example_input={"input_ids": example, "attention_mask": example}, input=inputs)
+    except Exception as error:
+        raise ModelError(f"{reference.name} cannot be compiled ({type(error).__name__})") from error
+    openvino.save_model(graph, folder / GRAPH, compress_to_fp16=False)
+    reference.tokenizer.save(str(folder / TOKENIZER))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Tracing tells of every branch it follows; the comparison tells whether it was right."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def parity(reference: Embedder, compiled: Embedder, texts: Sequence[str]) -> float:
+    """Least cosine of a text's two vectors."""
+    return float(np.einsum("ij,ij->i", reference.embed(texts), compiled.embed(texts)).min())

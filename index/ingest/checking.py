@@ -1,0 +1,100 @@
+"""What a record is good for: it follows from the record alone, so it can be found here as records are read, or on other machines."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from index.ingest.extraction import with_text
+from index.ingest.language import language_of
+from index.ingest.readers.sources import Records
+from index.ingest.record import Entry, Mended, PassedOver, Record, Reject
+from index.ingest.rejects import refused
+from index.ingest.validation import to_article, to_id
+from index.terms.analysis import Spans, spans_of
+from index.workers.processes import OfFolder, Workers
+from recommender.embedding.embedder import Embedder
+from recommender.embedding.openvino import CompiledEmbedder
+from recommender.errors import InvalidArticle
+from recommender.text.chunking import Tokenizer, chunk_article
+from recommender.types import Article
+
+TOGETHER, CHARACTERS = 1_024, 4 << 20
+"""Records that are checked together elsewhere, or those that have so many characters: for HTML a process starts anew for each block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A record that was read.
+
+    Attributes:
+        names: Of its fields; none where it could not be read.
+        article: What was made of it, if it can be used.
+        spans: Its chunks, where they are known by now.
+        withdrawn: An id, where the record takes an article back.
+        rejects: The record, or fields of it that were dropped.
+        note: What is no record: an article passed over, or damage that was mended.
+    """
+
+    file: str
+    line: int
+    names: Sequence[str] = ()
+    article: Article | None = None
+    spans: Spans | None = None
+    withdrawn: str | None = None
+    rejects: Sequence[Reject] = ()
+    note: PassedOver | Mended | None = None
+
+
+def check_here(records: Records) -> Iterator[Checked]:
+    """What all records are good for, in order."""
+    return map(_checked, with_text(records))
+
+
+def check_everywhere(records: Records, embedder: Embedder, workers: Workers) -> Iterator[Checked]:
+    """The same by workers; and cut into chunks, if the model is a compiled one, which other machines can be sent."""
+    tokenizer = OfFolder(CompiledEmbedder, embedder.folder) if isinstance(embedder, CompiledEmbedder) else _nothing
+    return chain.from_iterable(workers.everywhere(_check, tokenizer, _blocks(records)))
+
+
+def _nothing() -> None:
+    """A record is all that it is checked by."""
+
+
+def _blocks(records: Records) -> Iterator[list[Entry]]:
+    block: list[Entry] = []
+    n_characters = 0
+    for record in records:
+        block.append(record)
+        if isinstance(record, Record):
+            n_characters += sum(len(value) for value in record.fields.values() if isinstance(value, str))
+        if len(block) == TOGETHER or n_characters >= CHARACTERS:
+            yield block
+            block, n_characters = [], 0
+    if block:
+        yield block
+
+
+def _check(tokenizer: Tokenizer | None, block: Iterable[Entry]) -> list[Checked]:
+    found = map(_checked, with_text(iter(block), most=1))
+    return [one if one.article is None or tokenizer is None else _cut(one, one.article, tokenizer) for one in found]
+
+
+def _cut(one: Checked, article: Article, tokenizer: Tokenizer) -> Checked:
+    return replace(one, spans=spans_of(chunk_article(article, tokenizer)))
+
+
+def _checked(record: Entry) -> Checked:
+    if isinstance(record, Reject):
+        return Checked(record.file, record.line, rejects=(record,))
+    if isinstance(record, PassedOver):
+        return Checked(record.file, record.line, note=record)
+    if isinstance(record, Mended):
+        return Checked(record.file, 1, note=record)
+    place, fields = (record.file, record.line, tuple(record.fields)), record.fields
+    try:
+        if fields.get("withdrawn"):
+            return Checked(*place, withdrawn=to_id(fields.get("id"), fields))
+        article, dropped = to_article(record)
+    except InvalidArticle as error:
+        return Checked(*place, rejects=(refused(record, error),))
+    return Checked(*place, article if article.lang else replace(article, lang=language_of(article.text)), rejects=dropped)

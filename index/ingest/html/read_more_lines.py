@@ -1,0 +1,68 @@
+"""Lists that editors made by hand, inside a plain text: "Read more: ..." on a line, or a heading and short lines under it."""
+
+import re
+from itertools import takewhile
+
+from index.ingest.html.read_more_headings import heading_of, is_heading, is_headline
+from recommender.text.pasted_page import BULLET, LIST_LENGTH
+
+MARKDOWN_LINK = re.compile(r"\[([^\]\n]*)\]\(([^\s()]+)[^()\n]*\)")
+MARKDOWN = re.compile(r"^#{1,6}\s|\*{2,3}|__")
+
+
+def cut_titles(text: str) -> tuple[str, list[str]]:
+    """Cut the hand-made lists out of a plain text.
+
+    Returns:
+        The text without them, and the titles or URLs that they name.
+
+    >>> cut_titles("The pier is open.\\n\\nRead more: Why the pier closed\\n\\nIt took a year.")
+    ('The pier is open.\\n\\nIt took a year.', ['Why the pier closed'])
+    """
+    lines = text.split("\n")
+    kept: list[str] = []
+    names: list[str] = []
+    at = 0
+    while at < len(lines):
+        line = _bare(lines[at])
+        heading = heading_of(line)
+        behind = line[heading.end() :] if heading and heading["colon"] else ""
+        under = _lines_under(lines, at + 1, with_colon=bool(heading and heading["colon"])) if is_heading(line) else []
+        if is_headline(behind):
+            names.append(_name_of(behind))
+        elif under:
+            names += [_name_of(_bare(lines[place])) for place in under]
+            at = under[-1]
+        else:
+            kept.append(lines[at])
+        at += 1
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip() if names else text, list(dict.fromkeys(names))
+
+
+def _lines_under(lines: list[str], start: int, with_colon: bool) -> list[int]:
+    """The lines of the list under a heading: all of a paragraph, or paragraphs of one line each; none where there is no list."""
+    filled = [place for place in range(start, min(len(lines), start + 4 * LIST_LENGTH)) if lines[place].strip()]
+    if not filled:
+        return []
+    paragraph = list(takewhile(lambda place: place < len(lines) and lines[place].strip(), range(filled[0], len(lines))))
+    bullets = list(takewhile(lambda place: BULLET.match(lines[place]), filled))
+    if bullets:
+        found = bullets
+    elif len(paragraph) > 1 or filled[0] == start:
+        found = paragraph
+    else:  # up to the story, or, as a heading without a colon may be one of the story's own, up to the end
+        found = list(takewhile(lambda place: is_headline(lines[place]) and not "".join(lines[place + 1 : place + 2]).strip(), filled))
+        if not with_colon and "".join(lines[found[-1] + 1 :] if found else []).strip():
+            return []
+    return found if len(found) <= LIST_LENGTH and all(is_headline(_bare(lines[place])) for place in found) else []
+
+
+def _bare(line: str) -> str:
+    """A line without a bullet and without the marks of Markdown for headings and emphasis."""
+    return MARKDOWN.sub("", BULLET.sub("", line.strip())).strip()
+
+
+def _name_of(title: str) -> str:
+    """The target of a link in Markdown, else the title as it is."""
+    link = MARKDOWN_LINK.fullmatch(title)
+    return link[2 if link[2].lower().startswith(("http://", "https://", "/")) else 1] if link else title

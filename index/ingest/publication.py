@@ -1,0 +1,206 @@
+"""The rule that decides whether an article is public, one for all readers.
+
+It goes by the fields that content management systems write: `status`, `visibility`, `draft`, `is_published`, `expires` and the like,
+on top of a record or in its `attributes`, `meta` and similar objects. A status that is not in the tables below is not taken for public.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from index.ingest.record import PassedOver, Record
+from index.ingest.validation import to_time
+from recommender.errors import InvalidArticle
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(" ".join(text.split()).split(", "))
+
+
+STATUS = _words("""
+    status, poststatus, pubstatus, publishstatus, publishedstatus, publicationstatus, publishingstatus, articlestatus, contentstatus,
+    storystatus, entrystatus, itemstatus, nodestatus, pagestatus, editorialstatus, reviewstatus, moderationstatus, moderationstate,
+    publicationstate, publishstate, workflowstatus, workflowstate, visibility, postvisibility, privacystatus
+""")
+"""Fields that hold a word of `PUBLIC` or `REASONS`; names are compared in lower case, letters and digits alone."""
+
+LOOSE_STATUS = _words("state, privacy, audience, workflow")
+"""The same, but other sources keep other things in them, such as a state of the USA: a word that is not in the tables says nothing."""
+
+PUBLIC_IF_TRUE = {
+    field: reason
+    for reason, fields in {
+        "draft": "published, ispublished, nodepublished, online, isonline, isactive",
+        "private": "public, ispublic, visible, isvisible",
+    }.items()
+    for field in _words(fields)
+}
+"""Fields that are false for what is not public -> the reason then. A date or a text in one of them says nothing."""
+
+PUBLIC_IF_FALSE = {
+    field: reason
+    for reason, fields in {
+        "draft": "draft, isdraft, unpublished, isunpublished",
+        "private": "hidden, ishidden, private, isprivate, disabled, isdisabled",
+        "unlisted": "unlisted, isunlisted",
+        "archived": "archived, isarchived",
+        "expired": "expired, isexpired",
+        "deleted": "deleted, isdeleted, deletedat, trashed, istrashed, trashedat, removed, isremoved, unpublishedat",
+        "password-protected": "password, postpassword, protected, passwordprotected",
+        "email": "emailonly, isemailonly",
+    }.items()
+    for field in _words(fields)
+}
+"""Fields that are empty or false for what is public -> the reason where they are not."""
+
+EXPIRES = _words("expires, expiresat, expireson, expiry, expirydate, expiredate, expirationdate, unpublishat, unpublishon, unpublishdate")
+STARTS = _words("embargo, embargoed, embargoeduntil, embargountil, publishat, publishon, publishedat, publishdate, golive, goliveat")
+"""Fields with the moment before which nobody may read it."""
+
+KINDS = _words("posttype")
+"""Fields that tell articles from pages, attachments and comments."""
+
+ARTICLE = "post"
+
+INSIDE = _words("attributes, fields, meta, metadata, revision, content, workflow, system")
+"""Objects in a record that are looked into as well."""
+
+PUBLIC = _words("""
+    publish, published, public, publicly, posted, live, open, online, active, visible, released, usable, final, confirmed, inherit,
+    corrected, updated, republished, everyone, everybody, anyone, all, any, both, free, yes, true, on, 1, ok, success, 200, veröffentlicht,
+    öffentlich, publié, publiée, publicado, publicada, público, pubblicato, pubblicata, gepubliceerd, udgivet, publicerad, publisert,
+    julkaistu, opublikowany, opublikowane, опубликовано, опубликован, yayınlandı, 公開, 已发布
+""")
+
+REASONS = {
+    word: reason
+    for reason, words in {
+        "draft": """draft, drafts, auto draft, autodraft, autosave, wip, work in progress, in progress, unfinished, unpublished,
+            not published, hold, on hold, no, false, off, 0, entwurf, unveröffentlicht, brouillon, borrador, bozza, rascunho, concept,
+            kladde, utkast,
+            luonnos, szkic, черновик, taslak, 下書き, 草稿""",
+        "review": """review, in review, pending, pending review, needs review, ready for review, under review, submitted, proposed, pitch,
+            assigned, awaiting approval, pending approval, awaiting review""",
+        "scheduled": """scheduled, schedule, future, planned, queued, embargoed, pre publish, geplant, programmé, programado,
+            programmato""",
+        "private": """private, hidden, internal, restricted, confidential, closed, secret, invisible, inactive, disabled, not public,
+            privat, privé, privado, privato""",
+        "unlisted": "unlisted",
+        "members": """member, members, members only, subscriber, subscribers, subscribers only, paid, only paid, paid only, paying,
+            paying subscribers, only free, free subscribers, premium, tiers, founding, registered, logged in, contributors, patrons,
+            supporters""",
+        "password-protected": "password, password protected, protected, passwort",
+        "email": "email, email only, sent",
+        "archived": "archived, archive, archiviert, archivé",
+        "expired": "expired, ended",
+        "rejected": "rejected, declined, denied, spam",
+        "deleted": """deleted, trash, trashed, soft trashed, removed, withdrawn, withheld, canceled, cancelled, killed, spiked, retracted,
+            discarded, 404, 410, -2, gelöscht, corbeille""",
+    }.items()
+    for word in _words(words)
+}
+"""Words that say that an article is not public -> the reason, by which `--include-status` lets it in all the same."""
+
+TRUE = _words("true, yes, y, on, t, 1, ✓, ✔")
+FALSE = _words("false, no, n, off, f, 0, ✗, ✘, ✖")
+EMPTY = frozenset(["", "none", "null"])
+LONGEST = 60
+"""Characters of a source's own word that are shown."""
+
+
+def passed_over(record: Record, include: Collection[str] = ()) -> PassedOver | None:
+    """The reason for which an article is not public; None if it is.
+
+    Args:
+        include: Reasons and words, as `normal` writes them, that do not count.
+    """
+    if record.fields.get("withdrawn"):  # that says more
+        return None
+    for reason, known in _reasons({**record.fields, **record.publication}, record.fields.get("published")):
+        if normal(reason) not in include:
+            shown = reason if known else f"unknown status {reason!r}"
+            return PassedOver(record.file, record.line, record.fields.get("id"), shown, known)
+    return None
+
+
+def normal(word: str) -> str:
+    """A status in lower case, its words separated by spaces; those that mean the same become one reason.
+
+    >>> normal("Members-only"), normal("auto_draft"), normal("Legal check")
+    ('members', 'draft', 'legal check')
+    """
+    word = _spaced(word)
+    return REASONS.get(word, word)
+
+
+def _spaced(word: str) -> str:
+    return " ".join(re.split(r"[\s_]+|(?<=\w)-", word.strip().casefold()))
+
+
+def _reasons(fields: Mapping[str, Any], published: Any) -> Iterator[tuple[str, bool]]:
+    """All that speaks against an article, kinds first, and whether the word is one of ours."""
+    named = list(_named(fields))
+    for name, value in named:
+        if name in KINDS and (kind := _word(value)) not in ("", ARTICLE):
+            yield kind[:LONGEST], True
+    for name, value in named:
+        if name in STATUS or name in LOOSE_STATUS:
+            word = _spaced(_word(value).rpartition(":")[2])
+            reason = REASONS.get(word)
+            if word and word not in PUBLIC and (reason or name in STATUS) and not (reason == "scheduled" and _comes(published)):
+                yield reason or _word(value)[:LONGEST], reason is not None
+        elif name in PUBLIC_IF_TRUE:
+            word = _spaced(_word(value))
+            if reason := PUBLIC_IF_TRUE[name] if word in FALSE else REASONS.get(word):
+                yield reason, True
+        elif name in PUBLIC_IF_FALSE:
+            if _spaced(_word(value)) not in FALSE | EMPTY:
+                yield PUBLIC_IF_FALSE[name], True
+        elif name in EXPIRES:
+            if (moment := _moment(value)) and moment < datetime.now(UTC):
+                yield "expired", True
+        elif name in STARTS and _is_ahead(value, published):
+            yield "scheduled", True
+
+
+def _named(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in fields.items():
+        key = re.sub(r"[\W_]+", "", str(name)).casefold()
+        yield key, value
+        if key in INSIDE and isinstance(value, Mapping):
+            yield from ((re.sub(r"[\W_]+", "", str(inner)).casefold(), of) for inner, of in value.items())
+
+
+def _word(value: Any) -> str:
+    """The word that a value is, or holds under a telling name; empty for everything else."""
+    if isinstance(value, list) and value:
+        return _word(value[0])
+    if isinstance(value, Mapping):
+        return next((_word(value[name]) for name in ("value", "name", "code", "key", "slug", "label", "id") if name in value), "")
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return " ".join(str(value).split()) if isinstance(value, str | int | float) else ""
+
+
+def _moment(value: Any) -> datetime | None:
+    try:
+        return to_time(value if isinstance(value, str) else value.isoformat())
+    except (InvalidArticle, AttributeError):
+        return None
+
+
+def _is_ahead(value: Any, published: Any) -> bool:
+    """Whether nobody may read it yet, and its date of publication does not say so by itself."""
+    start, day = _moment(value), _moment(published)
+    if start is None:
+        return _spaced(_word(value)) in TRUE
+    return start > datetime.now(UTC) and (day is None or start > day)
+
+
+def _comes(published: Any) -> bool:
+    """Whether a scheduled article names the moment, zone included, from which it is public: until then it is under embargo."""
+    try:
+        return _moment(published) is not None and datetime.fromisoformat(published.strip()).tzinfo is not None
+    except (AttributeError, ValueError):
+        return False

@@ -1,0 +1,182 @@
+"""CSV and TSV: one article a row, under a header. How a file is written is found out, and said in the log."""
+
+import codecs
+import csv
+import io
+import json
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from index.ingest.compressed import opened
+from index.ingest.record import Record, Reject
+from recommender.errors import InputError, InvalidArticle
+
+log = logging.getLogger(__name__)
+
+DELIMITERS = ",;\t|"
+SAMPLE = 1 << 16
+"""Bytes at the beginning that tell how the file is written."""
+
+LONGEST_FIELD = 10_000_000
+"""Characters; a longer field means that a quotation mark is missing."""
+
+LONGEST_LINE = 2 * LONGEST_FIELD
+"""Characters; a longer line is not held in memory."""
+
+LISTS = ("read_more",)
+"""Columns that hold lists: a JSON array, or entries separated by `|` or line ends."""
+
+UNDECODABLE = "readmore-undecodable"
+"""Name of the error handler that puts MARK in place of bytes that are not of the encoding, in UTF-16 too."""
+
+TOLD = re.compile(r"\ufeff?sep=([,;\t|])\r?\n")
+"""The line with which Excel is told the delimiter."""
+
+MARK = "\udc80"
+codecs.register_error(UNDECODABLE, lambda error: (MARK, getattr(error, "end", 0)))
+
+
+def read(path: Path) -> Iterator[Record | Reject]:
+    """Yield a record a row; rows of another length than the header are rejected, empty cells are absent.
+
+    Raises:
+        InputError: The file has no header of several columns.
+    """
+    csv.field_size_limit(LONGEST_FIELD)
+    with opened(path) as file:
+        sample = file.peek(SAMPLE)[:SAMPLE]
+        encoding = _encoding(sample)
+        lines = _Lines(io.TextIOWrapper(file, encoding, errors=UNDECODABLE, newline=""))
+        beginning = sample.decode(encoding, errors="replace")
+        told = TOLD.match(beginning)
+        delimiter = told[1] if told else _delimiter(beginning)
+        rows = csv.reader(lines, delimiter=delimiter, strict=True)
+        if told:
+            next(lines)
+        columns = _header(path, rows, delimiter)
+        log.info("%s: read as %s, separated by %r, columns %s", path, encoding, delimiter, ", ".join(filter(None, columns)))
+        while True:
+            line = lines.number + 1
+            try:
+                row = next(rows, None)
+            except InvalidArticle as error:
+                yield Reject(str(path), line, None, error.code, str(error), cut=True)
+                return
+            except csv.Error as error:
+                yield _reject(str(path), line, error)
+                continue
+            if row is None:
+                return
+            if row:
+                yield _record(str(path), line, columns, row, lines.is_cut)
+
+
+class _Lines:
+    """The lines of a text with their ends; one that is too long is passed over, and raises csv.Error once.
+
+    Attributes:
+        is_cut: Whether the last line has no end, as a file that breaks off.
+    """
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self.number = 0
+        self.is_cut = False
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(LONGEST_LINE)
+        if not line:
+            raise StopIteration
+        self.number += 1
+        self.is_cut = not line.endswith(("\r", "\n"))
+        if len(line) < LONGEST_LINE or line.endswith(("\r", "\n")):
+            return line
+        while line and not line.endswith(("\r", "\n")):
+            line = self._text.readline(SAMPLE)
+        raise csv.Error(f"line larger than {LONGEST_LINE} characters")
+
+
+def _reject(file: str, line: int, error: csv.Error) -> Reject:
+    cut = "unexpected end of data" in str(error)
+    rest = "; the rest of the file was not read" if cut else ""
+    code = "field_too_long" if "larger than" in str(error) else "bad_row"
+    return Reject(file, line, None, code, f"{error}{rest} - is a quotation mark missing, or not doubled within a field?", cut=cut)
+
+
+def _record(file: str, line: int, columns: Sequence[str], row: Sequence[str], is_cut: bool) -> Record | Reject:
+    if is_cut and len(row) < len(columns):
+        reason = f"the file ends within the row, after {len(row)} of {len(columns)} fields - export it again"
+        return Reject(file, line, None, "bad_row", reason, cut=True)
+    if len(row) != len(columns):
+        reason = f"{len(row)} fields, the header has {len(columns)}: {', '.join(columns)[:200]} - quote fields that hold the delimiter"
+        return Reject(file, line, None, "bad_row", reason)
+    if any(MARK in cell for cell in row):
+        return Reject(
+            file, line, None, "bad_encoding", "the row is not in the encoding of the file's beginning - convert the file to UTF-8"
+        )
+    cells = {column: cell for column, cell in zip(columns, row, strict=True) if column and cell.strip()}
+    return Record(file, line, {column: _entries(cell) if column in LISTS else cell for column, cell in cells.items()})
+
+
+def _header(path: Path, rows: Iterator[list[str]], delimiter: str) -> list[str]:
+    try:
+        header = [name.strip() for name in next(rows, [])]
+    except (csv.Error, InvalidArticle) as error:
+        raise InputError(f"the header of {path} cannot be read ({error}) - export it again as CSV in UTF-8") from error
+    names = [name for name in header if name]  # columns without one are left out: row numbers, and empty columns of a spreadsheet
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise InputError(
+            f"{path} has the columns {', '.join(map(repr, header))[:200] or 'none'} when it is separated by {delimiter!r}"
+            " - a first line with the names of at least two columns, each once, is expected, such as id,title,text"
+        )
+    return header
+
+
+def _encoding(sample: bytes) -> str:
+    for mark, name in ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
+        if sample.startswith(mark):
+            return name
+    if b"\0" in sample:  # UTF-16 without a mark: every second byte of its Latin letters is zero
+        for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):
+            if 2 * sample[first::2].count(0) > len(sample[first::2]):
+                return name
+    text = codecs.getincrementaldecoder("utf-8")(UNDECODABLE).decode(sample)
+    beyond_ascii = sum(character > "\x7f" for character in text)
+    return "windows-1252" if 2 * text.count(MARK) > beyond_ascii else "utf-8"  # one bad byte does not make all the others wrong
+
+
+def _delimiter(sample: str) -> str:
+    """The delimiter that gives the header the most columns, among those by which most of the first rows have as many."""
+
+    def fit(delimiter: str) -> tuple[bool, int]:
+        rows = list(_whole_rows(sample, delimiter))
+        if not rows or len(rows[0]) < 2:
+            return False, 0
+        alike = sum(len(row) == len(rows[0]) for row in rows)
+        return 2 * alike > len(rows), len(rows[0])
+
+    return max(DELIMITERS, key=fit)
+
+
+def _whole_rows(sample: str, delimiter: str) -> Iterator[list[str]]:
+    try:
+        for row in csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, strict=True):
+            if row:
+                yield row
+    except csv.Error:  # the sample ends within a row
+        return
+
+
+def _entries(cell: str) -> Any:
+    if cell.lstrip().startswith("["):
+        try:
+            return json.loads(cell)
+        except (ValueError, RecursionError):
+            pass
+    return [entry.strip() for entry in re.split(r"[|\r\n]", cell) if entry.strip()]

@@ -1,0 +1,150 @@
+"""Feeds: RSS, Atom and JSON Feed; one article an entry. Nothing is fetched, and no other file is opened."""
+
+import json
+import logging
+import re
+from calendar import timegm
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from html import unescape
+from pathlib import Path
+from time import struct_time
+from typing import Any
+
+from lxml import etree
+
+from index.ingest.compressed import opened
+from index.ingest.html.xml_safety import check_xml
+from index.ingest.readers.xml_items import STRICT, Item, decoded, items
+from index.ingest.record import Entry, Mended, Record, Reject
+from recommender.errors import InputError, InvalidArticle
+from recommender.text.cleaning import TAG
+
+log = logging.getLogger(__name__)
+
+MAX_BYTES = 200 << 20
+"""A feed is read as a whole."""
+
+PUBLICATION = ("status", "draft")
+"""Fields that say whether an entry is public."""
+
+DECLARATION = re.compile(r"\A\s*<\?xml\s[^>]*\?>")
+"""It may name another encoding than that in which the feed is handed on."""
+
+
+def read(path: Path) -> Iterator[Entry]:
+    """Yield a record an entry, counted from 1; in a damaged feed each is mended by itself.
+
+    Raises:
+        InputError: The file is too large to be a feed.
+    """
+    notes: list[Reject | Mended] = []
+    try:
+        with opened(path) as file:
+            raw = file.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise InputError(f"{path} is larger than {MAX_BYTES >> 20} MiB - split the feed, or export the archive as JSON Lines")
+        entries = _json_feed(raw) if raw.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") else _xml_feed(raw, path, notes)
+    except InvalidArticle as error:
+        yield Reject(str(path), 1, None, error.code, str(error), cut=True)
+        return
+    for number, fields in enumerate(entries, start=1):
+        if isinstance(fields, dict):
+            publication = {name: fields.pop(name) for name in PUBLICATION if fields.get(name)}
+            yield Record(str(path), number, {name: value for name, value in fields.items() if value}, publication)
+        else:
+            yield Reject(str(path), number, None, "bad_json", f"an item is a {type(fields).__name__} - an object is expected")
+    yield from notes
+
+
+def _xml_feed(raw: bytes, path: Path, notes: list[Reject | Mended]) -> list[Any]:
+    import feedparser
+
+    check_xml(raw)
+    xml = _well_formed(raw, path, notes)
+    feed = feedparser.parse(xml.encode(), resolve_relative_uris=False)
+    if not feed.get("version") and not feed.entries:
+        reason = " ".join(str(feed.get("bozo_exception", "no feed")).split())[:100]
+        raise InvalidArticle("bad_xml", f"{reason} - no entry was found; is it RSS or Atom?")
+    if feed.bozo:
+        log.warning("%s is not well-formed (%s); what could be read of it was", path, feed.bozo_exception)
+    return [_entry(entry, feed.feed.get("language")) for entry in feed.entries]
+
+
+def _well_formed(raw: bytes, path: Path, notes: list[Reject | Mended]) -> str:
+    """The feed without what XML forbids; where it is not well-formed, put together again from its items."""
+    faults: Counter[str] = Counter()
+    xml = DECLARATION.sub("", decoded(raw, faults), count=1)
+    try:
+        etree.fromstring(xml, STRICT)
+    except (etree.XMLSyntaxError, ValueError):
+        found = list(items(path))
+        notes += [entry for entry in found if not isinstance(entry, Item)]
+        mended = [entry for entry in found if isinstance(entry, Item)]
+        if mended:
+            head = DECLARATION.sub("", mended[0].head, count=1)
+            return "".join([head, *(item.xml for item in mended), *(f"</{name}>" for name in _unclosed(head))])
+        return xml
+    notes += [Mended(str(path), fault, count) for fault, count in faults.items() if count]
+    return xml
+
+
+def _unclosed(head: str) -> list[str]:
+    """The elements around the items, from the inside."""
+    names = [name for name in ("rdf:RDF", "rss", "feed", "channel") if re.search(rf"<{name}[\s>]", head) and f"</{name}>" not in head]
+    return names[::-1]
+
+
+def _entry(entry: Mapping[str, Any], language: str | None) -> dict[str, Any]:
+    content: Mapping[str, Any] = next((part for part in entry.get("content", ()) if part.get("value")), {})
+    name = "published" if entry.get("published_parsed") else "updated"
+    return {
+        "id": entry.get("id") or entry.get("link"),
+        "title": plain(entry.get("title", "")),
+        "html": content.get("value") or entry.get("summary"),
+        "url": entry.get("link") if ":" in entry.get("link", "") else None,  # some have no link, and an id in its place
+        "published": _moment(entry.get(f"{name}_parsed"), entry.get(name)),
+        "section": next((tag["term"] for tag in entry.get("tags", ()) if tag.get("term")), None),
+        "lang": content.get("language") or language,
+        "status": entry.get("wp_status"),
+        "draft": entry.get("app_draft"),
+    }
+
+
+def _moment(parsed: struct_time | None, written: str | None) -> str | None:
+    """A date in UTC; one that is outside of years 1 to 9999 as it is written: validation tells of it."""
+    try:
+        return parsed and datetime.fromtimestamp(timegm(parsed), UTC).isoformat()
+    except (ValueError, OverflowError):
+        return written
+
+
+def _json_feed(raw: bytes) -> list[Any]:
+    try:
+        feed = json.loads(raw.decode("utf-8-sig"))
+        items = feed["items"]
+    except (ValueError, KeyError, RecursionError) as error:
+        raise InvalidArticle("bad_json", f"{type(error).__name__}: {str(error)[:100]} - a JSON Feed with items is expected") from error
+    if not isinstance(items, list):
+        raise InvalidArticle("bad_json", f"items is a {type(items).__name__} - a list is expected")
+    return [_item(item, feed.get("language")) if isinstance(item, dict) else item for item in items]
+
+
+def _item(item: Mapping[str, Any], language: object) -> dict[str, Any]:
+    tags = item.get("tags")
+    return {
+        "id": item.get("id") or item.get("url"),
+        "title": item.get("title"),
+        "html": item.get("content_html"),
+        "text": None if item.get("content_html") else item.get("content_text") or item.get("summary"),
+        "url": item.get("url"),
+        "published": item.get("date_published") or item.get("date_modified"),
+        "section": tags[0] if isinstance(tags, list) and tags else None,
+        "lang": item.get("language") or language,
+    }
+
+
+def plain(title: str) -> str:
+    """A title that may hold HTML, without."""
+    return " ".join(unescape(TAG.sub(" ", title)).split())

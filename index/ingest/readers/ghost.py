@@ -1,0 +1,121 @@
+"""Ghost's own export: its posts, one record each; the first of a post's public tags is its section."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from index.ingest.compressed import opened
+from index.ingest.readers.json_array import FAULTS, cut, objects
+from index.ingest.record import Record, Reject
+
+Json = Mapping[str, Any]
+
+TEXT = frozenset(["text", "extended-text"])
+ELEMENTS = {"paragraph": "p", "quote": "blockquote", "extended-quote": "blockquote", "aside": "blockquote", "listitem": "li"}
+"""Nodes of Ghost's editor -> elements of HTML."""
+
+
+def read(path: Path) -> Iterator[Record | Reject]:
+    """Yield a record a post, counted from 1. The file is read twice, for tags may stand behind posts."""
+    with opened(path) as file:
+        place = "db.item.data" if b'"db"' in file.peek(64)[:64] else "data"
+    tags: dict[Any, Json] = {}
+    links: list[Json] = []
+    emailed: set[Any] = set()
+    with suppress(*FAULTS):  # the posts meet the same fault, and tell of it
+        for where, found in objects(path, f"{place}.tags.item", f"{place}.posts_tags.item", f"{place}.posts_meta.item"):
+            if where.endswith(".tags.item"):
+                tags[found.get("id")] = found
+            elif where.endswith(".posts_tags.item"):
+                links.append(found)
+            elif found.get("email_only"):
+                emailed.add(found.get("post_id"))
+    links.sort(key=lambda link: -int(link.get("sort_order") or 0))
+    sections = {link.get("post_id"): tags[link["tag_id"]]["name"] for link in links if _is_public(tags.get(link.get("tag_id"), {}))}
+    number = 0
+    try:
+        for number, (_, post) in enumerate(objects(path, f"{place}.posts.item"), start=1):
+            yield _record(path, number, post, sections.get(post.get("id")), post.get("id") in emailed)
+    except FAULTS as error:
+        yield cut(path, number, error)
+
+
+def _is_public(tag: Json) -> bool:
+    """Whether readers see a tag; others are for the theme."""
+    return isinstance(tag.get("name"), str) and not tag["name"].startswith("#") and tag.get("visibility", "public") == "public"
+
+
+def _record(path: Path, number: int, post: Json, section: Any, email_only: bool) -> Record:
+    fields = {
+        "id": post.get("id"),
+        "title": post.get("title"),
+        "html": post.get("html") or _html_of(post),
+        "url": post.get("canonical_url"),
+        "published": _time(post.get("published_at")),
+        "section": section,
+        "lang": post.get("locale"),
+    }
+    publication = {
+        "post_type": post.get("type") or ("page" if post.get("page") not in (None, False, 0) else "post"),
+        "status": post.get("status"),
+        "visibility": post.get("visibility"),
+        "email_only": email_only,
+    }
+    return Record(str(path), number, {name: value for name, value in fields.items() if value or name == "html"}, publication)
+
+
+def _time(value: Any) -> Any:
+    """A moment as ISO 8601: the first versions write milliseconds."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with suppress(OverflowError, ValueError, OSError):
+            return datetime.fromtimestamp(value / 1000, UTC).isoformat()
+    return value
+
+
+def _html_of(post: Json) -> str:
+    """The HTML of a post that is kept only as its editor wrote it."""
+    with suppress(ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        if post.get("lexical"):
+            return _lexical(json.loads(post["lexical"])["root"])
+        if post.get("mobiledoc"):
+            return _mobiledoc(json.loads(post["mobiledoc"]))
+    return ""
+
+
+def _lexical(node: Json) -> str:
+    kind = node.get("type")
+    if kind in TEXT:
+        return escape(str(node.get("text", "")))
+    if kind == "linebreak":
+        return "<br>"
+    if kind == "html":
+        return str(node.get("html", ""))
+    if kind == "markdown":
+        return f"<p>{escape(str(node.get('markdown', '')))}</p>"
+    inner = "".join(_lexical(child) for child in node.get("children") or ())
+    if kind == "link":
+        return f'<a href="{escape(str(node.get("url", "")))}">{inner}</a>'
+    tag = node.get("tag") if kind in ("heading", "extended-heading", "list") else ELEMENTS.get(str(kind))
+    return f"<{tag}>{inner}</{tag}>" if tag else inner
+
+
+def _mobiledoc(document: Json) -> str:
+    """The text of the editor before: sections of markers, lists of them, and cards."""
+    parts: list[str] = []
+    for section in document["sections"]:
+        if section[0] == 1:
+            parts.append(f"<{section[1]}>{_markers(section[2])}</{section[1]}>")
+        elif section[0] == 3:
+            parts.append("".join(f"<li>{_markers(entry)}</li>" for entry in section[2]))
+        elif section[0] == 10:
+            name, card = document["cards"][section[1]]
+            parts.append(str(card.get("html") or "") if name == "html" else f"<p>{escape(str(card.get('markdown') or ''))}</p>")
+    return "".join(parts)
+
+
+def _markers(markers: list[Any]) -> str:
+    return "".join(escape(str(marker[3])) for marker in markers if marker[0] == 0)

@@ -1,0 +1,92 @@
+"""Whole web pages: one article a file."""
+
+from collections.abc import Iterable, Iterator
+from itertools import dropwhile
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import trafilatura
+from lxml.etree import ParserError
+
+from index.ingest.html.encoding import decoded_page
+from index.ingest.html.medium import medium_post
+from index.ingest.html.metadata import page_facts
+from index.ingest.html.read_more_blocks import cut_links
+from index.ingest.html.read_more_lines import cut_titles
+from index.ingest.html.sandbox import Failure, extract
+from index.ingest.html.text import UNREAD, drop, parse_html
+from index.ingest.readers.site_folder import File
+from index.ingest.record import Record, Reject
+from recommender.errors import InvalidArticle
+from recommender.text.cleaning import has_words
+
+AROUND = ("nav", "footer")
+"""Elements in which a page has no story, and which are taken for it where there is none."""
+
+MAX_BYTES = 20_000_000
+"""A larger file is not read."""
+
+
+def read(files: Iterable[File]) -> Iterator[Record | Reject]:
+    """Yield the article of each page.
+
+    Raises:
+        OSError: There is no such file.
+    """
+    for file, page in extract(_read_page, ((file, (str(file.path), file.id)) for file in files)):
+        if isinstance(page, Failure):
+            yield Reject(str(file.path), 1, file.id, page.code, page.reason)
+        else:
+            yield Record(str(file.path), 1, page, file.publication)
+
+
+def extract_page(raw: bytes, name: str) -> dict[str, Any]:
+    """The fields of a page's record.
+
+    Args:
+        name: The article's id where the page has neither an identifier nor a URL.
+
+    Raises:
+        InvalidArticle: `empty_text`, there is no story on the page.
+    """
+    try:
+        root = parse_html(decoded_page(raw))
+    except ParserError:
+        raise InvalidArticle("empty_text", "the page is empty - leave it out") from None
+    if post := medium_post(root):
+        return {"id": name, **post}
+    facts = page_facts(root)
+    identifier = facts.pop("identifier", "")
+    drop(root, *UNREAD, *AROUND)
+    links = cut_links(root)
+    headings = {facts.get("title"), *(" ".join(tag.text_content().split()) for tag in root.iter("h1"))}
+    story = trafilatura.extract(root, include_comments=False, fast=True) or ""
+    paragraphs = dropwhile(headings.__contains__, filter(str.strip, story.split("\n")))
+    text, titles = cut_titles("\n\n".join(paragraphs))
+    if not has_words(text):
+        raise InvalidArticle("empty_text", "no story is found on the page - leave it out if it has none, or give the text itself")
+    read_more = list(dict.fromkeys([*links, *titles]))
+    return {"id": identifier or _path_of(facts.get("url", "")) or name, **facts, "text": text, "read_more": read_more}
+
+
+def _read_page(file: str, article_id: str) -> dict[str, Any]:
+    """What a worker does with a file."""
+    path = Path(file)
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise InvalidArticle("too_large", f"the file has {size} bytes, more than {MAX_BYTES} - give the text itself")
+        return extract_page(path.read_bytes(), article_id)
+    except OSError as error:
+        raise InvalidArticle("unreadable", f"the file cannot be read ({error.strerror}) - check its permissions") from error
+
+
+def _path_of(url: str) -> str:
+    """Path and query of a URL; empty where it is that of a whole site."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    return "" if path == "/" else path

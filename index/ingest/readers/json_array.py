@@ -1,0 +1,131 @@
+"""A JSON file: an array of articles, or an object that holds one, such as `{"articles": [...]}`."""
+
+from collections.abc import Iterator
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+import ijson
+
+from index.ingest.compressed import MAX_RECORD, opened
+from index.ingest.record import Record, Reject
+from recommender.errors import InvalidArticle
+
+HOLD_ARTICLES = frozenset(["articles", "items", "posts", "stories", "docs", "documents", "entries", "pages", "data", "results", "hits"])
+"""Names under which an object holds an array of articles."""
+
+STORIES = frozenset(["text", "body", "html", "content", "body_text", "body_xhtml"])
+"""A text under one of these names says that the file is one article."""
+
+FAULTS = (InvalidArticle, ijson.JSONError, UnicodeDecodeError, RecursionError)
+"""What ends the reading of a file."""
+
+
+def read(path: Path) -> Iterator[Record | Reject]:
+    """Yield a record an element, counted from 1; elements that are no object are rejected, and what follows a syntax error is not read.
+
+    An object without an array of objects is one article.
+    """
+    number = 0
+    try:
+        for number, element in enumerate(_elements(path), start=1):
+            if isinstance(element, dict):
+                yield Record(str(path), number, element)
+            else:
+                yield Reject(
+                    str(path), number, None, "bad_json", f"a JSON {type(element).__name__}, not an object - an array of objects is expected"
+                )
+    except FAULTS as error:
+        yield cut(path, number, error)
+
+
+def objects(path: Path, *places: str) -> Iterator[tuple[str, Any]]:
+    """The objects of some arrays of a file, each with the place of its array, as ijson names it.
+
+    Raises:
+        FAULTS: The file is no JSON from there on.
+    """
+    with opened(path) as file:
+        bounded = _Bounded(file)
+        place, builder = "", None
+        for prefix, event, value in ijson.parse(bounded, use_float=True):
+            if builder is None:
+                bounded.left = MAX_RECORD
+                if event != "start_map" or prefix not in places:
+                    continue
+                place, builder = prefix, ijson.ObjectBuilder()
+            builder.event(event, value)
+            if event == "end_map" and prefix == place:
+                yield place, builder.value
+                builder = None
+
+
+def cut(path: Path, number: int, error: Exception) -> Reject:
+    """The reject of a file of which nothing can be read behind an element."""
+    code, reason = (error.code, str(error)) if isinstance(error, InvalidArticle) else ("bad_json", _reason(error))
+    return Reject(str(path), number + 1, None, code, reason, cut=True)
+
+
+def _elements(path: Path) -> Iterator[Any]:
+    prefix, before = _array_of(path)
+    with opened(path) as file:
+        bounded = _Bounded(file, before)
+        for element in ijson.items(bounded, prefix, use_float=True):  # without use_float, a number of 5000 digits ends the process
+            yield element
+            bounded.left = MAX_RECORD
+
+
+def _array_of(path: Path) -> tuple[str, int]:
+    """Where the articles are, and about how many bytes stand before them.
+
+    The place is as ijson names it: the file, or an array in it of a telling name; or nothing: then the file is one article.
+    """
+    with opened(path) as file:
+        bounded = _Bounded(file)
+        for prefix, event, _ in ijson.parse(bounded, use_float=True):
+            bounded.left = MAX_RECORD
+            if event == "start_array" and prefix == "":
+                return "item", 0
+            if event == "start_map" and prefix.endswith(".item") and prefix.split(".")[-2] in HOLD_ARTICLES:
+                return str(prefix), bounded.n_read
+            if event == "string" and prefix in STORIES:
+                break
+    return "", 0
+
+
+def _reason(error: Exception) -> str:
+    """What the parser found, without the piece of the file that it shows."""
+    said = error.args[0] if error.args else error
+    found = (said.decode(errors="replace") if isinstance(said, bytes) else str(said)).partition("\n")[0][:100]
+    if "trailing garbage" in found:
+        return f"{found}: more follows the first JSON value, and was not read - is it one article a line? then --format jsonl"
+    cure = "export it again as JSON in UTF-8, without NaN and numbers over 64 bits"
+    return f"{found} - the rest of the file was not read; {cure}"
+
+
+class _Bounded:
+    """What the parser reads: the bytes of a file without its byte order mark, and an end to one element that has too many.
+
+    Attributes:
+        left: Bytes that may still be read for the element at hand, give or take one read.
+        n_read: Bytes read.
+    """
+
+    def __init__(self, file: BufferedReader, before: int = 0) -> None:
+        self._file = file
+        self.left = MAX_RECORD + before
+        self.n_read = 0
+        if file.peek(3)[:3] == b"\xef\xbb\xbf":
+            file.read(3)
+
+    def read(self, size: int) -> bytes:
+        if self.left < 0:
+            reason = (
+                f"an element has more than {MAX_RECORD >> 20} MiB, the rest of the file was not read"
+                f" - an array of articles is expected, by itself or in an object as {', '.join(sorted(HOLD_ARTICLES)[:2])}, ..."
+            )
+            raise InvalidArticle("too_large", reason)
+        read = self._file.read1(size)  # not read: it would lose what stands before damage
+        self.left -= len(read)
+        self.n_read += len(read)
+        return read

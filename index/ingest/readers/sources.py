@@ -1,0 +1,202 @@
+"""Readers of article files: one module a kind of source, all of them yielding the same records."""
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from index.ingest.compressed import opened as decompressed
+from index.ingest.publication import passed_over
+from index.ingest.readers import pydoc_topics, substack
+from index.ingest.readers.site_folder import File, files_of
+from index.ingest.record import Entry, PassedOver, Record
+from index.ingest.site_ids import Sites
+from recommender.errors import InputError, InvalidArticle
+
+Records = Iterator[Entry]
+
+FORMATS: Mapping[str, tuple[str, ...]] = {
+    "jsonl": (".jsonl", ".ndjson"),
+    "json": (".json",),
+    "csv": (".csv", ".tsv"),
+    "parquet": (".parquet",),
+    "feed": (".rss", ".atom", ".rdf", ".xml"),
+    "wxr": (".wxr",),
+    "blogger": (),
+    "ghost": (),
+    "substack": (),
+    "ninjs": (".ninjs",),
+    "html": (".html", ".htm", ".xhtml"),
+    "text": (".md", ".markdown"),
+    "page": (".txt",),
+}
+"""Name of a format -> the endings that stand for it; `.gz` and `.zst` may follow where a format is one of lines, fields or items."""
+
+READERS: Mapping[str, str] = {
+    "jsonl": "jsonl",
+    "json": "json_array",
+    "csv": "delimited",
+    "parquet": "parquet",
+    "feed": "feed",
+    "wxr": "wxr",
+    "blogger": "blogger",
+    "ghost": "ghost",
+    "substack": "substack",
+    "ninjs": "ninjs",
+    "html": "html_page",
+    "text": "text_folder",
+    "page": "pasted_page",
+}
+"""Name of a format -> the module that reads it; imported when a source needs it, for some bring large libraries."""
+
+OF_FILES = ("html", "text")
+"""Formats of one article a file, which are read from many files at once."""
+
+PYDOC_TOPICS = "pydoc-topics"
+"""The name, in place of a file, of the corpus that ships inside Python."""
+
+COMPRESSED = (".gz", ".zst")
+LOOKED_AT = 1 << 16
+"""Bytes at the beginning of a file that tell its format."""
+
+GHOST = re.compile(rb"\s*\{\s*\"(?:db\"\s*:\s*\[|meta\"\s*:\s*\{[^{}]*\"exported_on\")")
+
+
+def read(
+    source: str,
+    names: Mapping[str, str],
+    source_format: str | None = None,
+    *,
+    include: Collection[str] = (),
+    sites: Sites | None = None,
+) -> Records:
+    """Read one source, streaming.
+
+    Args:
+        source: A file, a folder, or `pydoc-topics`.
+        names: Our field name -> the name it has in the source, where they differ.
+        source_format: A name of `FORMATS`; None goes by the file's ending and first bytes.
+        include: What is not public and yet read; see `publication.passed_over`.
+        sites: Those that were read before; see `site_ids`.
+
+    Raises:
+        InputError: The file is not there, cannot be read, or is of no known kind.
+    """
+    if source == PYDOC_TOPICS:
+        yield from pydoc_topics.read()
+        return
+    sites = sites or Sites()
+    try:
+        for entry in _entries(Path(source), source_format, include):
+            if isinstance(entry, Record):
+                record = sites.unique(entry.renamed(names))
+                yield passed_over(record, include) or record
+            else:
+                yield entry
+    except OSError as error:
+        raise InputError(f"{source} cannot be read ({error.strerror}) - check the path") from error
+
+
+def read_all(
+    sources: Sequence[str],
+    names: Mapping[str, str],
+    source_format: str | None = None,
+    *,
+    include: Collection[str] = (),
+    sites: Sites | None = None,
+) -> Records:
+    """Read several sources, one after the other; see `read`."""
+    sites = sites or Sites()
+    for source in sources:
+        yield from read(source, names, source_format, include=include, sites=sites)
+
+
+def _entries(path: Path, source_format: str | None, include: Collection[str]) -> Records:
+    if path.is_dir() and source_format == "substack":
+        path /= substack.TABLE
+    if path.is_dir() and (source_format is None or source_format in OF_FILES):
+        return _of_files(path, source_format, include)
+    name = format_of(path, source_format)
+    if name is None:
+        raise InputError(f"no reader for {path} - {_cure(path)}")
+    return _reader(name)(list(files_of(path)) if name in OF_FILES else path)
+
+
+def _cure(path: Path) -> str:
+    if path.suffix.lower() in (".zip", ".tar", ".tgz", ".7z", ".rar"):
+        return "unpack it, and give the folder"
+    endings = [ending for endings in FORMATS.values() for ending in endings]
+    return f"give --format, or a file ending in {', '.join(endings)}, or a folder"
+
+
+def _of_files(folder: Path, source_format: str | None, include: Collection[str]) -> Records:
+    """All that a folder holds: its HTML pages, its texts, and the files of other formats, in order of names."""
+    files: dict[str, list[File]] = {}
+    for file in files_of(folder):
+        if isinstance(file, PassedOver):
+            yield file
+            continue
+        name = _format_in_folder(file.path)
+        status = passed_over(Record(str(file.path), 1, {"id": file.id}, file.publication), include)
+        if source_format not in (None, name):
+            continue
+        if name is None:
+            yield PassedOver(str(file.path), 1, None, "file of another format")
+        elif status is not None:
+            yield status
+        else:
+            files.setdefault(name if name in OF_FILES else "", []).append(file)
+    for name in OF_FILES:
+        if name in files:
+            yield from _reader(name)(files[name])
+    for file in files.get("", ()):
+        yield from _reader(format_of(file.path) or "")(file.path)
+
+
+def _format_in_folder(path: Path) -> str | None:
+    name = format_of(path)
+    if name == "html":
+        from index.ingest.readers.text_folder import has_front_matter
+
+        return "text" if has_front_matter(path) else "html"
+    return "text" if name == "page" else name
+
+
+def format_of(path: Path, named: str | None = None) -> str | None:
+    """The format of a file, by its ending, and for JSON, XML and CSV by how it begins; None if it is none of ours.
+
+    Args:
+        named: The format that it is said to have: some systems write JSON and XML of their own.
+    """
+    ending = Path(path.stem).suffix if path.suffix.lower() in COMPRESSED else path.suffix
+    name = named or next((name for name, endings in FORMATS.items() if ending.lower() in endings), None)
+    if name in ("json", "feed"):
+        try:
+            with decompressed(path) as file:
+                begin = file.peek(LOOKED_AT)[:LOOKED_AT].replace(b"\0", b"")
+        except InvalidArticle:
+            begin = b""
+        return _xml(begin) if name == "feed" else _json(begin, ninjs=named is None)
+    return "substack" if name == "csv" and named is None and substack.is_export(path) else name
+
+
+def _xml(begin: bytes) -> str:
+    if b"wordpress.org/export" in begin:
+        return "wxr"
+    return "blogger" if b"schemas.google.com/blogger" in begin or b"tag:blogger.com,1999:blog" in begin else "feed"
+
+
+def _json(begin: bytes, ninjs: bool) -> str:
+    if GHOST.match(begin.removeprefix(b"\xef\xbb\xbf")):
+        return "ghost"
+    if b"jsonfeed.org/version" in begin and ninjs:
+        return "feed"
+    is_ninjs = b'"uri"' in begin and any(name in begin for name in (b'"headline', b'"body_', b'"bodies"', b'"pubstatus"', b'"pubStatus"'))
+    return "ninjs" if is_ninjs and ninjs else "json"
+
+
+def _reader(name: str) -> Callable[[Any], Records]:
+    """The function that reads a format: of a path, or of files (`OF_FILES`)."""
+    reader: Callable[[Any], Records] = import_module(f"index.ingest.readers.{READERS[name]}").read
+    return reader

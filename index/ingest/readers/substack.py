@@ -1,0 +1,60 @@
+"""Substack's own export: `posts.csv` says what there is and whether it is public, `posts/` holds the HTML of each.
+
+The other tables of the export are about subscribers, and are not read.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from index.ingest.html.encoding import decoded_page
+from index.ingest.readers import csv_tsv
+from index.ingest.record import Entry, PassedOver, Record
+
+TABLE = "posts.csv"
+COLUMNS = (b"post_id", b"is_published")
+SUBSCRIBE = re.compile(r"""href=["'](https://[^"'/?]+)/subscribe\b""")
+"""A button that every publication has in most of its posts; its address is nowhere else in the export."""
+
+
+def is_export(table: Path) -> bool:
+    """Whether a file is the table of an export of Substack."""
+    if table.name != TABLE or not table.is_file():
+        return False
+    with table.open("rb") as file:
+        header = file.readline(4096)
+    return all(column in header for column in COLUMNS)
+
+
+def read(table: Path) -> Iterator[Entry]:
+    """Yield a record a row of the table, with the HTML of its post."""
+    pages = {page.stem: page for page in sorted((table.parent / "posts").glob("*.html")) if page.is_file()}
+    addresses = Counter(address for page in pages.values() if (address := _address(page)))
+    site = next((address for address, _ in addresses.most_common(1)), "")
+    for entry in csv_tsv.read(table):
+        if isinstance(entry, Record):
+            page = pages.pop(str(entry.fields.get("post_id")), None)
+            yield _record(entry, page, site)
+        else:
+            yield entry
+    yield from (PassedOver(str(page), 1, name, f"not in {TABLE}") for name, page in pages.items())
+
+
+def _address(page: Path) -> str:
+    found = SUBSCRIBE.search(decoded_page(page.read_bytes()))
+    return found[1] if found else ""
+
+
+def _record(row: Record, page: Path | None, site: str) -> Record:
+    post_id = str(row.fields.get("post_id", ""))
+    slug = post_id.partition(".")[2]
+    fields = {
+        "id": post_id,
+        "title": row.fields.get("title"),
+        "html": decoded_page(page.read_bytes()) if page else "",
+        "url": f"{site}/p/{slug}" if site and slug else None,
+        "published": row.fields.get("post_date"),
+    }
+    publication = {**row.fields, "post_type": "page" if row.fields.get("type") == "page" else "post"}
+    return Record(row.file, row.line, {name: value for name, value in fields.items() if value or name == "html"}, publication)

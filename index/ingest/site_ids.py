@@ -1,0 +1,66 @@
+"""Ids of articles that their site numbers from 1, as WordPress does: two sites give one number to two articles.
+
+The site whose numbers an index holds, or which is read first where it holds none, keeps them as they are: an index stays as it was
+built, and the site's own hooks need no change. Ids of every other site begin with its address: `blog.example:12`.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit
+
+from index.ingest.record import Record
+
+log = logging.getLogger(__name__)
+
+
+class Sites:
+    """The sites of one build.
+
+    Args:
+        prefix: What the ids of all numbered articles begin with; None: see above.
+        urls: URLs of articles in the index that have a bare number for an id.
+    """
+
+    def __init__(self, prefix: str | None = None, urls: Iterable[str] = ()) -> None:
+        self._prefix = prefix
+        self._at_home = [address(url) for url in urls]
+        self._prefixes: dict[str, str] = {}
+
+    def unique(self, record: Record) -> Record:
+        """Return the record with an id that no other site gives, and the ids in its list likewise."""
+        prefix = self._prefix_of(record.site) if record.site else ""
+        if not prefix:
+            return record
+        listed = {"read_more": [f"{prefix}{name}" for name in record.fields["read_more"]]} if "read_more" in record.fields else {}
+        return record.changed(id=f"{prefix}{record.fields['id']}", **listed)
+
+    def _prefix_of(self, site: Sequence[str]) -> str:
+        if self._prefix is not None:
+            return self._prefix
+        own = address(site[0])
+        if own not in self._prefixes:
+            is_home = "" not in self._prefixes.values() and self._is_home(site)
+            self._prefixes[own] = "" if is_home else f"{own}:"
+            if not is_home:
+                log.info("ids of %s begin with '%s:', for another site has the bare numbers; is it the same site? --id-prefix ''", own, own)
+        return self._prefixes[own]
+
+    def _is_home(self, site: Sequence[str]) -> bool:
+        """Whether no other site has more of the index's numbered articles."""
+        starts = tuple(f"{address(url)}/" for url in site)
+        hosts = Counter("" if f"{url}/".startswith(starts) else url.partition("/")[0] for url in self._at_home)
+        return not hosts or 0 < hosts[""] == max(hosts.values())
+
+
+def address(url: str) -> str:
+    """Host and path, without scheme, `www.` and a last slash.
+
+    >>> address("https://www.news.example/sports/")
+    'news.example/sports'
+    """
+    try:
+        parts = urlsplit(url.strip())
+        return (parts.hostname or "").removeprefix("www.") + parts.path.rstrip("/")
+    except ValueError:
+        return url

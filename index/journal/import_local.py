@@ -1,0 +1,158 @@
+"""Move what was put and said on one machine alone into the journal that machines share; and what a journal lost, from a copy of it.
+
+Of each article and each override only one word counts. What the journal says of it already stays, and is told; nothing is lost, for the
+file of the machine is put aside, not removed. Done twice, it is done once.
+"""
+
+import sqlite3
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from index.journal.replication import follow
+from index.live.database import empty_log, writing
+from index.live.rows import COLUMNS
+from index.live.upserts import create
+from index.release.publish import kept_manifests
+from index.storage.build_lock import build_lock
+from recommender.errors import InputError
+from recommender.live.database import LIVE_DB, read_state
+from recommender.live.withdrawn import WITHDRAWN
+
+if TYPE_CHECKING:
+    from index.journal.journal import Journal
+    from index.journal.transaction import Turn
+
+MOVED = "moved"
+"""What a file names as its journal when all of it was moved into one."""
+
+ALL_OF_IT_S = 3600.0
+"""Seconds in which all is moved; other machines write nothing meanwhile."""
+
+ARTICLES = f"SELECT id, withdrawn, {', '.join(COLUMNS)} FROM article WHERE sequence > ? OR (withdrawn AND ?) ORDER BY sequence"
+HISTORY = "SELECT article_id, at, action, key, body FROM override_history ORDER BY number"
+JUDGED = "SELECT article_id, target_id, accepted, at, owner, key FROM judgement ORDER BY article_id, target_id"
+
+
+@dataclass(slots=True)
+class Adopted:
+    """What was moved.
+
+    Attributes:
+        articles: Ids of articles that were put or withdrawn.
+        overrides: Ids of articles of which something was said.
+        judgements: How many lines were judged.
+        kept: Ids of which the journal says something else, and goes on to.
+        aside: Where the file of the machine lies now.
+    """
+
+    articles: list[str] = field(default_factory=list)
+    overrides: list[str] = field(default_factory=list)
+    judgements: int = 0
+    kept: list[str] = field(default_factory=list)
+    aside: Path = Path()
+
+
+def adopt(index_dir: Path, journal: "Journal") -> Adopted:
+    """Say in the journal what `live.db` says and the journal does not; from then on the file is a copy of it.
+
+    Of a machine that was alone, what all its kept releases hold stays there. Of a copy, what the journal lost comes back: all after the
+    last change that both know by its mark. What others have said of the same since then stays.
+
+    Raises:
+        InputError: The file is a copy of another journal.
+        IndexBusy: A build is at work.
+        JournalAway: It does not answer; nothing was moved, or all of it was, and this can be done again.
+        StorageError: `live.db` cannot be written.
+    """
+    done = Adopted()
+    with build_lock(index_dir), writing(index_dir) as connection:
+        state = read_state(connection)
+        of = state.journal
+        if of != MOVED:
+            with journal.turn(ALL_OF_IT_S) as turn:
+                if of not in (None, turn.journal):
+                    raise InputError(f"{index_dir / LIVE_DB} is a copy of another journal - give the address of that one")
+                common = 0 if of is None else _common(connection, turn)
+                since = max(common, _folded(index_dir, state.counter))
+                if of is not None:
+                    turn.raise_to(state.sequence, _numbered(connection))
+                _move_articles(connection, turn, since, common, done)
+                _move_overrides(connection, turn, common, done)
+                _move_judgements(connection, turn, done)
+            connection.execute("UPDATE state SET journal = ?", (MOVED,))
+    done.aside = _put_aside(index_dir)
+    (index_dir / WITHDRAWN).unlink(missing_ok=True)  # the journal knows
+    create(index_dir)
+    follow(index_dir, journal)
+    return done
+
+
+def _numbered(connection: sqlite3.Connection) -> int:
+    """The last number that an article got."""
+    found: tuple[int] = connection.execute("SELECT coalesce(max(number), 0) FROM article").fetchone()
+    return found[0]
+
+
+def _common(connection: sqlite3.Connection, turn: "Turn") -> int:
+    """The last change that the journal and its copy have in common; 0: there is none, or nobody knows."""
+    here = dict(connection.execute("SELECT sequence, mark FROM mark").fetchall())
+    there = turn.marks(min(here, default=0))
+    return max((sequence for sequence, mark in there.items() if here.get(sequence) == mark), default=0)
+
+
+def _folded(index_dir: Path, counter: str) -> int:
+    """The last change that all releases hold which may serve."""
+    return min((manifest.folded(counter) for manifest in kept_manifests(index_dir)), default=0)
+
+
+def _move_articles(connection: sqlite3.Connection, turn: "Turn", since: int, common: int, done: Adopted) -> None:
+    for article_id, withdrawn, *columns in connection.execute(ARTICLES, (since, not common)):
+        said, there = None if withdrawn else tuple(columns), turn.find(article_id)
+        if there is not None and there.columns == said:
+            continue
+        if there is not None and there.sequence > common:
+            done.kept.append(article_id)
+            continue
+        if said is None:
+            turn.withdraw(article_id)
+        else:
+            turn.put(article_id, said)
+        done.articles.append(article_id)
+
+
+def _move_overrides(connection: sqlite3.Connection, turn: "Turn", common: int, done: Adopted) -> None:
+    said: dict[str, list[tuple[str, str, str | None, str]]] = {}
+    for article_id, *entry in connection.execute(HISTORY):
+        said.setdefault(article_id, []).append(tuple(entry))
+    for article_id, entries in said.items():
+        there = turn.history(article_id)
+        new = [entry for entry in entries if entry not in there]
+        if new and (turn.said_at(article_id) or 0) > common:
+            done.kept.append(article_id)
+        elif new:
+            for at, action, key, body in new:
+                say = turn.take_back if action == "delete" else turn.say
+                say(article_id, action, body, key, at)
+            done.overrides.append(article_id)
+
+
+def _move_judgements(connection: sqlite3.Connection, turn: "Turn", done: Adopted) -> None:
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'judgement'").fetchone():
+        return
+    for article_id, target_id, accepted, at, owner, key in connection.execute(JUDGED):
+        there = turn.judged(article_id, target_id)
+        if there is None or there < at:
+            turn.judge(article_id, {target_id: bool(accepted)}, at, owner, key)
+            done.judgements += 1
+
+
+def _put_aside(index_dir: Path) -> Path:
+    """Give the file another name."""
+    empty_log(index_dir)
+    names = (f"{LIVE_DB}.alone{f'-{number}' if number > 1 else ''}" for number in range(1, 1000))
+    aside = next(index_dir / name for name in names if not (index_dir / name).exists())
+    (index_dir / LIVE_DB).rename(aside)
+    for end in ("-wal", "-shm"):  # of a process that reads it still
+        (index_dir / f"{LIVE_DB}{end}").unlink(missing_ok=True)
+    return aside

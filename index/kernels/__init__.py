@@ -1,0 +1,30 @@
+"""The inner loops of the batch job over all articles, compiled by numba.
+
+What they compute is defined in `recommender.vectors.maxsim`, `recommender.terms.inverted_index` and `recommender.retrieval.explanations`,
+which say it in numpy, for one text at a time; tests hold the two against each other. Here it is said for a block of articles, over arrays
+of the whole archive.
+"""
+
+from index.kernels.arrays import FREE, Chunks, Mentions, Sentences, Titles, Words
+from index.kernels.describe import best_sentences, describe
+from index.kernels.maxsim_loops import keep_highest, nearest_by_scores, nearest_of, rows_of, scores_of_products
+from index.kernels.terms import mentioned, nearest_in_words, shared_terms
+
+__all__ = [
+    "FREE",
+    "Chunks",
+    "Mentions",
+    "Sentences",
+    "Titles",
+    "Words",
+    "best_sentences",
+    "describe",
+    "keep_highest",
+    "mentioned",
+    "nearest_by_scores",
+    "nearest_in_words",
+    "nearest_of",
+    "rows_of",
+    "scores_of_products",
+    "shared_terms",
+]

@@ -1,0 +1,60 @@
+"""Which articles of an archive are near-duplicates, and which one of each group stands for it."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.kernels import FREE
+from index.lists.inputs import BLOCK, Near
+from index.release.catalogue_writer import CatalogueWriter
+from index.terms.fingerprints import Fingerprints
+from recommender.features.article_features import DAY, Facts
+from recommender.features.feature_schema import UNDATED
+from recommender.retrieval.near_duplicates import Canonical, groups, is_duplicate
+
+LEAST_CLOSENESS = 0.5
+"""MaxSim, or closeness in words, below which two articles are never one piece of writing."""
+
+
+def collapse(fingerprints: Fingerprints, near: Near, facts: Facts, writer: CatalogueWriter, rule: Canonical) -> int:
+    """Find the near-duplicates and note in the catalogue what stands for them.
+
+    Returns:
+        How many articles another one stands for.
+    """
+    fingerprint = lru_cache(BLOCK)(fingerprints.__getitem__)  # pairs come in order of their first
+
+    def alike(a: int, b: int) -> bool:
+        return is_duplicate(fingerprint(a), fingerprint(b), _days(int(facts.published[a]), int(facts.published[b])))
+
+    found = groups([pair for pair in _pairs(near, fingerprints) if alike(*pair)], writer.rows_by(rule))
+    for canonical, *others in found:
+        writer.set_canonical(canonical, others)
+    return sum(map(len, found)) - len(found)
+
+
+def _pairs(near: Near, fingerprints: Fingerprints) -> Iterator[tuple[int, int]]:
+    """Pairs of articles near enough to be compared, and with enough in common, each once, in order."""
+    found = [pairs[fingerprints.may_be_duplicates(*_rows(pairs))] for pairs in _close_pairs(near)]
+    yield from zip(*(rows.tolist() for rows in _rows(np.unique(np.concatenate(found)))), strict=True)
+
+
+def _close_pairs(near: Near) -> Iterator[NDArray[np.int64]]:
+    """Near enough to be compared, block by block, both rows of a pair in one number; some come again in another block."""
+    for rows, closeness in ((near.in_meaning, near.maxsim), (near.in_words, near.words)):
+        for first in range(0, len(rows), BLOCK):
+            part = rows[first : first + BLOCK]
+            places, columns = np.nonzero((closeness[first : first + BLOCK] >= LEAST_CLOSENESS) & (part != FREE))
+            own, others = first + places, part[places, columns]
+            yield np.unique(np.minimum(own, others) << 32 | np.maximum(own, others))
+
+
+def _rows(pairs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The lower row and the higher one."""
+    return pairs >> 32, pairs & 0xFFFFFFFF
+
+
+def _days(a: int, b: int) -> float | None:
+    return None if UNDATED in (a, b) else abs(a - b) / DAY

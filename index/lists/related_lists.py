@@ -1,0 +1,134 @@
+"""The related list of every article, computed once, in the build, so that a reader never waits for it.
+
+Two passes over the archive: the first (`index.lists.nearest`) finds every article's nearest, from which hubness and near-duplicates follow;
+the second, here, describes and explains its candidates. Each goes through the archive in blocks that know nothing of each other, in a
+process for every processor if there are enough articles to repay that; what they need they read from the staged files.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index import kernels
+from index.lists.inputs import Rows, Staged
+from index.workers.processes import OfFolder, Workers
+from recommender.features.article_features import FROM_FACTS, from_facts
+from recommender.features.feature_schema import CANDIDATE, FEATURES, N_TERMS, UNDATED, Candidates, column, in_steps
+from recommender.features.link_history import NEVER
+from recommender.features.ranker import SHIPPED
+from recommender.release.list_codec import pack
+from recommender.retrieval.candidates import N_CANDIDATES, N_MENTIONED, OWN_TITLE
+from recommender.storage.ragged import stretches
+from recommender.terms.inverted_index import NAMED
+from recommender.terms.term_dictionary import PAIRS
+from recommender.types import Matrix
+
+Begins = NDArray[np.int64]
+
+
+def related_lists(staged: Staged, done: NDArray[np.bool_], processes: Workers) -> Iterator[tuple[int, bytes]]:
+    """Row and packed candidates of every article, each once, in any order; what is near, hubness and near-duplicates are written.
+
+    Args:
+        done: bool (n_articles,), those whose lists are known.
+    """
+    opened = OfFolder(partial(Staged, n_articles=staged.n_articles), staged.folder)
+    for found in processes.everywhere(_lists, opened, staged.blocks(done)):
+        yield from ((row, packed) for row, packed in found if not done[row])
+
+
+def _lists(staged: Staged, rows: Rows) -> list[tuple[int, bytes]]:
+    targets, begins = _targets(staged, rows)
+    figures, pairs = kernels.describe(rows, begins, targets, staged.chunks, staged.words, staged.titles)
+    owners = np.repeat(np.arange(len(rows)), np.diff(begins))
+    found = np.zeros(len(targets), dtype=CANDIDATE)
+    found["article"], found["tie"] = targets, staged.layout.tie_order[targets]
+    found["published"], found["section"] = staged.facts.published[targets], staged.facts.section[targets]
+    found["features"] = _features(staged, rows, owners, targets, figures)
+    itself = staged.facts.headline[targets] & (found["features"][:, column("title_overlap")] >= OWN_TITLE)
+    order = np.lexsort((found["tie"], -SHIPPED.scores(found["features"]), owners))
+    order = order[~itself[order]]
+    place = np.arange(len(order)) - np.searchsorted(owners[order], owners[order])
+    order = order[place < N_CANDIDATES]
+    best, owners = found[order], owners[order]
+    begins = np.searchsorted(owners, np.arange(len(rows) + 1))
+    _explain(staged, rows, begins, owners, best, pairs[order])
+    return [(int(row), pack(best[begins[place] : begins[place + 1]])) for place, row in enumerate(rows)]
+
+
+def _targets(staged: Staged, rows: Rows) -> tuple[Rows, Begins]:
+    """The candidates of every article of a block: what is near it, or named by it; near-duplicates replaced by what stands for them."""
+    titles, mentions, canonical = staged.titles, staged.mentions, staged.facts.canonical
+    places, begins = stretches(titles.text_offsets, rows)
+    keys = titles.text_keys[places]
+    known = np.searchsorted(mentions.keys, keys)
+    there = np.flatnonzero((keys >= PAIRS) & (known < len(mentions.keys)))
+    there = there[mentions.keys[known[there]] == keys[there]]
+    named = kernels.mentioned(rows, known[there], np.searchsorted(there, begins), mentions, titles.masses, NAMED, N_MENTIONED)
+    found = np.concatenate([staged.near.in_meaning[rows], staged.near.in_words[rows], named], axis=1)
+    found = np.where(found == kernels.FREE, kernels.FREE, canonical[found])
+    found.sort(axis=1)
+    keep = (found != kernels.FREE) & (found != canonical[rows, None])
+    keep[:, 1:] &= found[:, 1:] != found[:, :-1]
+    return found[keep].astype(np.int64), np.concatenate([[0], np.cumsum(keep.sum(axis=1))])
+
+
+def _features(staged: Staged, rows: Rows, owners: Rows, targets: Rows, figures: NDArray[np.float64]) -> Matrix:
+    """The features of all candidates of a block, as `candidates.features` has them: float32 (n_pairs, len(FEATURES))."""
+    facts, near, own = staged.facts, staged.near, rows[owners]
+    there, back, closest, mean_cosine, words, mention, overlap = figures.T
+    stepped = {
+        "maxsim": (there + back) / 2,
+        "words": words,
+        "mention": mention,
+        "maxsim_there": there,
+        "mean_cosine": mean_cosine,
+        "closest_pair": closest,
+        "title_overlap": overlap,
+    }
+    named: dict[str, NDArray[Any]] = {
+        **dict(zip(FROM_FACTS, from_facts(facts.published[own], facts.section[own], facts.length[own], targets, facts), strict=True)),
+        **{name: in_steps(name, values) for name, values in stepped.items()},
+        "maxsim_rank": _reciprocal_ranks(near.in_meaning[own], targets),
+        "words_rank": _reciprocal_ranks(near.in_words[own], targets),
+        **_linked(staged, rows, owners, targets),
+    }
+    return np.stack([named[name] for name in FEATURES], axis=1).astype(np.float32)
+
+
+def _linked(staged: Staged, rows: Rows, owners: Rows, targets: Rows) -> dict[str, NDArray[np.float64]]:
+    """What editors linked before: of archives with hand-made lists."""
+    found = {"linked": np.zeros(len(targets)), "linked_nearby": np.zeros(len(targets))}
+    if not len(staged.precedents.targets):
+        return found
+    for place, row in enumerate(rows.tolist()):
+        own = np.flatnonzero(owners == place)
+        published = int(staged.facts.published[row])
+        moment = published if published != UNDATED else NEVER
+        near = np.concatenate([staged.near.in_meaning[row], staged.near.in_words[row]])
+        closeness = np.concatenate([staged.near.maxsim[row], staged.near.words[row]]).astype(np.float64)
+        found["linked"][own] = staged.precedents.linked(targets[own], moment)
+        found["linked_nearby"][own] = staged.precedents.linked_nearby(
+            targets[own], near[near != kernels.FREE], closeness[near != kernels.FREE], moment
+        )
+    return found
+
+
+def _reciprocal_ranks(near: NDArray[np.int32], targets: Rows) -> NDArray[np.float64]:
+    """1 / rank of each target among what is near: 0 if it is not."""
+    found = near == targets[:, None]
+    return np.where(found.any(axis=1), 1.0 / (1 + found.argmax(axis=1)), 0.0)
+
+
+def _explain(staged: Staged, rows: Rows, begins: Begins, owners: Rows, best: Candidates, pairs: NDArray[np.int64]) -> None:
+    """Fill in the best-matching sentences and the shared terms."""
+    targets = best["article"].astype(np.int64)
+    best["terms"] = kernels.shared_terms(rows, begins, targets, staged.words, staged.lexical.arrays["keys"], N_TERMS)
+    query_chunks = pairs[:, 0] + staged.layout.offsets[rows[owners]]
+    together = np.argsort(query_chunks, kind="stable")
+    spans = np.empty((len(best), 4), dtype=np.int32)
+    spans[together] = kernels.best_sentences(query_chunks[together], pairs[together, 1], staged.sentences)
+    best["query_passage"], best["target_passage"] = spans[:, :2], spans[:, 2:]

@@ -1,0 +1,180 @@
+"""The file `live.db`: who writes it is the only one, who reads it waits for nobody."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from index.live.creation import begin, bring_up_to_date, log_of, note_withdrawn
+from recommender.errors import InputError, StorageError
+from recommender.live.database import LIVE_DB, RESTORE, read_only_uri, read_state
+
+WAIT_S = 10.0
+"""Seconds to wait for another process that writes."""
+
+WIPE_S = 2.0
+"""Seconds to wait for readers when the log is emptied."""
+
+HEADER, MAGIC = 100, b"SQLite format 3\0"
+LOG_HEADER, FRAME_HEADER = 32, 24
+"""Of the file and of its log, in bytes: https://www.sqlite.org/fileformat2.html."""
+
+LOOKS, BETWEEN_LOOKS_S = 2, 0.1
+"""How often the length is looked at: a checkpoint may end between the file and the log."""
+
+
+@contextmanager
+def writing(index_dir: Path) -> Iterator[sqlite3.Connection]:
+    """A transaction, the only one at a time; on the disk at its end."""
+    path = index_dir / LIVE_DB
+    try:
+        begin(index_dir)
+        damage = damage_of(path)
+        if damage is not None:
+            raise StorageError(f"{path} {damage} - {RESTORE}")
+        with closing(sqlite3.connect(_uri(path), uri=True, timeout=WAIT_S, isolation_level=None)) as connection:
+            connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                bring_up_to_date(connection)
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        raise StorageError(f"{path} cannot be written ({error}) - {ROOM}; nothing was changed") from error
+    except sqlite3.DatabaseError as error:
+        if type(error) is not sqlite3.DatabaseError:  # a constraint: a bug of ours
+            raise
+        raise StorageError(f"{path} is damaged ({error}) - {RESTORE}") from error
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written ({error.strerror or error}) - {ROOM}; nothing was changed") from error
+
+
+ROOM = "free space, or have the service's user own it"
+
+
+@contextmanager
+def asking(index_dir: Path) -> Iterator[sqlite3.Connection | None]:
+    """To read what was written; None: nothing ever was. Waits for nobody, and needs no permission to write."""
+    path = index_dir / LIVE_DB
+    if not path.exists():
+        yield None
+        return
+    try:
+        with closing(sqlite3.connect(read_only_uri(path), uri=True)) as connection:
+            yield connection
+    except sqlite3.DatabaseError as error:
+        raise StorageError(f"{path} cannot be read ({error}) - have this user own it, or, if it is damaged, {RESTORE}") from error
+
+
+def damage_of(path: Path) -> str | None:
+    """What the first page and the length tell of damage; None: nothing. A file that is not there tells nothing.
+
+    The file may be shorter than its first page says if the log holds the rest: while a checkpoint is at work, or when the disk was full.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    for look in range(LOOKS):
+        if look:
+            time.sleep(BETWEEN_LOOKS_S)
+        try:
+            with path.open("rb") as file:
+                header, length = file.read(HEADER), path.stat().st_size
+        except FileNotFoundError:
+            return None
+        if not header:
+            return "is empty: it was cut"
+        if not header.startswith(MAGIC):
+            return "is not a SQLite file"
+        size, n_pages = int.from_bytes(header[16:18]), int.from_bytes(header[28:32])
+        size = 65_536 if size == 1 else size
+        missing = set(range(length // size + 1, n_pages + 1))
+        if not missing or missing <= _pages_in_log(path, size):
+            return None
+    return f"has {length} bytes, and {size * n_pages} by its first page: it was cut"
+
+
+def _pages_in_log(path: Path, size: int) -> set[int]:
+    """Numbers of the pages that the log holds, among them those that the file holds, too."""
+    pages = set[int]()
+    with suppress(FileNotFoundError), log_of(path).open("rb") as log:
+        salt = log.read(LOG_HEADER)[16:24]
+        while len(frame := log.read(FRAME_HEADER)) == FRAME_HEADER and frame[8:16] == salt:
+            pages.add(int.from_bytes(frame[:4]))
+            log.seek(size, os.SEEK_CUR)
+    return pages
+
+
+def next_sequence(connection: sqlite3.Connection, folded: int = 0) -> int:
+    """The number of this change.
+
+    Args:
+        folded: The last change that a release of this file holds. It is more than the file knows where an older backup took its place:
+            below that number a change would not count.
+
+    Raises:
+        InputError: Changes are numbered by a journal that this file is a copy of.
+    """
+    alone(connection)
+    sql = "UPDATE state SET sequence = max(sequence, ?) + 1 RETURNING sequence"
+    found: tuple[int] = connection.execute(sql, (folded,)).fetchone()
+    return found[0]
+
+
+def alone(connection: sqlite3.Connection) -> None:
+    """Go on only if changes are said here, and not in a journal that machines share.
+
+    Raises:
+        InputError: This file is a copy of one.
+    """
+    if read_state(connection).journal is not None:
+        raise InputError(f"{LIVE_DB} is a copy of what machines share - give the address of that: READMORE_LIVE; nothing was changed")
+
+
+def wipe(index_dir: Path) -> str | None:
+    """Empty the log of the file, which holds withdrawn text still, and bring the list of withdrawn ids up to date, if that is to be done.
+
+    Returns:
+        Why it could not be done; it is done with the next withdrawal, build or start, and once a second by a service. None: it is done.
+    """
+    path, unwiped = index_dir / LIVE_DB, 0
+    with suppress(StorageError), asking(index_dir) as connection:
+        unwiped = 0 if connection is None else read_state(connection).unwiped
+    if not unwiped:
+        return None
+    try:
+        with writing(index_dir) as connection:
+            if read_state(connection).journal is None:  # a journal knows what is withdrawn
+                note_withdrawn(index_dir, connection)
+        empty_log(index_dir)
+        with writing(index_dir) as connection:
+            connection.execute("UPDATE state SET unwiped = 0 WHERE unwiped = ?", (unwiped,))
+    except StorageError as error:
+        return f"the text of articles that were withdrawn is still in {path} or its log, though in no list: {error}"
+    return None
+
+
+def empty_log(index_dir: Path) -> None:
+    """Move all that is in the log into the file.
+
+    Raises:
+        StorageError: The disk is full, or somebody reads an older state.
+    """
+    path = index_dir / LIVE_DB
+    try:
+        with closing(sqlite3.connect(_uri(path), uri=True, timeout=WIPE_S)) as connection:
+            (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise StorageError(f"{path} cannot be written ({error}) - {ROOM}") from error
+    if busy:
+        raise StorageError(f"{path} is being read - wait for the reader to end")
+
+
+def _uri(path: Path) -> str:
+    return f"file:{quote(str(path.resolve()))}?mode=rw"

@@ -1,0 +1,117 @@
+"""What an index needs beside its releases, as it is at this moment: a `live.db` that can be read, a sound encoder, and room on the disk.
+
+`/readyz`, `verify_index.py` and `doctor.py` look here, so that they say the same.
+"""
+
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from index.live.creation import AGAIN, loss, was_needed
+from index.live.database import asking, damage_of
+from index.release.publish import kept_manifests
+from recommender.embedding.openvino import checked_card, encoder_folders
+from recommender.errors import ModelError, StorageError
+from recommender.live.database import LIVE_DB, RESTORE, read_state
+from recommender.release.manifest import ModelCard
+
+LEAST_FREE = 1 << 20
+"""Bytes that a long article and its lists may take."""
+
+OWN = "have this user own it, on a disk that is not read-only; nothing can be put till then"
+SPACE = "free space; nothing can be put till then"
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Something that is not as it should be.
+
+    Attributes:
+        path: Where.
+        found: What is wrong.
+        cure: What to do.
+    """
+
+    path: str
+    found: str
+    cure: str
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.found} - {self.cure}"
+
+
+def live_fault(index_dir: Path, *, thorough: bool = False) -> Lack | None:
+    """Why `live.db` cannot be read.
+
+    Args:
+        thorough: Look at all of the file, not only at its head and its length.
+    """
+    path = index_dir / LIVE_DB
+    if not path.exists():
+        needed = was_needed(index_dir, kept_manifests(index_dir))
+        return Lack(str(path), "is gone", f"put its last backup back, or {AGAIN}") if needed else None
+    try:
+        damage = damage_of(path) or _damage_inside(index_dir, thorough)
+    except StorageError as error:
+        found, _, cure = str(error).removeprefix(f"{path} ").partition(" - ")
+        return Lack(str(path), found, cure)
+    except OSError as error:
+        return Lack(str(path), f"cannot be read ({error.strerror or error})", "have this user own it")
+    return None if damage is None else Lack(str(path), damage, RESTORE)
+
+
+def _damage_inside(index_dir: Path, thorough: bool) -> str | None:
+    with asking(index_dir) as connection:
+        if connection is None:  # it went in this moment
+            return "is gone"
+        read_state(connection)
+        (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone() if thorough else ("ok",)
+    return None if found == "ok" else f"is damaged ({' '.join(found.split())})"
+
+
+def live_loss(index_dir: Path) -> Lack | None:
+    """What is to be done since `live.db` was lost and made again; None: it was not, or a build ran since."""
+    with suppress(StorageError), asking(index_dir) as connection:
+        lost = None if connection is None else loss(read_state(connection))
+        return None if lost is None else Lack(str(index_dir / LIVE_DB), lost, AGAIN)
+    return None
+
+
+def encoder_fault(index_dir: Path, model: ModelCard) -> Lack | None:
+    """Why the compiled model of a release cannot be used. An index without one is sound: sentence-transformers embeds."""
+    folder = next((folder for folder in encoder_folders(index_dir, model) if folder.is_dir()), None)
+    if folder is None:
+        return None
+    try:
+        checked_card(folder)
+    except ModelError as error:
+        found, _, cure = str(error).partition(" - ")
+        return Lack(str(folder), f"is damaged: {found.replace(f'{folder}/', '').removeprefix(f'{folder} ')}", cure)
+    return None
+
+
+def disk_fault(index_dir: Path) -> Lack | None:
+    """Why nothing can be put or said."""
+    try:
+        found = os.statvfs(index_dir)
+    except OSError as error:
+        return Lack(str(index_dir), f"cannot be read ({error.strerror or error})", "have this user own it")
+    for path in (index_dir, index_dir / LIVE_DB):
+        if path.exists() and not os.access(path, os.W_OK):
+            return Lack(str(path), "cannot be written", OWN)
+    free = (found.f_bfree if os.geteuid() == 0 else found.f_bavail) * found.f_frsize
+    if free < LEAST_FREE or (found.f_files and not found.f_ffree):
+        return Lack(str(index_dir), f"lies on a full disk ({free >> 10} KiB are free)", SPACE)
+    return None
+
+
+def takes_writes(index_dir: Path) -> bool:
+    """Try to write as much as an article takes."""
+    try:
+        with tempfile.TemporaryFile(dir=index_dir) as file:
+            os.posix_fallocate(file.fileno(), 0, LEAST_FREE)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,93 @@
+"""The releases of an index, and the way back to an older one."""
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from index.maintenance.verify import Checked, check_release, release_paths, verify_index
+from index.milvus.milvus_writer import serve
+from index.release.publish import set_current
+from index.storage.build_lock import build_lock
+from recommender.errors import IndexDamaged, IndexNotFound, InputError, StorageError
+from recommender.release.manifest import CURRENT, MILVUS, RELEASES, current_folder
+from recommender.vectors.milvus_client import Address, Milvus
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """What going back did.
+
+    Attributes:
+        before: The release that CURRENT named; None if it named none.
+        after: The one that it names now.
+        passed_over: Damaged ones between the two, newest first.
+    """
+
+    before: str | None
+    after: str
+    passed_over: tuple[Checked, ...] = ()
+
+
+def roll_back(index_dir: Path, to: str | None = None, vectors: str = "") -> Rollback:
+    """Make an older release the current one, every byte of it checked first; it is one durable step, and no build runs meanwhile.
+
+    Who has an index open keeps the release that it opened. The next build adds its articles to the release that is current then.
+
+    Args:
+        to: The release's name, older or newer; None takes the newest sound one that is older than the current.
+        vectors: Where they are, if they are in Milvus; its alias goes back, too.
+
+    Raises:
+        IndexNotFound: There is no index in the folder.
+        InputError: There is no release of that name, or no older sound one; or its vectors are in Milvus, and `vectors` does not say where.
+        IndexDamaged: The release `to` is not sound; or CURRENT names none, and `to` is not given.
+        IndexBusy: A build is at work.
+        StorageError: CURRENT cannot be written.
+        VectorsAway: Milvus does not answer, or has no such release; nothing was changed.
+    """
+    if not (index_dir / RELEASES).is_dir():
+        raise IndexNotFound(f"no index in {index_dir} - build one: scripts/build_index.py ARTICLES --out {index_dir}")
+    try:
+        with build_lock(index_dir):
+            before = _current_name(index_dir)
+            chosen, passed_over = _named(index_dir, to) if to is not None else _older(index_dir, before)
+            if chosen.manifest is not None and chosen.manifest.vectors == MILVUS:
+                with closing(Milvus(Address.parse(vectors))) as milvus:
+                    serve(milvus, chosen.name)
+            if chosen.name != before:
+                set_current(index_dir / RELEASES / chosen.name, index_dir)
+    except OSError as error:
+        raise StorageError(
+            f"{index_dir / CURRENT} cannot be written ({error.strerror or error}) - free space, or give this user the right to write there"
+        ) from error
+    return Rollback(before, chosen.name, passed_over)
+
+
+def _current_name(index_dir: Path) -> str | None:
+    try:
+        return current_folder(index_dir).name
+    except IndexDamaged:
+        return None
+
+
+def _named(index_dir: Path, name: str) -> tuple[Checked, tuple[Checked, ...]]:
+    chosen = verify_index(index_dir, name).releases[0]
+    if not chosen.usable:
+        raise IndexDamaged(
+            f"release {name} is not sound: {chosen.faults[0].file} {chosen.faults[0].found} - choose another: scripts/rollback.py --list"
+        )
+    return chosen, ()
+
+
+def _older(index_dir: Path, before: str | None) -> tuple[Checked, tuple[Checked, ...]]:
+    if before is None:
+        raise IndexDamaged(f"{index_dir / CURRENT} names no release, so none is older - name one with --to; --list shows them")
+    passed_over = list[Checked]()
+    for folder in release_paths(index_dir):
+        if folder.name < before:
+            checked = check_release(folder)
+            if checked.usable:
+                return checked, tuple(passed_over)
+            passed_over.append(checked)
+    damaged = "".join(f"; {checked.name} is damaged" for checked in passed_over)
+    raise InputError(f"{index_dir} has no sound release older than {before}{damaged} - build again, or name a newer one with --to")

@@ -1,0 +1,145 @@
+"""Publish a release so that a crash at any moment leaves the last good one serving.
+
+Files are staged in a hidden folder; the manifest with their hashes is written last; everything is flushed to the disk;
+the folder is renamed to its release name; CURRENT is replaced in one step. A reader sees the old release or the new
+one, whole, and never a mixture.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from index.storage.permissions import keep_private, make_private_dir
+from recommender.errors import ClusterAway, IndexUnusable
+from recommender.release.manifest import (
+    CURRENT,
+    MANIFEST,
+    RELEASES,
+    FileEntry,
+    Manifest,
+    file_entry,
+    holding,
+    open_release,
+    release_folders,
+)
+
+STAGING = ".staging-"
+KEPT = 3
+"""Releases that stay: the new one, the one that served before it, and the newest of the others."""
+
+
+@contextmanager
+def staging_folder(index_dir: Path, rescue: Callable[[Path, Path], None]) -> Iterator[Path]:
+    """A folder to write a release into; the name behind `.staging-` is the release's. The build lock must be held.
+
+    Args:
+        rescue: Called with a staged folder and the index's, when a build was killed or interrupted, before the first is removed.
+    """
+    releases = index_dir / RELEASES
+    make_private_dir(releases, index_dir)
+    remove_staged(index_dir, rescue)
+    now = datetime.now(UTC)
+    name = f"{now:%Y%m%dT%H%M%SZ}-{now.microsecond * 0x10000 // 1_000_000:04x}"  # names sort by time, within a second too
+    folder = releases / f"{STAGING}{name}"
+    folder.mkdir()
+    try:
+        yield folder
+    except (KeyboardInterrupt, BrokenProcessPool, MemoryError, ClusterAway):
+        rescue(folder, index_dir)
+        raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # nothing to remove once it is published
+
+
+def remove_staged(index_dir: Path, rescue: Callable[[Path, Path], None]) -> None:
+    """Remove what builds left that were killed; see `staging_folder`."""
+    for leftover in (index_dir / RELEASES).glob(f"{STAGING}*"):
+        rescue(leftover, index_dir)
+        shutil.rmtree(leftover)
+
+
+def release_name(staged: Path) -> str:
+    return staged.name.removeprefix(STAGING)
+
+
+def file_entries(staged: Path) -> Mapping[str, FileEntry]:
+    """Size and hash of everything staged so far."""
+    return {path.relative_to(staged).as_posix(): file_entry(path) for path in sorted(staged.rglob("*")) if path.is_file()}
+
+
+def publish(staged: Path, manifest: Manifest, index_dir: Path) -> Path:
+    """Make the staged folder the release that serves, and remove those too old to keep.
+
+    Returns:
+        The release's folder.
+    """
+    for path in staged.rglob("*"):
+        keep_private(path, index_dir)
+        sync(path)
+    (staged / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+    for path in (staged / MANIFEST, staged):
+        keep_private(path, index_dir)
+        sync(path)
+    stay = _serving(index_dir)
+    release = index_dir / RELEASES / release_name(staged)
+    staged.rename(release)
+    sync(release.parent)
+    set_current(release, index_dir)
+    _prune(index_dir, [release, *stay])
+    return release
+
+
+def kept_manifests(index_dir: Path) -> list[Manifest]:
+    """Of all releases that are there and sound enough to be read."""
+    manifests = []
+    for folder in release_folders(index_dir):
+        with suppress(OSError, ValueError, IndexUnusable):
+            manifests.append(Manifest.from_json((folder / MANIFEST).read_text(encoding="utf-8"), folder / MANIFEST))
+    return manifests
+
+
+def _serving(index_dir: Path) -> list[Path]:
+    """The release that serves so far, if one does: the way back, though newer ones may lie there, damaged or gone back from."""
+    try:
+        return [open_release(index_dir).folder]
+    except IndexUnusable:
+        return []
+
+
+def _prune(index_dir: Path, stay: Collection[Path]) -> None:
+    """Remove what is too old to keep, unless somebody still reads it; the new release serves already, so no error counts."""
+    others = [folder for folder in release_folders(index_dir) if folder not in stay]
+    for folder in others[KEPT - len(stay) :]:
+        with suppress(OSError), holding(folder, alone=True):
+            shutil.rmtree(folder)
+    for folder in (index_dir / RELEASES).iterdir():
+        if not (folder / MANIFEST).exists():  # half removed by a build that was killed
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def set_current(release: Path, index_dir: Path) -> None:
+    """Point CURRENT to a release, in one step."""
+    replace_file(index_dir / CURRENT, release.name + "\n")
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file of an index in one step: whoever reads it, at any moment, finds the old text or the new one, whole."""
+    draft = path.with_name(f".{path.name}")
+    draft.write_text(text, encoding="utf-8")
+    keep_private(draft, path.parent)
+    sync(draft)
+    draft.replace(path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Have the system write a file, or a folder's entries, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

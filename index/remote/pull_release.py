@@ -1,0 +1,233 @@
+"""Fetch the current release of a store (`index.remote.push_release`) into the folder of an index, from which services serve.
+
+What arrives lies in `fetched/` by its sha256, as in the store, and gets its name there only when size and hash are right; what the machine
+has already is linked and not fetched. When all is there, the release appears as a build's does: one folder, renamed, CURRENT replaced.
+A pull that dies at any moment leaves the release that serves; the next goes on from what arrived, within a large file too.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from index.encoder.openvino_export import new_encoder, prune_encoders
+from index.lists.checkpoint import rescue
+from index.live.sequence import take_over_numbers
+from index.live.upserts import purge
+from index.release.publish import STAGING, kept_manifests, publish, remove_staged, replace_file, set_current, sync
+from index.remote.bundle import Parcel
+from index.remote.store import OBJECTS, Store
+from index.storage.build_lock import build_lock
+from index.storage.permissions import make_index_dir, make_private_dir
+from recommender.embedding.openvino import ENCODERS
+from recommender.errors import IndexDamaged, IndexUnusable, StorageError
+from recommender.features.ranker import RANKER
+from recommender.release.manifest import CATALOGUE, MANIFEST, RELEASES, FileEntry, Manifest, current_folder, file_entry, verify
+
+FETCHED = "fetched"
+BLOCK = 1 << 24
+"""Bytes asked for at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What a pull did.
+
+    Attributes:
+        before: The release that CURRENT named; None if it named none.
+        files: Of how many files the release consists.
+        fetched, fetched_bytes: What came from the store; the rest was here.
+    """
+
+    release: str
+    before: str | None
+    files: int
+    fetched: int
+    fetched_bytes: int
+
+
+def pull(store: Store, index_dir: Path) -> Pulled:
+    """Make the current release of a store the one that serves here; nothing is done where it does already.
+
+    Raises:
+        IndexNotFound: Nothing was pushed yet.
+        IndexDamaged: A file of the store is missing, or has another size or hash.
+        FormatUnsupported: Another version of Readmore built the release.
+        InputError: The release would hide live articles of this machine.
+        IndexBusy: A build, or another pull, is at work here.
+        StorageError: The store cannot be reached; the disk is full, or the folder cannot be written.
+    """
+    store.current()  # before a folder is made for nothing
+    with _storage_errors(index_dir):
+        make_index_dir(index_dir)
+        with build_lock(index_dir):
+            remove_staged(index_dir, rescue)
+            parcel = store.parcel(store.current())
+            before = _current(index_dir)
+            wanted = _wanted(parcel, index_dir)
+            n_fetched, n_bytes = _fetch_all(wanted, store, index_dir)
+            _install(parcel, wanted, index_dir)
+            shutil.rmtree(index_dir / FETCHED, ignore_errors=True)
+            return Pulled(parcel.release, before, len(parcel.files), n_fetched, n_bytes)
+
+
+def _current(index_dir: Path) -> str | None:
+    try:
+        return current_folder(index_dir).name
+    except IndexDamaged:
+        return None
+
+
+def _wanted(parcel: Parcel, index_dir: Path) -> dict[str, FileEntry]:
+    """The files that have to be put in place: of the release and of the encoder all or none, since each appears as a whole."""
+    wanted = dict[str, FileEntry]()
+    if not _has_release(parcel, index_dir):
+        wanted |= parcel.part(RELEASES)
+    for files in (parcel.part(ENCODERS), parcel.part(RANKER)):
+        if not _equal(files, index_dir):
+            wanted |= files
+    return wanted
+
+
+def _has_release(parcel: Parcel, index_dir: Path) -> bool:
+    """Whether the release lies here, sound so far as opening it looks: of a large one the sizes."""
+    folder = index_dir / RELEASES / parcel.release
+    with suppress(IndexUnusable):
+        verify(folder, quick=True)
+        return _equal({MANIFEST: parcel.manifest}, folder)
+    return False
+
+
+def _equal(files: Mapping[str, FileEntry], folder: Path) -> bool:
+    """Whether files of a folder are there and have these hashes."""
+    with suppress(OSError):
+        return all(file_entry(folder / name) == entry for name, entry in files.items())
+    return False
+
+
+def _fetch_all(wanted: Mapping[str, FileEntry], store: Store, index_dir: Path) -> tuple[int, int]:
+    """Have every wanted file in `fetched/`.
+
+    Returns:
+        How many came from the store, and their bytes.
+    """
+    fetched = index_dir / FETCHED
+    make_private_dir(fetched, index_dir)
+    here = _files_here(wanted, index_dir)
+    away = [entry for entry in {entry.sha256: entry for entry in wanted.values()}.values() if not (fetched / entry.sha256).exists()]
+    away = [entry for entry in away if not _linked(here[entry.sha256], fetched / entry.sha256, entry)]
+    n_bytes = sum(entry.bytes for entry in away)
+    free = shutil.disk_usage(fetched).free
+    if n_bytes > free + sum(path.stat().st_size for path in fetched.glob("*.part")):
+        raise StorageError(f"{index_dir} has {free:,} bytes free, the release takes {n_bytes:,} more - free space; the index is as it was")
+    for entry in away:
+        _fetch(entry, store, fetched)
+    return len(away), n_bytes
+
+
+def _files_here(wanted: Mapping[str, FileEntry], index_dir: Path) -> Mapping[str, Path]:
+    """Sha256 -> a file that may have it: by the word of a kept release, or because it lies in the right place."""
+    in_place = {entry.sha256: index_dir / name for name, entry in wanted.items()}
+    kept = {
+        entry.sha256: index_dir / RELEASES / manifest.release / name
+        for manifest in kept_manifests(index_dir)
+        for name, entry in manifest.files.items()
+    }
+    return in_place | kept
+
+
+def _linked(path: Path, target: Path, entry: FileEntry) -> bool:
+    """Whether a file could be taken from here, and is what it is said to be."""
+    with suppress(FileNotFoundError):
+        if path.stat().st_size != entry.bytes or file_entry(path) != entry:
+            return False
+        _link(path, target)
+        return True
+    return False
+
+
+def _link(path: Path, target: Path) -> None:
+    try:
+        os.link(path, target)
+    except OSError:  # another disk, or one without links
+        draft = target.with_suffix(".copy")
+        shutil.copyfile(path, draft)
+        sync(draft)
+        draft.replace(target)
+
+
+def _fetch(entry: FileEntry, store: Store, fetched: Path) -> None:
+    """Fetch one file, or what is still missing of it."""
+    part = fetched / f"{entry.sha256}.part"
+    name = f"{OBJECTS}/{entry.sha256}"
+    try:
+        with part.open("ab") as file:
+            while file.tell() < entry.bytes:
+                block = store.read(name, file.tell(), min(file.tell() + BLOCK, entry.bytes))
+                if not block:
+                    break
+                file.write(block)
+    except FileNotFoundError:
+        raise IndexDamaged(f"{store.url}/{name} is missing - push again with scripts/push.py; the index is as it was") from None
+    if file_entry(part) != entry:
+        part.unlink()
+        raise IndexDamaged(
+            f"{store.url}/{name} has another size or sha256 than its name and its list say - pull again; if it stays so, remove that file, "
+            "and push again with scripts/push.py; the index is as it was"
+        )
+    sync(part)
+    part.rename(fetched / entry.sha256)
+
+
+def _install(parcel: Parcel, wanted: Mapping[str, FileEntry], index_dir: Path) -> None:
+    """Put everything in its place; CURRENT last."""
+    fetched, release = index_dir / FETCHED, index_dir / RELEASES / parcel.release
+    manifest = None
+    if f"{RELEASES}/{parcel.release}/{MANIFEST}" in wanted:
+        manifest = _manifest(parcel, fetched)
+        take_over_numbers(index_dir, manifest, fetched / manifest.files[CATALOGUE].sha256)
+    encoder = [name for name in wanted if name.startswith(f"{ENCODERS}/")]
+    if encoder:
+        with new_encoder((index_dir / encoder[0]).parent) as made:
+            for name in encoder:
+                _link(fetched / wanted[name].sha256, made / Path(name).name)
+    if RANKER in wanted:
+        replace_file(index_dir / RANKER, (fetched / wanted[RANKER].sha256).read_text(encoding="utf-8"))
+    if manifest is None:
+        if _current(index_dir) != parcel.release:
+            set_current(release, index_dir)
+        return
+    make_private_dir(index_dir / RELEASES, index_dir)
+    staged = index_dir / RELEASES / f"{STAGING}{parcel.release}"
+    for name, entry in manifest.files.items():
+        (staged / name).parent.mkdir(parents=True, exist_ok=True)
+        _link(fetched / entry.sha256, staged / name)
+    shutil.rmtree(release, ignore_errors=True)  # it is there only if it is damaged
+    publish(staged, manifest, index_dir)
+    kept = kept_manifests(index_dir)
+    purge(index_dir, kept)
+    prune_encoders(index_dir, kept)
+
+
+def _manifest(parcel: Parcel, fetched: Path) -> Manifest:
+    """The manifest that was fetched; it has to be of the files that come with it."""
+    where = fetched / parcel.manifest.sha256
+    manifest = Manifest.from_json(where.read_text(encoding="utf-8"), where)
+    folder = f"{RELEASES}/{parcel.release}"
+    files = {f"{folder}/{name}": entry for name, entry in manifest.files.items()} | {f"{folder}/{MANIFEST}": parcel.manifest}
+    if manifest.release != parcel.release or files != parcel.part(RELEASES):
+        raise IndexDamaged(f"the manifest of {parcel.release} is not of the files that came with it - push again with scripts/push.py")
+    return manifest
+
+
+@contextmanager
+def _storage_errors(index_dir: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{index_dir} cannot be written ({error.strerror or error}) - free space, or have this user own it; "
+            "what serves is as it was, and the next pull goes on from here"
+        ) from error

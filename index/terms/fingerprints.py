@@ -1,0 +1,172 @@
+"""What is compared of every article to find near-duplicates, on disk while a release is built."""
+
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.storage.external_sort import Runs
+from index.storage.npy_append import Growing, GrowingStretches, close_all
+from index.storage.ragged_unique import Stretches, distinct
+from recommender.retrieval.near_duplicates import (
+    COMMON,
+    HIGHEST,
+    LEAST_CONTAINED,
+    SKETCH,
+    WORD,
+    Fingerprint,
+    Hashes,
+    among,
+    hashes_of,
+    shingles_of,
+)
+from recommender.storage.mapped import mapped
+
+STAGED_FINGERPRINTS = "fingerprints"
+"""A folder that a release has only while it is built."""
+
+SETS = ("shingles", "words", "figures", "title")
+
+BITS = 4096
+"""Of an article's sketch: each of its shingles sets one, so that articles that share many shingles share many bits."""
+
+BLOCK = 4096
+"""Articles whose sketches are drawn together, and pairs of which they are compared together."""
+
+
+class Fingerprinted(NamedTuple):
+    """The fingerprints of some articles: see `Fingerprint`; a set of each in a stretch.
+
+    Attributes:
+        reach: uint32 (n_articles,).
+    """
+
+    shingles: Stretches
+    words: Stretches
+    figures: Stretches
+    title: Stretches
+    reach: NDArray[np.uint32]
+
+
+def fingerprinted(titles: Sequence[str], texts: Sequence[str]) -> Fingerprinted:
+    """What `fingerprint` says of each of some articles."""
+    n = len(texts)
+    found = [WORD.findall(of.casefold()) for of in (*texts, *titles)]
+    lengths = np.array([len(of) for of in found])
+    owners = np.repeat(np.arange(2 * n) % n, lengths)
+    hashes = hashes_of(list(chain.from_iterable(found)))
+    text, title = slice(lengths[:n].sum()), slice(lengths[:n].sum(), None)
+    runs = [shingles_of(words) for words in np.split(hashes[text], np.cumsum(lengths[: n - 1]))]
+    shingles = distinct(np.repeat(np.arange(n), [len(of) for of in runs]), np.concatenate(runs), n)
+    reach = np.full(n, HIGHEST, dtype=np.uint32)
+    long = shingles.lengths > SKETCH
+    reach[long] = shingles.values[(np.cumsum(shingles.lengths) - shingles.lengths)[long] + SKETCH - 1]
+    is_figure = np.array([word[0].isdigit() for words in found[:n] for word in words], dtype=np.bool_)
+    return Fingerprinted(
+        shingles=_smallest(shingles),
+        words=_smallest(distinct(owners, hashes, n)),
+        figures=_smallest(distinct(owners[text][is_figure], hashes[text][is_figure], n)),
+        title=distinct(owners[title], hashes[title], n),
+        reach=reach,
+    )
+
+
+def _smallest(of: Stretches) -> Stretches:
+    """The first `SKETCH` of every stretch."""
+    if of.lengths.max(initial=0) <= SKETCH:
+        return of
+    places = np.arange(len(of.values)) - np.repeat(np.cumsum(of.lengths) - of.lengths, of.lengths)
+    return Stretches(of.values[places < SKETCH], np.minimum(of.lengths, SKETCH))
+
+
+class FingerprintWriter:
+    """Takes fingerprints in order of rows, and counts in how many articles each shingle stands.
+
+    Args:
+        staged: The folder of the release.
+        memory: Bytes that its arrays may take.
+    """
+
+    def __init__(self, staged: Path, memory: int) -> None:
+        self._folder = staged / STAGED_FINGERPRINTS
+        self._runs = Runs(self._folder / "runs", memory, np.uint32)
+        self._sets = {
+            name: GrowingStretches(self._folder / f"{name}.npy", self._folder / f"{name}-offsets.npy", np.uint32) for name in SETS
+        }
+        self._reach = Growing(self._folder / "reach.npy", np.uint32)
+
+    def extend(self, of: Fingerprinted) -> None:
+        """Put the fingerprints of the next articles aside."""
+        for name, growing in self._sets.items():
+            growing.extend(*getattr(of, name))
+        self._reach.add(of.reach)
+        self._runs.add(of.shingles.values)
+
+    def read(self) -> "Fingerprints":
+        """All fingerprints, once all are there."""
+        self._close_files()
+        common = [shingles[counts > COMMON] for shingles, counts in self._runs.counted()]
+        return Fingerprints(self._folder, np.concatenate([np.empty(0, dtype=np.uint32), *common]))
+
+    def close(self) -> None:
+        self._close_files()
+        self._runs.close()
+
+    def _close_files(self) -> None:
+        close_all(*self._sets.values(), self._reach)
+
+
+class Fingerprints:
+    """The fingerprints of all articles, less the shingles that more than `COMMON` of them have.
+
+    Forms, option lists, notes on newsletters and set phrases make articles alike that say different things.
+    """
+
+    def __init__(self, folder: Path, common: Hashes) -> None:
+        self._sets = [(mapped(folder / f"{name}.npy"), mapped(folder / f"{name}-offsets.npy")) for name in SETS]
+        self._reach = mapped(folder / "reach.npy")
+        self._common = common
+        self._n_shingles = np.empty(len(self), dtype=np.int64)
+        with Growing(folder / "sketches.npy", np.uint64) as sketches:
+            for first in range(0, len(self), BLOCK):
+                sketches.add(self._draw(first, min(first + BLOCK, len(self))).ravel())
+        self._sketches = mapped(folder / "sketches.npy").reshape(len(self), BITS // 64)
+
+    def __len__(self) -> int:
+        return len(self._reach)
+
+    def __getitem__(self, row: int) -> Fingerprint:
+        shingles, words, figures, title = (values[offsets[row] : offsets[row + 1]] for values, offsets in self._sets)
+        return Fingerprint(shingles[~among(shingles, self._common)], int(self._reach[row]), words, figures, title)
+
+    def may_be_duplicates(self, some: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which pairs of rows `is_duplicate` has to look at: by their sketches, the rest share too few shingles for certain."""
+        either = [self._may_be(some[first : first + BLOCK], others[first : first + BLOCK]) for first in range(0, len(some), BLOCK)]
+        return np.concatenate([np.empty(0, dtype=np.bool_), *either])
+
+    def _may_be(self, some: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
+        mine, theirs = self._sketches[some], self._sketches[others]
+        # Of shingles in common, all but the first of each bit hide behind another one of the same article.
+        hidden = np.minimum(self._n_shingles[some] - _n_bits(mine), self._n_shingles[others] - _n_bits(theirs))
+        fewest = np.minimum(self._n_shingles[some], self._n_shingles[others])
+        sampled = (self._reach[some] < HIGHEST) | (self._reach[others] < HIGHEST)  # then only part of the shingles is compared
+        enough = _n_bits(mine & theirs) + hidden >= LEAST_CONTAINED * fewest
+        return np.asarray((fewest > 0) & (enough | sampled))
+
+    def _draw(self, first: int, end: int) -> NDArray[np.uint64]:
+        """The sketches of a block of articles: uint64 (n_articles, BITS / 64)."""
+        values, offsets = self._sets[SETS.index("shingles")]
+        shingles = values[offsets[first] : offsets[end]]
+        owners = np.repeat(np.arange(end - first), np.diff(offsets[first : end + 1]))
+        kept = ~among(shingles, self._common)
+        self._n_shingles[first:end] = np.bincount(owners[kept], minlength=end - first)
+        bits = np.zeros((end - first, BITS), dtype=np.bool_)
+        bits[owners[kept], shingles[kept] % BITS] = True
+        return np.packbits(bits, axis=1).view(np.uint64)
+
+
+def _n_bits(sketches: NDArray[np.uint64]) -> NDArray[np.int64]:
+    return np.asarray(np.bitwise_count(sketches).sum(axis=1, dtype=np.int64))

@@ -1,0 +1,74 @@
+"""Put and withdraw articles where several machines serve: into the journal first, then into this machine's copy of it.
+
+What is put is durable, and every machine's, when the journal has it. That this machine shows it too when `put` returns is for whoever put
+it; if that fails, the watcher of the service does it a moment later.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from index.journal.checks import check_turn
+from index.journal.replication import follow_at_once
+from index.live import upserts
+from index.live.rows import columns_of
+from recommender import Article, Recommender
+from recommender.embedding.embedder import embed_articles
+
+if TYPE_CHECKING:
+    from index.journal.journal import Journal
+
+
+def put(index_dir: Path, recommender: Recommender, article: Article, journal: "Journal | None") -> bool:
+    """Add an article, or put it in place of the one with its id; see `index.live.upserts.put`.
+
+    Args:
+        journal: What machines share; None: this one is alone.
+
+    Returns:
+        Whether its id was new.
+
+    Raises:
+        InvalidArticle: It has neither a word of text nor a title.
+        JournalAway: The journal does not answer; nothing was put, unless that was while it ended.
+        StorageError: This machine is alone, and its disk is full, or the folder cannot be written.
+    """
+    if journal is None:
+        return upserts.put(index_dir, recommender, article)
+    manifest = recommender.release.manifest
+    chunks, vectors = embed_articles([article], recommender.embedder)[0]
+    columns = columns_of(article, chunks, vectors, manifest.model.sha256)
+    with journal.turn() as turn:
+        check_turn(index_dir, turn)
+        stored = turn.find(article.id)
+        said = stored.columns if stored is not None and stored.sequence > manifest.folded(turn.journal) else None
+        if said == columns:
+            return False
+        in_release = recommender.catalogue.find_row(article.id) is not None
+        withdrawn = stored is not None and stored.columns is None
+        turn.put(article.id, columns)
+    follow_at_once(index_dir, journal, recommender)
+    return said is None and (withdrawn or not in_release)
+
+
+def withdraw(index_dir: Path, recommender: Recommender, article_id: str, journal: "Journal | None") -> None:
+    """Take an article out of all lists of all machines, for good; see `index.live.upserts.withdraw`.
+
+    Raises:
+        ArticleNotFound: No article has this id, and none had.
+        JournalAway: The journal does not answer.
+        StorageError: This machine is alone, and its disk is full, or the folder cannot be written.
+    """
+    if journal is None:
+        upserts.withdraw(index_dir, recommender, article_id)
+        return
+    with recommender.live.reading() as view:
+        known = article_id in view.rows or article_id in view.withdrawn or recommender.catalogue.find_row(article_id) is not None
+    with journal.turn() as turn:
+        check_turn(index_dir, turn)
+        stored = turn.find(article_id)
+        if stored is not None and stored.columns is None:
+            return
+        if stored is None and not known:
+            raise recommender.not_found(article_id)
+        turn.withdraw(article_id)
+    follow_at_once(index_dir, journal, recommender)
