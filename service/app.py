@@ -14,13 +14,15 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
 from recommender import Embedder
-from service import articles, desk, lists, operations, pages, problems, widget
-from service.caching import CachePolicy
-from service.gate import Gate
-from service.kept import KeptAnswers
-from service.lanes import Lane, TextLanes
-from service.middleware import BodyLimit, RequestName
-from service.serving import Serving
+from service import desk
+from service.http import problems
+from service.http.answer_cache import KeptAnswers
+from service.http.bounded_executor import Lane, TextLanes
+from service.http.cache_headers import CachePolicy
+from service.middleware.access import Gate
+from service.middleware.request_context import BodyLimit, RequestName
+from service.release_holder import Serving
+from service.routes import articles, home, operations, related_articles, widget
 from service.settings import Settings
 
 WAITING_WRITES = 100
@@ -84,14 +86,14 @@ def create_app(settings: Settings, embedder: Embedder | None = None) -> FastAPI:
     app.state.archive_health = desk.health.Counts()
     with serving.held() as recommender:
         app.state.example_id = quote(recommender.catalogue.card(0).id)
-    for part in (lists, articles, operations, pages, widget, desk):
+    for part in (related_articles, articles, operations, home, widget, desk):
         app.include_router(part.router)
     app.mount("/docs/static", StaticFiles(packages=[("fastapi_offline", "static")]))
     app.mount("/desk/static", StaticFiles(directory=Path(__file__).parent / "static"))  # here, browsers send the key with it
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     problems.install(app)
     app.add_middleware(
-        KeptAnswers, serving=serving, make=lists.without_parameters
+        KeptAnswers, serving=serving, make=related_articles.without_parameters
     )  # the innermost; the last that is added is the first that is asked
     app.add_middleware(BodyLimit, timeout_s=settings.body_timeout_s)
     app.add_middleware(Gate, settings=settings)

@@ -1,7 +1,8 @@
 """Connections with bounds: how long a client may take, how much it may send, and how many clients there may be.
 
 uvicorn bounds none of these. Every wait for a client has a deadline: for headers and a body, for the rest of a request that is already
-answered, and for a client that does not read. A body that a route reads has `service.middleware.BodyLimit` besides, which answers 408.
+answered, and for a client that does not read. A body that a route reads has `service.middleware.request_context.BodyLimit` besides, which
+answers 408.
 """
 
 import asyncio
@@ -15,10 +16,10 @@ from typing import Any
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.gate import MAX_HEADERS, MAX_URL
+from service.http.problems import before_request
 from service.metrics import REJECTED
-from service.middleware import MAX_BODY
-from service.problems import before_request
+from service.middleware.access import MAX_HEADERS, MAX_URL
+from service.middleware.request_context import MAX_BODY
 
 KEEP_ALIVE_S = 5
 """An idle connection is closed after this time."""

@@ -13,9 +13,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from index.build import build_index
-from service import kept
-from service.caching import cache_control
-from service.kept import KeptAnswers
+from service.http import answer_cache
+from service.http.answer_cache import KeptAnswers
+from service.http.cache_headers import cache_control
 from service.settings import hashed
 from tests.archive import records, write_jsonl
 from tests.conftest import client_of
@@ -192,7 +192,7 @@ def test_kept_answers_count_what_they_take(index_dir: Path, monkeypatch: pytest.
         print(f"an answer takes {taken / n:.0f} bytes, {counted / n:.0f} are counted")
         assert taken / n > 18 * length
         assert 0.75 * taken < counted < 1.5 * taken
-        monkeypatch.setattr(kept, "MOST_BYTES", answers._bytes // 2)
+        monkeypatch.setattr(answer_cache, "MOST_BYTES", answers._bytes // 2)
         ask(range(1000, 1001))
-        assert answers._bytes <= kept.MOST_BYTES
+        assert answers._bytes <= answer_cache.MOST_BYTES
         assert len(answers._kept) <= (n + 21) // 2 + 1

@@ -14,7 +14,7 @@ from index.ingest.record import Record
 from recommender import Recommender
 from recommender.errors import InvalidOverride
 from recommender.overrides import end_of, read_overrides
-from service.desk.trail import last_day
+from service.desk.audit_trail import last_day
 from tests.archive import records, write_jsonl
 from tests.conftest import ADMIN_KEY, client_of
 from tests.hash_embedder import HashEmbedder

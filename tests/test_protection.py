@@ -17,8 +17,8 @@ from recommender.errors import InputError
 from service import server
 from service.app import create_app
 from service.connections import BoundedProtocol
-from service.gate import counted_address
-from service.lanes import Lane, LaneFull
+from service.http.bounded_executor import Lane, LaneFull
+from service.middleware.access import counted_address
 from service.settings import Settings, hashed, new_key, read_settings
 from tests.conftest import client_of
 from tests.hash_embedder import HashEmbedder

@@ -27,10 +27,10 @@ from recommender.features.ranker import RANKER, Ranker
 from recommender.lists.selection import Selection
 from recommender.release.manifest import current_folder
 from recommender.types import Vectors
-from service import caching, kept
-from service.answers import Problem, RelatedAnswer, SimilarityAnswer
 from service.app import create_app
-from service.middleware import MAX_BODY
+from service.http import answer_cache, cache_headers
+from service.http.response_models import Problem, RelatedAnswer, SimilarityAnswer
+from service.middleware.request_context import MAX_BODY
 from service.settings import Settings
 from tests.archive import records, write_jsonl
 from tests.conftest import client_of, shared
@@ -613,8 +613,8 @@ def test_lists_that_count_ages_have_another_tag_a_minute_later(index_dir: Path) 
         for query, n_tags in (("", 1), ("?half_life_days=3", 2), ("?mode=latest", 2), ("?max_age_days=9", 2)):
             tags = {fresh.get(f"/v1/articles/harbour-4/related{query}").headers["etag"]}
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(caching, "datetime", Later)
-                patch.setattr(kept, "time", SimpleNamespace(time=lambda: time.time() + 120))
+                patch.setattr(cache_headers, "datetime", Later)
+                patch.setattr(answer_cache, "time", SimpleNamespace(time=lambda: time.time() + 120))
                 tags.add(fresh.get(f"/v1/articles/harbour-4/related{query}").headers["etag"])
             assert len(tags) == n_tags, query
 

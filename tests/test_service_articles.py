@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from index.build import build_index
 from recommender import Recommender
-from service.answers import ArticleAnswer, BatchAnswer, BatchReport, OverrideAnswer, RelatedAnswer
+from service.http.response_models import ArticleAnswer, BatchAnswer, BatchReport, OverrideAnswer, RelatedAnswer
 from tests.archive import records, write_jsonl
 from tests.conftest import client_of
 from tests.hash_embedder import HashEmbedder

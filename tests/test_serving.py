@@ -22,7 +22,7 @@ from recommender.features.ranker import RANKER, SHIPPED, Ranker
 from recommender.release import manifest
 from recommender.release.manifest import CATALOGUE, CURRENT, VECTORS, current_folder
 from recommender.terms.word_dictionary import TRIE
-from service.serving import Serving
+from service.release_holder import Serving
 from tests.archive import records, write_jsonl
 from tests.conftest import client_of
 from tests.hash_embedder import HashEmbedder

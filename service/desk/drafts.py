@@ -14,10 +14,10 @@ from recommender.errors import InvalidArticle, OutOfRange
 from recommender.features.feature_schema import FEATURES
 from recommender.text.chunking import MAX_TEXT
 from service.desk.page import page, read_form
-from service.lanes import Busy
-from service.lists import read_text
-from service.requests import to_article
-from service.schemas import Draft
+from service.http.bounded_executor import Busy
+from service.http.parameters import to_article
+from service.http.request_models import Draft
+from service.routes.related_articles import read_text
 
 LENGTH = 10
 

@@ -13,8 +13,8 @@ from index.maintenance.archive_stats import LENGTH, ArchiveHealth, measured_apar
 from recommender import Recommender
 from recommender.errors import ReadmoreError
 from service.desk.page import page
-from service.lists import serving_of
-from service.requests import Whole
+from service.http.parameters import Whole
+from service.routes.related_articles import serving_of
 
 MOST_SHOWN = 30
 """Articles named of each kind."""

@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.templating import Jinja2Templates
 
-from service.desk.trail import last_day
-from service.lists import serving_of
+from service.desk.audit_trail import last_day
+from service.routes.related_articles import serving_of
 
 FORM = "application/x-www-form-urlencoded"
 

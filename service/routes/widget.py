@@ -12,11 +12,11 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from service.kept import not_modified
-from service.problems import problems
-from service.requests import known_parameters
+from service.http.answer_cache import not_modified
+from service.http.parameters import known_parameters
+from service.http.problems import problems
 
-SCRIPT = Path(__file__).parent / "static" / "related-articles.js"
+SCRIPT = Path(__file__).parents[1] / "static" / "related-articles.js"
 ADDRESS = "/static/related-articles.js"
 
 ANY_PAGE = {"Access-Control-Allow-Origin": "*"}

@@ -16,10 +16,10 @@ from recommender.errors import ArticleNotFound, InvalidOverride
 from recommender.overrides import Override, end_of
 from recommender.release.catalogue import Card
 from recommender.text.cleaning import clean_line
+from service.desk.article import article_page, named_card
 from service.desk.page import back_to, read_form
-from service.desk.reading import article_page, named_card
-from service.lists import serving_of
-from service.requests import Whole
+from service.http.parameters import Whole
+from service.routes.related_articles import serving_of
 
 Action = Literal["pin", "unpin", "block", "unblock", "block_section", "unblock_section", "hide", "show", "undo"]
 

@@ -1,4 +1,4 @@
-"""What is sent to the service, for validation and for the OpenAPI schema; `service.answers` has what it answers."""
+"""What is sent to the service, for validation and for the OpenAPI schema; `service.http.response_models` has what it answers."""
 
 from typing import Annotated, Any, Self
 

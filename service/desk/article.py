@@ -17,10 +17,10 @@ from recommender.features.feature_schema import FEATURES
 from recommender.overrides import NOTHING, Override, Pin, is_over
 from recommender.release.catalogue import Card
 from recommender.types import Related
+from service.desk.audit_trail import trail
 from service.desk.page import page
-from service.desk.trail import trail
-from service.lists import serving_of
-from service.requests import Whole
+from service.http.parameters import Whole
+from service.routes.related_articles import serving_of
 
 FOUND = 30
 """Articles listed for a search."""

@@ -11,9 +11,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.caching import CachePolicy
+from service.http.cache_headers import CachePolicy
+from service.http.problems import bug, problem
 from service.metrics import counted, timed
-from service.problems import bug, problem
 
 MAX_BODY = 1 << 20
 TOO_LARGE = f"the body is larger than {MAX_BODY} bytes - send less text"

@@ -20,13 +20,13 @@ from recommender.errors import ArticleNotFound, InvalidArticle, ReadmoreError
 from recommender.overrides import Override
 from recommender.text.cleaning import clean_line
 from recommender.types import rfc3339
-from service.answers import ArticleAnswer, BatchReport, OverrideAnswer, PutAnswer
-from service.lanes import Busy
-from service.lists import NO_STORE, Id, card_to_read, serving_of
+from service.http.bounded_executor import Busy
+from service.http.parameters import body_of, fault, json_of, known_parameters, read_json
+from service.http.problems import described, problems
+from service.http.request_models import ArticleBody, OverrideBody
+from service.http.response_models import ArticleAnswer, BatchReport, OverrideAnswer, PutAnswer
 from service.metrics import EMBEDDED, REJECTED
-from service.problems import described, problems
-from service.requests import body_of, fault, json_of, known_parameters, read_json
-from service.schemas import ArticleBody, OverrideBody
+from service.routes.related_articles import NO_STORE, Id, card_to_read, serving_of
 
 AnyId = Annotated[str, Query(min_length=1, max_length=512, description="the publisher's id, whatever it ends in")]
 

@@ -21,9 +21,9 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from recommender.text.cleaning import clean_line
-from service.caching import OPEN
+from service.http.cache_headers import OPEN
+from service.http.problems import problem
 from service.metrics import REJECTED
-from service.problems import problem
 from service.settings import Settings
 
 Role = Literal["nobody", "read", "admin"]

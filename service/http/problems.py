@@ -23,8 +23,8 @@ from recommender.errors import (
     StorageError,
     VectorsAway,
 )
-from service.answers import Problem
-from service.lanes import Busy
+from service.http.bounded_executor import Busy
+from service.http.response_models import Problem
 from service.metrics import REJECTED
 
 STATUSES: tuple[tuple[type[ReadmoreError], int], ...] = (

@@ -20,7 +20,7 @@ from starlette.types import Scope
 
 from recommender.lists.selection import Selection
 from recommender.recommender import Edition
-from service.kept import Answer
+from service.http.answer_cache import Answer
 from service.settings import Settings
 
 Header = tuple[bytes, bytes]

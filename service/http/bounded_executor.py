@@ -13,7 +13,7 @@ from starlette.types import Receive
 from recommender import Recommender
 from recommender.errors import Interrupted
 from recommender.interruption import interruptible
-from service.serving import Serving
+from service.release_holder import Serving
 
 Answer = TypeVar("Answer")
 

@@ -10,9 +10,9 @@ from starlette.responses import Response
 from index.updates import judgements
 from recommender.errors import ArticleNotFound
 from recommender.text.cleaning import clean_line
+from service.desk.article import article_page
 from service.desk.page import back_to, read_form
-from service.desk.reading import article_page
-from service.lists import serving_of
+from service.routes.related_articles import serving_of
 
 router = APIRouter()
 

@@ -10,9 +10,9 @@ from starlette.templating import Jinja2Templates
 from recommender import Recommender
 from recommender.errors import ArticleNotFound
 from recommender.release.catalogue import Card
-from service.lists import card_to_read
-from service.requests import known_parameters
-from service.serving import Serving
+from service.http.parameters import known_parameters
+from service.release_holder import Serving
+from service.routes.related_articles import card_to_read
 
 DOCS_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self';"
@@ -23,7 +23,7 @@ DOCS_POLICY = (
 FOUND = 30
 """Articles listed for a search."""
 
-templates = Jinja2Templates(Path(__file__).parent / "templates")
+templates = Jinja2Templates(Path(__file__).parents[1] / "templates")
 router = APIRouter(include_in_schema=False, dependencies=[Depends(known_parameters)])
 
 

@@ -21,15 +21,15 @@ from recommender.lists.selection import Selection
 from recommender.recommender import EVERYTHING, Edition
 from recommender.release.catalogue import Card
 from recommender.types import Matrix
-from service import caching, shown
-from service.answers import BatchAnswer, RelatedAnswer, SimilarityAnswer
-from service.kept import Answer, Fresh
-from service.lanes import TextLanes
+from service.http import cache_headers, formats
+from service.http.answer_cache import Answer, Fresh
+from service.http.bounded_executor import TextLanes
+from service.http.parameters import Whole, body_of, fault, item_fields, known_parameters, read_draft, read_json, selection, to_article
+from service.http.problems import described, problems
+from service.http.request_models import Batch, Draft, Seeds, Texts
+from service.http.response_models import BatchAnswer, RelatedAnswer, SimilarityAnswer
 from service.metrics import EMBEDDED, EMPTY
-from service.problems import described, problems
-from service.requests import Whole, body_of, fault, item_fields, known_parameters, read_draft, read_json, selection, to_article
-from service.schemas import Batch, Draft, Seeds, Texts
-from service.serving import Serving
+from service.release_holder import Serving
 
 Limit = Annotated[Whole, Query(ge=1, le=50, description="length of the list")]
 WHOSE = "the publisher's id; slashes may stay as they are. One that ends in /related or /overrides is given as ?id= of /v1/articles"
@@ -37,7 +37,7 @@ Id = Annotated[str, Path(min_length=1, max_length=512, description=WHOSE)]
 Wanted = Annotated[Selection, Depends(selection)]
 Fields = Annotated[str | None, Query(max_length=200, description="fields of the items, separated by commas; id is always there")]
 Explain = Annotated[bool, Query(description="tell what each feature adds to the score")]
-Format = Annotated[shown.Format, Query(description="JSON-LD for search engines, or an HTML fragment")]
+Format = Annotated[formats.Format, Query(description="JSON-LD for search engines, or an HTML fragment")]
 
 ROUTE = "/v1/articles/{article_id:path}/related"
 BEFORE_ID, AFTER_ID = ROUTE.split("{article_id:path}")
@@ -123,7 +123,7 @@ async def related_to_text(request: Request, wanted: Wanted, limit: Limit = 5, fi
             lambda recommender: recommender.related_to(to_article(sent), limit, wanted, explain=explain),
         )
     _count(found)
-    body = shown.as_json(found, names, request.scope["request_id"])
+    body = formats.as_json(found, names, request.scope["request_id"])
     return Response(body, 200, NO_STORE, "application/json")
 
 
@@ -143,7 +143,7 @@ async def related_batch(request: Request, wanted: Wanted, limit: Limit = 5, fiel
             try:
                 with recommender.moment():
                     found = recommender.related_to_row(card_to_read(recommender, article_id).row, limit, wanted)
-                answer = orjson.loads(shown.as_json(found, names, ""))
+                answer = orjson.loads(formats.as_json(found, names, ""))
                 told = {name: answer[name] for name in ("items", "reason") if name in answer}
                 results.append({"article_id": article_id, "status": 200, **told})
             except ArticleNotFound as error:
@@ -222,15 +222,15 @@ def _published(recommender: Recommender, card: Card, asked: str) -> Card:
 
 
 def _stored_list(
-    scope: Scope, recommender: Recommender, card: Card, edition: Edition, how: tuple[int, Selection, str | None, bool, shown.Format]
+    scope: Scope, recommender: Recommender, card: Card, edition: Edition, how: tuple[int, Selection, str | None, bool, formats.Format]
 ) -> Answer:
     limit, wanted, fields, explain, form = how
     names = item_fields(fields)
     found = recommender.related_to_row(card.row, limit, wanted, explain=explain)
     _count(found)
-    body = shown.as_json(found, names, "") if form == "json" else shown.as_jsonld(found) if form == "jsonld" else shown.as_html(found)
+    body = formats.as_json(found, names, "") if form == "json" else formats.as_jsonld(found) if form == "jsonld" else formats.as_html(found)
     route = scope.get("template") or scope["route"].path
-    return caching.answer(scope, route, edition, wanted, body, shown.CONTENT_TYPES[form])
+    return cache_headers.answer(scope, route, edition, wanted, body, formats.CONTENT_TYPES[form])
 
 
 def _count(found: RelatedList) -> None:

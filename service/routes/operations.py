@@ -8,10 +8,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from service import metrics
-from service.answers import Health, IndexAnswer, Model, Reloaded
-from service.lists import serving_of
-from service.problems import problems
-from service.requests import known_parameters
+from service.http.parameters import known_parameters
+from service.http.problems import problems
+from service.http.response_models import Health, IndexAnswer, Model, Reloaded
+from service.routes.related_articles import serving_of
 
 router = APIRouter(dependencies=[Depends(known_parameters)])
 

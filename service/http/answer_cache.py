@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from recommender.errors import IndexUnusable
 from service.metrics import KEPT
-from service.serving import Serving
+from service.release_holder import Serving
 
 MOST_BYTES = 192 << 20
 """The lists of about 40,000 articles."""
@@ -34,7 +34,7 @@ class Answer:
     Attributes:
         edition: Name of the edition it is of.
         until: Seconds since 1970; from then on the hour may have changed the answer, as it counts ages.
-        public_until: Seconds since 1970 at which its edition ends by itself; see `service.caching`.
+        public_until: Seconds since 1970 at which its edition ends by itself; see `service.http.cache_headers`.
         route: Template of the path, for the metrics.
         head: The body up to the request's id, or all of it.
         tail: What stands behind the id; None: the body holds none.

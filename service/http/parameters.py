@@ -15,8 +15,8 @@ from recommender.lists.selection import Mode, Selection
 from recommender.text.chunking import MAX_TEXT
 from recommender.text.cleaning import clean_line, clean_text
 from recommender.text.pasted_page import parse_page
-from service.answers import Item
-from service.schemas import Draft, DraftOrSeeds, Seeds
+from service.http.request_models import Draft, DraftOrSeeds, Seeds
+from service.http.response_models import Item
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 

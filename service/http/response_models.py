@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from service.schemas import OverrideBody
+from service.http.request_models import OverrideBody
 
 
 class ArticleAnswer(BaseModel):

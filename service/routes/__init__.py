@@ -1,0 +1,4 @@
+"""Routes: articles, related lists, operations, the first page, the widget.
+
+Each module holds one router; it parses, calls the library once and renders.
+"""
