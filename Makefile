@@ -58,7 +58,7 @@ serve: install  ## serve an index: INDEX=var/index HOST=127.0.0.1 PORT=8000
 	@$(BIN)/python scripts/serve.py --index $(INDEX) --host $(HOST) --port $(PORT)
 
 bench: install  ## time a build and the answers: ARTICLES=archive.jsonl
-	$(BIN)/python scripts/benchmark.py $(ARTICLES)
+	$(BIN)/python scripts/benchmarks/build_time.py $(ARTICLES)
 
 pictures: install programs  ## take the pictures of docs/
 	$(BIN)/python scripts/build_index.py pydoc-topics --out var/demo --delete-missing

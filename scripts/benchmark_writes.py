@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Measure writes and the first reads after them, with few and with many overrides and live articles.
 
-The archive and its vectors come from `scripts/synthetic.py`; no model is needed. Each state is an index of its own that two processes
+The archive and its vectors come from `scripts/benchmarks/synthetic.py`; no model is needed. Each state is an index of its own that two
+processes
 serve: one writes and reads, the other only follows `live.db`, as a second worker does. All states are asked turn by turn in one run.
 So ratios hold on a noisy machine.
 """
@@ -33,8 +34,8 @@ from recommender.errors import InputError
 from recommender.live.database import LIVE_DB
 from recommender.overrides import Block, Override, Pin
 from recommender.types import Article, rfc3339
-from scripts import command, loopback
-from scripts.synthetic import SyntheticEmbedder, articles
+from scripts import command, local_server
+from scripts.benchmarks.synthetic import SyntheticEmbedder, articles
 from service.settings import hashed, new_key
 
 EXAMPLES = """\
@@ -46,7 +47,7 @@ KEY = new_key()
 SERVE = """
 import sys
 from pathlib import Path
-from scripts.synthetic import SyntheticEmbedder
+from scripts.benchmarks.synthetic import SyntheticEmbedder
 from service import server
 from service.app import create_app
 from service.settings import Settings
@@ -161,7 +162,7 @@ def _put(index: Path, begin: int, end: int, stored: Sequence[Article], new: Sequ
 def _served(name: str, index: Path) -> Iterator[State]:
     serve = [sys.executable, "-c", SERVE, "{port}", str(index), hashed(KEY)]
     with ExitStack() as stack:
-        (writer, pid, started), (follower, _, _) = (stack.enter_context(loopback.running(serve)) for _ in range(2))
+        (writer, pid, started), (follower, _, _) = (stack.enter_context(local_server.running(serve)) for _ in range(2))
         one, other = (
             stack.enter_context(closing(http.client.HTTPConnection(address.removeprefix("http://"), timeout=60)))
             for address in (writer, follower)

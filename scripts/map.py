@@ -8,10 +8,10 @@ from pathlib import Path
 from recommender import Recommender
 from recommender.errors import StorageError
 from scripts import command
-from scripts.atlas.contents import ELSEWHERE, MOST, read_contents
-from scripts.atlas.layout import NEAR, kept, laid_out
-from scripts.atlas.page import write_page
-from scripts.atlas.table import write_table
+from scripts.archive_map.layout import NEAR, kept, laid_out
+from scripts.archive_map.map_contents import ELSEWHERE, MOST, read_contents
+from scripts.archive_map.map_page import write_page
+from scripts.archive_map.table import write_table
 
 EXAMPLES = """\
   map.py --index var/index --out map.html

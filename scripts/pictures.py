@@ -18,7 +18,7 @@ from recommender.embedding.openvino import ENCODERS
 from recommender.errors import InputError, StorageError
 from scripts import command
 from scripts.chromium import chromium
-from scripts.loopback import ROOT, running
+from scripts.local_server import ROOT, running
 from service.settings import hashed, new_key
 
 EXAMPLES = """\

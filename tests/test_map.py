@@ -19,10 +19,10 @@ from index.build import build_index
 from recommender import Recommender
 from recommender.errors import InputError, OutOfRange
 from recommender.release.catalogue import Card
-from scripts.atlas.contents import ELSEWHERE, N_LINES, NO_LINE, Contents, read_contents
-from scripts.atlas.layout import Places, kept, laid_out, principal
-from scripts.atlas.page import LONGEST_TITLE, write_page
-from scripts.atlas.table import write_table
+from scripts.archive_map.layout import Places, kept, laid_out, principal
+from scripts.archive_map.map_contents import ELSEWHERE, N_LINES, NO_LINE, Contents, read_contents
+from scripts.archive_map.map_page import LONGEST_TITLE, write_page
+from scripts.archive_map.table import write_table
 from tests.archive import records, write_jsonl
 from tests.browser import violations
 from tests.hash_embedder import HashEmbedder

@@ -27,8 +27,8 @@ from recommender.lists.selection import Selection
 from recommender.text.cleaning import clean_line
 from scripts import evaluate, export
 from scripts import map as atlas
-from scripts.atlas.contents import N_LINES
-from scripts.atlas.page import write_page
+from scripts.archive_map.map_contents import N_LINES
+from scripts.archive_map.map_page import write_page
 from scripts.report import add_up, write_report
 from tests.archive import write_jsonl
 from tests.browser import HTML, JAVASCRIPT, Site, follow, site

@@ -14,15 +14,16 @@ import numpy as np
 import pytest
 
 from recommender.errors import InputError
-from scripts import benchmark_peers, loopback, peaks
-from scripts.peers import peer as peer_module
-from scripts.peers import process
-from scripts.peers.archive import Archive
-from scripts.peers.by_hand import ByHand
-from scripts.peers.figures import Answers, Figures, table
-from scripts.peers.measure import Conversation, about
-from scripts.peers.memory import MARK, held_mb, watched
-from scripts.peers.peer import Text, best_batch_size, others, read_texts
+from scripts import local_server
+from scripts.benchmarks import peaks, peers_run
+from scripts.benchmarks.peers import peer as peer_module
+from scripts.benchmarks.peers import process
+from scripts.benchmarks.peers.archive import Archive
+from scripts.benchmarks.peers.by_hand import ByHand
+from scripts.benchmarks.peers.measure import Conversation, about
+from scripts.benchmarks.peers.memory import MARK, held_mb, watched
+from scripts.benchmarks.peers.peer import Text, best_batch_size, others, read_texts
+from scripts.benchmarks.peers.peer_figures import Answers, Figures, table
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 
@@ -40,12 +41,12 @@ def articles(tmp_path: Path) -> Path:
 
 
 def test_examples_in_docstrings() -> None:
-    assert all(doctest.testmod(module).failed == 0 for module in (benchmark_peers, peaks, peer_module))
+    assert all(doctest.testmod(module).failed == 0 for module in (peers_run, peaks, peer_module))
 
 
 def test_names_and_interpreters_are_checked() -> None:
-    assert benchmark_peers.peers("txtai,by-hand") == ["txtai", "by-hand"]
-    for parse, text in ((benchmark_peers.peers, "txtai,solr"), (benchmark_peers.interpreter, "solr=python")):
+    assert peers_run.peers("txtai,by-hand") == ["txtai", "by-hand"]
+    for parse, text in ((peers_run.peers, "txtai,solr"), (peers_run.interpreter, "solr=python")):
         with pytest.raises(argparse.ArgumentTypeError, match="'solr' is no peer - there are by-hand, txtai, "):
             parse(text)
 
@@ -145,7 +146,7 @@ def test_the_best_batch_size_is_the_fastest(monkeypatch: pytest.MonkeyPatch) -> 
     def embedding(size: int) -> Any:
         return lambda texts: [next(clock) for _ in range(waits[size])]
 
-    monkeypatch.setattr("scripts.peers.peer.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("scripts.benchmarks.peers.peer.time.perf_counter", lambda: next(clock))
     assert best_batch_size(embedding, [Text("a", "b", "c")]) == 8
 
 
@@ -169,18 +170,18 @@ def test_memory_is_that_of_all_that_carry_the_mark(tmp_path: Path) -> None:
 
 def test_load_over_loopback() -> None:
     serve = [sys.executable, "-m", "http.server", "{port}", "--bind", "127.0.0.1", "--directory", str(Path(__file__).parent)]
-    with loopback.running(serve, "/") as (address, pid, started):
+    with local_server.running(serve, "/") as (address, pid, started):
         assert started > 0
         assert Path(f"/proc/{pid}").exists()
-        assert len(loopback.one_by_one(address, ["/archive.py", "/conftest.py"])) == 2
+        assert len(local_server.one_by_one(address, ["/archive.py", "/conftest.py"])) == 2
         with pytest.raises(InputError, match="/nothing was answered with 404"):
-            loopback.one_by_one(address, ["/nothing"])
+            local_server.one_by_one(address, ["/nothing"])
     assert not Path(f"/proc/{pid}").exists()
 
 
 def test_drafts_are_of_300_words() -> None:
-    assert [len(draft.split()) for draft in loopback.drafts_of(["word " * 400, "word " * 350], 5)] == [300, 300, 150]
-    assert len(loopback.drafts_of(["word " * 4000], 5)) == 5
+    assert [len(draft.split()) for draft in local_server.drafts_of(["word " * 400, "word " * 350], 5)] == [300, 300, 150]
+    assert len(local_server.drafts_of(["word " * 4000], 5)) == 5
 
 
 def test_peaks_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:

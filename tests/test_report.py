@@ -16,7 +16,7 @@ from recommender.errors import StorageError
 from recommender.evaluation.measures import METRICS, Group, collection_facts
 from recommender.types import PassagePair
 from scripts.report import Estimate, HandMade, QueryArticle, Report, Suggestion, compare, write_report
-from scripts.report.page import MOST_LISTS
+from scripts.report.report_page import MOST_LISTS
 
 EVIL = '</script></style><img src=x onerror="alert(1)">\'><svg onload=alert(2)> {{ 7 * 7 }} <!-- \ud800'
 SHOWN_EVIL = EVIL.replace("\ud800", "\ufffd")

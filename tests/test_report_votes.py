@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import binomtest
 
 from recommender.errors import InputError
-from scripts.report import add_up, figures, headlines, page
+from scripts.report import add_up, figures, headlines, report_page
 from scripts.report.figures import share_interval, wilson
 from tests.served import ROOT
 
@@ -103,4 +103,4 @@ def test_lines_of_one_list_are_not_independent() -> None:
 
 
 def test_examples_hold() -> None:
-    assert all(doctest.testmod(module).failed == 0 for module in (figures, headlines, page))
+    assert all(doctest.testmod(module).failed == 0 for module in (figures, headlines, report_page))

@@ -10,8 +10,8 @@ import pytest
 from index.build import MEMORY
 from recommender.text.chunking import chunk_article, embedding_text
 from recommender.types import Article, Vectors
-from scripts import benchmark_scale
-from scripts.synthetic import SPREAD, SyntheticEmbedder, articles
+from scripts.benchmarks import scale
+from scripts.benchmarks.synthetic import SPREAD, SyntheticEmbedder, articles
 
 EMBEDDER = SyntheticEmbedder(30)
 
@@ -40,9 +40,9 @@ def test_vectors_lie_as_real_ones_do() -> None:
 
 
 def test_measures_a_small_archive(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmark_scale, "ASKED", 30)
-    monkeypatch.setattr(benchmark_scale, "DRAFTS", 20)
-    benchmark_scale.main(Namespace(n=300, out=tmp_path, words=30, memory=MEMORY, built=False, json=True))
+    monkeypatch.setattr(scale, "ASKED", 30)
+    monkeypatch.setattr(scale, "DRAFTS", 20)
+    scale.main(Namespace(n=300, out=tmp_path, words=30, memory=MEMORY, built=False, json=True))
     figures = json.loads(capsys.readouterr().out)
     assert figures["articles"] == 300
     assert figures["recall@10 in meaning"] == 1.0, "a small archive is searched exactly"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from recommender.evaluation.measures import OTHERS, SMALL_GROUP, CollectionFacts, collection_facts, holm, interval, paired_p, resampled
-from scripts.report.contents import Estimate, HandMade, QueryArticle, Suggestion
+from scripts.report.report_contents import Estimate, HandMade, QueryArticle, Suggestion
 
 N_BINS = 10
 """Bins of the scores, of equal width."""

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scripts.report.contents import Report
 from scripts.report.figures import ages, list_facts, same_section, share_interval
+from scripts.report.report_contents import Report
 
 SURE = 0.5
 """Scores from here on are looked at as promises."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from recommender.errors import InputError
 from recommender.evaluation.measures import evaluate
-from scripts.loopback import drafts_of
-from scripts.peers.peer import Text, read_texts
+from scripts.benchmarks.peers.peer import Text, read_texts
+from scripts.local_server import drafts_of
 
 K = 10
 """Length of a list."""

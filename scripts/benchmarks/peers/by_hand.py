@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from recommender.types import Vectors
-from scripts.peers.vectors import VectorPeer
+from scripts.benchmarks.peers.vectors import VectorPeer
 
 
 class ByHand(VectorPeer):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from recommender.errors import InputError
 from recommender.types import Vectors
-from scripts.atlas.contents import ELSEWHERE
+from scripts.archive_map.map_contents import ELSEWHERE
 
 Places: TypeAlias = NDArray[np.float32]
 """float32 (n, 2): right and up, 0 to 1."""

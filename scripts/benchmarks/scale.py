@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Build an index of a synthetic archive of any size, and measure what grows with it.
 
-The archive and its vectors come from `scripts/synthetic.py`; no model is needed, so the time to embed is the generator's. Over HTTP the
-index is measured by `scripts/benchmark_service.py --lists-only`.
+The archive and its vectors come from `scripts/benchmarks/synthetic.py`; no model is needed, so the time to embed is the generator's. Over
+HTTP the index is measured by `scripts/benchmarks/service_load.py --lists-only`.
 """
 
 import argparse
@@ -33,12 +33,12 @@ from recommender.release.manifest import current_folder
 from recommender.text.chunking import chunk_article, embedding_text
 from recommender.types import Article, Vectors, rfc3339
 from scripts import command
-from scripts.synthetic import WORDS, SyntheticEmbedder, articles
+from scripts.benchmarks.synthetic import WORDS, SyntheticEmbedder, articles
 
 EXAMPLES = """\
-  benchmark_scale.py 200000 --out var/scale
-  benchmark_scale.py 200000 --out var/scale --built            measures it again
-  benchmark_scale.py 1000000 --words 30 --out var/scale        chunks of 30 words instead of 120
+  scale.py 200000 --out var/scale
+  scale.py 200000 --out var/scale --built            measures it again
+  scale.py 1000000 --words 30 --out var/scale        chunks of 30 words instead of 120
 """
 ASKED, DRAFTS = 2_000, 200
 BLOCK = 2_000

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from recommender.types import Vectors
-from scripts.peers.peer import Text, others
-from scripts.peers.vectors import VectorPeer
+from scripts.benchmarks.peers.peer import Text, others
+from scripts.benchmarks.peers.vectors import VectorPeer
 
 NEAR = "SELECT id FROM article ORDER BY embedding <=> (SELECT embedding FROM article WHERE id = %s) LIMIT %s"
 

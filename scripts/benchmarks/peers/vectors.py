@@ -7,7 +7,7 @@ from pathlib import Path
 
 from recommender import Embedder, SentenceTransformerEmbedder
 from recommender.types import Vectors
-from scripts.peers.peer import Text, best_batch_size, folder_size, others
+from scripts.benchmarks.peers.peer import Text, best_batch_size, folder_size, others
 
 
 class VectorPeer(ABC):

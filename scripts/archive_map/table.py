@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from recommender.errors import InputError
-from scripts.atlas.contents import ELSEWHERE, Contents
-from scripts.atlas.layout import Places
-from scripts.report.page import web_url
+from scripts.archive_map.layout import Places
+from scripts.archive_map.map_contents import ELSEWHERE, Contents
+from scripts.report.report_page import web_url
 
 
 def write_table(path: Path, contents: Contents, places: Places) -> None:

@@ -18,11 +18,11 @@ from index.build_report import Report
 from index.encoder.openvino_export import fastest_embedder
 from recommender import Article, Embedder, Recommender, SentenceTransformerEmbedder
 from scripts import command
-from scripts.peaks import operations, peak
+from scripts.benchmarks.peaks import operations, peak
 
 EXAMPLES = """\
-  benchmark.py pydoc-topics
-  benchmark.py archive.jsonl --json
+  build_time.py pydoc-topics
+  build_time.py archive.jsonl --json
 """
 LISTS = 2_000
 DRAFTS = 20

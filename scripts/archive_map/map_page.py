@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.errors import InputError
-from scripts.atlas.contents import Contents
-from scripts.atlas.layout import Places
-from scripts.report.page import csp_hash, web_url
+from scripts.archive_map.layout import Places
+from scripts.archive_map.map_contents import Contents
+from scripts.report.report_page import csp_hash, web_url
 
 PAGE = Path(__file__).parent / "page"
 

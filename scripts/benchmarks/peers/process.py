@@ -1,4 +1,6 @@
-"""A peer's own process, `python -m scripts.peers.process PEER FOLDER`: a line of JSON on standard input asks, one on its output answers."""
+"""A peer's own process, `python -m scripts.benchmarks.peers.process PEER FOLDER`: a line of JSON on standard input asks, one on its output
+answers.
+"""
 
 import importlib
 import json
@@ -11,9 +13,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, TypeVar
 
-from scripts.peers import lucene
-from scripts.peers.memory import MARK, held_mb
-from scripts.peers.peer import Peer, Text, read_texts
+from scripts.benchmarks.peers import lucene
+from scripts.benchmarks.peers.memory import MARK, held_mb
+from scripts.benchmarks.peers.peer import Peer, Text, read_texts
 
 Answer = TypeVar("Answer")
 
@@ -96,7 +98,7 @@ def _timed(near: Callable[[Any, int], Answer], asked: object, k: int) -> tuple[f
 
 def _made(name: str, folder: Path) -> Peer:
     module, kind, _ = PEERS[name]
-    made: Callable[[Path], Peer] = getattr(importlib.import_module(f"scripts.peers.{module}"), kind)
+    made: Callable[[Path], Peer] = getattr(importlib.import_module(f"scripts.benchmarks.peers.{module}"), kind)
     return made(folder)
 
 

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.peers.peer import Text, folder_size, others
+from scripts.benchmarks.peers.peer import Text, folder_size, others
 
 JARS = Path("/usr/share/java")
 MODULES = ("core", "queries", "analyzers-common")

@@ -14,12 +14,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 from recommender import Recommender
-from scripts import command, loopback
+from scripts import command, local_server
 
 EXAMPLES = """\
-  benchmark_service.py var/index
-  benchmark_service.py var/index --seconds 20 --json figures.json
-  benchmark_service.py var/scale/index --lists-only --workers 2      an archive without a model
+  service_load.py var/index
+  service_load.py var/index --seconds 20 --json figures.json
+  service_load.py var/scale/index --lists-only --workers 2      an archive without a model
 """
 ROUNDS = 3
 FIRST_ASKED = 20_000
@@ -40,25 +40,25 @@ uvicorn.run(app, port=int(sys.argv[1]), log_level="error", access_log=False)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    loopback.check_wrk()
+    local_server.check_wrk()
     with Recommender.open(arguments.index) as recommender:
         ids = [recommender.catalogue.card(row).id for row in range(recommender.release.manifest.n_articles)]
         texts = [recommender.catalogue.article(row).text for row in range(0, len(ids), max(1, len(ids) // 2000))]
     paths = [f"/v1/articles/{quote(article_id)}/related" for article_id in ids]
-    drafts = loopback.drafts_of(texts, N_DRAFTS)
+    drafts = local_server.drafts_of(texts, N_DRAFTS)
     figures: dict[str, object] = {"articles": len(ids), "cpus": os.cpu_count()}
     serve = [sys.executable, "scripts/serve.py", "--index", str(arguments.index), "--port", "{port}", "--workers", str(arguments.workers)]
-    with loopback.running(serve) as (service, pid, started):
+    with local_server.running(serve) as (service, pid, started):
         figures["start_to_ready_s"] = round(started, 2)
-        size = len(loopback.get(f"{service}{paths[0]}")[0])
+        size = len(local_server.get(f"{service}{paths[0]}")[0])
         figures["memory_after_start_mb"] = _memory(pid)
-        with loopback.running([sys.executable, "-c", PLAIN, "{port}", str(size)], "/v1/articles/x/related") as (plain, _, _):
+        with local_server.running([sys.executable, "-c", PLAIN, "{port}", str(size)], "/v1/articles/x/related") as (plain, _, _):
             cold = _first_asked(service, paths[:: max(1, len(paths) // FIRST_ASKED)])
             rounds = [
                 {
-                    "plain": loopback.wrk(plain, paths, arguments.seconds, number),
-                    "by_id": loopback.wrk(service, paths, arguments.seconds, number),
-                    "by_id_as_readers_ask": loopback.wrk(service, paths, arguments.seconds, number, place=loopback.FEW),
+                    "plain": local_server.wrk(plain, paths, arguments.seconds, number),
+                    "by_id": local_server.wrk(service, paths, arguments.seconds, number),
+                    "by_id_as_readers_ask": local_server.wrk(service, paths, arguments.seconds, number, place=local_server.FEW),
                     "not_modified": _not_modified(service, paths, arguments.seconds),
                 }
                 for number in range(1, ROUNDS + 1)
@@ -70,7 +70,7 @@ def main(arguments: argparse.Namespace) -> None:
         figures["not_modified_to_by_id"] = round(statistics.median(of["not_modified"]["per_s"] / of["by_id"]["per_s"] for of in rounds), 2)
         figures["memory_after_lists_mb"] = _memory(pid)
         if not arguments.lists_only:
-            of_drafts = loopback.posted(f"{service}/v1/related", [{"text": draft} for draft in drafts])
+            of_drafts = local_server.posted(f"{service}/v1/related", [{"text": draft} for draft in drafts])
             figures["draft_p50_ms"] = round(1e3 * statistics.median(of_drafts), 1)
             figures["memory_after_drafts_mb"] = _memory(pid)
     print(json.dumps(figures, indent=1))
@@ -80,14 +80,14 @@ def main(arguments: argparse.Namespace) -> None:
 
 def _first_asked(address: str, paths: list[str]) -> dict[str, float]:
     """The same for all articles once each, one after another over one connection: no answer is kept yet."""
-    times = loopback.one_by_one(address, paths)
+    times = local_server.one_by_one(address, paths)
     return {"per_s": round(len(times) / sum(times)), "p99_ms": round(statistics.quantiles(times, n=100)[-1] * 1e3, 2), "errors": 0}
 
 
 def _not_modified(address: str, paths: list[str], seconds: int) -> dict[str, float]:
     """The same for an article that the client has."""
-    tag = loopback.get(address + paths[0])[1]
-    return loopback.wrk(address, paths[:1], seconds, 1, f'{{["If-None-Match"] = {json.dumps(tag)}}}')
+    tag = local_server.get(address + paths[0])[1]
+    return local_server.wrk(address, paths[:1], seconds, 1, f'{{["If-None-Match"] = {json.dumps(tag)}}}')
 
 
 def _memory(pid: int) -> dict[str, int]:

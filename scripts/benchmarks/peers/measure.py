@@ -10,13 +10,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from recommender.errors import InputError
-from scripts import loopback
-from scripts.loopback import ROOT
-from scripts.peers.archive import N_COMPARED, Archive, K
-from scripts.peers.figures import Answers, Figures
-from scripts.peers.memory import MARK, held_mb, watched
-from scripts.peers.peer import Text
-from scripts.peers.txtai import READY, SERVER, Chunked, Txtai
+from scripts import local_server
+from scripts.benchmarks.peers.archive import N_COMPARED, Archive, K
+from scripts.benchmarks.peers.memory import MARK, held_mb, watched
+from scripts.benchmarks.peers.peer import Text
+from scripts.benchmarks.peers.peer_figures import Answers, Figures
+from scripts.benchmarks.peers.txtai import READY, SERVER, Chunked, Txtai
+from scripts.local_server import ROOT
 
 SERVED = {"txtai": Txtai, "txtai-chunked": Chunked}
 """Those with a server that knows articles, not only vectors."""
@@ -29,7 +29,7 @@ class Conversation:
         self.mark = uuid.uuid4().hex
         self._name = name
         self._process = subprocess.Popen(  # noqa: S603
-            [python, "-m", "scripts.peers.process", name, str(folder)],
+            [python, "-m", "scripts.benchmarks.peers.process", name, str(folder)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -38,7 +38,7 @@ class Conversation:
         )
 
     def ask(self, role: str, **asked: object) -> dict[str, Any]:
-        """What `scripts.peers.process` answers.
+        """What `scripts.benchmarks.peers.process` answers.
 
         Raises:
             InputError: The process has ended instead.
@@ -122,10 +122,10 @@ def _over_http(txtai: Txtai, python: str, archive: Archive, seconds: int) -> tup
     mark = uuid.uuid4().hex
     settings = txtai.settings(txtai.folder.with_suffix(".yml"))
     paths = [txtai.question(text.whole, K + 1) for text in archive.timed]
-    with loopback.running([python, *SERVER], READY, {"CONFIG": str(settings), MARK: mark}) as (address, _, started):
-        first, *by_id = loopback.one_by_one(address, paths)
-        per_s = loopback.rate(address, paths, seconds)
-        drafts = loopback.one_by_one(address, [txtai.question(draft, K) for draft in archive.drafts])
+    with local_server.running([python, *SERVER], READY, {"CONFIG": str(settings), MARK: mark}) as (address, _, started):
+        first, *by_id = local_server.one_by_one(address, paths)
+        per_s = local_server.rate(address, paths, seconds)
+        drafts = local_server.one_by_one(address, [txtai.question(draft, K) for draft in archive.drafts])
         return started + first, Answers.measured([first, *by_id], drafts, held_mb(mark), per_s)
 
 

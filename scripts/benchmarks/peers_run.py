@@ -27,17 +27,17 @@ from pathlib import Path
 
 from recommender.errors import InputError
 from scripts import command
-from scripts.loopback import check_wrk
-from scripts.peers.archive import Archive
-from scripts.peers.figures import Figures, table
-from scripts.peers.measure import about, measure
-from scripts.peers.process import PEERS
-from scripts.peers.readmore import measure_readmore
+from scripts.benchmarks.peers.archive import Archive
+from scripts.benchmarks.peers.measure import about, measure
+from scripts.benchmarks.peers.peer_figures import Figures, table
+from scripts.benchmarks.peers.process import PEERS
+from scripts.benchmarks.peers.readmore import measure_readmore
+from scripts.local_server import check_wrk
 
 EXAMPLES = """\
-  benchmark_peers.py archive.jsonl
-  benchmark_peers.py archive.jsonl --limit 300 --peers by-hand,txtai --python peers/bin/python
-  benchmark_peers.py archive.jsonl --python peers/bin/python --python txtai=txtai/bin/python --json figures.json
+  peers_run.py archive.jsonl
+  peers_run.py archive.jsonl --limit 300 --peers by-hand,txtai --python peers/bin/python
+  peers_run.py archive.jsonl --python peers/bin/python --python txtai=txtai/bin/python --json figures.json
 """
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from recommender.types import Vectors
-from scripts.peers.vectors import VectorPeer
+from scripts.benchmarks.peers.vectors import VectorPeer
 
 INDEXED = 100_000
 """From so many rows on the vectors get an index too, of the kind and size that it chooses by itself."""

@@ -16,7 +16,7 @@ import numpy as np
 from recommender import Article
 from recommender.embedding.embedder import BUNDLED_PACKAGE
 from recommender.text.chunking import TokenSpans, chunk_article, embedding_text
-from scripts.peers.peer import Text, best_batch_size, folder_size, others
+from scripts.benchmarks.peers.peer import Text, best_batch_size, folder_size, others
 
 READ = 2_000
 """Characters of a text that are sent: more than the model reads."""

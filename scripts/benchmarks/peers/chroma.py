@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from recommender.types import Vectors
-from scripts.peers.vectors import VectorPeer
+from scripts.benchmarks.peers.vectors import VectorPeer
 
 
 class Chroma(VectorPeer):

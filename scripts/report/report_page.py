@@ -13,9 +13,9 @@ from pathlib import Path
 
 from recommender.errors import StorageError
 from recommender.evaluation.measures import DEPTH
-from scripts.report.contents import QueryArticle, Report
 from scripts.report.figures import age_mix, calibration, section_mix
 from scripts.report.headlines import headlines, percent
+from scripts.report.report_contents import QueryArticle, Report
 
 MOST_LISTS = 400
 """Lists that one page holds: some 2 MB, which a browser searches while one types."""

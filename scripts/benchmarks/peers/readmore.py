@@ -14,11 +14,11 @@ import numpy as np
 from recommender import Recommender
 from recommender.errors import InputError
 from recommender.vectors import maxsim
-from scripts import loopback
-from scripts.loopback import ROOT
-from scripts.peers.archive import N_COMPARED, Archive, K
-from scripts.peers.figures import Answers, Figures
-from scripts.peers.memory import MARK, held_mb, watched
+from scripts import local_server
+from scripts.benchmarks.peers.archive import N_COMPARED, Archive, K
+from scripts.benchmarks.peers.memory import MARK, held_mb, watched
+from scripts.benchmarks.peers.peer_figures import Answers, Figures
+from scripts.local_server import ROOT
 
 
 def measure_readmore(archive: Archive, folder: Path, seconds: int) -> Figures:
@@ -71,8 +71,8 @@ def _over_http(archive: Archive, folder: Path, seconds: int) -> tuple[float, Ans
     mark = uuid.uuid4().hex
     serve = [sys.executable, "scripts/serve.py", "--index", str(folder), "--port", "{port}", "--log-level", "error"]
     paths = [f"/v1/articles/{quote(text.id)}/related?limit={K}" for text in archive.timed]
-    with loopback.running(serve, environment={MARK: mark}) as (address, _, started):
-        first, *by_id = loopback.one_by_one(address, paths)
-        per_s = loopback.rate(address, paths, seconds)
-        drafts = loopback.posted(f"{address}/v1/related?limit={K}", [{"text": draft} for draft in archive.drafts])
+    with local_server.running(serve, environment={MARK: mark}) as (address, _, started):
+        first, *by_id = local_server.one_by_one(address, paths)
+        per_s = local_server.rate(address, paths, seconds)
+        drafts = local_server.posted(f"{address}/v1/related?limit={K}", [{"text": draft} for draft in archive.drafts])
         return started + first, Answers.measured([first, *by_id], drafts, held_mb(mark), per_s)
