@@ -27,7 +27,7 @@ from recommender.errors import InputError
 from recommender.features.feature_schema import FEATURES
 from recommender.features.ranker import SHIPPED, Ranker
 from recommender.release.catalogue import Catalogue, parse_time
-from recommender.types import rfc3339
+from recommender.types import Floats, rfc3339
 
 SHARE = 0.6
 """The oldest lists that are fitted on."""
@@ -37,8 +37,6 @@ FEWEST = 10
 
 PULL = 100.0
 """Per list: fifty lists are held to the shipped weights with 2, five hundred with 0.2 (docs/ranking.md)."""
-
-Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ class Lists:
     """
 
     ids: Sequence[str]
-    features: Sequence[Numbers]
+    features: Sequence[Floats]
     linked: Sequence[NDArray[np.bool_]]
 
     def __len__(self) -> int:
@@ -174,7 +172,7 @@ def read_lists(recommender: Recommender, qrels: Mapping[str, Sequence[str]]) -> 
     return Lists(ids, features, linked)
 
 
-def fit_weights(lists: Lists, spread: Numbers) -> Numbers:
+def fit_weights(lists: Lists, spread: Floats) -> Floats:
     """The weights of features divided by `spread`: float64 (len(FEATURES),)."""
     from scipy.optimize import minimize
 
@@ -182,7 +180,7 @@ def fit_weights(lists: Lists, spread: Numbers) -> Numbers:
     features = [of / spread for of in lists.features]
     pull = PULL / len(features)
 
-    def loss(values: Numbers) -> tuple[float, Numbers]:
+    def loss(values: Floats) -> tuple[float, Floats]:
         scale, weights = np.exp(values[0]), values[1:]
         total, slope = 0.0, np.zeros_like(weights)
         for of, linked in zip(features, lists.linked, strict=True):
@@ -199,11 +197,11 @@ def fit_weights(lists: Lists, spread: Numbers) -> Numbers:
     return np.asarray(minimize(loss, start, jac=True, method="L-BFGS-B").x[1:])
 
 
-def calibrate(scores: Numbers, linked: NDArray[np.bool_]) -> tuple[float, float]:
+def calibrate(scores: Floats, linked: NDArray[np.bool_]) -> tuple[float, float]:
     """Slope and offset that make scores into chances (Platt 1999): both greater where that is needed, the slope never 0 or less."""
     from scipy.optimize import minimize
 
-    def loss(values: Numbers) -> float:
+    def loss(values: Floats) -> float:
         logits = np.exp(values[0]) * scores + values[1]
         return float((np.logaddexp(0, logits) - linked * logits).mean())
 

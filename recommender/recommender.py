@@ -30,8 +30,7 @@ from recommender.retrieval.seeds import combined
 from recommender.storage.timeline import Timeline
 from recommender.text.chunking import MOST_PASSAGES
 from recommender.text.cleaning import clean_line
-from recommender.types import Article, RelatedList
-from recommender.vectors.exact import Rows
+from recommender.types import Article, RelatedList, Rows
 from recommender.vectors.milvus_client import VARIABLE, Address
 
 log = logging.getLogger(__name__)

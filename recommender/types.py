@@ -8,6 +8,13 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
+Rows = NDArray[np.int64]
+AnyRows = NDArray[np.integer[Any]]
+Numbers = NDArray[np.int64]
+UInts = NDArray[np.uint32]
+Scores = NDArray[np.float32]
+Floats = NDArray[np.float64]
+
 Vectors = NDArray[np.float32]
 """float32 (n, dim), every row of length 1, so that a dot product is a cosine."""
 

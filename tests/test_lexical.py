@@ -21,8 +21,7 @@ from index.terms.inverted_index_writer import MEMORY, STAGED_TERMS, LexicalWrite
 from recommender.terms import inverted_index, vocabulary
 from recommender.terms.inverted_index import FOLDER, LEAD, LONGEST_WORD, LexicalIndex, Terms, count_terms, words, words_of_key
 from recommender.terms.vocabulary import Weights
-from recommender.types import Article
-from recommender.vectors.exact import Rows
+from recommender.types import Article, Rows
 from tests.archive import digested
 
 Term = tuple[str, ...]

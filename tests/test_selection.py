@@ -9,8 +9,7 @@ from recommender.errors import OutOfRange
 from recommender.features.feature_schema import CANDIDATE, UNDATED, Candidates, column
 from recommender.features.ranker import SHIPPED
 from recommender.lists.selection import Selected, Selection, relation, select
-from recommender.types import Vectors
-from recommender.vectors.exact import Rows
+from recommender.types import Rows, Vectors
 
 NOW = datetime.now(UTC)
 DIRECTIONS = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=np.float32)

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 FREE = -1
 """No row."""
 
-Numbers = NDArray[np.int64]
 Numbers32 = NDArray[np.int32]
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]

@@ -3,9 +3,10 @@
 import numpy as np
 from numba import njit
 
-from index.kernels.arrays import FREE, Chunks, Floats, Numbers, Numbers32, Sentences, Titles, Words
+from index.kernels.arrays import FREE, Chunks, Floats, Numbers32, Sentences, Titles, Words
 from index.kernels.maxsim_loops import compare, vectors_of
 from index.kernels.terms import cosine, look, table_of, title_closeness, weights_of
+from recommender.types import Numbers
 
 
 @njit(cache=True)

@@ -6,9 +6,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from index.kernels.arrays import FREE, Chunks, Floats, Floats32, Near, Numbers, Numbers32
+from index.kernels.arrays import FREE, Chunks, Floats, Floats32, Near, Numbers32
 from index.kernels.top_k import highest_of, key_of, push, row_of
 from recommender.features.ranker import DECIMALS
+from recommender.types import Numbers
 
 
 @njit(cache=True, fastmath=True)

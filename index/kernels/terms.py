@@ -6,8 +6,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from index.kernels.arrays import FREE, Floats, Floats32, Mentions, Near, Numbers, Numbers32, Titles, Words
+from index.kernels.arrays import FREE, Floats, Floats32, Mentions, Near, Numbers32, Titles, Words
 from index.kernels.top_k import highest_of, key_of, row_of
+from recommender.types import Numbers
 
 SPARE = 8
 """A table has at least so many slots for each term in it, so that most looks end at once."""

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from index.kernels.arrays import Numbers
+from recommender.types import Numbers
 
 
 @njit(cache=True, inline="always")

@@ -32,7 +32,7 @@ from recommender.retrieval.candidates import HUB_NEIGHBOURS
 from recommender.storage.mapped import mapped
 from recommender.terms.inverted_index import FOLDER, LexicalIndex
 from recommender.terms.term_dictionary import PAIRS
-from recommender.types import Matrix
+from recommender.types import Matrix, Rows
 from recommender.vectors.two_tier import ARTICLES, SCALES, looked_into, open_faiss
 
 LISTS = "lists"
@@ -42,8 +42,6 @@ BLOCK = 256
 """Articles that are worked on together: enough to keep the processor busy, few enough to keep memory small."""
 
 HALVES = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
-
-Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

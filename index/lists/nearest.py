@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index import kernels
-from index.lists.inputs import LISTS, NEAR, NEAR_DONE, Near, Rows, Staged
+from index.lists.inputs import LISTS, NEAR, NEAR_DONE, Near, Staged
 from index.storage.npy_append import allocated
 from index.workers.processes import OfFolder, Workers
 from recommender.retrieval.candidates import N_CANDIDATES
 from recommender.terms.inverted_index import DEPTH, QUERY_TERMS
-from recommender.types import Matrix
+from recommender.types import Matrix, Rows
 from recommender.vectors.maxsim import FOUND
 
 FEW = 256

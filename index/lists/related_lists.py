@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index import kernels
-from index.lists.inputs import Rows, Staged
+from index.lists.inputs import Staged
 from index.workers.processes import OfFolder, Workers
 from recommender.features.article_features import FROM_FACTS, from_facts
 from recommender.features.feature_schema import CANDIDATE, FEATURES, N_TERMS, UNDATED, Candidates, column, in_steps
@@ -24,7 +24,7 @@ from recommender.retrieval.candidates import N_CANDIDATES, N_MENTIONED, OWN_TITL
 from recommender.storage.ragged import stretches
 from recommender.terms.inverted_index import NAMED
 from recommender.terms.term_dictionary import PAIRS
-from recommender.types import Matrix
+from recommender.types import Matrix, Rows
 
 Begins = NDArray[np.int64]
 

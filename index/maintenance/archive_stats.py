@@ -24,6 +24,7 @@ from recommender.features.feature_schema import UNDATED
 from recommender.features.ranker import DECIMALS, Ranker
 from recommender.release.catalogue import Catalogue, immutable_uri
 from recommender.release.manifest import CATALOGUE, holding
+from recommender.types import Rows
 
 LENGTH = 5
 """Lines of a list that a page shows."""
@@ -34,8 +35,6 @@ BROKEN = """
 SELECT article, count(*) AS named, (SELECT count(*) FROM read_more WHERE read_more.article = named.article) AS found
 FROM named GROUP BY article HAVING named > found
 """
-
-Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,7 @@ from recommender.evaluation.measures import NOT_GIVEN, CollectionFacts, collecti
 from recommender.lists.selection import Selection, select
 from recommender.release.catalogue import immutable_uri
 from recommender.release.manifest import CATALOGUE, MANIFEST, RELEASES, open_release, verify
-from recommender.types import Vectors
-from recommender.vectors.exact import Rows
+from recommender.types import Rows, Vectors
 
 SHOWN = 5
 """Length of the lists that are compared."""

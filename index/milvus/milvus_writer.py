@@ -23,8 +23,8 @@ from recommender.features.article_features import Layout
 from recommender.features.feature_schema import UNDATED, seconds
 from recommender.release.catalogue import immutable_uri, parse_time
 from recommender.release.manifest import CATALOGUE, VECTORS
-from recommender.types import Vectors
-from recommender.vectors.exact import Rows, VectorIndex, mean_vectors
+from recommender.types import Rows, Vectors
+from recommender.vectors.exact import VectorIndex, mean_vectors
 from recommender.vectors.milvus_client import ARTICLES, CHUNKS, FIRST_CHUNK, NEVER_PASSES, NO_DATE, Address, Milvus
 from recommender.vectors.milvus_index import MilvusIndex
 from recommender.vectors.two_tier import ARTICLES as TIER

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from index.storage.npy_append import Growing
 from recommender.storage.mapped import mapped
+from recommender.types import UInts
 
 BYTES = 128
 """Of memory for each value at work: collected, sorted, and counted."""
 
 SAMPLES = 1024
 """Of every range, to find where the next begins."""
-
-Numbers = NDArray[np.uint32]
 
 NONE = np.uint32(0xFFFFFFFF)
 """The number of a value that has none."""
@@ -88,7 +87,7 @@ class Runs:
                 n_numbered += int(several.sum())
                 yield values[firsts[several]], counts[several]
 
-    def numbers(self) -> Iterator[Numbers]:
+    def numbers(self) -> Iterator[UInts]:
         """The numbers of all values in the order in which they were added, run by run."""
         for number in range(self._n_runs):
             order = mapped(self._path(number, "order"))

@@ -14,8 +14,8 @@ from recommender.features.ranker import SHIPPED, Ranker
 from recommender.lists.selection import Selection, select
 from recommender.recommender import Recommender
 from recommender.retrieval.candidates import N_CANDIDATES, Neighbours, Query, features, is_itself
+from recommender.types import Floats, Rows
 from recommender.vectors import maxsim
-from recommender.vectors.exact import Rows
 
 NEWEST, MORE_LIKE_THIS, FIRST, MEAN, MAXSIM, TFIDF, FUSED, FITTED = (
     "newest in section",
@@ -28,8 +28,6 @@ NEWEST, MORE_LIKE_THIS, FIRST, MEAN, MAXSIM, TFIDF, FUSED, FITTED = (
     "fitted",
 )
 """`fused` is what a reader gets without any list of the publisher's, `fitted` with the weights of `scripts/fit_ranker.py`."""
-
-Numbers = NDArray[np.float64]
 
 
 def rank_all(
@@ -78,7 +76,7 @@ def stored_list(recommender: Recommender, row: int, ranker: Ranker, wanted: Sele
     return [int(article) for article in found["article"][chosen.places]]
 
 
-def _neighbours(query: Query, rows: Rows, scores: Numbers, recommender: Recommender) -> Neighbours:
+def _neighbours(query: Query, rows: Rows, scores: Floats, recommender: Recommender) -> Neighbours:
     """The nearest among a pool: what rank features are made of."""
     words = np.sqrt(recommender.archive.lexical.cosines(query.terms, rows), dtype=np.float64)
     in_meaning, in_words = np.argsort(-scores, kind="stable")[:N_CANDIDATES], np.argsort(-words, kind="stable")[:N_CANDIDATES]

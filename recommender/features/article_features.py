@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from recommender.features.feature_schema import UNDATED, Candidates, column
 from recommender.storage.mapped import mapped
-from recommender.types import Matrix
+from recommender.types import AnyRows, Matrix
 
 FACTS = "facts.npy"
 OFFSETS = "offsets.npy"
@@ -44,8 +44,6 @@ PLACES = np.array([column(name) for name in FROM_FACTS])
 
 DAY = 86_400
 
-Rows = NDArray[np.integer[Any]]
-
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -57,7 +55,7 @@ class Layout:
     """
 
     offsets: NDArray[np.int64]
-    tie_order: Rows
+    tie_order: AnyRows
 
     @property
     def n_articles(self) -> int:
@@ -106,7 +104,7 @@ def map_facts(folder: Path, sections: Mapping[str, int]) -> Facts:
     )
 
 
-def from_facts(published: Any, section: Any, length: Any, rows: Rows, facts: Facts) -> Matrix:
+def from_facts(published: Any, section: Any, length: Any, rows: AnyRows, facts: Facts) -> Matrix:
     """The features `FROM_FACTS` of some articles, which follow from their facts and the query's: float32 (n_features, n_rows).
 
     Args:

@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from recommender.features.article_features import Facts
 from recommender.features.feature_schema import UNDATED
 from recommender.storage.ragged import stretches, sums
-
-Numbers = NDArray[np.float64]
-Rows = NDArray[np.int64]
+from recommender.types import Floats, Rows
 
 EVER, NEVER = np.iinfo(np.int64).max, UNDATED
 """After and before every list."""
@@ -44,13 +42,13 @@ class Precedents:
     linked_at: NDArray[np.int64]
     published: NDArray[np.int64]
 
-    def linked(self, rows: Rows, moment: int) -> Numbers:
+    def linked(self, rows: Rows, moment: int) -> Floats:
         """How often some articles were linked before a moment: float64 (n_rows,), 0 if never."""
         places, begins = stretches(self.linked_offsets, rows)
         times = sums((self.linked_at[places] < moment).astype(np.float64), begins)
         return np.log1p(100 * times / (np.searchsorted(self.moments, moment) + 10))
 
-    def linked_nearby(self, rows: Rows, near: Rows, closeness: Numbers, moment: int) -> Numbers:
+    def linked_nearby(self, rows: Rows, near: Rows, closeness: Floats, moment: int) -> Floats:
         """How far the lists of near articles, of before a moment, agree on some articles: float64 (n_rows,), in [0, 1).
 
         Args:

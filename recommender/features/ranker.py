@@ -15,18 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recommender.errors import IndexDamaged
 from recommender.features.feature_schema import FEATURES, Features, column
+from recommender.types import Floats
 
 RANKER = "ranker.json"
 """In the index's folder, beside CURRENT: the weights that `fit_ranker.py` wrote."""
 
 DECIMALS = 4
 """Scores are rounded to so many places before they are compared, so that noise in the last bits decides nothing."""
-
-Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -44,17 +42,17 @@ class Ranker:
     offset: float
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
-    def scores(self, features: Features) -> Scores:
+    def scores(self, features: Features) -> Floats:
         """Score of each candidate: float64 (n,), higher is closer, not calibrated."""
         columns, weights = self._columns
         return (features[:, columns].astype(np.float64) @ weights).round(DECIMALS)
 
-    def confidence(self, scores: Scores) -> Scores:
+    def confidence(self, scores: Floats) -> Floats:
         """The chance that an editor would link each: float64 (n,), in [0, 1], rising with the score."""
         return np.asarray(1 / (1 + np.exp(-np.maximum(np.minimum(self.slope * scores + self.offset, 50), -50))))
 
     @cached_property
-    def _columns(self) -> tuple[list[int], Scores]:
+    def _columns(self) -> tuple[list[int], Floats]:
         return [column(name) for name in self.weights], np.array(list(self.weights.values()), dtype=np.float64)
 
     def to_json(self) -> str:

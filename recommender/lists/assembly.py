@@ -18,8 +18,7 @@ from recommender.live.overlay import LIVE, View
 from recommender.live.overrides_in_force import InForce
 from recommender.overrides import NOTHING, Override, place_pins
 from recommender.release.catalogue import Card, Catalogue
-from recommender.types import Related, Vectors
-from recommender.vectors.exact import Rows
+from recommender.types import Related, Rows, Vectors
 
 FALLBACK_REACH = 64
 """Newest articles looked at beyond those that are wanted: so many may be hidden or on the list already."""

@@ -24,8 +24,7 @@ from recommender.features.feature_schema import UNDATED, Candidates, column
 from recommender.features.filters import Wanted
 from recommender.features.ranker import DECIMALS, Ranker
 from recommender.text.cleaning import clean_line
-from recommender.types import Relation, Vectors
-from recommender.vectors.exact import Rows
+from recommender.types import Relation, Rows, Vectors
 
 Mode = Literal["mixed", "background", "latest"]
 

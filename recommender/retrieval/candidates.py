@@ -18,9 +18,9 @@ from recommender.features.link_history import EVER, NEVER, Precedents
 from recommender.features.ranker import SHIPPED
 from recommender.live.overlay import LIVE
 from recommender.terms.inverted_index import LexicalIndex, Terms
-from recommender.types import Matrix, Vectors
+from recommender.types import Matrix, Rows, Vectors
 from recommender.vectors import maxsim
-from recommender.vectors.exact import Rows, VectorIndex
+from recommender.vectors.exact import VectorIndex
 
 N_CANDIDATES = 64
 """Candidates kept of each article, and neighbours of each kind that they are chosen from: enough for filters to leave a list."""

@@ -26,9 +26,9 @@ from recommender.retrieval.candidates import N_CANDIDATES, N_MENTIONED, Archive,
 from recommender.storage.ragged import sums
 from recommender.terms.inverted_index import FILTER, NAMED, LexicalIndex, Terms
 from recommender.terms.term_dictionary import PAIRS, SortedKeys
-from recommender.types import Vectors
+from recommender.types import Rows, Vectors
 from recommender.vectors import maxsim
-from recommender.vectors.exact import FlatIndex, Rows, check_unit
+from recommender.vectors.exact import FlatIndex, check_unit
 
 FEWEST = 64
 """Slots up to which none is taken back."""

@@ -31,8 +31,8 @@ from recommender.storage.ragged import stretches
 from recommender.terms.inverted_index import FOLDER, LexicalIndex, Terms, count_terms, pair_keys, words
 from recommender.terms.pruned_index import open_terms
 from recommender.text.chunking import MAX_TEXT
-from recommender.types import Article, Chunk, Vectors
-from recommender.vectors.exact import FlatIndex, Rows, VectorIndex, mean_vectors
+from recommender.types import Article, Chunk, Rows, Vectors
+from recommender.vectors.exact import FlatIndex, VectorIndex, mean_vectors
 from recommender.vectors.maxsim import Comparison
 from recommender.vectors.milvus_client import Address, Milvus
 from recommender.vectors.milvus_index import MilvusIndex

@@ -30,7 +30,7 @@ from recommender.storage.mapped import MappedArrays
 from recommender.storage.ragged import between, sums
 from recommender.terms.term_dictionary import PAIRS, Keys, SortedKeys
 from recommender.terms.vocabulary import Vocabulary, Weights
-from recommender.vectors.exact import Rows
+from recommender.types import Rows
 
 LEAD = 60
 POSTINGS = 1024

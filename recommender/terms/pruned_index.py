@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from recommender.terms.inverted_index import LexicalIndex
 from recommender.terms.term_dictionary import PAIRS, Keys
 from recommender.terms.vocabulary import Weights
-from recommender.vectors.exact import Rows
+from recommender.types import Rows
 
 KEPT = 40
 FOUND_BY = 24

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.vectors.exact import Rows
+from recommender.types import Rows
 
 PAIRS = np.uint64(1 << 32)
 """The keys of pairs begin here."""

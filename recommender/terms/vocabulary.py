@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.terms.term_dictionary import Keys, SortedKeys
-from recommender.vectors.exact import Rows
+from recommender.types import Rows
 
 BEST = 512
 """Terms that a text keeps."""

@@ -7,14 +7,10 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recommender.features.filters import Wanted
 from recommender.release.manifest import FLAT
-from recommender.types import Vectors
-
-Scores = NDArray[np.float32]
-Rows = NDArray[np.int64]
+from recommender.types import Rows, Vectors
 
 
 class VectorIndex(Protocol):

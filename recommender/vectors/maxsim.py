@@ -22,8 +22,8 @@ from recommender.features.article_features import Layout
 from recommender.features.filters import Wanted
 from recommender.features.ranker import DECIMALS
 from recommender.storage.ragged import stretches
-from recommender.types import Vectors
-from recommender.vectors.exact import ArticleIndex, FlatIndex, Rows, Scores, VectorIndex, check_unit, mean_vectors
+from recommender.types import Rows, Scores, Vectors
+from recommender.vectors.exact import ArticleIndex, FlatIndex, VectorIndex, check_unit, mean_vectors
 
 FOUND = 512
 """Articles of a large archive that are compared chunk by chunk, which costs (docs/benchmarks.md)."""

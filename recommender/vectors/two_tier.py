@@ -19,8 +19,8 @@ from recommender.errors import IndexDamaged
 from recommender.features.filters import Wanted
 from recommender.release.manifest import TIERED, VECTORS
 from recommender.storage.mapped import mapped
-from recommender.types import Vectors
-from recommender.vectors.exact import FlatIndex, Rows, VectorIndex, check_unit
+from recommender.types import Rows, Vectors
+from recommender.vectors.exact import FlatIndex, VectorIndex, check_unit
 
 if TYPE_CHECKING:
     import faiss

@@ -12,7 +12,7 @@ from recommender import Recommender
 from recommender.errors import InputError, OutOfRange
 from recommender.live.overlay import View
 from recommender.release.catalogue import Card
-from recommender.vectors.exact import Rows
+from recommender.types import Rows
 
 N_LINES = 5
 """Length of the lists."""
