@@ -22,7 +22,7 @@ from index.ingest.publication import normal
 from index.ingest.readers.sources import PYDOC_TOPICS, read_all
 from index.ingest.rejects import Rejects
 from index.ingest.site_ids import Sites
-from index.journal.address import opened
+from index.journal.connect import opened
 from index.journal.replication import follow, purge_journal
 from index.lists.checkpoint import forget_lists_of_other_facts, rescue, take_up
 from index.lists.inputs import LISTS, Staged, prepare
@@ -34,7 +34,7 @@ from index.live.upserts import purge
 from index.milvus.milvus_writer import move_vectors, prune, serve, writing_to
 from index.release.catalogue_writer import CatalogueWriter
 from index.release.manifest_writer import manifest_of
-from index.release.publish import kept_manifests, publish, staging_folder
+from index.release.publish import publish, staging_folder
 from index.release.resume import unfinished
 from index.storage.build_lock import build_lock
 from index.storage.disk_errors import storage_errors
@@ -53,7 +53,7 @@ from recommender.embedding.embedder import Embedder
 from recommender.errors import InputError, OutOfRange
 from recommender.features.ranker import Ranker
 from recommender.live.withdrawn import WITHDRAWN, list_of_ids
-from recommender.release.manifest import CANARIES, CATALOGUE
+from recommender.release.manifest import CANARIES, CATALOGUE, kept_manifests
 from recommender.retrieval.near_duplicates import Canonical
 from recommender.types import Vectors
 from recommender.vectors.milvus_client import Address

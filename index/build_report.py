@@ -6,7 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from index.archive.merged_archive import Changes
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a build changes in the archive.
+
+    Attributes:
+        n_new: Articles that the serving release does not hold.
+        n_changed: Articles of which a field is another.
+        n_kept: Articles that no source named, and that stay.
+        n_deleted: Articles that the serving release holds and the new one will not.
+    """
+
+    n_new: int = 0
+    n_changed: int = 0
+    n_kept: int = 0
+    n_deleted: int = 0
 
 
 @dataclass(slots=True)

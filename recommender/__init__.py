@@ -6,7 +6,9 @@
 Importing this package loads neither torch nor transformers; the first text to embed does.
 """
 
-from recommender.embedding.embedder import Embedder, SentenceTransformerEmbedder, similarity
+from recommender.embedding.embedder import Embedder
+from recommender.embedding.sentence_transformer import SentenceTransformerEmbedder
+from recommender.embedding.similarity import similarity
 from recommender.errors import ReadmoreError
 from recommender.recommender import Recommender
 from recommender.types import Article, Chunk, PassagePair, Related, RelatedList

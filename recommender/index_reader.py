@@ -7,13 +7,13 @@ from typing import Self
 from recommender.embedding.embedder import Embedder
 from recommender.errors import ArticleNotFound, ArticleWithdrawn, IndexDamaged
 from recommender.live.database import LiveArticles
-from recommender.live.overlay import LIVE, View
+from recommender.live.overlay import View
 from recommender.release.catalogue import Card, Catalogue
 from recommender.release.manifest import CATALOGUE, Release, holding
 from recommender.retrieval.text_queries import Texts
 from recommender.text.cleaning import clean_line
 from recommender.text.urls import url_key
-from recommender.types import Article
+from recommender.types import LIVE, Article
 from recommender.vectors.milvus_client import Address
 
 TAKEN_BACK = "take it out of the page; to bring it back, put it again"

@@ -12,7 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from recommender.embedding.embedder import Embedder, embed_articles, similarity
+from recommender.embedding.embedder import Embedder, embed_articles
+from recommender.embedding.similarity import similarity
 from recommender.errors import IndexDamaged, OutOfRange
 from recommender.features.feature_schema import UNTOLD, Candidates
 from recommender.features.ranker import SHIPPED, Ranker
@@ -20,7 +21,7 @@ from recommender.index_reader import OpenedRelease
 from recommender.interruption import checkpoint
 from recommender.lists.assembly import Listing
 from recommender.lists.selection import Selection, narrowed
-from recommender.live.overlay import LIVE, View, laid_over
+from recommender.live.overlay import View, laid_over
 from recommender.live.overrides_in_force import InForce
 from recommender.overrides import Overrides, read_overrides
 from recommender.release.catalogue import Card
@@ -30,7 +31,7 @@ from recommender.retrieval.seeds import combined
 from recommender.storage.timeline import Timeline
 from recommender.text.chunking import MOST_PASSAGES
 from recommender.text.cleaning import clean_line
-from recommender.types import Article, RelatedList, Rows
+from recommender.types import LIVE, Article, RelatedList, Rows
 from recommender.vectors.milvus_client import VARIABLE, Address
 
 log = logging.getLogger(__name__)

@@ -8,6 +8,9 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
+LIVE = 1 << 30
+"""Rows of live articles begin here."""
+
 Rows = NDArray[np.int64]
 AnyRows = NDArray[np.integer[Any]]
 Numbers = NDArray[np.int64]

@@ -23,7 +23,7 @@ from index.ingest.readers.sources import FORMATS
 from index.ingest.rejects import REJECTS
 from index.journal.address import VARIABLE as LIVE
 from index.release.resume import read_unfinished
-from recommender.embedding.embedder import BUNDLED_MODEL
+from recommender.embedding.sentence_transformer import BUNDLED_MODEL
 from recommender.retrieval.near_duplicates import Canonical
 from recommender.vectors.milvus_client import VARIABLE
 from scripts import command

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from index.maintenance.health_checks import Check, checks
-from recommender.embedding.embedder import BUNDLED_MODEL, SentenceTransformerEmbedder
+from recommender.embedding.sentence_transformer import BUNDLED_MODEL, SentenceTransformerEmbedder
 from recommender.errors import IndexUnusable, ModelError, ReadmoreError, StorageError
 from scripts import command
 

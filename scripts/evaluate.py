@@ -13,7 +13,7 @@ import numpy as np
 
 from index.ranker_training import Split
 from recommender import Recommender
-from recommender.embedding.embedder import similarity_matrix
+from recommender.embedding.similarity import similarity_matrix
 from recommender.errors import InputError
 from recommender.evaluation.baselines import FITTED, FUSED, TFIDF, rank_all, stored_list
 from recommender.evaluation.measures import DEPTH, METRICS, CollectionFacts, by_group, collection_facts, per_query

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from index.ranker_training import Fit, fit
-from index.release.publish import replace_file
+from index.storage.atomic import replace_file
 from recommender import Recommender
 from recommender.evaluation.baselines import stored_list
 from recommender.evaluation.measures import DEPTH, interval, paired_p, per_query

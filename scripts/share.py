@@ -8,7 +8,8 @@ from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
-from index.journal.address import VARIABLE, opened
+from index.journal.address import VARIABLE
+from index.journal.connect import opened
 from index.journal.import_local import adopt
 from recommender.errors import OutOfRange
 from scripts import command

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from index.journal.address import opened
 from index.journal.checks import check_followed, check_missed
+from index.journal.connect import opened
 from index.journal.replication import follow
 from index.live import upserts
 from recommender import Embedder, Recommender

@@ -15,8 +15,8 @@ from fastapi.testclient import TestClient
 from index.build import build_index
 from index.encoder.openvino_export import compile_model, fastest_embedder
 from recommender import Embedder, Recommender, SentenceTransformerEmbedder
-from recommender.embedding.embedder import bundled_embedder
 from recommender.embedding.openvino import ENCODERS, encoder_folder
+from recommender.embedding.sentence_transformer import bundled_embedder
 from recommender.release.manifest import FLOAT
 from service.app import create_app
 from service.settings import Settings, hashed

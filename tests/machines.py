@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from index.journal.address import opened
+from index.journal.connect import opened
 from index.journal.journal import Journal
 from index.journal.replication import follow
 from index.live import upserts

@@ -15,8 +15,8 @@ from index.encoder import openvino_export as compiling
 from index.encoder.openvino_export import fastest_embedder, prune_encoders
 from index.ingest.readers import pydoc_topics
 from recommender import Article, Recommender, SentenceTransformerEmbedder
-from recommender.embedding.embedder import BUNDLED_SHA256
 from recommender.embedding.openvino import ENCODER, FILES, GRAPH, TOKENIZER, CompiledEmbedder, encoder_folder
+from recommender.embedding.sentence_transformer import BUNDLED_SHA256
 from recommender.errors import ModelError
 from recommender.release.manifest import CANARIES, FLOAT
 from tests.archive import records, write_jsonl

@@ -18,9 +18,10 @@ from index.terms.sentences import SENTENCES, SentenceWriter
 from index.workers.processes import ALONE, Processes
 from recommender.retrieval.explanations import split
 from recommender.retrieval.near_duplicates import SKETCH, fingerprint
-from recommender.terms.inverted_index import FOLDER, count_terms, words
+from recommender.terms.inverted_index import FOLDER, count_terms
 from recommender.terms.word_dictionary import WORDS
 from recommender.text.chunking import MAX_TEXT, chunk_article
+from recommender.text.words import words
 from recommender.types import Article
 from tests.archive import digested, records
 from tests.hash_embedder import HashEmbedder

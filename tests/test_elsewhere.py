@@ -21,8 +21,8 @@ from index.workers import ray_files
 from index.workers.processes import ALONE, OfFolder
 from index.workers.ray_cluster import _in_order, _windows
 from index.workers.stall_timeout import patiently
-from recommender.embedding.embedder import BUNDLED_SHA256
 from recommender.embedding.openvino import CompiledEmbedder, encoder_folder
+from recommender.embedding.sentence_transformer import BUNDLED_SHA256
 from recommender.errors import ClusterAway, InputError
 from recommender.release.manifest import CANARIES, FLOAT
 from recommender.text.chunking import chunk_article

@@ -9,10 +9,13 @@ import pytest
 from scipy.stats import spearmanr
 
 from recommender import Article, SentenceTransformerEmbedder, similarity
-from recommender.embedding.embedder import BUNDLED_SHA256, embed_articles, mean_vector, similarity_matrix
+from recommender.embedding.embedder import embed_articles
 from recommender.embedding.gpu_batches import embed_in_large_batches
+from recommender.embedding.sentence_transformer import BUNDLED_SHA256
+from recommender.embedding.similarity import similarity_matrix
 from recommender.errors import InvalidArticle, ModelError
 from recommender.release.manifest import CANARIES
+from recommender.vectors.exact import mean_vector
 from tests.conftest import shared
 from tests.hash_embedder import HashEmbedder
 
@@ -118,7 +121,7 @@ def test_answering_does_not_go_to_the_network(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_changed_bundled_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recommender.embedding.embedder._model_folder", lambda model, download: tmp_path)
+    monkeypatch.setattr("recommender.embedding.sentence_transformer._model_folder", lambda model, download: tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"not the official file")
     with pytest.raises(ModelError, match=f"official file has {BUNDLED_SHA256}"):
         SentenceTransformerEmbedder()

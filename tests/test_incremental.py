@@ -14,9 +14,8 @@ from typing import Any
 
 import pytest
 
-from index.archive.merged_archive import Changes
 from index.build import build_index
-from index.build_report import Report
+from index.build_report import Changes, Report
 from recommender import Recommender
 from recommender.errors import IndexDamaged, InputError
 from recommender.release.manifest import CATALOGUE, current_folder

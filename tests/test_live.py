@@ -15,9 +15,9 @@ from index.release.publish import publish
 from recommender import Article, Recommender
 from recommender.errors import ArticleNotFound, ArticleWithdrawn
 from recommender.live.database import LIVE_DB
-from recommender.live.overlay import LIVE
 from recommender.release.catalogue import parse_time
-from recommender.terms.inverted_index import words
+from recommender.text.words import words
+from recommender.types import LIVE
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 

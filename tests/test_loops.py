@@ -19,8 +19,8 @@ from recommender.features.ranker import SHIPPED
 from recommender.live.overlay import View
 from recommender.release.list_codec import EXPLAINED
 from recommender.retrieval.candidates import candidates, neighbours
-from recommender.terms.inverted_index import words as words_of
 from recommender.text.chunking import chunk_article
+from recommender.text.words import words as words_of
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 

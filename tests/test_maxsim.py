@@ -5,12 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from recommender.embedding.embedder import mean_vector
 from recommender.features.article_features import Facts, Layout
 from recommender.features.filters import Wanted
 from recommender.features.ranker import DECIMALS
 from recommender.types import Vectors
-from recommender.vectors.exact import FlatIndex
+from recommender.vectors.exact import FlatIndex, mean_vector
 from recommender.vectors.maxsim import compare, nearest
 
 Ranked = list[tuple[int, float]]

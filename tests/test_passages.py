@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender.retrieval.explanations import FEWEST_WORDS, Sentences, best_pairs, read_sentences, split
-from recommender.terms.inverted_index import words
 from recommender.text.chunking import SENTENCE_END
+from recommender.text.words import words
 
 IDF = {number: math.log(rarity) for number, rarity in enumerate([1, 1.3, 5, 5, 7, 11, 1.3])}
 

@@ -16,7 +16,7 @@ from recommender.evaluation.more_like_this import MoreLikeThis
 from recommender.features.feature_schema import UNDATED, column
 from recommender.features.link_history import EVER, NEVER, Precedents
 from recommender.release.catalogue import Catalogue
-from recommender.terms.inverted_index import words
+from recommender.text.words import words
 from recommender.types import Article
 
 DAY = datetime(2020, 1, 1, tzinfo=UTC)

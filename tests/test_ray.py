@@ -18,8 +18,8 @@ from index.build import build_index
 from index.encoder.openvino_export import compile_model, fastest_embedder
 from index.release.resume import UNFINISHED
 from index.workers import ray_files
-from recommender.embedding.embedder import BUNDLED_SHA256, bundled_embedder
 from recommender.embedding.openvino import ENCODERS, encoder_folder
+from recommender.embedding.sentence_transformer import BUNDLED_SHA256, bundled_embedder
 from recommender.errors import ClusterAway
 from recommender.release.catalogue import immutable_uri
 from recommender.release.list_file import StoredLists

@@ -25,8 +25,9 @@ from hypothesis import strategies as st
 from index.build import build_index
 from index.encoder.openvino_export import fastest_embedder
 from index.journal import replication
-from index.journal.address import VARIABLE, Address, opened
+from index.journal.address import VARIABLE, Address
 from index.journal.checks import check_followed, check_missed
+from index.journal.connect import opened
 from index.journal.import_local import adopt
 from index.journal.replication import follow
 from index.live import upserts as live

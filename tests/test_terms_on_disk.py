@@ -19,9 +19,10 @@ from index.terms.pruned_index_writer import _save_offsets, prune_terms
 from recommender.retrieval.near_duplicates import is_duplicate
 from recommender.storage.mapped import mapped
 from recommender.terms import pruned_index
-from recommender.terms.inverted_index import FOLDER, LexicalIndex, count_terms, words
+from recommender.terms.inverted_index import FOLDER, LexicalIndex, count_terms
 from recommender.terms.pruned_index import PrunedIndex, open_terms
 from recommender.terms.term_dictionary import PAIRS, SortedKeys
+from recommender.text.words import words
 from recommender.types import Article
 from tests.archive import digested
 

@@ -25,12 +25,12 @@ from index.updates.editorial_writer import OwnWords
 from recommender import Article, Recommender
 from recommender.errors import ArticleNotFound
 from recommender.live.database import LIVE_DB, read_state
-from recommender.live.overlay import LIVE
 from recommender.live.withdrawn import read_withdrawn
 from recommender.overrides import Block, Override, Pin
 from recommender.release.catalogue import parse_time
 from recommender.storage.timeline import Timeline
 from recommender.text.urls import url_key
+from recommender.types import LIVE
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 

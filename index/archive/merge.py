@@ -5,8 +5,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from index.archive.merged_archive import Changes, Incoming
+from index.archive.merged_archive import Incoming
 from index.archive.reading import KnownChunks
+from index.build_report import Changes
 from index.journal.checks import check_missed
 from index.journal.replication import follow
 from index.live.upserts import LiveChanges, changes_since

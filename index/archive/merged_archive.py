@@ -8,11 +8,11 @@ of a few changed articles equals one from scratch.
 import json
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from index.build_report import Changes
 from index.terms.analysis import Spans
 from recommender.release.catalogue import immutable_uri, parse_time
 from recommender.types import Article, rfc3339
@@ -38,23 +38,6 @@ def as_given(schema: str) -> str:
     SELECT row, id, title, text, url, published, section, lang, (SELECT json_group_array(name) FROM ({names})) AS names
     FROM {schema}.article
     """
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What a build changes in the archive.
-
-    Attributes:
-        n_new: Articles that the serving release does not hold.
-        n_changed: Articles of which a field is another.
-        n_kept: Articles that no source named, and that stay.
-        n_deleted: Articles that the serving release holds and the new one will not.
-    """
-
-    n_new: int = 0
-    n_changed: int = 0
-    n_kept: int = 0
-    n_deleted: int = 0
 
 
 class Incoming:

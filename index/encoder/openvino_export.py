@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from index.release.publish import sync
+from index.storage.atomic import sync
 from index.storage.permissions import keep_private, make_index_dir, make_private_dir
-from recommender.embedding.embedder import BUNDLED_MODEL, Embedder, SentenceTransformerEmbedder, has_gpu, weights_sha256
+from recommender.embedding.embedder import Embedder
 from recommender.embedding.openvino import (
     ENCODER,
     ENCODERS,
@@ -26,6 +26,7 @@ from recommender.embedding.openvino import (
     compiled_embedder,
     encoder_folder,
 )
+from recommender.embedding.sentence_transformer import BUNDLED_MODEL, SentenceTransformerEmbedder, has_gpu, weights_sha256
 from recommender.errors import ModelError
 from recommender.release.manifest import CANARIES, FLOAT, INT8, Manifest, Precision
 

@@ -6,8 +6,7 @@ from itertools import chain
 
 from index.ingest.extraction import with_text
 from index.ingest.language import language_of
-from index.ingest.readers.sources import Records
-from index.ingest.record import Entry, Mended, PassedOver, Record, Reject
+from index.ingest.record import Entry, Mended, PassedOver, Record, Records, Reject
 from index.ingest.rejects import refused
 from index.ingest.validation import to_article, to_id
 from index.terms.analysis import Spans, spans_of

@@ -1,6 +1,6 @@
 """What readers yield: raw fields and their place in the source, or what was left out, and why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -85,3 +85,6 @@ class Mended:
 
 
 Entry = Record | Reject | PassedOver | Mended
+
+
+Records = Iterator[Entry]

@@ -7,13 +7,9 @@ Nothing that is shown of an address holds the user, the password or an option.
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from recommender.errors import InputError
-
-if TYPE_CHECKING:
-    from index.journal.journal import Journal
 
 VARIABLE = "READMORE_LIVE"
 """Of the environment: the address, where none is given."""
@@ -58,19 +54,3 @@ class Address:
 
     def __str__(self) -> str:
         return f"postgresql://{self.where}"
-
-
-def opened(address: str) -> "Journal | None":
-    """The journal of an address; nothing is connected yet. None: no address, this machine is alone.
-
-    Raises:
-        InputError: It is no address, or packages are missing.
-    """
-    if not address:
-        return None
-    parsed = Address.parse(address)
-    try:
-        from index.journal.journal import Journal
-    except ModuleNotFoundError as error:
-        raise InputError(f"{error.name} is not installed, which a shared journal needs - pip install 'readmore[postgres]'") from error
-    return Journal(parsed)

@@ -13,11 +13,11 @@ from index.journal.replication import follow
 from index.live.database import empty_log, writing
 from index.live.rows import COLUMNS
 from index.live.upserts import create
-from index.release.publish import kept_manifests
 from index.storage.build_lock import build_lock
 from recommender.errors import InputError
 from recommender.live.database import LIVE_DB, read_state
 from recommender.live.withdrawn import WITHDRAWN
+from recommender.release.manifest import kept_manifests
 
 if TYPE_CHECKING:
     from index.journal.journal import Journal

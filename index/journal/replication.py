@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING
 
 from index.journal.checks import check_followed, check_same, known, put_back
 from index.journal.events import Change, Head
-from index.live.database import wipe, writing
+from index.live.database import JUDGEMENTS, wipe, writing
 from index.live.live_lists import live_lists
 from index.live.rows import COLUMNS, read_chunks, write_article, write_lists, write_withdrawal
-from index.updates.editorial_writer import JUDGEMENTS
 from recommender import Recommender
 from recommender.errors import JournalAway, ModelError, ReadmoreError, VectorsAway
 from recommender.live.database import read_article, read_state
-from recommender.live.overlay import LIVE
 from recommender.release.manifest import Manifest
+from recommender.types import LIVE
 
 if TYPE_CHECKING:
     from index.journal.journal import Journal

@@ -15,12 +15,12 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from index.release.publish import kept_manifests, replace_file, sync
+from index.storage.atomic import replace_file, sync
 from index.storage.permissions import keep_private
 from recommender.errors import IndexDamaged
 from recommender.live.database import LIVE_DB, SCHEMA, LiveState
 from recommender.live.withdrawn import WITHDRAWN, list_of_ids, read_ids, read_withdrawn
-from recommender.release.manifest import Manifest, current_folder
+from recommender.release.manifest import Manifest, current_folder, kept_manifests
 from recommender.types import rfc3339
 
 VERSION = 3

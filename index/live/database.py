@@ -12,6 +12,18 @@ from index.live.creation import begin, bring_up_to_date, log_of, note_withdrawn
 from recommender.errors import InputError, StorageError
 from recommender.live.database import LIVE_DB, RESTORE, read_only_uri, read_state
 
+JUDGEMENTS = """
+CREATE TABLE IF NOT EXISTS judgement (
+    article_id TEXT NOT NULL,    -- whose list it is
+    target_id TEXT NOT NULL,     -- the line
+    accepted INTEGER NOT NULL,
+    at TEXT NOT NULL,            -- RFC 3339, UTC
+    owner TEXT NOT NULL,
+    key TEXT,                    -- first digits of the hash of the key it was said with
+    PRIMARY KEY (article_id, target_id)
+) WITHOUT ROWID
+"""
+
 WAIT_S = 10.0
 """Seconds to wait for another process that writes."""
 

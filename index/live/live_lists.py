@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 
 from recommender.features.feature_schema import FEATURES, UNTOLD, Candidates, Features, column
 from recommender.features.ranker import SHIPPED
-from recommender.live.overlay import LIVE, View
+from recommender.live.overlay import View
 from recommender.release.list_codec import EXPLAINED
 from recommender.retrieval.candidates import N_CANDIDATES, Neighbours, Query, described
 from recommender.retrieval.live_candidates import pack_terms
 from recommender.retrieval.near_duplicates import fingerprint, is_duplicate
 from recommender.retrieval.text_queries import Texts
-from recommender.terms.inverted_index import Terms, lowered, words
+from recommender.terms.inverted_index import Terms
 from recommender.text.chunking import MAX_TEXT
-from recommender.types import Article, Chunk, Vectors
+from recommender.text.words import lowered, words
+from recommender.types import LIVE, Article, Chunk, Vectors
 from recommender.vectors.maxsim import Comparison
 
 REACH = 256

@@ -10,9 +10,8 @@ import numpy as np
 from index.live.live_lists import LiveLists
 from recommender import Article, Chunk
 from recommender.features.ranker import SHIPPED
-from recommender.live.overlay import LIVE
 from recommender.retrieval.candidates import N_CANDIDATES
-from recommender.types import Vectors, rfc3339
+from recommender.types import LIVE, Vectors, rfc3339
 
 COLUMNS = ("title", "url", "published", "section", "lang", "names", "model", "chunks", "vectors", "text")
 """What is stored of an article besides its id; see `columns_of`."""

@@ -17,16 +17,16 @@ from index.live.creation import note_withdrawn, was_needed
 from index.live.database import next_sequence, wipe, writing
 from index.live.live_lists import live_lists
 from index.live.rows import columns_of, packed_spans, read_chunks, write_article, write_lists, write_withdrawal
-from index.release.publish import kept_manifests
 from index.storage.permissions import keep_private
 from recommender import Article, Recommender
 from recommender.embedding.embedder import embed_articles
 from recommender.errors import ReadmoreError
 from recommender.interruption import checkpoint
 from recommender.live.database import ARTICLE, LIVE_DB, read_article, read_state
-from recommender.live.overlay import LIVE, View
+from recommender.live.overlay import View
 from recommender.live.withdrawn import WITHDRAWN, read_withdrawn
-from recommender.release.manifest import Manifest
+from recommender.release.manifest import Manifest, kept_manifests
+from recommender.types import LIVE
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,8 @@ from index.maintenance.index_condition import disk_fault, live_loss
 from index.maintenance.verify import verify_index
 from index.release.resume import UNFINISHED
 from recommender import Recommender
-from recommender.embedding.embedder import BUNDLED_MODEL, BUNDLED_SHA256, Embedder, check_model
+from recommender.embedding.embedder import Embedder, check_model
+from recommender.embedding.sentence_transformer import BUNDLED_MODEL, BUNDLED_SHA256
 from recommender.errors import IndexNotFound, IndexUnusable, ModelError
 from recommender.release.manifest import open_release
 

@@ -11,11 +11,10 @@ from pathlib import Path
 
 from index.live.creation import AGAIN, loss, was_needed
 from index.live.database import asking, damage_of
-from index.release.publish import kept_manifests
 from recommender.embedding.openvino import checked_card, encoder_folders
 from recommender.errors import ModelError, StorageError
 from recommender.live.database import LIVE_DB, RESTORE, read_state
-from recommender.release.manifest import ModelCard
+from recommender.release.manifest import ModelCard, kept_manifests
 
 LEAST_FREE = 1 << 20
 """Bytes that a long article and its lists may take."""

@@ -5,7 +5,6 @@ the folder is renamed to its release name; CURRENT is replaced in one step. A re
 one, whole, and never a mixture.
 """
 
-import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
@@ -13,6 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from index.storage.atomic import replace_file, sync
 from index.storage.permissions import keep_private, make_private_dir
 from recommender.errors import ClusterAway, IndexUnusable
 from recommender.release.manifest import (
@@ -93,15 +93,6 @@ def publish(staged: Path, manifest: Manifest, index_dir: Path) -> Path:
     return release
 
 
-def kept_manifests(index_dir: Path) -> list[Manifest]:
-    """Of all releases that are there and sound enough to be read."""
-    manifests = []
-    for folder in release_folders(index_dir):
-        with suppress(OSError, ValueError, IndexUnusable):
-            manifests.append(Manifest.from_json((folder / MANIFEST).read_text(encoding="utf-8"), folder / MANIFEST))
-    return manifests
-
-
 def _serving(index_dir: Path) -> list[Path]:
     """The release that serves so far, if one does: the way back, though newer ones may lie there, damaged or gone back from."""
     try:
@@ -124,22 +115,3 @@ def _prune(index_dir: Path, stay: Collection[Path]) -> None:
 def set_current(release: Path, index_dir: Path) -> None:
     """Point CURRENT to a release, in one step."""
     replace_file(index_dir / CURRENT, release.name + "\n")
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a file of an index in one step: whoever reads it, at any moment, finds the old text or the new one, whole."""
-    draft = path.with_name(f".{path.name}")
-    draft.write_text(text, encoding="utf-8")
-    keep_private(draft, path.parent)
-    sync(draft)
-    draft.replace(path)
-    sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """Have the system write a file, or a folder's entries, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from index.release.publish import replace_file
+from index.storage.atomic import replace_file
 from recommender.errors import ClusterAway, InputError, JournalAway, ReadmoreError, StorageError, VectorsAway
 
 UNFINISHED = "unfinished.json"

@@ -16,15 +16,26 @@ from index.encoder.openvino_export import new_encoder, prune_encoders
 from index.lists.checkpoint import rescue
 from index.live.sequence import take_over_numbers
 from index.live.upserts import purge
-from index.release.publish import STAGING, kept_manifests, publish, remove_staged, replace_file, set_current, sync
+from index.release.publish import STAGING, publish, remove_staged, set_current
 from index.remote.bundle import Parcel
 from index.remote.store import OBJECTS, Store
+from index.storage.atomic import replace_file, sync
 from index.storage.build_lock import build_lock
 from index.storage.permissions import make_index_dir, make_private_dir
 from recommender.embedding.openvino import ENCODERS
 from recommender.errors import IndexDamaged, IndexUnusable, StorageError
 from recommender.features.ranker import RANKER
-from recommender.release.manifest import CATALOGUE, MANIFEST, RELEASES, FileEntry, Manifest, current_folder, file_entry, verify
+from recommender.release.manifest import (
+    CATALOGUE,
+    MANIFEST,
+    RELEASES,
+    FileEntry,
+    Manifest,
+    current_folder,
+    file_entry,
+    kept_manifests,
+    verify,
+)
 
 FETCHED = "fetched"
 BLOCK = 1 << 24

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from index.release.publish import sync
 from index.remote.bundle import Parcel
+from index.storage.atomic import sync
 from recommender.errors import IndexDamaged, IndexNotFound, InputError, ReadmoreError, StorageError
 from recommender.release.manifest import CURRENT, RELEASES
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from index.terms.fingerprints import Fingerprinted, fingerprinted
 from index.workers.processes import Workers
 from recommender.retrieval.explanations import FEWEST_WORDS
-from recommender.terms.inverted_index import CJK, LONGEST_WORD, WORD, lowered
 from recommender.text.chunking import MAX_TEXT, SENTENCE_END
+from recommender.text.words import CJK, LONGEST_WORD, WORD, lowered
 from recommender.types import Chunk
 
 BLOCK = 1 << 17

@@ -1,29 +1,10 @@
 """What overrides and judgements are written with: the tables of `live.db`, or those of the journal that machines share."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping
+from typing import Protocol
 
-from index.live.creation import note_withdrawn
-from index.live.database import alone, next_sequence, writing
-from recommender.live.withdrawn import WITHDRAWN
-
-if TYPE_CHECKING:
-    from index.journal.journal import Journal
-
-JUDGEMENTS = """
-CREATE TABLE IF NOT EXISTS judgement (
-    article_id TEXT NOT NULL,    -- whose list it is
-    target_id TEXT NOT NULL,     -- the line
-    accepted INTEGER NOT NULL,
-    at TEXT NOT NULL,            -- RFC 3339, UTC
-    owner TEXT NOT NULL,
-    key TEXT,                    -- first digits of the hash of the key it was said with
-    PRIMARY KEY (article_id, target_id)
-) WITHOUT ROWID
-"""
+from index.live.database import JUDGEMENTS, next_sequence
 
 
 class Words(Protocol):
@@ -43,34 +24,6 @@ class Words(Protocol):
 
     def judge(self, article_id: str, verdicts: Mapping[str, bool | None], at: str, owner: str, key: str | None) -> None:
         """Keep what is thought of lines of a list."""
-
-
-@contextmanager
-def saying(index_dir: Path, journal: "Journal | None") -> Iterator[Words]:
-    """Say something; durable at the end of the context, and then in all answers of this machine.
-
-    Args:
-        journal: What machines share; None: this one is alone.
-
-    Raises:
-        JournalAway: It does not answer; nothing was said.
-        StorageError: `live.db` cannot be written.
-        InputError: `live.db` is a copy of a journal, and none is given.
-    """
-    if journal is None:
-        with writing(index_dir) as connection:
-            alone(connection)
-            yield OwnWords(connection)
-            if not (index_dir / WITHDRAWN).exists():  # from now on a missing file is a lost one
-                note_withdrawn(index_dir, connection)
-        return
-    from index.journal.checks import check_turn
-    from index.journal.replication import follow_at_once
-
-    with journal.turn() as turn:
-        check_turn(index_dir, turn)
-        yield turn
-    follow_at_once(index_dir, journal)
 
 
 class OwnWords:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from index.live.database import asking
-from index.updates.editorial_writer import saying
+from index.updates.session import saying
 from recommender.types import rfc3339
 
 if TYPE_CHECKING:

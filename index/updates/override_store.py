@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from index.live.database import asking
-from index.updates.editorial_writer import Words, saying
+from index.updates.editorial_writer import Words
+from index.updates.session import saying
 from recommender.overrides import Override
 from recommender.types import rfc3339
 

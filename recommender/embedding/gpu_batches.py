@@ -19,7 +19,7 @@ TOGETHER = 1 << 18
 
 
 class Loaded(Protocol):
-    """A model that is loaded; see `recommender.embedding.embedder.SentenceTransformerEmbedder`."""
+    """A model that is loaded; see `recommender.embedding.sentence_transformer.SentenceTransformerEmbedder`."""
 
     model: "SentenceTransformer"
     tokenizer: "Tokenizer"

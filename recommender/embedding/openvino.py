@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.embedding.embedder import BUNDLED_MODEL, Embedder, SentenceTransformerEmbedder, bundled_embedder
+from recommender.embedding.embedder import Embedder
+from recommender.embedding.sentence_transformer import BUNDLED_MODEL, SentenceTransformerEmbedder, bundled_embedder
 from recommender.errors import ModelError
 from recommender.release.manifest import FLOAT, ModelCard, Precision
 from recommender.text.chunking import TokenSpans

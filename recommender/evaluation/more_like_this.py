@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.terms.inverted_index import words
+from recommender.text.words import words
 
 K1, B = 1.2, 0.75
 QUERY_TERMS, LEAST_TF, LEAST_DF = 25, 2, 5

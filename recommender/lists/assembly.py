@@ -14,11 +14,11 @@ from recommender.lists import selection
 from recommender.lists.items import Chosen, Hidden, Lines
 from recommender.lists.selection import Selection, may_show
 from recommender.live.database import LiveArticles
-from recommender.live.overlay import LIVE, View
+from recommender.live.overlay import View
 from recommender.live.overrides_in_force import InForce
 from recommender.overrides import NOTHING, Override, place_pins
 from recommender.release.catalogue import Card, Catalogue
-from recommender.types import Related, Rows, Vectors
+from recommender.types import LIVE, Related, Rows, Vectors
 
 FALLBACK_REACH = 64
 """Newest articles looked at beyond those that are wanted: so many may be hidden or on the list already."""

@@ -10,11 +10,11 @@ from recommender.features.feature_schema import FEATURES, column, seconds
 from recommender.features.ranker import DECIMALS, Ranker
 from recommender.lists.selection import Selection, may_show, relation
 from recommender.live.database import LiveArticles
-from recommender.live.overlay import LIVE, View
+from recommender.live.overlay import View
 from recommender.live.overrides_in_force import InForce
 from recommender.release.catalogue import Card, Catalogue
 from recommender.terms.inverted_index import words_of_key
-from recommender.types import Duplicate, Feature, PassagePair, Related, Relation, Source
+from recommender.types import LIVE, Duplicate, Feature, PassagePair, Related, Relation, Source
 
 
 @dataclass(frozen=True, slots=True)

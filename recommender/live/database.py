@@ -35,14 +35,14 @@ from immutables import Map
 
 from recommender.errors import IndexDamaged, InvalidOverride, StorageError
 from recommender.features.feature_schema import CANDIDATE, Candidates
-from recommender.live.overlay import LIVE, View
+from recommender.live.overlay import View
 from recommender.live.refresh import Folded, changed_rows, up_to_date
 from recommender.live.withdrawn import WITHDRAWN, read_ids, read_withdrawn
 from recommender.overrides import NOTHING, Override
 from recommender.release.catalogue import Catalogue, parse_time
 from recommender.release.manifest import Release
 from recommender.storage.sqlite_readers import Connections
-from recommender.types import Article
+from recommender.types import LIVE, Article
 
 LIVE_DB = "live.db"
 

@@ -12,9 +12,7 @@ from recommender.features.feature_schema import CANDIDATE, UNTOLD, Candidates, s
 from recommender.release.catalogue import Card, Catalogue
 from recommender.storage.timeline import Timeline
 from recommender.text.cleaning import clean_line
-
-LIVE = 1 << 30
-"""Rows of live articles begin here."""
+from recommender.types import LIVE
 
 EMPTY: Map[Any, Any] = Map()
 

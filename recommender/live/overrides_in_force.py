@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from recommender.live.overlay import LIVE, View
+from recommender.live.overlay import View
 from recommender.overrides import NOTHING, Block, Override, Overrides, Pin, is_over
+from recommender.types import LIVE
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from recommender.live.overlay import LIVE, LiveCard, View
+from recommender.live.overlay import LiveCard, View
 from recommender.overrides import Override
 from recommender.release.catalogue import Card, Catalogue, parse_time
 from recommender.text.urls import url_key
+from recommender.types import LIVE
 
 ARTICLES = """
 SELECT number, id, sequence, withdrawn, title, url, published, section, lang, own.article IS NOT NULL, canonical

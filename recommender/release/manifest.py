@@ -15,7 +15,7 @@ import logging
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -294,3 +294,12 @@ def file_entry(path: Path) -> FileEntry:
 
 def _render(fields: dict[str, Any]) -> str:
     return json.dumps(fields, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def kept_manifests(index_dir: Path) -> list[Manifest]:
+    """Of all releases that are there and sound enough to be read."""
+    manifests = []
+    for folder in release_folders(index_dir):
+        with suppress(OSError, ValueError, IndexUnusable):
+            manifests.append(Manifest.from_json((folder / MANIFEST).read_text(encoding="utf-8"), folder / MANIFEST))
+    return manifests

@@ -16,9 +16,8 @@ from recommender.features.feature_schema import CANDIDATE, FEATURES, UNDATED, Ca
 from recommender.features.filters import Wanted
 from recommender.features.link_history import EVER, NEVER, Precedents
 from recommender.features.ranker import SHIPPED
-from recommender.live.overlay import LIVE
 from recommender.terms.inverted_index import LexicalIndex, Terms
-from recommender.types import Matrix, Rows, Vectors
+from recommender.types import LIVE, Matrix, Rows, Vectors
 from recommender.vectors import maxsim
 from recommender.vectors.exact import VectorIndex
 

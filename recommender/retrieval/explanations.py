@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.terms.inverted_index import words
 from recommender.terms.term_dictionary import Keys
 from recommender.text.chunking import SENTENCE_END
+from recommender.text.words import words
 
 FEWEST_WORDS = 4
 """A shorter sentence explains nothing, if there is a longer one."""

@@ -20,13 +20,13 @@ from recommender.features.feature_schema import CANDIDATE, Candidates, column, s
 from recommender.features.filters import Wanted
 from recommender.features.link_history import Precedents
 from recommender.live.database import LiveArticles
-from recommender.live.overlay import EMPTY, LIVE
+from recommender.live.overlay import EMPTY
 from recommender.release.catalogue import parse_time
 from recommender.retrieval.candidates import N_CANDIDATES, N_MENTIONED, Archive, Neighbours, Query, described, least_score
 from recommender.storage.ragged import sums
 from recommender.terms.inverted_index import FILTER, NAMED, LexicalIndex, Terms
 from recommender.terms.term_dictionary import PAIRS, SortedKeys
-from recommender.types import Rows, Vectors
+from recommender.types import LIVE, Rows, Vectors
 from recommender.vectors import maxsim
 from recommender.vectors.exact import FlatIndex, check_unit
 

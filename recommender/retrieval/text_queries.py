@@ -20,7 +20,7 @@ from recommender.features.article_features import Layout
 from recommender.features.feature_schema import N_TERMS, Candidates, seconds
 from recommender.features.filters import Wanted
 from recommender.live.database import LiveArticles
-from recommender.live.overlay import LIVE, View
+from recommender.live.overlay import View
 from recommender.release.catalogue import Catalogue
 from recommender.release.manifest import MILVUS, Release
 from recommender.retrieval import candidates as retrieval
@@ -28,10 +28,11 @@ from recommender.retrieval.candidates import Archive, Neighbours, Query
 from recommender.retrieval.explanations import Sentences, best_pairs, read_sentences
 from recommender.retrieval.live_candidates import LiveArchive, LiveArchives, lexical_of
 from recommender.storage.ragged import stretches
-from recommender.terms.inverted_index import FOLDER, LexicalIndex, Terms, count_terms, pair_keys, words
+from recommender.terms.inverted_index import FOLDER, LexicalIndex, Terms, count_terms, pair_keys
 from recommender.terms.pruned_index import open_terms
 from recommender.text.chunking import MAX_TEXT
-from recommender.types import Article, Chunk, Rows, Vectors
+from recommender.text.words import words
+from recommender.types import LIVE, Article, Chunk, Rows, Vectors
 from recommender.vectors.exact import FlatIndex, VectorIndex, mean_vectors
 from recommender.vectors.maxsim import Comparison
 from recommender.vectors.milvus_client import Address, Milvus

@@ -16,7 +16,6 @@ and computes their cosines exactly. Terms and postings are capped, so a search c
 additions, however large the archive; only finding the terms in the sorted vocabulary grows, with its logarithm.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -46,26 +45,6 @@ FILTER = 1 << 16
 """Places of a table that says which terms a text cannot have; it stays in the processor's nearest memory."""
 
 FOLDER = "lexical"
-LONGEST_WORD = 64
-
-# Chinese and Japanese have no spaces: there a character counts as a word, and pairs of neighbours do the work.
-CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-WORD = re.compile(rf"[{CJK}]|[^\W_{CJK}]+(?:['’][^\W_{CJK}]+)?")
-
-
-def words(text: str) -> list[str]:
-    """The words of a text, in lower case.
-
-    >>> words("The city's 2 ferries, 渡船")
-    ['the', "city's", '2', 'ferries', '渡', '船']
-    """
-    found: list[str] = WORD.findall(lowered(text))
-    return found if max(map(len, found), default=0) <= LONGEST_WORD else [word[:LONGEST_WORD] for word in found]
-
-
-def lowered(text: str) -> str:
-    """What words are looked for in."""
-    return text.lower().replace("’", "'")
 
 
 def pair_keys(numbers: NDArray[np.uint64]) -> Keys:

@@ -105,3 +105,9 @@ def check_unit(vectors: Vectors) -> None:
     wrong = np.flatnonzero(~(np.abs(norms - 1.0) < 1e-3))  # NaN compares false
     if len(wrong):
         raise ValueError(f"vector {wrong[0]} is not of unit norm (squared norm {norms[wrong[0]]}); normalise, and drop empty texts")
+
+
+def mean_vector(vectors: Vectors) -> Vectors:
+    """The direction of the mean of an article's chunk vectors: float32 (dim,), unit norm."""
+    mean = vectors.mean(axis=0)
+    return np.asarray(mean / np.linalg.norm(mean), dtype=np.float32)

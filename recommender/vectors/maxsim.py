@@ -17,13 +17,12 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.embedding.embedder import mean_vector
 from recommender.features.article_features import Layout
 from recommender.features.filters import Wanted
 from recommender.features.ranker import DECIMALS
 from recommender.storage.ragged import stretches
 from recommender.types import Rows, Scores, Vectors
-from recommender.vectors.exact import ArticleIndex, FlatIndex, VectorIndex, check_unit, mean_vectors
+from recommender.vectors.exact import ArticleIndex, FlatIndex, VectorIndex, check_unit, mean_vector, mean_vectors
 
 FOUND = 512
 """Articles of a large archive that are compared chunk by chunk, which costs (docs/benchmarks.md)."""

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from recommender.embedding.embedder import mean_vector
 from recommender.errors import IndexDamaged
 from recommender.features.filters import Wanted
 from recommender.release.manifest import MILVUS
 from recommender.types import Rows, Scores, Vectors
-from recommender.vectors.exact import check_unit
+from recommender.vectors.exact import check_unit, mean_vector
 from recommender.vectors.milvus_client import ARTICLES, CHUNKS, FIRST_CHUNK, NO_DATE, Milvus
 
 BY_CHUNK = 64

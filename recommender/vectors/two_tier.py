@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.embedding.embedder import mean_vector
 from recommender.errors import IndexDamaged
 from recommender.features.filters import Wanted
 from recommender.release.manifest import TIERED, VECTORS
 from recommender.storage.mapped import mapped
 from recommender.types import Rows, Vectors
-from recommender.vectors.exact import FlatIndex, VectorIndex, check_unit
+from recommender.vectors.exact import FlatIndex, VectorIndex, check_unit, mean_vector
 
 if TYPE_CHECKING:
     import faiss

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from recommender import Recommender, RelatedList
-from recommender.embedding.embedder import similarity_matrix
+from recommender.embedding.similarity import similarity_matrix
 from recommender.errors import ArticleNotFound, ReadmoreError
 from recommender.features.ranker import DECIMALS
 from recommender.lists.selection import Selection

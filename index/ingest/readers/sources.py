@@ -1,7 +1,7 @@
 """Readers of article files: one module a kind of source, all of them yielding the same records."""
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,9 @@ from index.ingest.compressed import opened as decompressed
 from index.ingest.publication import passed_over
 from index.ingest.readers import pydoc_topics, substack
 from index.ingest.readers.site_folder import File, files_of
-from index.ingest.record import Entry, PassedOver, Record
+from index.ingest.record import PassedOver, Record, Records
 from index.ingest.site_ids import Sites
 from recommender.errors import InputError, InvalidArticle
-
-Records = Iterator[Entry]
 
 FORMATS: Mapping[str, tuple[str, ...]] = {
     "jsonl": (".jsonl", ".ndjson"),

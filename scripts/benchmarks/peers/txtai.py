@@ -14,7 +14,7 @@ from urllib.parse import quote
 import numpy as np
 
 from recommender import Article
-from recommender.embedding.embedder import BUNDLED_PACKAGE
+from recommender.embedding.sentence_transformer import BUNDLED_PACKAGE
 from recommender.text.chunking import TokenSpans, chunk_article, embedding_text
 from scripts.benchmarks.peers.peer import Text, best_batch_size, folder_size, others
 

