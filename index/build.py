@@ -12,9 +12,9 @@ from itertools import islice
 from pathlib import Path
 
 from index.archive.merge import lay_over_serving, numbered_urls
-from index.archive.merged_archive import Incoming
+from index.archive.merged_archive import MergedArchive
 from index.archive.reading import OnDuplicate, check_rejects, read_articles, read_sources
-from index.build_report import Report
+from index.build_report import BuildReport
 from index.encoder.int8 import QUANTIZING, integers_if_worth_it
 from index.encoder.openvino_export import prune_encoders
 from index.ingest.checking import check_everywhere, check_here
@@ -25,7 +25,7 @@ from index.ingest.site_ids import Sites
 from index.journal.connect import opened
 from index.journal.replication import follow, purge_journal
 from index.lists.checkpoint import forget_lists_of_other_facts, rescue, take_up
-from index.lists.inputs import LISTS, Staged, prepare
+from index.lists.inputs import LISTS, BuildInputs, prepare
 from index.lists.list_file_writer import ListWriter
 from index.lists.merge_duplicates import collapse
 from index.lists.nearest import find_neighbours
@@ -47,7 +47,7 @@ from index.terms.sentences import SENTENCES, SentenceWriter
 from index.vectors.embed_ahead import embed_ahead
 from index.vectors.embedding_cache import EmbeddingCache
 from index.vectors.vector_writer import EXACT, STAGED_VECTORS, write_chunks, write_tiers
-from index.workers.processes import Processes, Workers
+from index.workers.processes import BlockWorkers, Processes
 from index.workers.ray_cluster import Cluster
 from recommender.embedding.embedder import Embedder
 from recommender.errors import InputError, OutOfRange
@@ -56,7 +56,7 @@ from recommender.live.withdrawn import WITHDRAWN, list_of_ids
 from recommender.release.manifest import CANARIES, CATALOGUE, kept_manifests
 from recommender.retrieval.near_duplicates import Canonical
 from recommender.types import Vectors
-from recommender.vectors.milvus_client import Address
+from recommender.vectors.milvus_client import MilvusAddress
 
 LINKS = "links.jsonl"
 """In the index's folder: entries of hand-made lists that name nothing in the archive, or that were guessed."""
@@ -101,7 +101,7 @@ def build_index(
     live: str = "",
     ray: str = "",
     progress: Progress = lambda stage, done, total: None,
-) -> Report:
+) -> BuildReport:
     """Bring an archive up to date: read articles, build a release and publish it; until the last step the old release serves.
 
     Args:
@@ -127,15 +127,15 @@ def build_index(
         TooManyRejects: See `strict` and `max_rejects`.
         IndexBusy: Another build is at work in the folder.
         StorageError: The disk is full, or the folder cannot be written; or Milvus holds other vectors than it was given.
-        VectorsAway: Milvus did not come back in time.
-        JournalAway: PostgreSQL does not answer.
-        ClusterAway: The Ray cluster did not go on.
+        VectorsUnavailable: Milvus did not come back in time.
+        JournalUnavailable: PostgreSQL does not answer.
+        ClusterUnavailable: The Ray cluster did not go on.
         OutOfRange: `memory` is too little for any build.
     """
     if memory < LEAST_MEMORY:
         raise OutOfRange(f"memory is {memory >> 20} MiB, a build needs at least {LEAST_MEMORY >> 20} MiB")
     for_terms = memory // SHARE
-    report = Report()
+    report = BuildReport()
     request = {
         "sources": [source if source == PYDOC_TOPICS else str(Path(source).absolute()) for source in sources],
         "model": embedder.name,
@@ -154,7 +154,7 @@ def build_index(
         "ray": ray,
     }
     with storage_errors(index_dir), ExitStack() as stack:
-        milvus = stack.enter_context(writing_to(Address.parse(vectors))) if vectors else None
+        milvus = stack.enter_context(writing_to(MilvusAddress.parse(vectors))) if vectors else None
         make_index_dir(index_dir)
         stack.enter_context(build_lock(index_dir))
         journal = opened(live)
@@ -168,8 +168,8 @@ def build_index(
         lexical_writer = stack.enter_context(closing(LexicalWriter(staged, for_terms)))
         fingerprint_writer = stack.enter_context(closing(FingerprintWriter(staged, for_terms)))
         rejects = stack.enter_context(Rejects(index_dir, report))
-        processes: Workers = stack.enter_context(Cluster(ray)) if ray else stack.enter_context(Processes(memory // A_PROCESS))
-        with Incoming(staged / "incoming.db") as incoming:
+        processes: BlockWorkers = stack.enter_context(Cluster(ray)) if ray else stack.enter_context(Processes(memory // A_PROCESS))
+        with MergedArchive(staged / "incoming.db") as incoming:
             with report.timed("read"):
                 sites = Sites(id_prefix, numbered_urls(index_dir))
                 include = frozenset(map(normal, include_status))
@@ -208,7 +208,7 @@ def build_index(
             lexical_writer.write()
             writer.commit()
         with report.timed("neighbours"):
-            for_lists = Staged(staged, writer.n_articles)
+            for_lists = BuildInputs(staged, writer.n_articles)
             write_tiers(for_lists.layout, staged)
             prepare(for_lists, len(lexical_writer.numbers))
             take_up(for_lists, index_dir)
@@ -220,7 +220,7 @@ def build_index(
             forget_lists_of_other_facts(staged)
         with report.timed("lists"), closing(ListWriter(staged / LISTS, writer.n_articles)) as list_writer:
             listed = list_writer.done
-            lists = related_lists(Staged(staged, writer.n_articles), listed, processes)
+            lists = related_lists(BuildInputs(staged, writer.n_articles), listed, processes)
             for n_listed, (row, packed) in enumerate(lists, int(listed.sum()) + 1):
                 list_writer.add(row, packed)
                 progress("lists", n_listed, writer.n_articles)

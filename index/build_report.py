@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class ArchiveChanges:
     """What a build changes in the archive.
 
     Attributes:
@@ -25,7 +25,7 @@ class Changes:
 
 
 @dataclass(slots=True)
-class Report:
+class BuildReport:
     """What a build did.
 
     Attributes:
@@ -54,7 +54,7 @@ class Report:
     dropped_fields: Counter[str] = field(default_factory=Counter)
     passed_over: Counter[str] = field(default_factory=Counter)
     mended: Counter[str] = field(default_factory=Counter)
-    changes: Changes = field(default_factory=Changes)
+    changes: ArchiveChanges = field(default_factory=ArchiveChanges)
     n_withdrawn: int = 0
     n_live: int = 0
     n_truncated: int = 0

@@ -74,7 +74,7 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
-class Lists:
+class TrainingLists:
     """Candidates of articles with hand-made lists.
 
     Attributes:
@@ -157,7 +157,7 @@ def _known(catalogue: Catalogue, verdicts: Mapping[str, Mapping[str, bool]]) -> 
     return {article_id: of for article_id, of in found.items() if of}
 
 
-def read_lists(recommender: Recommender, qrels: Mapping[str, Sequence[str]]) -> Lists:
+def read_lists(recommender: Recommender, qrels: Mapping[str, Sequence[str]]) -> TrainingLists:
     """The candidates of some articles and which of them editors linked; without those articles of which none is a candidate."""
     catalogue = recommender.catalogue
     canonical = catalogue.facts().canonical
@@ -169,10 +169,10 @@ def read_lists(recommender: Recommender, qrels: Mapping[str, Sequence[str]]) -> 
             ids.append(article_id)
             features.append(found["features"].astype(np.float64))
             linked.append(hits)
-    return Lists(ids, features, linked)
+    return TrainingLists(ids, features, linked)
 
 
-def fit_weights(lists: Lists, spread: Floats) -> Floats:
+def fit_weights(lists: TrainingLists, spread: Floats) -> Floats:
     """The weights of features divided by `spread`: float64 (len(FEATURES),)."""
     from scipy.optimize import minimize
 

@@ -10,9 +10,9 @@
     │   └── ArticleWithdrawn    there was one, and it was taken back
     ├── ModelError              no model, or not the one the index was built with
     ├── StorageError            disk full, folder not writable
-    ├── JournalAway             the server that keeps what machines share does not answer; reading goes on
-    ├── VectorsAway             the server that holds the vectors does not answer; lists by id need none
-    ├── ClusterAway             the machines that build do not go on; the next build takes up what they found
+    ├── JournalUnavailable             the server that keeps what machines share does not answer; reading goes on
+    ├── VectorsUnavailable             the server that holds the vectors does not answer; lists by id need none
+    ├── ClusterUnavailable             the machines that build do not go on; the next build takes up what they found
     ├── IndexBusy               another build holds the index
     ├── Interrupted             the caller ended its own work early (`recommender.interruption`)
     └── IndexUnusable           the index cannot serve
@@ -79,15 +79,15 @@ class StorageError(ReadmoreError):
     code = "storage_error"
 
 
-class JournalAway(ReadmoreError):
+class JournalUnavailable(ReadmoreError):
     code = "journal_away"
 
 
-class VectorsAway(ReadmoreError):
+class VectorsUnavailable(ReadmoreError):
     code = "vectors_away"
 
 
-class ClusterAway(ReadmoreError):
+class ClusterUnavailable(ReadmoreError):
     code = "cluster_away"
 
 

@@ -7,19 +7,19 @@ from typing import Self
 from recommender.embedding.embedder import Embedder
 from recommender.errors import ArticleNotFound, ArticleWithdrawn, IndexDamaged
 from recommender.live.database import LiveArticles
-from recommender.live.overlay import View
+from recommender.live.overlay import LiveOverlay
 from recommender.release.catalogue import Card, Catalogue
 from recommender.release.manifest import CATALOGUE, Release, holding
-from recommender.retrieval.text_queries import Texts
+from recommender.retrieval.text_queries import TextSearcher
 from recommender.text.cleaning import clean_line
 from recommender.text.urls import url_key
 from recommender.types import LIVE, Article
-from recommender.vectors.milvus_client import Address
+from recommender.vectors.milvus_client import MilvusAddress
 
 TAKEN_BACK = "take it out of the page; to bring it back, put it again"
 
 
-class OpenedRelease:
+class IndexReader:
     """A release that no build removes until it is closed; safe to share between threads.
 
     Args:
@@ -30,7 +30,7 @@ class OpenedRelease:
         IndexDamaged: Its catalogue is not that of its manifest, or it was just removed.
     """
 
-    def __init__(self, release: Release, embedder: Embedder | None, vectors: Address | None = None) -> None:
+    def __init__(self, release: Release, embedder: Embedder | None, vectors: MilvusAddress | None = None) -> None:
         self.release = release
         self._held = ExitStack()
         try:
@@ -39,7 +39,7 @@ class OpenedRelease:
             raise IndexDamaged(f"{release.folder} was removed while it was opened - open the index again") from error
         self.catalogue = Catalogue(release.folder / CATALOGUE)
         self.live = LiveArticles(release.folder.parents[1], release, self.catalogue)
-        self.texts = Texts(release, self.catalogue, self.live, embedder, vectors)
+        self.texts = TextSearcher(release, self.catalogue, self.live, embedder, vectors)
         try:
             self.catalogue.check_counts(release.manifest.n_articles, release.manifest.n_chunks)
         except IndexDamaged:
@@ -100,7 +100,7 @@ class OpenedRelease:
         with self.live.reading() as view:
             return self._card(row, view)
 
-    def _card(self, row: int, view: View) -> Card:
+    def _card(self, row: int, view: LiveOverlay) -> Card:
         if row < LIVE:
             return self.catalogue.card(row)
         if row not in view.articles:  # it was withdrawn, or put anew, a moment ago
@@ -128,10 +128,10 @@ class OpenedRelease:
         """The error for an id or a URL that names no article."""
         return ArticleNotFound(f"no article {asked[:100]!r} in index {self.release.name} - check it, or build the index again")
 
-    def _row(self, article_id: str, view: View) -> int:
+    def _row(self, article_id: str, view: LiveOverlay) -> int:
         return self._card_of(article_id, view).row
 
-    def _card_of(self, article_id: str, view: View) -> Card:
+    def _card_of(self, article_id: str, view: LiveOverlay) -> Card:
         row = view.rows.get(clean_line(article_id)) if view else None
         if row is not None:
             return self._card(row, view)

@@ -17,22 +17,22 @@ from recommender.embedding.similarity import similarity
 from recommender.errors import IndexDamaged, OutOfRange
 from recommender.features.feature_schema import UNTOLD, Candidates
 from recommender.features.ranker import SHIPPED, Ranker
-from recommender.index_reader import OpenedRelease
+from recommender.index_reader import IndexReader
 from recommender.interruption import checkpoint
-from recommender.lists.assembly import Listing
+from recommender.lists.assembly import ListBuilder
 from recommender.lists.selection import Selection, narrowed
-from recommender.live.overlay import View, laid_over
+from recommender.live.overlay import LiveOverlay, laid_over
 from recommender.live.overrides_in_force import InForce
 from recommender.overrides import Overrides, read_overrides
 from recommender.release.catalogue import Card
 from recommender.release.manifest import MANIFEST, Release, open_release, verify
-from recommender.retrieval.candidates import Archive
+from recommender.retrieval.candidates import CandidateSource
 from recommender.retrieval.seeds import combined
 from recommender.storage.timeline import Timeline
 from recommender.text.chunking import MOST_PASSAGES
 from recommender.text.cleaning import clean_line
 from recommender.types import LIVE, Article, RelatedList, Rows
-from recommender.vectors.milvus_client import VARIABLE, Address
+from recommender.vectors.milvus_client import VARIABLE, MilvusAddress
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Edition:
     changes_at: datetime
 
 
-class Recommender(OpenedRelease):
+class Recommender(IndexReader):
     """Related articles from one release of an index; safe to share between threads.
 
     Lists by id are read as the build stored them: neither the model nor FAISS is loaded. The first text that the index
@@ -66,12 +66,12 @@ class Recommender(OpenedRelease):
     """
 
     def __init__(
-        self, release: Release, embedder: Embedder | None = None, overrides: Path | None = None, vectors: Address | None = None
+        self, release: Release, embedder: Embedder | None = None, overrides: Path | None = None, vectors: MilvusAddress | None = None
     ) -> None:
         self.file_overrides = Overrides() if overrides is None else read_overrides(overrides)
         super().__init__(release, embedder, vectors)
         index_dir = release.folder.parents[1]
-        self._edition: tuple[View | None, Edition] = (None, Edition("", NEVER))
+        self._edition: tuple[LiveOverlay | None, Edition] = (None, Edition("", NEVER))
         self.degraded = release.degraded
         try:
             self.ranker = Ranker.of_index(index_dir)
@@ -115,7 +115,7 @@ class Recommender(OpenedRelease):
         """
         index_dir, overrides = Path(index_dir), None if overrides is None else Path(overrides)
         vectors = vectors or os.environ.get(VARIABLE)
-        address = Address.parse(vectors) if vectors else None
+        address = MilvusAddress.parse(vectors) if vectors else None
         release = open_release(index_dir, quick=True)
         try:
             return cls(release, embedder, overrides, address)
@@ -150,7 +150,7 @@ class Recommender(OpenedRelease):
         with self.live.reading() as view:
             return self._related(row, limit, selection, view, explain)
 
-    def _related(self, row: int, limit: int, wanted: Selection, view: View, explain: bool) -> RelatedList:
+    def _related(self, row: int, limit: int, wanted: Selection, view: LiveOverlay, explain: bool) -> RelatedList:
         self._check_limit(limit, wanted)
         card, text, found = self._stored(row, view, briefly=self._weighs_briefly and not explain)
 
@@ -164,7 +164,7 @@ class Recommender(OpenedRelease):
         items, reason = self._listing(view).read(card, text, found, wanted, limit, explain=explain, fill_in=fill_in)
         return RelatedList(card.id, self.release.name, self.release.manifest.model.label, items, reason)
 
-    def _stored(self, row: int, view: View, *, briefly: bool = False) -> tuple[Card, str, Candidates]:
+    def _stored(self, row: int, view: LiveOverlay, *, briefly: bool = False) -> tuple[Card, str, Candidates]:
         """Card, text and candidates of an article, as they are now."""
         if row < LIVE:
             card, text, found = self.catalogue.stored_list(row, briefly=briefly)
@@ -245,7 +245,7 @@ class Recommender(OpenedRelease):
         return self.texts.embedder
 
     @property
-    def archive(self) -> Archive:
+    def archive(self) -> CandidateSource:
         """All that candidates of the release are found in, loaded on first use; lists by id do without."""
         return self.texts.archive
 
@@ -258,7 +258,7 @@ class Recommender(OpenedRelease):
                 self._edition = view, edition
             return edition
 
-    def _edition_of(self, view: View, now: datetime) -> Edition:
+    def _edition_of(self, view: LiveOverlay, now: datetime) -> Edition:
         timelines = (self._file_ends, view.moments, view.dates, self._dates)
         changed_at = max((moment for line in timelines if (moment := line.last(now))), default=None)
         changes_at = min((moment for line in timelines if (moment := line.next(now))), default=NEVER)
@@ -295,9 +295,9 @@ class Recommender(OpenedRelease):
         loaded: Embedder | None = self.texts.__dict__.get("embedder")
         return loaded
 
-    def _listing(self, view: View) -> Listing:
+    def _listing(self, view: LiveOverlay) -> ListBuilder:
         overrides = InForce(self.file_overrides, self._file_rows, self.live.override, view, datetime.now(UTC))
-        return Listing(self.catalogue, self.live, view, overrides, self.ranker, self.texts.mean_vectors)
+        return ListBuilder(self.catalogue, self.live, view, overrides, self.ranker, self.texts.mean_vectors)
 
     def _check_limit(self, limit: int, wanted: Selection) -> None:
         most = self.release.manifest.n_candidates

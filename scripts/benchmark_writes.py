@@ -28,7 +28,7 @@ from pathlib import Path
 from index.build import build_index
 from index.live import upserts
 from index.live.database import empty_log, writing
-from index.updates.editorial_writer import OwnWords
+from index.updates.editorial_writer import LocalWriter
 from recommender import Recommender
 from recommender.errors import InputError
 from recommender.live.database import LIVE_DB
@@ -143,7 +143,7 @@ def _override(index: Path, begin: int, end: int, stored: Sequence[Article], new:
     """Pin and block on as many articles as asked for; one of three ends some day, one of fifty articles is hidden everywhere."""
     later = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
     with writing(index) as connection:
-        words = OwnWords(connection)
+        words = LocalWriter(connection)
         for number in range(begin, end):
             until = later + timedelta(minutes=number) if number % 3 == 0 else None
             pin, block = stored[number * 7 % len(stored)].id, stored[(number * 11 + 5) % len(stored)].id

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from index.archive.reading import OnDuplicate
 from index.build import LINKS, MEMORY, build_index
-from index.build_report import Report
+from index.build_report import BuildReport
 from index.encoder.openvino_export import fastest_embedder
 from index.ingest.readers.sources import FORMATS
 from index.ingest.rejects import REJECTS
@@ -104,7 +104,7 @@ def _request(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _figures(report: Report) -> dict[str, object]:
+def _figures(report: BuildReport) -> dict[str, object]:
     seconds = sum(report.seconds.values())
     return {
         **{column.name: getattr(report, column.name) for column in fields(report) if column.name != "changes"},
@@ -115,7 +115,7 @@ def _figures(report: Report) -> dict[str, object]:
     }
 
 
-def _told(report: Report, figures: Mapping[str, object], out: Path) -> dict[str, str]:
+def _told(report: BuildReport, figures: Mapping[str, object], out: Path) -> dict[str, str]:
     """The same for people: what there always is, and of the rest what there is this time."""
     changes = report.changes
     of_articles = {

@@ -13,17 +13,17 @@ from types import FrameType
 from typing import NoReturn
 
 from recommender.errors import (
-    ClusterAway,
+    ClusterUnavailable,
     FormatUnsupported,
     IndexBusy,
     IndexUnusable,
     InputError,
-    JournalAway,
+    JournalUnavailable,
     ModelError,
     OutOfRange,
     ReadmoreError,
     StorageError,
-    VectorsAway,
+    VectorsUnavailable,
 )
 
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
@@ -31,9 +31,9 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (ModelError, 4),
     (FormatUnsupported, 4),
     (StorageError, 5),
-    (VectorsAway, 5),
-    (JournalAway, 5),
-    (ClusterAway, 5),
+    (VectorsUnavailable, 5),
+    (JournalUnavailable, 5),
+    (ClusterUnavailable, 5),
     (IndexBusy, 6),
     (IndexUnusable, 7),
     (InputError, 3),

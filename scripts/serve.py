@@ -8,7 +8,7 @@ import argparse
 import os
 from pathlib import Path
 
-from index.journal.address import Address
+from index.journal.address import JournalAddress
 from recommender.errors import OutOfRange
 from scripts import command
 from service import logs
@@ -37,7 +37,7 @@ def main(arguments: argparse.Namespace) -> None:
         for name, value in settings:
             shown = ", ".join(map(str, value)) if isinstance(value, tuple) else "" if value is None else value
             if name == "live" and value:
-                shown = Address.parse(value)  # without the password
+                shown = JournalAddress.parse(value)  # without the password
             print(f"{name:<16} {shown!s:<40} {origins[name]}")
         return
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // settings.workers)))

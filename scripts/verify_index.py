@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from index.maintenance.verify import Checked, Verification, verify_index
+from index.maintenance.verify import Verification, VerifiedRelease, verify_index
 from recommender.errors import IndexDamaged
 from recommender.release.manifest import MILVUS
 from recommender.vectors.milvus_client import VARIABLE
@@ -45,7 +45,7 @@ def as_dict(found: Verification) -> dict[str, object]:
     }
 
 
-def _figures(checked: Checked) -> dict[str, object]:
+def _figures(checked: VerifiedRelease) -> dict[str, object]:
     manifest = checked.manifest
     if manifest is None:
         return {"release": checked.name}

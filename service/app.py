@@ -21,7 +21,7 @@ from service.http.bounded_executor import Lane, TextLanes
 from service.http.cache_headers import CachePolicy
 from service.middleware.access import Gate
 from service.middleware.request_context import BodyLimit, RequestName
-from service.release_holder import Serving
+from service.release_holder import ReleaseHolder
 from service.routes import articles, home, operations, related_articles, widget
 from service.settings import Settings
 
@@ -46,7 +46,7 @@ def create_app(settings: Settings, embedder: Embedder | None = None) -> FastAPI:
         IndexUnusable: There is no sound index in the folder.
         InvalidOverride: The file of overrides cannot be used.
     """
-    serving = Serving(settings.index, embedder, settings.overrides, settings.vectors, settings.live, writes=bool(settings.admin_keys))
+    serving = ReleaseHolder(settings.index, embedder, settings.overrides, settings.vectors, settings.live, writes=bool(settings.admin_keys))
     text_lanes, write_lane = TextLanes(settings.text_queue, settings.text_timeout_s), Lane("write", WAITING_WRITES, WRITE_S)
 
     @asynccontextmanager

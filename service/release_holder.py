@@ -18,11 +18,11 @@ from index.journal.connect import opened
 from index.journal.replication import follow
 from index.live import upserts
 from recommender import Embedder, Recommender
-from recommender.errors import IndexUnusable, Interrupted, InvalidOverride, ModelError, ReadmoreError, StorageError, VectorsAway
+from recommender.errors import IndexUnusable, Interrupted, InvalidOverride, ModelError, ReadmoreError, StorageError, VectorsUnavailable
 from recommender.features.ranker import RANKER
 from recommender.interruption import interruptible
 from recommender.release.manifest import CURRENT, MANIFEST, Release, current_folder, open_release, verify
-from recommender.vectors.milvus_client import Address
+from recommender.vectors.milvus_client import MilvusAddress
 from service.condition import Condition, Stamps, stamps_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ LATER_S = 2.0
 """And after one that failed for another reason than that PostgreSQL is away."""
 
 
-class Serving:
+class ReleaseHolder:
     """Safe to share between threads.
 
     Attributes:
@@ -75,7 +75,7 @@ class Serving:
         with suppress(StorageError):  # lists of the release are better than none; below it is told
             check_followed(index_dir, self.journal)
         self._overrides = overrides
-        self._vectors = Address.parse(vectors) if vectors else None
+        self._vectors = MilvusAddress.parse(vectors) if vectors else None
         self._embedder = embedder
         self._lock = threading.Lock()
         self._reloading = threading.Lock()
@@ -186,7 +186,7 @@ class Serving:
                 done = upserts.prepare(self.index_dir, recommender)
         except Interrupted:
             pass  # the next start does the rest
-        except (StorageError, ModelError, VectorsAway) as error:
+        except (StorageError, ModelError, VectorsUnavailable) as error:
             log.error("not_prepared", detail=str(error))
         except Exception:
             log.exception("not_prepared")  # a release serves without them, too

@@ -12,9 +12,9 @@ from limits import parse
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict, TomlConfigSettingsSource
 
-from index.journal.address import Address as OfJournal
+from index.journal.address import JournalAddress as OfJournal
 from recommender.errors import InputError
-from recommender.vectors.milvus_client import Address as OfVectors
+from recommender.vectors.milvus_client import MilvusAddress as OfVectors
 
 PREFIX = "READMORE_"
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from recommender.vectors.milvus_client import Address
+from recommender.vectors.milvus_client import MilvusAddress
 
 STARTS_WITHIN_S = 240
 """Unpacking it takes some ten seconds of a processor, and other tests may have the processors."""
@@ -38,8 +38,8 @@ class Running:
         """What pymilvus connects to."""
         return f"http://127.0.0.1:{self._ports['proxy_port']}"
 
-    def address(self, name: str) -> Address:
-        return Address(self.server, name)
+    def address(self, name: str) -> MilvusAddress:
+        return MilvusAddress(self.server, name)
 
     def start(self) -> None:
         """Start it, on the ports it had before if it had any, and wait until it says that it is well."""

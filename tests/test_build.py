@@ -14,7 +14,7 @@ import pytest
 
 from index import build as build_module
 from index.build import build_index
-from index.build_report import Report
+from index.build_report import BuildReport
 from index.release.publish import KEPT
 from recommender import Recommender
 from recommender.errors import IndexBusy, InputError, StorageError, TooManyRejects
@@ -25,7 +25,7 @@ from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
 
 
-def build(folder: Path, lines: list[Any], **options: Any) -> Report:
+def build(folder: Path, lines: list[Any], **options: Any) -> BuildReport:
     return build_index(
         [str(write_jsonl(folder / "archive.jsonl", lines))], folder / "index", options.pop("embedder", HashEmbedder()), **options
     )

@@ -23,7 +23,7 @@ from index.workers.ray_cluster import _in_order, _windows
 from index.workers.stall_timeout import patiently
 from recommender.embedding.openvino import CompiledEmbedder, encoder_folder
 from recommender.embedding.sentence_transformer import BUNDLED_SHA256
-from recommender.errors import ClusterAway, InputError
+from recommender.errors import ClusterUnavailable, InputError
 from recommender.release.manifest import CANARIES, FLOAT
 from recommender.text.chunking import chunk_article
 from tests.archive import records, write_jsonl
@@ -132,7 +132,7 @@ def failing(error: Exception) -> Callable[[], Iterator[int]]:
 def test_what_does_not_come_is_not_awaited_for_ever(begin: Callable[[], Iterator[int]], says: str) -> None:
     found = patiently(begin, 0.2, "lists")
     assert next(found) == 1
-    with pytest.raises(ClusterAway, match=says):
+    with pytest.raises(ClusterUnavailable, match=says):
         next(found)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from index.build import build_index
-from index.build_report import Changes, Report
+from index.build_report import ArchiveChanges, BuildReport
 from recommender import Recommender
 from recommender.errors import IndexDamaged, InputError
 from recommender.release.manifest import CATALOGUE, current_folder
@@ -28,7 +28,7 @@ from tests.hash_embedder import HashEmbedder
 Lines = Mapping[str, dict[str, Any]]
 
 
-def build(index_dir: Path, lines: list[Any], **options: Any) -> Report:
+def build(index_dir: Path, lines: list[Any], **options: Any) -> BuildReport:
     source = write_jsonl(index_dir.parent / "archive.jsonl", lines)
     return build_index([str(source)], index_dir, options.pop("embedder", HashEmbedder()), max_rejects=1.0, **options)
 
@@ -86,9 +86,9 @@ def test_the_order_of_the_sources_does_not_matter(tmp_path: Path) -> None:
 def test_what_is_missing_goes_only_when_it_is_to(tmp_path: Path) -> None:
     build(tmp_path / "index", records(12))
     kept = build(tmp_path / "index", records(12)[:5])
-    assert (kept.n_articles, kept.changes) == (12, Changes(n_kept=7))
+    assert (kept.n_articles, kept.changes) == (12, ArchiveChanges(n_kept=7))
     gone = build(tmp_path / "index", records(12)[:5], delete_missing=True)
-    assert (gone.n_articles, gone.changes) == (5, Changes(n_deleted=7))
+    assert (gone.n_articles, gone.changes) == (5, ArchiveChanges(n_deleted=7))
 
 
 def test_a_withdrawn_article_goes_and_may_come_back(tmp_path: Path) -> None:
@@ -127,8 +127,8 @@ def test_a_changed_list_is_a_change(tmp_path: Path) -> None:
     lines = records(6)
     build(tmp_path / "index", lines)
     lines[0]["read_more"] = [lines[3]["id"], "“quoted” \\ Ünïcode"]
-    assert build(tmp_path / "index", lines).changes == Changes(n_changed=1)
-    assert build(tmp_path / "index", lines).changes == Changes()
+    assert build(tmp_path / "index", lines).changes == ArchiveChanges(n_changed=1)
+    assert build(tmp_path / "index", lines).changes == ArchiveChanges()
 
 
 @pytest.mark.parametrize(("rule", "title", "loser"), [("first", "One", 2), ("last", "Two", 1)])

@@ -16,7 +16,7 @@ from index.kernels import top_k
 from recommender import Recommender, SentenceTransformerEmbedder
 from recommender.features.feature_schema import FEATURES
 from recommender.features.ranker import SHIPPED
-from recommender.live.overlay import View
+from recommender.live.overlay import LiveOverlay
 from recommender.release.list_codec import EXPLAINED
 from recommender.retrieval.candidates import candidates, neighbours
 from recommender.text.chunking import chunk_article
@@ -86,7 +86,7 @@ def test_stored_candidates_are_those_of_the_library(tmp_path: Path, monkeypatch:
             article, query = opened.catalogue.article(row), texts.stored_query(row)
             near = neighbours([query], archive.index, archive.layout, archive.lexical)[0]
             expected, compared = candidates(query, near, archive)
-            texts.explain(article, chunk_article(article, HashEmbedder()), query.terms, expected, compared, View())
+            texts.explain(article, chunk_article(article, HashEmbedder()), query.terms, expected, compared, LiveOverlay())
             stored = opened.catalogue.candidates(row)
             place = {of: position for position, of in enumerate(expected["article"].tolist())}
             assert place.keys() == set(stored["article"].tolist())

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from recommender.features.article_features import Facts, Layout
-from recommender.features.filters import Wanted
+from recommender.features.article_features import ArticleFeatures, Layout
+from recommender.features.filters import SearchFilter
 from recommender.features.ranker import DECIMALS
 from recommender.types import Vectors
 from recommender.vectors.exact import FlatIndex, mean_vector
@@ -92,12 +92,14 @@ def test_a_filter_of_any_share_equals_brute_force(seed: int, share: float, own: 
     assert close_enough(list(zip(rows.tolist(), scores.tolist(), strict=True)), expected)
 
 
-def filtered(mask: NDArray[np.bool_]) -> Wanted:
+def filtered(mask: NDArray[np.bool_]) -> SearchFilter:
     """Only the articles of a mask, all of which stand for themselves."""
     n, none = len(mask), np.zeros(len(mask), dtype=np.float32)
     section, hubness = (~mask).astype(np.int32), np.zeros((n, 2), dtype=np.float16)
-    facts = Facts(np.zeros(n, dtype=np.int64), section, none, none > 0, np.arange(n, dtype=np.int32), hubness, {"in": 0, "out": 1})
-    return Wanted(facts, ("in",))
+    facts = ArticleFeatures(
+        np.zeros(n, dtype=np.int64), section, none, none > 0, np.arange(n, dtype=np.int32), hubness, {"in": 0, "out": 1}
+    )
+    return SearchFilter(facts, ("in",))
 
 
 def test_one_long_article_does_not_crowd_the_others_out() -> None:

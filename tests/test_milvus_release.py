@@ -14,7 +14,7 @@ from index.maintenance.release_rollback import roll_back
 from index.maintenance.verify import verify_index
 from index.milvus.milvus_writer import serving
 from recommender import Article, Recommender, SentenceTransformerEmbedder
-from recommender.errors import IndexUnusable, InputError, VectorsAway
+from recommender.errors import IndexUnusable, InputError, VectorsUnavailable
 from recommender.lists.selection import Selection, select
 from recommender.release.manifest import MILVUS, VECTORS, current_folder, verify
 from recommender.vectors.milvus_client import ARTICLES, TOKEN, VARIABLE, Milvus
@@ -94,7 +94,7 @@ def test_a_release_in_milvus_answers_as_one_on_disk_and_lists_go_on_without_it(s
 @pytest.mark.cluster
 def test_a_build_without_its_server_says_so_before_it_begins(tmp_path: Path) -> None:
     source = str(write_jsonl(tmp_path / "a.jsonl", records(5)))
-    with pytest.raises(VectorsAway, match="see that it runs"):
+    with pytest.raises(VectorsUnavailable, match="see that it runs"):
         build_index([source], tmp_path / "index", HashEmbedder(), vectors="milvus://127.0.0.1:9/archive")
     assert not (tmp_path / "index").exists()
 

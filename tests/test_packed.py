@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from index.lists.list_file_writer import ListWriter
 from recommender import Recommender
-from recommender.features.article_features import FROM_FACTS, Facts, Layout, fill_in, from_facts
+from recommender.features.article_features import FROM_FACTS, ArticleFeatures, Layout, fill_in, from_facts
 from recommender.features.feature_schema import CANDIDATE, FEATURES, N_TERMS, RANKS, STEPS, UNTOLD, Candidates, column, in_steps
 from recommender.features.ranker import SHIPPED
 from recommender.release.list_codec import BRIEF, EXPLAINED, STORED, pack, unpack
@@ -129,7 +129,7 @@ def test_the_lists_of_an_index_are_as_they_were_computed(recommender: Recommende
 @given(st.integers(1, 40), st.integers(0, 10_000))
 def test_what_follows_from_facts_is_filled_in_as_it_is_computed(n: int, seed: int) -> None:
     chance = np.random.default_rng(seed)
-    facts = Facts(
+    facts = ArticleFeatures(
         published=np.where(chance.random(n) < 0.2, np.iinfo(np.int64).min, chance.integers(-(10**9), 2 * 10**9, n)),
         section=chance.integers(-1, 3, n).astype(np.int32),
         length=chance.integers(0, 10**5, n).astype(np.float32),

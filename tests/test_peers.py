@@ -18,11 +18,11 @@ from scripts import local_server
 from scripts.benchmarks import peaks, peers_run
 from scripts.benchmarks.peers import peer as peer_module
 from scripts.benchmarks.peers import process
-from scripts.benchmarks.peers.archive import Archive
+from scripts.benchmarks.peers.archive import PeerArchive
 from scripts.benchmarks.peers.by_hand import ByHand
 from scripts.benchmarks.peers.measure import Conversation, about
 from scripts.benchmarks.peers.memory import MARK, held_mb, watched
-from scripts.benchmarks.peers.peer import Text, best_batch_size, others, read_texts
+from scripts.benchmarks.peers.peer import PeerText, best_batch_size, others, read_texts
 from scripts.benchmarks.peers.peer_figures import Answers, Figures, table
 from tests.archive import records, write_jsonl
 from tests.hash_embedder import HashEmbedder
@@ -71,10 +71,10 @@ def test_the_table_marks_what_was_called_in_the_process() -> None:
 
 
 def test_what_is_asked_of_an_archive(articles: Path, tmp_path: Path) -> None:
-    everything, short = (Archive.read(articles, limit, tmp_path / f"{limit}.jsonl") for limit in (None, 12))
+    everything, short = (PeerArchive.read(articles, limit, tmp_path / f"{limit}.jsonl") for limit in (None, 12))
     assert (everything.n, everything.path, short.n) == (40, articles, 12)
     assert read_texts(short.path) == read_texts(articles)[:12]
-    assert everything.timed == Archive.read(articles, None, tmp_path / "x").timed, "another run asks the same"
+    assert everything.timed == PeerArchive.read(articles, None, tmp_path / "x").timed, "another run asks the same"
     known = {text.id for text in read_texts(short.path)}
     assert short.qrels
     assert all(targets and known >= {*targets} for targets in short.qrels.values()), "no list leads out of the short archive"
@@ -85,9 +85,9 @@ def test_what_is_asked_of_an_archive(articles: Path, tmp_path: Path) -> None:
 def test_an_archive_that_cannot_be_measured(tmp_path: Path) -> None:
     for lines in (["no JSON"], [{"title": "no id"}], ["[1]"]):
         with pytest.raises(InputError, match="give JSON Lines with id, title and text"):
-            Archive.read(write_jsonl(tmp_path / "a.jsonl", lines), None, tmp_path / "b")
+            PeerArchive.read(write_jsonl(tmp_path / "a.jsonl", lines), None, tmp_path / "b")
     with pytest.raises(InputError, match="has no article of 20 words"):
-        Archive.read(write_jsonl(tmp_path / "a.jsonl", [{"id": 1, "text": "short"}]), None, tmp_path / "b")
+        PeerArchive.read(write_jsonl(tmp_path / "a.jsonl", [{"id": 1, "text": "short"}]), None, tmp_path / "b")
 
 
 def test_by_hand_finds_what_brute_force_finds(articles: Path, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_the_roles_of_a_peers_process(articles: Path, tmp_path: Path, monkeypatc
 
 def test_recall_is_what_of_the_exact_list_was_found(articles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Forgetful(ByHand):
-        def near(self, asked: Text, k: int) -> list[str]:
+        def near(self, asked: PeerText, k: int) -> list[str]:
             return super().near(asked, k - 3)
 
     monkeypatch.setenv(MARK, "nothing carries this")
@@ -147,7 +147,7 @@ def test_the_best_batch_size_is_the_fastest(monkeypatch: pytest.MonkeyPatch) -> 
         return lambda texts: [next(clock) for _ in range(waits[size])]
 
     monkeypatch.setattr("scripts.benchmarks.peers.peer.time.perf_counter", lambda: next(clock))
-    assert best_batch_size(embedding, [Text("a", "b", "c")]) == 8
+    assert best_batch_size(embedding, [PeerText("a", "b", "c")]) == 8
 
 
 def test_a_list_has_neither_the_article_nor_one_twice() -> None:

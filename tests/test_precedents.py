@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from index.release.catalogue_writer import CatalogueWriter
 from recommender.evaluation.more_like_this import MoreLikeThis
 from recommender.features.feature_schema import UNDATED, column
-from recommender.features.link_history import EVER, NEVER, Precedents
+from recommender.features.link_history import EVER, NEVER, LinkHistory
 from recommender.release.catalogue import Catalogue
 from recommender.text.words import words
 from recommender.types import Article
@@ -31,7 +31,7 @@ archives = st.integers(2, 9).flatmap(
 )
 
 
-def read(archive: Lists, folder: Path, canonical: dict[int, int]) -> Precedents:
+def read(archive: Lists, folder: Path, canonical: dict[int, int]) -> LinkHistory:
     path = folder / "catalogue"
     path.unlink(missing_ok=True)
     writer = CatalogueWriter(path)

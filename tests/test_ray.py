@@ -20,7 +20,7 @@ from index.release.resume import UNFINISHED
 from index.workers import ray_files
 from recommender.embedding.openvino import ENCODERS, encoder_folder
 from recommender.embedding.sentence_transformer import BUNDLED_SHA256, bundled_embedder
-from recommender.errors import ClusterAway
+from recommender.errors import ClusterUnavailable
 from recommender.release.catalogue import immutable_uri
 from recommender.release.list_file import StoredLists
 from recommender.release.manifest import CATALOGUE, FLOAT, MANIFEST, current_folder
@@ -141,7 +141,7 @@ def nodes() -> Iterator[Nodes]:
 STALLED = """
 from index.workers import ray_cluster as of_cluster
 from index.workers.ray_cluster import Cluster
-from recommender.errors import ClusterAway
+from recommender.errors import ClusterUnavailable
 from tests import ray_nodes
 
 if __name__ == "__main__":
@@ -151,18 +151,18 @@ if __name__ == "__main__":
         assert list(cluster.everywhere(ray_nodes.itself, ray_nodes.nothing, range(7, 40))) == list(range(7, 40))
         try:
             list(cluster.everywhere(ray_nodes.itself, ray_nodes.broken, range(3)))
-        except ClusterAway as error:
+        except ClusterUnavailable as error:
             print(error)
     with Cluster(ray_nodes.ADDRESS, patience_s=5) as cluster:
         try:
             list(cluster.everywhere(ray_nodes.never, ray_nodes.nothing, range(3)))
-        except ClusterAway as error:
+        except ClusterUnavailable as error:
             print(error)
     of_cluster.code = lambda: "of another version"
     with Cluster(ray_nodes.ADDRESS) as cluster:
         try:
             list(cluster.everywhere(ray_nodes.itself, ray_nodes.nothing, range(3)))
-        except ClusterAway as error:
+        except ClusterUnavailable as error:
             print(error)
 """
 
@@ -183,7 +183,7 @@ def test_work_that_does_not_go_on_and_nodes_of_another_version_are_given_up(node
 HEADLESS = """
 import psutil
 from index.workers.ray_cluster import Cluster
-from recommender.errors import ClusterAway
+from recommender.errors import ClusterUnavailable
 from tests import ray_nodes
 
 if __name__ == "__main__":
@@ -193,7 +193,7 @@ if __name__ == "__main__":
             for found in cluster.everywhere(ray_nodes.itself, ray_nodes.nothing, range(3000)):
                 if found == 20:
                     head.kill()
-    except ClusterAway as error:
+    except ClusterUnavailable as error:
         print(error)
 """
 
@@ -210,7 +210,7 @@ def test_a_head_that_dies_is_missed_before_ray_ends_the_build() -> None:
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere"])
 def test_a_cluster_that_is_not_there(tmp_path: Path, address: str) -> None:
     source = write_jsonl(tmp_path / "a.jsonl", records(3))
-    with pytest.raises(ClusterAway, match=f"no Ray cluster can be joined at {address} .* start this machine as one of its nodes"):
+    with pytest.raises(ClusterUnavailable, match=f"no Ray cluster can be joined at {address} .* start this machine as one of its nodes"):
         build_index([str(source)], tmp_path / "index", HashEmbedder(), ray=address)
     assert (tmp_path / "index" / UNFINISHED).exists(), "it may be there soon"
 

@@ -22,7 +22,7 @@ from recommender.features.ranker import RANKER, SHIPPED, Ranker
 from recommender.release import manifest
 from recommender.release.manifest import CATALOGUE, CURRENT, VECTORS, current_folder
 from recommender.terms.word_dictionary import TRIE
-from service.release_holder import Serving
+from service.release_holder import ReleaseHolder
 from tests.archive import records, write_jsonl
 from tests.conftest import client_of
 from tests.hash_embedder import HashEmbedder
@@ -69,7 +69,7 @@ def test_damage_in_a_large_release_is_found_while_it_serves(index: Path, name: s
     monkeypatch.setattr(manifest, "AT_ONCE", 0)
     older, newer = sorted(folder.name for folder in (index / "releases").iterdir())
     damage_one_byte(index, name)
-    serving = Serving(index, HashEmbedder())
+    serving = ReleaseHolder(index, HashEmbedder())
     try:
         with serving.held() as opened:
             wait_until(lambda: opened.damage)
@@ -184,7 +184,7 @@ def test_a_damaged_release_is_refused_and_the_old_one_serves_on(index: Path, dam
 
 
 def test_a_release_is_closed_when_its_last_request_has_ended(index: Path) -> None:
-    serving = Serving(index, HashEmbedder())
+    serving = ReleaseHolder(index, HashEmbedder())
     with serving.held() as old:
         report = build_index([str(write_jsonl(index.parent / "b.jsonl", records(9)))], index, HashEmbedder())
         assert serving.reload() == report.release
@@ -201,7 +201,7 @@ def test_the_model_is_not_loaded_again_for_the_next_release(index: Path) -> None
         """Counts how often it is asked for its canaries, which every opening does."""
 
     embedder = Counted()
-    serving = Serving(index)
+    serving = ReleaseHolder(index)
     serving._recommender.texts.__dict__["embedder"] = embedder
     build_index([str(write_jsonl(index.parent / "b.jsonl", records(9)))], index, HashEmbedder())
     serving.reload()
@@ -212,7 +212,7 @@ def test_the_model_is_not_loaded_again_for_the_next_release(index: Path) -> None
 
 def test_no_index_no_service(tmp_path: Path) -> None:
     with pytest.raises(IndexNotFound):
-        Serving(tmp_path)
+        ReleaseHolder(tmp_path)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from index.build import build_index
 from index.encoder.openvino_export import fastest_embedder
 from index.journal import replication
-from index.journal.address import VARIABLE, Address
+from index.journal.address import VARIABLE, JournalAddress
 from index.journal.checks import check_followed, check_missed
 from index.journal.connect import opened
 from index.journal.import_local import adopt
@@ -38,7 +38,7 @@ from index.remote.push_release import push
 from index.remote.store import Store
 from index.updates import judgements, override_edits, override_store
 from recommender import Recommender
-from recommender.errors import ArticleNotFound, ArticleWithdrawn, InputError, InvalidOverride, JournalAway
+from recommender.errors import ArticleNotFound, ArticleWithdrawn, InputError, InvalidOverride, JournalUnavailable
 from recommender.live.database import LIVE_DB
 from recommender.overrides import Override, Pin
 from recommender.release.manifest import current_folder
@@ -147,7 +147,7 @@ def test_a_build_needs_the_journal_at_its_beginning_alone(
     before = current_folder(a.index).name
     postgres.kill()
     try:
-        with pytest.raises(JournalAway, match="PostgreSQL at 127"):
+        with pytest.raises(JournalUnavailable, match="PostgreSQL at 127"):
             build_index(["there is no such file"], a.index, HashEmbedder(), live=address)
         assert current_folder(a.index).name == before
     finally:
@@ -304,9 +304,9 @@ def test_a_journal_that_was_put_back_is_seen_and_made_whole_by_a_copy(machines: 
         connection.execute("ALTER TABLE readmore_override_history ENABLE TRIGGER ALL")
     with pytest.raises(InputError, match="put back to an older state"):
         a.follow()
-    with pytest.raises(JournalAway, match="was put back"):
+    with pytest.raises(JournalUnavailable, match="was put back"):
         a.put(NEW[4])
-    with pytest.raises(JournalAway, match="was put back"):
+    with pytest.raises(JournalUnavailable, match="was put back"):
         override_store.put(a.index, "garden-2", Override((Pin("garden-6", 1),)), "key", a.journal)
     for article in NEW[5 : 5 + others]:
         b.put(article)
@@ -402,9 +402,9 @@ def test_tables_that_are_gone_are_not_made_anew(machines: list[Machine], address
         for table in ("state", "mark", "article", "override", "override_history", "judgement"):
             connection.execute(f"DROP TABLE readmore_{table}")
         connection.execute("DROP FUNCTION readmore_stays")
-    with pytest.raises(JournalAway):
+    with pytest.raises(JournalUnavailable):
         a.follow()
-    with pytest.raises(JournalAway, match="tables of the journal are gone"):
+    with pytest.raises(JournalUnavailable, match="tables of the journal are gone"):
         a.follow()
     with psycopg.connect(address) as connection:
         assert connection.execute("SELECT to_regclass('readmore_state')").fetchone() == (None,)
@@ -522,7 +522,7 @@ def test_whatever_is_said_on_two_machines_is_what_one_alone_would_know(
 )
 def test_what_is_no_address_is_refused_and_not_told(address: str) -> None:
     with pytest.raises(InputError, match="no address of a journal") as caught:
-        Address.parse(address)
+        JournalAddress.parse(address)
     assert "cret" not in str(caught.value)
     with pytest.raises(InputError) as caught:
         read_settings({"index": Path("x"), "live": address})
@@ -530,7 +530,7 @@ def test_what_is_no_address_is_refused_and_not_told(address: str) -> None:
 
 
 def test_an_address_is_shown_without_its_secrets(postgres: Running) -> None:
-    address = Address.parse(f"postgresql://{USER}:secret@one.example:5433,two.example/readmore?sslpassword=secret")
+    address = JournalAddress.parse(f"postgresql://{USER}:secret@one.example:5433,two.example/readmore?sslpassword=secret")
     in_force, _ = read_settings({"index": Path("x"), "live": address.url})
     for shown in (str(address), repr(address), repr(in_force)):
         assert "secret" not in shown
@@ -547,7 +547,7 @@ def test_an_address_is_shown_without_its_secrets(postgres: Running) -> None:
     ):
         journal = opened(wrong)
         assert journal is not None
-        with closing(journal), pytest.raises((JournalAway, InputError)) as caught:
+        with closing(journal), pytest.raises((JournalUnavailable, InputError)) as caught:
             journal.head()
         assert not any(secret in str(caught.value).replace("secret-no", "") for secret in (PASSWORD, WRITTEN, f'"{USER}"', "secret"))
 

@@ -31,7 +31,7 @@ def worked_on(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
     for module, name, into in ((nearest, "_neighbours", "near"), (related_lists, "_lists", "lists")):
         work = getattr(module, name)
 
-        def noted(opened: inputs.Staged, rows: Rows, work: object = work, into: str = into) -> object:
+        def noted(opened: inputs.BuildInputs, rows: Rows, work: object = work, into: str = into) -> object:
             seen[into] += rows.tolist()
             return work(opened, rows)  # type: ignore[operator]
 
@@ -80,7 +80,7 @@ def test_what_is_near_is_not_looked_for_again(tmp_path: Path, monkeypatch: pytes
     source = write_jsonl(tmp_path / "a.jsonl", records(N))
     work, n_blocks = nearest._neighbours, 3
 
-    def cut_short(opened: inputs.Staged, rows: Rows) -> object:
+    def cut_short(opened: inputs.BuildInputs, rows: Rows) -> object:
         if len(worked_on["near"]) >= n_blocks * inputs.BLOCK:
             raise KeyboardInterrupt
         return work(opened, rows)

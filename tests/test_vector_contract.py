@@ -13,19 +13,19 @@ import numpy as np
 import pytest
 
 from index.milvus import milvus_writer
-from index.milvus.milvus_writer import Told, finish, prune, serve, serving, write_vectors
+from index.milvus.milvus_writer import MilvusFields, finish, prune, serve, serving, write_vectors
 from index.vectors import vector_writer as writing
 from index.vectors.vector_writer import write_chunks, write_tiers
 from recommender import Recommender
-from recommender.errors import IndexDamaged, InputError, StorageError, VectorsAway
-from recommender.features.article_features import Facts, Layout
+from recommender.errors import IndexDamaged, InputError, StorageError, VectorsUnavailable
+from recommender.features.article_features import ArticleFeatures, Layout
 from recommender.features.feature_schema import UNDATED
-from recommender.features.filters import Wanted
+from recommender.features.filters import SearchFilter
 from recommender.features.ranker import DECIMALS
 from recommender.types import Vectors
 from recommender.vectors import maxsim
 from recommender.vectors.exact import FlatIndex, VectorIndex
-from recommender.vectors.milvus_client import CHUNKS, FIRST_CHUNK, VARIABLE, Address, Milvus
+from recommender.vectors.milvus_client import CHUNKS, FIRST_CHUNK, VARIABLE, Milvus, MilvusAddress
 from recommender.vectors.milvus_index import MilvusIndex
 from recommender.vectors.two_tier import open_vectors
 from tests.milvus_server import Running, milvus_server
@@ -43,8 +43,8 @@ class Made:
 
     chunks: Vectors
     layout: Layout
-    facts: Facts
-    told: list[Told]
+    facts: ArticleFeatures
+    told: list[MilvusFields]
 
     def article(self, row: int) -> Vectors:
         return self.chunks[self.layout.offsets[row] : self.layout.offsets[row + 1]]
@@ -78,9 +78,9 @@ def made() -> Made:
     section = chance.choice([0, 1, 2, 3], N, p=[0.5, 0.1, 0.02, 0.38]).astype(np.int32)
     published = np.where(np.arange(N) % 7 == 0, UNDATED, 1_000_000 + 1000 * np.arange(N))
     none = np.zeros(N, dtype=np.float32)
-    facts = Facts(published, section, none, none > 0, np.arange(N, dtype=np.int32), np.zeros((N, 2), dtype=np.float16), SECTIONS)
+    facts = ArticleFeatures(published, section, none, none > 0, np.arange(N, dtype=np.int32), np.zeros((N, 2), dtype=np.float16), SECTIONS)
     names = list(SECTIONS)
-    told = [Told(f"article-{row}", names[section[row]], "en", int(published[row])) for row in range(N)]
+    told = [MilvusFields(f"article-{row}", names[section[row]], "en", int(published[row])) for row in range(N)]
     return Made(chunks, Layout(np.concatenate([[0], np.cumsum(sizes)]), chance.permutation(N)), facts, told)
 
 
@@ -90,7 +90,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield running
 
 
-def connected(address: Address) -> Milvus:
+def connected(address: MilvusAddress) -> Milvus:
     return Milvus(address, try_s=60, patience_s=240)
 
 
@@ -102,7 +102,7 @@ def write(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """How each kind writes a release, and opens it."""
     kind = request.param
     if kind.startswith("milvus"):
-        lite = Address(str(tmp_path_factory.mktemp("lite") / "lite.db"), "contract")
+        lite = MilvusAddress(str(tmp_path_factory.mktemp("lite") / "lite.db"), "contract")
         milvus = connected(lite if kind == "milvus-lite" else request.getfixturevalue("server").address("contract"))
 
         def to_milvus(made: Made, release: str) -> VectorIndex:
@@ -130,7 +130,7 @@ def index(write: Write, made: Made) -> VectorIndex:
     return write(made, RELEASE)
 
 
-def recall(index: VectorIndex, made: Made, wanted: Wanted | None = None) -> float:
+def recall(index: VectorIndex, made: Made, wanted: SearchFilter | None = None) -> float:
     mask = np.ones(N, dtype=np.bool_) if wanted is None else wanted.mask
     asked = list(range(0, N, 80))
     found = maxsim.nearest([made.article(row) for row in asked], index, made.layout, K, asked, wanted)
@@ -152,13 +152,13 @@ def test_the_closest_are_found(index: VectorIndex, made: Made) -> None:
 @pytest.mark.parametrize("share", ["half", "tenth", "rare"])
 def test_a_filter_that_keeps_little_still_finds_the_true_ones(index: VectorIndex, made: Made, share: str) -> None:
     least = 1.0 if isinstance(index, FlatIndex) else 0.97
-    assert recall(index, made, Wanted(made.facts, (share,))) >= least
+    assert recall(index, made, SearchFilter(made.facts, (share,))) >= least
 
 
 def test_dates_are_filtered_and_undated_articles_left_out(index: VectorIndex, made: Made) -> None:
-    wanted = Wanted(made.facts, published_after=1_200_000, published_before=1_600_000)
+    wanted = SearchFilter(made.facts, published_after=1_200_000, published_before=1_600_000)
     assert recall(index, made, wanted) >= 0.9
-    assert recall(index, made, Wanted(made.facts, published_before=1_600_000)) >= 0.9
+    assert recall(index, made, SearchFilter(made.facts, published_before=1_600_000)) >= 0.9
 
 
 def test_vectors_come_back_by_row(index: VectorIndex, made: Made) -> None:
@@ -255,7 +255,7 @@ def test_a_server_that_is_killed_loses_nothing_that_it_acknowledged(server: Runn
     done = write_vectors(milvus, NEXT, made.told, made.layout, truth)
     acknowledged = [next(done) for _ in range(4)][-1]
     server.kill()
-    with pytest.raises(VectorsAway, match=r"did not search.*see that it runs"):
+    with pytest.raises(VectorsUnavailable, match=r"did not search.*see that it runs"):
         MilvusIndex.search(_impatient(server, "killed"), made.chunks[:1], K, CHUNKS)
     back = threading.Thread(target=server.start)
     back.start()  # while the build tries again
@@ -296,8 +296,8 @@ def test_missing_vectors_are_an_error(server: Running, made: Made) -> None:
 )
 def test_an_address_that_is_none_is_named(wrong: str) -> None:
     with pytest.raises(InputError, match="write milvus://"):
-        Address.parse(wrong)
-    assert Address.parse("milvus://localhost:19530/readmore") == Address("http://localhost:19530", "readmore")
+        MilvusAddress.parse(wrong)
+    assert MilvusAddress.parse("milvus://localhost:19530/readmore") == MilvusAddress("http://localhost:19530", "readmore")
 
 
 def test_the_environment_says_where_vectors_are(index_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

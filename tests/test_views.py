@@ -21,7 +21,7 @@ from index.build import build_index
 from index.live import upserts
 from index.live.database import empty_log, writing
 from index.updates import override_store
-from index.updates.editorial_writer import OwnWords
+from index.updates.editorial_writer import LocalWriter
 from recommender import Article, Recommender
 from recommender.errors import ArticleNotFound
 from recommender.live.database import LIVE_DB, read_state
@@ -259,7 +259,7 @@ def test_a_change_costs_the_same_however_much_was_said(origin: Path, tmp_path: P
         chance = random.Random(3)
         few = work()
         with writing(index) as connection:
-            words = OwnWords(connection)
+            words = LocalWriter(connection)
             for number in range(5_000):
                 body = Override((Pin(STORED[0], 1, SOON + timedelta(seconds=number)),), everywhere=number % 9 == 0).as_dict()
                 words.say(f"other-{number}", "put", json.dumps(body), None, "2026-01-01T00:00:00Z")

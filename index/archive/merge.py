@@ -5,9 +5,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from index.archive.merged_archive import Incoming
+from index.archive.merged_archive import MergedArchive
 from index.archive.reading import KnownChunks
-from index.build_report import Changes
+from index.build_report import ArchiveChanges
 from index.journal.checks import check_missed
 from index.journal.replication import follow
 from index.live.upserts import LiveChanges, changes_since
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 def lay_over_serving(
-    index_dir: Path, incoming: Incoming, embedder: Embedder, journal: "Journal | None", *, keep: bool
-) -> tuple[Changes, LiveChanges, KnownChunks | None]:
+    index_dir: Path, incoming: MergedArchive, embedder: Embedder, journal: "Journal | None", *, keep: bool
+) -> tuple[ArchiveChanges, LiveChanges, KnownChunks | None]:
     """Complete what the sources gave.
 
     Args:
@@ -72,7 +72,7 @@ def numbered_urls(index_dir: Path) -> list[str]:
         return [url for (url,) in connection.execute(NUMBERED)]
 
 
-def _take_live(index_dir: Path, serving: Manifest | None, incoming: Incoming) -> LiveChanges:
+def _take_live(index_dir: Path, serving: Manifest | None, incoming: MergedArchive) -> LiveChanges:
     """Put what was put since a release in place of what the sources give, and leave out what was withdrawn, whatever they give."""
     live = changes_since(index_dir, serving)
     for number, article in live.articles:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from index.build_report import Changes
+from index.build_report import ArchiveChanges
 from index.terms.analysis import Spans
 from recommender.release.catalogue import immutable_uri, parse_time
 from recommender.types import Article, rfc3339
@@ -40,7 +40,7 @@ def as_given(schema: str) -> str:
     """
 
 
-class Incoming:
+class MergedArchive:
     """Articles on their way into a release; a context, at whose end the file is gone."""
 
     def __init__(self, path: Path) -> None:
@@ -85,7 +85,7 @@ class Incoming:
         """Leave out what the serving release holds of an article, but not what the sources give."""
         self._connection.execute("INSERT OR IGNORE INTO withdrawn VALUES (?)", (article_id,))
 
-    def lay_over(self, catalogue: Path, keep: bool) -> Changes:
+    def lay_over(self, catalogue: Path, keep: bool) -> ArchiveChanges:
         """Compare with the release that serves, and take over what no source named.
 
         Args:
@@ -107,11 +107,11 @@ class Incoming:
             n_kept = self._connection.execute(f"INSERT INTO incoming SELECT {columns}, NULL, NULL, row FROM old WHERE {missing}").rowcount
         self._connection.execute("DROP VIEW old")
         self._connection.execute("DETACH serving")
-        return Changes(n_given - n_known, n_known - n_same, n_kept, n_old - n_known - n_kept)
+        return ArchiveChanges(n_given - n_known, n_known - n_same, n_kept, n_old - n_known - n_kept)
 
-    def all_new(self) -> Changes:
+    def all_new(self) -> ArchiveChanges:
         """The changes where no release serves."""
-        return Changes(n_new=self._count("incoming"))
+        return ArchiveChanges(n_new=self._count("incoming"))
 
     def articles(self) -> Iterator[tuple[Article, str, int | None, Spans | None]]:
         """All articles in order of ids, where they stand, what row of the serving release has the same title and text, and their chunks.

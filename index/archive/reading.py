@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from index.archive.merged_archive import Incoming
-from index.build_report import Report
-from index.ingest.checking import Checked
+from index.archive.merged_archive import MergedArchive
+from index.build_report import BuildReport
+from index.ingest.checking import CheckedRecord
 from index.ingest.record import Mended, PassedOver, Reject
 from index.ingest.rejects import Rejects
 from index.ingest.validation import to_id
@@ -54,14 +54,14 @@ OnDuplicate = Literal["first", "last", "error"]
 
 
 def read_sources(
-    records: Iterable[Checked],
+    records: Iterable[CheckedRecord],
     names: Mapping[str, str],
     on_duplicate: OnDuplicate,
     whole: bool,
     allow_truncated: bool,
-    incoming: Incoming,
+    incoming: MergedArchive,
     rejects: Rejects,
-    report: Report,
+    report: BuildReport,
 ) -> Iterator[int]:
     """Put the articles of all sources into the archive to be; yield how many records were read so far.
 
@@ -105,7 +105,7 @@ def read_sources(
         raise InputError(f"no article has a field {sorted(unseen_names)[0]!r}; the fields are {', '.join(map(str, fields))} - check --map")
 
 
-def _note(note: PassedOver | Mended, incoming: Incoming, report: Report) -> None:
+def _note(note: PassedOver | Mended, incoming: MergedArchive, report: BuildReport) -> None:
     """Count what is not read; an article that is no longer public leaves the index, unless a source gives it as public as well."""
     if isinstance(note, Mended):
         report.mended[note.fault] += note.count
@@ -116,7 +116,7 @@ def _note(note: PassedOver | Mended, incoming: Incoming, report: Report) -> None
             incoming.pass_over(to_id(note.id, {}))
 
 
-def _take(record: Checked, article: Article, on_duplicate: OnDuplicate, incoming: Incoming, rejects: Rejects) -> None:
+def _take(record: CheckedRecord, article: Article, on_duplicate: OnDuplicate, incoming: MergedArchive, rejects: Rejects) -> None:
     """Put one article into the archive to be."""
     place = f"{record.file}:{record.line}"
     there = incoming.place_of(article.id)
@@ -132,7 +132,7 @@ def _take(record: Checked, article: Article, on_duplicate: OnDuplicate, incoming
 
 
 def read_articles(
-    incoming: Incoming, known: KnownChunks | None, embedder: Embedder, rejects: Rejects, report: Report
+    incoming: MergedArchive, known: KnownChunks | None, embedder: Embedder, rejects: Rejects, report: BuildReport
 ) -> Iterator[tuple[Article, Spans]]:
     """The articles of the archive to be and their chunks, in order of ids.
 
@@ -157,14 +157,14 @@ def _reject(place: str, article_id: str, code: str, reason: str) -> Reject:
     return Reject(file, int(line), article_id, code, reason)
 
 
-def _count(article: Article, spans: Spans, report: Report) -> None:
+def _count(article: Article, spans: Spans, report: BuildReport) -> None:
     report.n_articles += 1
     report.n_chunks += len(spans)
     report.n_without_title += not article.title
     report.n_capped += len(article.text) > MAX_TEXT
 
 
-def check_rejects(report: Report, strict: bool, max_rejects: float, sources: Sequence[str], rejects: Rejects) -> None:
+def check_rejects(report: BuildReport, strict: bool, max_rejects: float, sources: Sequence[str], rejects: Rejects) -> None:
     """Stop a build of which too much was rejected, or that has no article.
 
     Raises:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from index.encoder.openvino_export import new_encoder, parity, quiet, write_card
-from index.lists.inputs import Staged, prepare
+from index.lists.inputs import BuildInputs, prepare
 from index.lists.nearest import find_neighbours
 from index.lists.related_lists import related_lists
 from index.release.catalogue_writer import CatalogueWriter
@@ -136,13 +136,13 @@ def _lists(sample: Sequence[tuple[Article, list[Chunk]]], vectors: Vectors) -> l
             lexical_writer.write()
         writer.commit()
         write_chunks([vectors], len(vectors), vectors.shape[1], Path(folder))
-        staged = Staged(Path(folder), len(sample))
+        staged = BuildInputs(Path(folder), len(sample))
         write_tiers(staged.layout, staged.folder)
         prepare(staged, len(lexical_writer.numbers))
         for _ in find_neighbours(staged, ALONE):
             pass
         writer.add_hubness(staged.near.hubness())
-        lists = dict(related_lists(Staged(Path(folder), len(sample)), np.zeros(len(sample), dtype=np.bool_), ALONE))
+        lists = dict(related_lists(BuildInputs(Path(folder), len(sample)), np.zeros(len(sample), dtype=np.bool_), ALONE))
         return [set(unpack(lists[row])["article"][:LINES].tolist()) for row in range(len(sample))]
 
 

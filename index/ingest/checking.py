@@ -10,7 +10,7 @@ from index.ingest.record import Entry, Mended, PassedOver, Record, Records, Reje
 from index.ingest.rejects import refused
 from index.ingest.validation import to_article, to_id
 from index.terms.analysis import Spans, spans_of
-from index.workers.processes import OfFolder, Workers
+from index.workers.processes import BlockWorkers, OfFolder
 from recommender.embedding.embedder import Embedder
 from recommender.embedding.openvino import CompiledEmbedder
 from recommender.errors import InvalidArticle
@@ -22,7 +22,7 @@ TOGETHER, CHARACTERS = 1_024, 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedRecord:
     """A record that was read.
 
     Attributes:
@@ -44,12 +44,12 @@ class Checked:
     note: PassedOver | Mended | None = None
 
 
-def check_here(records: Records) -> Iterator[Checked]:
+def check_here(records: Records) -> Iterator[CheckedRecord]:
     """What all records are good for, in order."""
     return map(_checked, with_text(records))
 
 
-def check_everywhere(records: Records, embedder: Embedder, workers: Workers) -> Iterator[Checked]:
+def check_everywhere(records: Records, embedder: Embedder, workers: BlockWorkers) -> Iterator[CheckedRecord]:
     """The same by workers; and cut into chunks, if the model is a compiled one, which other machines can be sent."""
     tokenizer = OfFolder(CompiledEmbedder, embedder.folder) if isinstance(embedder, CompiledEmbedder) else _nothing
     return chain.from_iterable(workers.everywhere(_check, tokenizer, _blocks(records)))
@@ -73,27 +73,27 @@ def _blocks(records: Records) -> Iterator[list[Entry]]:
         yield block
 
 
-def _check(tokenizer: Tokenizer | None, block: Iterable[Entry]) -> list[Checked]:
+def _check(tokenizer: Tokenizer | None, block: Iterable[Entry]) -> list[CheckedRecord]:
     found = map(_checked, with_text(iter(block), most=1))
     return [one if one.article is None or tokenizer is None else _cut(one, one.article, tokenizer) for one in found]
 
 
-def _cut(one: Checked, article: Article, tokenizer: Tokenizer) -> Checked:
+def _cut(one: CheckedRecord, article: Article, tokenizer: Tokenizer) -> CheckedRecord:
     return replace(one, spans=spans_of(chunk_article(article, tokenizer)))
 
 
-def _checked(record: Entry) -> Checked:
+def _checked(record: Entry) -> CheckedRecord:
     if isinstance(record, Reject):
-        return Checked(record.file, record.line, rejects=(record,))
+        return CheckedRecord(record.file, record.line, rejects=(record,))
     if isinstance(record, PassedOver):
-        return Checked(record.file, record.line, note=record)
+        return CheckedRecord(record.file, record.line, note=record)
     if isinstance(record, Mended):
-        return Checked(record.file, 1, note=record)
+        return CheckedRecord(record.file, 1, note=record)
     place, fields = (record.file, record.line, tuple(record.fields)), record.fields
     try:
         if fields.get("withdrawn"):
-            return Checked(*place, withdrawn=to_id(fields.get("id"), fields))
+            return CheckedRecord(*place, withdrawn=to_id(fields.get("id"), fields))
         article, dropped = to_article(record)
     except InvalidArticle as error:
-        return Checked(*place, rejects=(refused(record, error),))
-    return Checked(*place, article if article.lang else replace(article, lang=language_of(article.text)), rejects=dropped)
+        return CheckedRecord(*place, rejects=(refused(record, error),))
+    return CheckedRecord(*place, article if article.lang else replace(article, lang=language_of(article.text)), rejects=dropped)

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from index.build_report import Report
+from index.build_report import BuildReport
 from index.ingest.record import Record, Reject
 from index.storage.permissions import keep_private
 from recommender.errors import InvalidArticle
@@ -17,7 +17,7 @@ REJECTS = "rejects.jsonl"
 class Rejects:
     """The file, open for writing, and the counts of the report; a context."""
 
-    def __init__(self, index_dir: Path, report: Report) -> None:
+    def __init__(self, index_dir: Path, report: BuildReport) -> None:
         self.path = index_dir / REJECTS
         self._report = report
         self._file = self.path.open("w", encoding="utf-8")

@@ -19,7 +19,7 @@ NO_BYTE = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class JournalAddress:
     """Where a journal lies.
 
     Attributes:
@@ -31,7 +31,7 @@ class Address:
     where: str
 
     @classmethod
-    def parse(cls, text: str) -> "Address":
+    def parse(cls, text: str) -> "JournalAddress":
         """Read `postgresql://user:password@host:5432/database`.
 
         Raises:

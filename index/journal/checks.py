@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from index.journal.address import VARIABLE
 from index.journal.events import Head
 from index.live.database import asking
-from recommender.errors import InputError, JournalAway
+from recommender.errors import InputError, JournalUnavailable
 from recommender.live.database import LIVE_DB, LiveState, read_state
 from recommender.release.manifest import Manifest
 
 if TYPE_CHECKING:
     from index.journal.journal import Journal
-    from index.journal.transaction import Turn
+    from index.journal.transaction import JournalTransaction
 
 
 def known(index_dir: Path) -> tuple[LiveState, str | None]:
@@ -62,15 +62,15 @@ def check_same(index_dir: Path, head: Head, state: LiveState, mark: str | None) 
         raise put_back(index_dir, state.sequence)
 
 
-def check_turn(index_dir: Path, turn: "Turn") -> None:
+def check_turn(index_dir: Path, turn: "JournalTransaction") -> None:
     """See that the journal is the one that this machine shows, before anything is said in it.
 
     Raises:
-        JournalAway: It is another one, or was put back to an older state.
+        JournalUnavailable: It is another one, or was put back to an older state.
     """
     state, mark = known(index_dir)
     if state.journal is not None and (state.journal != turn.journal or (state.sequence and turn.mark(state.sequence) != mark)):
-        raise JournalAway(f"the journal is not the one that {index_dir / LIVE_DB} is a copy of, or was put back - see /readyz")
+        raise JournalUnavailable(f"the journal is not the one that {index_dir / LIVE_DB} is a copy of, or was put back - see /readyz")
 
 
 def check_missed(index_dir: Path, serving: Manifest | None) -> None:

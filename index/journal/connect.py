@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from index.journal.address import Address
+from index.journal.address import JournalAddress
 from recommender.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def opened(address: str) -> "Journal | None":
     """
     if not address:
         return None
-    parsed = Address.parse(address)
+    parsed = JournalAddress.parse(address)
     try:
         from index.journal.journal import Journal
     except ModuleNotFoundError as error:

@@ -22,7 +22,7 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class JournalEvent:
     """A row of the journal as its last change left it.
 
     Attributes:
@@ -37,7 +37,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class JournalEvents:
     """Some changes, in order.
 
     Attributes:
@@ -47,5 +47,5 @@ class Changes:
     """
 
     until: int
-    rows: list[Change]
+    rows: list[JournalEvent]
     marks: dict[int, str]

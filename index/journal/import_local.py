@@ -21,7 +21,7 @@ from recommender.release.manifest import kept_manifests
 
 if TYPE_CHECKING:
     from index.journal.journal import Journal
-    from index.journal.transaction import Turn
+    from index.journal.transaction import JournalTransaction
 
 MOVED = "moved"
 """What a file names as its journal when all of it was moved into one."""
@@ -62,7 +62,7 @@ def adopt(index_dir: Path, journal: "Journal") -> Adopted:
     Raises:
         InputError: The file is a copy of another journal.
         IndexBusy: A build is at work.
-        JournalAway: It does not answer; nothing was moved, or all of it was, and this can be done again.
+        JournalUnavailable: It does not answer; nothing was moved, or all of it was, and this can be done again.
         StorageError: `live.db` cannot be written.
     """
     done = Adopted()
@@ -94,7 +94,7 @@ def _numbered(connection: sqlite3.Connection) -> int:
     return found[0]
 
 
-def _common(connection: sqlite3.Connection, turn: "Turn") -> int:
+def _common(connection: sqlite3.Connection, turn: "JournalTransaction") -> int:
     """The last change that the journal and its copy have in common; 0: there is none, or nobody knows."""
     here = dict(connection.execute("SELECT sequence, mark FROM mark").fetchall())
     there = turn.marks(min(here, default=0))
@@ -106,7 +106,7 @@ def _folded(index_dir: Path, counter: str) -> int:
     return min((manifest.folded(counter) for manifest in kept_manifests(index_dir)), default=0)
 
 
-def _move_articles(connection: sqlite3.Connection, turn: "Turn", since: int, common: int, done: Adopted) -> None:
+def _move_articles(connection: sqlite3.Connection, turn: "JournalTransaction", since: int, common: int, done: Adopted) -> None:
     for article_id, withdrawn, *columns in connection.execute(ARTICLES, (since, not common)):
         said, there = None if withdrawn else tuple(columns), turn.find(article_id)
         if there is not None and there.columns == said:
@@ -121,7 +121,7 @@ def _move_articles(connection: sqlite3.Connection, turn: "Turn", since: int, com
         done.articles.append(article_id)
 
 
-def _move_overrides(connection: sqlite3.Connection, turn: "Turn", common: int, done: Adopted) -> None:
+def _move_overrides(connection: sqlite3.Connection, turn: "JournalTransaction", common: int, done: Adopted) -> None:
     said: dict[str, list[tuple[str, str, str | None, str]]] = {}
     for article_id, *entry in connection.execute(HISTORY):
         said.setdefault(article_id, []).append(tuple(entry))
@@ -137,7 +137,7 @@ def _move_overrides(connection: sqlite3.Connection, turn: "Turn", common: int, d
             done.overrides.append(article_id)
 
 
-def _move_judgements(connection: sqlite3.Connection, turn: "Turn", done: Adopted) -> None:
+def _move_judgements(connection: sqlite3.Connection, turn: "JournalTransaction", done: Adopted) -> None:
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'judgement'").fetchone():
         return
     for article_id, target_id, accepted, at, owner, key in connection.execute(JUDGED):

@@ -15,12 +15,12 @@ from sqlalchemy import Connection, Table, create_engine, event, func, insert, in
 from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, IntegrityError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
-from index.journal.address import Address
+from index.journal.address import JournalAddress
 from index.journal.deadline import time_limit
-from index.journal.events import Change, Changes, Head
+from index.journal.events import Head, JournalEvent, JournalEvents
 from index.journal.schema import ARTICLE, HISTORY_STAYS, MARK, STATE, TABLES, VERSION, WORDS, first_state
-from index.journal.transaction import Turn
-from recommender.errors import FormatUnsupported, InputError, JournalAway
+from index.journal.transaction import JournalTransaction
+from recommender.errors import FormatUnsupported, InputError, JournalUnavailable
 
 CONNECT_S = 3
 """Seconds to wait for a connection, for one of those that are taken, and for the last number."""
@@ -63,7 +63,7 @@ class Journal:
         is_there: Whether there is a copy of it already; then its tables are never made, as they must come back.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: JournalAddress) -> None:
         self.address = address
         self.away: str | None = None
         self.is_there = False
@@ -85,39 +85,39 @@ class Journal:
         """How far it is. This asks even when it is known to be away: so it is known when it is back.
 
         Raises:
-            JournalAway: It does not answer, or does not let us.
+            JournalUnavailable: It does not answer, or does not let us.
             FormatUnsupported: Another version of Readmore made it.
         """
         with self._asking(CONNECT_S) as connection:
             return _head(connection)
 
     @contextmanager
-    def turn(self, limit_s: float = WRITES_S) -> Iterator[Turn]:
+    def turn(self, limit_s: float = WRITES_S) -> Iterator[JournalTransaction]:
         """A transaction that nobody else writes beside; durable at its end.
 
         Args:
             limit_s: Seconds that it may take.
 
         Raises:
-            JournalAway: It does not answer. Whether the change was made is not known if that was while it ended.
+            JournalUnavailable: It does not answer. Whether the change was made is not known if that was while it ended.
         """
         if self.away is not None:
-            raise JournalAway(self.away)
+            raise JournalUnavailable(self.away)
         with self._asking(limit_s) as connection:
-            yield Turn(connection)
+            yield JournalTransaction(connection)
 
-    def changes(self, since: int) -> Changes:
+    def changes(self, since: int) -> JournalEvents:
         """What changed after a number, in order."""
         with self._asking(READS_S, of_one_moment=True) as connection:
             until = _head(connection).sequence
-            rows = [Change(row["sequence"], "article", dict(row)) for row in _rows(connection, ARTICLE, since, until, FEW)]
+            rows = [JournalEvent(row["sequence"], "article", dict(row)) for row in _rows(connection, ARTICLE, since, until, FEW)]
             if len(rows) == FEW:
                 until = rows[-1].number
             for table in WORDS:
                 name = table.name.removeprefix("readmore_")
-                rows += [Change(row["sequence"], name, dict(row)) for row in _rows(connection, table, since, until)]
+                rows += [JournalEvent(row["sequence"], name, dict(row)) for row in _rows(connection, table, since, until)]
             marks = connection.execute(select(MARK.c.sequence, MARK.c.mark).where(MARK.c.sequence.between(since, until)))
-            return Changes(until, sorted(rows, key=lambda change: change.number), {row.sequence: row.mark for row in marks})
+            return JournalEvents(until, sorted(rows, key=lambda change: change.number), {row.sequence: row.mark for row in marks})
 
     def purge(self, folded: int) -> None:
         """Remove articles that no build needs any more: those of the last change or before it that every kept release holds."""
@@ -153,7 +153,7 @@ class Journal:
             told = str(error.orig if isinstance(error, DBAPIError) else error).strip().partition("\n")[0]
             told = self.address.without_options(WHO.sub(r"\1", told))[:300]
             self.away = f"PostgreSQL at {self.address.where} does not answer ({told}) - see that it runs, and that it lets us in"
-            raise JournalAway(self.away) from None  # the error of SQLAlchemy shows the statement
+            raise JournalUnavailable(self.away) from None  # the error of SQLAlchemy shows the statement
 
     def _connect(self) -> Any:
         try:
@@ -180,7 +180,7 @@ def _make(connection: Connection, *, anew: bool) -> None:
     """Make the tables, if they are not there and may be made."""
     if not inspect(connection).has_table(STATE.name):
         if not anew:
-            raise JournalAway("the tables of the journal are gone - bring them back from a backup, see docs/shared.md")
+            raise JournalUnavailable("the tables of the journal are gone - bring them back from a backup, see docs/shared.md")
         encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
         if encoding != "UTF8":
             raise InputError(f"the database has the encoding {encoding}, which cannot hold all texts - make one with ENCODING 'UTF8'")

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from index.journal.checks import check_followed, check_same, known, put_back
-from index.journal.events import Change, Head
+from index.journal.events import Head, JournalEvent
 from index.live.database import JUDGEMENTS, wipe, writing
 from index.live.live_lists import live_lists
 from index.live.rows import COLUMNS, read_chunks, write_article, write_lists, write_withdrawal
 from recommender import Recommender
-from recommender.errors import JournalAway, ModelError, ReadmoreError, VectorsAway
+from recommender.errors import JournalUnavailable, ModelError, ReadmoreError, VectorsUnavailable
 from recommender.live.database import read_article, read_state
 from recommender.release.manifest import Manifest
 from recommender.types import LIVE
@@ -45,7 +45,7 @@ def follow(index_dir: Path, journal: "Journal", recommender: Recommender | None 
         How many changes were copied.
 
     Raises:
-        JournalAway: It does not answer.
+        JournalUnavailable: It does not answer.
         InputError: `live.db` is of another journal, or of none.
         StorageError: `live.db` cannot be written.
     """
@@ -84,7 +84,7 @@ def purge_journal(journal: "Journal", kept: Sequence[Manifest]) -> None:
     try:
         name = journal.head().name
         journal.purge(min((manifest.folded(name) for manifest in kept), default=0))
-    except JournalAway as error:
+    except JournalUnavailable as error:
         log.warning("what is in the release was not removed from the journal, the next build will: %s", error)
 
 
@@ -105,7 +105,7 @@ def _begin(index_dir: Path, head: Head) -> None:
         connection.execute("UPDATE state SET journal = ?, sequence = 0 WHERE journal IS NULL", (head.name,))
 
 
-def _copy(index_dir: Path, changes: list[Change], marks: Mapping[int, str], until: int, recommender: Recommender | None) -> int:
+def _copy(index_dir: Path, changes: list[JournalEvent], marks: Mapping[int, str], until: int, recommender: Recommender | None) -> int:
     """Copy some changes, in one transaction; those that another process of this machine copied meanwhile are passed over."""
     with writing(index_dir) as connection:
         so_far = read_state(connection).sequence
@@ -123,7 +123,7 @@ def _copy(index_dir: Path, changes: list[Change], marks: Mapping[int, str], unti
     return len(new)
 
 
-def _write_article(connection: sqlite3.Connection, change: Change, recommender: Recommender | None) -> None:
+def _write_article(connection: sqlite3.Connection, change: JournalEvent, recommender: Recommender | None) -> None:
     row = change.row
     stored = connection.execute("SELECT number FROM article WHERE id = ?", (row["id"],)).fetchone()
     number = stored[0] if stored else row["number"]  # the journal may have forgotten the article, and given it another since
@@ -140,7 +140,7 @@ def _write_article(connection: sqlite3.Connection, change: Change, recommender: 
         try:
             with recommender.live.reading() as view:  # of the moment before this change
                 lists = live_lists(recommender.texts, view, article, chunks, vectors, LIVE + number)
-        except (ModelError, VectorsAway) as error:
+        except (ModelError, VectorsUnavailable) as error:
             log.error("article %d of the journal is in no list yet: %s", number, error)
         except Exception:  # nothing that is said of one article may keep this machine from what is said of others
             log.exception("article %d of the journal is in no list yet", number)
@@ -148,7 +148,7 @@ def _write_article(connection: sqlite3.Connection, change: Change, recommender: 
             write_lists(connection, recommender.release.name, number, lists)
 
 
-def _write_override(connection: sqlite3.Connection, change: Change, recommender: Recommender | None) -> None:
+def _write_override(connection: sqlite3.Connection, change: JournalEvent, recommender: Recommender | None) -> None:
     row = change.row
     if row["body"] is None:
         connection.execute("DELETE FROM override WHERE article_id = ?", (row["article_id"],))
@@ -156,13 +156,13 @@ def _write_override(connection: sqlite3.Connection, change: Change, recommender:
         connection.execute("INSERT OR REPLACE INTO override VALUES (?, ?, ?)", (row["article_id"], row["body"], change.number))
 
 
-def _write_history(connection: sqlite3.Connection, change: Change, recommender: Recommender | None) -> None:
+def _write_history(connection: sqlite3.Connection, change: JournalEvent, recommender: Recommender | None) -> None:
     columns = ("at", "article_id", "action", "key", "body")
     sql = f"INSERT INTO override_history ({', '.join(columns)}) VALUES (?, ?, ?, ?, ?)"
     connection.execute(sql, [change.row[name] for name in columns])
 
 
-def _write_judgement(connection: sqlite3.Connection, change: Change, recommender: Recommender | None) -> None:
+def _write_judgement(connection: sqlite3.Connection, change: JournalEvent, recommender: Recommender | None) -> None:
     columns = ("article_id", "target_id", "accepted", "at", "owner", "key")
     values = [change.row[name] for name in columns]
     connection.execute(JUDGEMENTS)

@@ -1,5 +1,5 @@
-"""The transaction of one writer of a journal, who is the only one; `index.updates.editorial_writer.Words` is the half of it that overrides
-need.
+"""The transaction of one writer of a journal, who is the only one; `index.updates.editorial_writer.EditorialWriter` is the half of it that
+overrides need.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ class Stored:
     columns: tuple[Any, ...] | None
 
 
-class Turn:
+class JournalTransaction:
     """See the module.
 
     Attributes:

@@ -5,7 +5,7 @@ which say it in numpy, for one text at a time; tests hold the two against each o
 of the whole archive.
 """
 
-from index.kernels.arrays import FREE, Chunks, Mentions, Sentences, Titles, Words
+from index.kernels.arrays import FREE, Chunks, Mentions, SentenceArrays, TermArrays, Titles
 from index.kernels.describe import best_sentences, describe
 from index.kernels.maxsim_loops import keep_highest, nearest_by_scores, nearest_of, rows_of, scores_of_products
 from index.kernels.terms import mentioned, nearest_in_words, shared_terms
@@ -14,9 +14,9 @@ __all__ = [
     "FREE",
     "Chunks",
     "Mentions",
-    "Sentences",
+    "SentenceArrays",
+    "TermArrays",
     "Titles",
-    "Words",
     "best_sentences",
     "describe",
     "keep_highest",

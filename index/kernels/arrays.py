@@ -33,7 +33,7 @@ class Chunks(NamedTuple):
     by_tie: NDArray[np.int64]
 
 
-class Words(NamedTuple):
+class TermArrays(NamedTuple):
     """The lexical index of all articles (see `recommender.terms.inverted_index`); half floats as their bits, which `halves` turns to
     floats.
     """
@@ -75,7 +75,7 @@ class Mentions(NamedTuple):
     rows: NDArray[np.uint32]
 
 
-class Sentences(NamedTuple):
+class SentenceArrays(NamedTuple):
     """The sentences of all chunks.
 
     Attributes:

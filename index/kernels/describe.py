@@ -3,14 +3,14 @@
 import numpy as np
 from numba import njit
 
-from index.kernels.arrays import FREE, Chunks, Floats, Numbers32, Sentences, Titles, Words
+from index.kernels.arrays import FREE, Chunks, Floats, Numbers32, SentenceArrays, TermArrays, Titles
 from index.kernels.maxsim_loops import compare, vectors_of
 from index.kernels.terms import cosine, look, table_of, title_closeness, weights_of
 from recommender.types import Numbers
 
 
 @njit(cache=True)
-def describe(rows: Numbers, begins: Numbers, targets: Numbers, chunks: Chunks, words: Words, titles: Titles) -> tuple[Floats, Numbers]:
+def describe(rows: Numbers, begins: Numbers, targets: Numbers, chunks: Chunks, words: TermArrays, titles: Titles) -> tuple[Floats, Numbers]:
     """Compare every article of a block with its candidates.
 
     Args:
@@ -42,7 +42,7 @@ def describe(rows: Numbers, begins: Numbers, targets: Numbers, chunks: Chunks, w
 
 
 @njit(cache=True)
-def best_sentences(query_chunks: Numbers, target_chunks: Numbers, sentences: Sentences) -> Numbers32:
+def best_sentences(query_chunks: Numbers, target_chunks: Numbers, sentences: SentenceArrays) -> Numbers32:
     """The best-matching sentences of pairs of chunks, as `explanations.best_pairs` finds them; pairs of one query chunk should be
     neighbours.
 

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from index.kernels.arrays import FREE, Floats, Floats32, Mentions, Near, Numbers32, Titles, Words
+from index.kernels.arrays import FREE, Floats, Floats32, Mentions, Near, Numbers32, TermArrays, Titles
 from index.kernels.top_k import highest_of, key_of, row_of
 from recommender.types import Numbers
 
@@ -46,7 +46,7 @@ def look(table: Numbers, term: Any) -> Any:
 
 
 @njit(cache=True)
-def weights_of(words: Words, row: Any) -> tuple[NDArray[np.uint32], Floats32]:
+def weights_of(words: TermArrays, row: Any) -> tuple[NDArray[np.uint32], Floats32]:
     begin, end = words.offsets[row], words.offsets[row + 1]
     weights = np.empty(end - begin, dtype=np.float32)
     for place in range(begin, end):
@@ -55,7 +55,7 @@ def weights_of(words: Words, row: Any) -> tuple[NDArray[np.uint32], Floats32]:
 
 
 @njit(cache=True)
-def cosine(table: Numbers, values: Floats32, words: Words, row: Any) -> np.float32:
+def cosine(table: Numbers, values: Floats32, words: TermArrays, row: Any) -> np.float32:
     total = 0.0
     for place in range(words.offsets[row], words.offsets[row + 1]):
         slot = look(table, np.int64(words.terms[place]))
@@ -65,7 +65,7 @@ def cosine(table: Numbers, values: Floats32, words: Words, row: Any) -> np.float
 
 
 @njit(cache=True)
-def nearest_in_words(rows: Numbers, words: Words, n_terms: int, depth: int, limit: int) -> Near:
+def nearest_in_words(rows: Numbers, words: TermArrays, n_terms: int, depth: int, limit: int) -> Near:
     """The nearest by words of each article, as `LexicalIndex.search` finds them.
 
     Returns:
@@ -182,7 +182,7 @@ def title_closeness(query: Any, target: Any, titles: Titles) -> tuple[Any, Any]:
 
 @njit(cache=True)
 def shared_terms(
-    rows: Numbers, begins: Numbers, targets: Numbers, words: Words, keys: NDArray[np.uint64], n_terms: int
+    rows: Numbers, begins: Numbers, targets: Numbers, words: TermArrays, keys: NDArray[np.uint64], n_terms: int
 ) -> NDArray[np.uint64]:
     """The rarest terms that each article shares with each of some others, as `LexicalIndex.shared_terms` finds them."""
     found = np.zeros((len(targets), n_terms), dtype=np.uint64)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import index
 import recommender
-from index.lists.inputs import LISTS, NEAR, NEAR_DONE, Staged
+from index.lists.inputs import LISTS, NEAR, NEAR_DONE, BuildInputs
 from index.terms.sentences import SENTENCES
 from recommender.features.article_features import FACTS, OFFSETS, SPANS
 from recommender.release.list_file import LISTS as PACKED
@@ -34,7 +34,7 @@ def rescue(staged: Path, index_dir: Path) -> None:
         (staged / LISTS).rename(index_dir / UNFINISHED_LISTS)
 
 
-def take_up(staged: Staged, index_dir: Path) -> None:
+def take_up(staged: BuildInputs, index_dir: Path) -> None:
     """Go on with lists that were kept, if they are of the same archive; what is staged is complete but for them."""
     kept, inputs = index_dir / UNFINISHED_LISTS, _inputs(staged)
     if _said(kept / INPUTS) == inputs:
@@ -66,7 +66,7 @@ def _remove(kept: Path) -> None:
     shutil.rmtree(kept, ignore_errors=True)
 
 
-def _inputs(staged: Staged) -> str:
+def _inputs(staged: BuildInputs) -> str:
     """A fingerprint of all that lists depend on, the code that computes them included."""
     digest = hashlib.sha256((BOOT.read_text(encoding="ascii") if BOOT.exists() else str(staged.folder)).encode())
     code = sorted(path for package in (index, recommender) for path in Path(str(package.__file__)).parent.rglob("*.py"))

@@ -24,8 +24,8 @@ from index import kernels
 from index.terms.inverted_index_writer import STAGED_TERMS
 from index.terms.sentences import staged_sentences
 from index.vectors.vector_writer import CELLS, MEANS
-from recommender.features.article_features import Facts, Layout
-from recommender.features.link_history import Precedents
+from recommender.features.article_features import ArticleFeatures, Layout
+from recommender.features.link_history import LinkHistory
 from recommender.release.catalogue import Catalogue
 from recommender.release.manifest import CATALOGUE, VECTORS
 from recommender.retrieval.candidates import HUB_NEIGHBOURS
@@ -70,7 +70,7 @@ def _hubness(rows: NDArray[np.int32], closeness: Matrix) -> Matrix:
 
 
 @dataclass
-class Staged:
+class BuildInputs:
     """The files of a release that is being built, up to its terms; open it anew when they have changed.
 
     Attributes:
@@ -90,11 +90,11 @@ class Staged:
         return self.catalogue.layout()
 
     @cached_property
-    def facts(self) -> Facts:
+    def facts(self) -> ArticleFeatures:
         return self.catalogue.facts()
 
     @cached_property
-    def precedents(self) -> Precedents:
+    def precedents(self) -> LinkHistory:
         return self.catalogue.precedents(self.facts)
 
     @cached_property
@@ -122,10 +122,10 @@ class Staged:
         return kernels.Chunks(*self.vectors, layout.offsets, self.prepared("sums"), layout.tie_order, np.argsort(layout.tie_order))
 
     @cached_property
-    def words(self) -> kernels.Words:
+    def words(self) -> kernels.TermArrays:
         of = self.lexical.arrays
         weights, impacts = of["weights"].view(np.uint16), of["impacts"].view(np.uint16)
-        return kernels.Words(of["offsets"], of["terms"], weights, of["starts"], of["rows"], impacts, HALVES)
+        return kernels.TermArrays(of["offsets"], of["terms"], weights, of["starts"], of["rows"], impacts, HALVES)
 
     @cached_property
     def titles(self) -> kernels.Titles:
@@ -140,7 +140,7 @@ class Staged:
         return kernels.Mentions(of["mention_keys"], self.prepared("mention_idf"), of["mention_starts"], of["mention_rows"])
 
     @cached_property
-    def sentences(self) -> kernels.Sentences:
+    def sentences(self) -> kernels.SentenceArrays:
         return staged_sentences(self.folder, self.prepared("word_idf"))
 
     @cached_property
@@ -179,8 +179,8 @@ class Staged:
 NEAR, NEAR_DONE = ("meaning", "maxsim", "words", "closeness"), "near-done"
 
 
-def prepare(staged: Staged, n_words: int) -> None:
-    """Write what `Staged` reads of the folder `lists`, but for what is near.
+def prepare(staged: BuildInputs, n_words: int) -> None:
+    """Write what `BuildInputs` reads of the folder `lists`, but for what is near.
 
     Args:
         n_words: Of the archive's words.
@@ -196,7 +196,7 @@ def prepare(staged: Staged, n_words: int) -> None:
     _save(staged, "cells", cells)
 
 
-def _sums(staged: Staged) -> Iterator[NDArray[np.float32]]:
+def _sums(staged: BuildInputs) -> Iterator[NDArray[np.float32]]:
     """Length of the sum of the chunk vectors of every article."""
     stored, scales = staged.vectors
     for first in range(0, staged.n_articles, BLOCK):
@@ -205,7 +205,7 @@ def _sums(staged: Staged) -> Iterator[NDArray[np.float32]]:
         yield np.linalg.norm(np.add.reduceat(stored[rows] * scales[rows, None], offsets[:-1] - offsets[0], axis=0), axis=1)
 
 
-def _cells(staged: Staged) -> tuple[Rows, Rows]:
+def _cells(staged: BuildInputs) -> tuple[Rows, Rows]:
     """Rows of articles, cell by cell, and where each cell begins; which cells are near each other is written."""
     index: Any = open_faiss(staged.folder / ARTICLES)
     centres = index.quantizer.reconstruct_n(0, index.nlist)
@@ -215,5 +215,5 @@ def _cells(staged: Staged) -> tuple[Rows, Rows]:
     return np.argsort(cell, kind="stable"), np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=len(centres)))])
 
 
-def _save(staged: Staged, name: str, array: NDArray[Any]) -> None:
+def _save(staged: BuildInputs, name: str, array: NDArray[Any]) -> None:
     np.save(staged.folder / LISTS / name, array, allow_pickle=False)

@@ -10,7 +10,7 @@ from index.kernels import FREE
 from index.lists.inputs import BLOCK, Near
 from index.release.catalogue_writer import CatalogueWriter
 from index.terms.fingerprints import Fingerprints
-from recommender.features.article_features import DAY, Facts
+from recommender.features.article_features import DAY, ArticleFeatures
 from recommender.features.feature_schema import UNDATED
 from recommender.retrieval.near_duplicates import Canonical, groups, is_duplicate
 
@@ -18,7 +18,7 @@ LEAST_CLOSENESS = 0.5
 """MaxSim, or closeness in words, below which two articles are never one piece of writing."""
 
 
-def collapse(fingerprints: Fingerprints, near: Near, facts: Facts, writer: CatalogueWriter, rule: Canonical) -> int:
+def collapse(fingerprints: Fingerprints, near: Near, facts: ArticleFeatures, writer: CatalogueWriter, rule: Canonical) -> int:
     """Find the near-duplicates and note in the catalogue what stands for them.
 
     Returns:

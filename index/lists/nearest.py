@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index import kernels
-from index.lists.inputs import LISTS, NEAR, NEAR_DONE, Near, Staged
+from index.lists.inputs import LISTS, NEAR, NEAR_DONE, BuildInputs, Near
 from index.storage.npy_append import allocated
-from index.workers.processes import OfFolder, Workers
+from index.workers.processes import BlockWorkers, OfFolder
 from recommender.retrieval.candidates import N_CANDIDATES
 from recommender.terms.inverted_index import DEPTH, QUERY_TERMS
 from recommender.types import Matrix, Rows
@@ -30,13 +30,13 @@ STRETCH = 8_192
 Nearest = tuple[NDArray[np.int32], Matrix]
 
 
-def find_neighbours(staged: Staged, processes: Workers) -> Iterator[int]:
-    """Write the nearest of every article for `Staged.near`, but of those that are written; yield how many are done."""
+def find_neighbours(staged: BuildInputs, processes: BlockWorkers) -> Iterator[int]:
+    """Write the nearest of every article for `BuildInputs.near`, but of those that are written; yield how many are done."""
     folder, shape = staged.folder / LISTS, (staged.n_articles, N_CANDIDATES)
     files = [allocated(folder / f"{name}.npy", kind, shape) for name, kind in zip(NEAR, (np.int32, np.float32) * 2, strict=True)]
     done = allocated(folder / f"{NEAR_DONE}.npy", np.bool_, (staged.n_articles,))
     yield int(done.sum())
-    opened = OfFolder(partial(Staged, n_articles=staged.n_articles), staged.folder)
+    opened = OfFolder(partial(BuildInputs, n_articles=staged.n_articles), staged.folder)
     for rows, found in processes.everywhere(_neighbours, opened, staged.blocks(done)):
         for file, part in zip(files, (found.in_meaning, found.maxsim, found.in_words, found.words), strict=True):
             file[rows] = part
@@ -46,25 +46,25 @@ def find_neighbours(staged: Staged, processes: Workers) -> Iterator[int]:
         os.utime(folder / f"{name}.npy")
 
 
-def _neighbours(staged: Staged, rows: Rows) -> tuple[Rows, Near]:
+def _neighbours(staged: BuildInputs, rows: Rows) -> tuple[Rows, Near]:
     in_meaning = _by_means(staged, rows) if staged.two_tiers else _by_all(staged, rows)
     in_words, cosines = kernels.nearest_in_words(rows, staged.words, QUERY_TERMS, DEPTH, N_CANDIDATES)
     return rows, Near(*in_meaning, in_words, np.sqrt(cosines))
 
 
-def _by_all(staged: Staged, rows: Rows) -> Nearest:
+def _by_all(staged: BuildInputs, rows: Rows) -> Nearest:
     """The nearest of neighbouring rows, by all chunks of the archive."""
     parts = [_by_products(staged, few) for few in _few(staged, rows)]
     return np.concatenate([near for near, _ in parts]), np.concatenate([closeness for _, closeness in parts])
 
 
-def _few(staged: Staged, rows: Rows) -> Iterator[Rows]:
+def _few(staged: BuildInputs, rows: Rows) -> Iterator[Rows]:
     """Neighbouring rows in parts of `FEW` chunks, one article at least."""
     parts = (staged.chunks.offsets[rows] - staged.chunks.offsets[rows[0]]) // FEW
     return iter(np.split(rows, np.flatnonzero(np.diff(parts)) + 1))
 
 
-def _by_products(staged: Staged, rows: Rows) -> Nearest:
+def _by_products(staged: BuildInputs, rows: Rows) -> Nearest:
     chunks, n_articles = staged.chunks, staged.n_articles
     own = chunks.offsets[rows[0] : rows[-1] + 2]
     queries = chunks.stored[own[0] : own[-1]]
@@ -79,7 +79,7 @@ def _by_products(staged: Staged, rows: Rows) -> Nearest:
     return kernels.nearest_by_scores(rows, scores, chunks.tie_order, chunks.by_tie, N_CANDIDATES)
 
 
-def _by_means(staged: Staged, rows: Rows) -> Nearest:
+def _by_means(staged: BuildInputs, rows: Rows) -> Nearest:
     """The nearest of articles of one cell, by those whose means are closest."""
     order, cells = staged.order, staged.cells
     cell = int(np.searchsorted(cells, np.flatnonzero(order == rows[0])[0], side="right")) - 1

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index import kernels
-from index.lists.inputs import Staged
-from index.workers.processes import OfFolder, Workers
+from index.lists.inputs import BuildInputs
+from index.workers.processes import BlockWorkers, OfFolder
 from recommender.features.article_features import FROM_FACTS, from_facts
 from recommender.features.feature_schema import CANDIDATE, FEATURES, N_TERMS, UNDATED, Candidates, column, in_steps
 from recommender.features.link_history import NEVER
@@ -29,18 +29,18 @@ from recommender.types import Matrix, Rows
 Begins = NDArray[np.int64]
 
 
-def related_lists(staged: Staged, done: NDArray[np.bool_], processes: Workers) -> Iterator[tuple[int, bytes]]:
+def related_lists(staged: BuildInputs, done: NDArray[np.bool_], processes: BlockWorkers) -> Iterator[tuple[int, bytes]]:
     """Row and packed candidates of every article, each once, in any order; what is near, hubness and near-duplicates are written.
 
     Args:
         done: bool (n_articles,), those whose lists are known.
     """
-    opened = OfFolder(partial(Staged, n_articles=staged.n_articles), staged.folder)
+    opened = OfFolder(partial(BuildInputs, n_articles=staged.n_articles), staged.folder)
     for found in processes.everywhere(_lists, opened, staged.blocks(done)):
         yield from ((row, packed) for row, packed in found if not done[row])
 
 
-def _lists(staged: Staged, rows: Rows) -> list[tuple[int, bytes]]:
+def _lists(staged: BuildInputs, rows: Rows) -> list[tuple[int, bytes]]:
     targets, begins = _targets(staged, rows)
     figures, pairs = kernels.describe(rows, begins, targets, staged.chunks, staged.words, staged.titles)
     owners = np.repeat(np.arange(len(rows)), np.diff(begins))
@@ -59,7 +59,7 @@ def _lists(staged: Staged, rows: Rows) -> list[tuple[int, bytes]]:
     return [(int(row), pack(best[begins[place] : begins[place + 1]])) for place, row in enumerate(rows)]
 
 
-def _targets(staged: Staged, rows: Rows) -> tuple[Rows, Begins]:
+def _targets(staged: BuildInputs, rows: Rows) -> tuple[Rows, Begins]:
     """The candidates of every article of a block: what is near it, or named by it; near-duplicates replaced by what stands for them."""
     titles, mentions, canonical = staged.titles, staged.mentions, staged.facts.canonical
     places, begins = stretches(titles.text_offsets, rows)
@@ -76,7 +76,7 @@ def _targets(staged: Staged, rows: Rows) -> tuple[Rows, Begins]:
     return found[keep].astype(np.int64), np.concatenate([[0], np.cumsum(keep.sum(axis=1))])
 
 
-def _features(staged: Staged, rows: Rows, owners: Rows, targets: Rows, figures: NDArray[np.float64]) -> Matrix:
+def _features(staged: BuildInputs, rows: Rows, owners: Rows, targets: Rows, figures: NDArray[np.float64]) -> Matrix:
     """The features of all candidates of a block, as `candidates.features` has them: float32 (n_pairs, len(FEATURES))."""
     facts, near, own = staged.facts, staged.near, rows[owners]
     there, back, closest, mean_cosine, words, mention, overlap = figures.T
@@ -99,7 +99,7 @@ def _features(staged: Staged, rows: Rows, owners: Rows, targets: Rows, figures: 
     return np.stack([named[name] for name in FEATURES], axis=1).astype(np.float32)
 
 
-def _linked(staged: Staged, rows: Rows, owners: Rows, targets: Rows) -> dict[str, NDArray[np.float64]]:
+def _linked(staged: BuildInputs, rows: Rows, owners: Rows, targets: Rows) -> dict[str, NDArray[np.float64]]:
     """What editors linked before: of archives with hand-made lists."""
     found = {"linked": np.zeros(len(targets)), "linked_nearby": np.zeros(len(targets))}
     if not len(staged.precedents.targets):
@@ -123,7 +123,7 @@ def _reciprocal_ranks(near: NDArray[np.int32], targets: Rows) -> NDArray[np.floa
     return np.where(found.any(axis=1), 1.0 / (1 + found.argmax(axis=1)), 0.0)
 
 
-def _explain(staged: Staged, rows: Rows, begins: Begins, owners: Rows, best: Candidates, pairs: NDArray[np.int64]) -> None:
+def _explain(staged: BuildInputs, rows: Rows, begins: Begins, owners: Rows, best: Candidates, pairs: NDArray[np.int64]) -> None:
     """Fill in the best-matching sentences and the shared terms."""
     targets = best["article"].astype(np.int64)
     best["terms"] = kernels.shared_terms(rows, begins, targets, staged.words, staged.lexical.arrays["keys"], N_TERMS)

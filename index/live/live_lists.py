@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from recommender.features.feature_schema import FEATURES, UNTOLD, Candidates, Features, column
 from recommender.features.ranker import SHIPPED
-from recommender.live.overlay import View
+from recommender.live.overlay import LiveOverlay
 from recommender.release.list_codec import EXPLAINED
 from recommender.retrieval.candidates import N_CANDIDATES, Neighbours, Query, described
 from recommender.retrieval.live_candidates import pack_terms
 from recommender.retrieval.near_duplicates import fingerprint, is_duplicate
-from recommender.retrieval.text_queries import Texts
+from recommender.retrieval.text_queries import TextSearcher
 from recommender.terms.inverted_index import Terms
 from recommender.text.chunking import MAX_TEXT
 from recommender.text.words import lowered, words
@@ -57,7 +57,7 @@ class LiveLists:
     places: Candidates
 
 
-def live_lists(texts: Texts, view: View, article: Article, chunks: Sequence[Chunk], vectors: Vectors, row: int) -> LiveLists:
+def live_lists(texts: TextSearcher, view: LiveOverlay, article: Article, chunks: Sequence[Chunk], vectors: Vectors, row: int) -> LiveLists:
     """Compute the lists that an article changes.
 
     Args:
@@ -87,14 +87,14 @@ def live_lists(texts: Texts, view: View, article: Article, chunks: Sequence[Chun
 
 
 def _explain(
-    texts: Texts,
+    texts: TextSearcher,
     article: Article,
     chunks: Sequence[Chunk],
     terms: Terms,
     found: Candidates,
     compared: Comparison,
     is_told: NDArray[np.bool_],
-    view: View,
+    view: LiveOverlay,
 ) -> None:
     """Fill in passages and terms of some candidates. Those of the others wait until they are shown, as in lists of a build."""
     told = found[is_told]
@@ -103,7 +103,7 @@ def _explain(
     found["query_passage"][~is_told] = UNTOLD
 
 
-def _canonical(texts: Texts, article: Article, query: Query, found: Candidates) -> int | None:
+def _canonical(texts: TextSearcher, article: Article, query: Query, found: Candidates) -> int | None:
     """Row of the article of which this is a near-duplicate, if there is one."""
     closeness = found["features"][:, column("maxsim")]
     own = fingerprint(article)
@@ -120,7 +120,7 @@ def _canonical(texts: Texts, article: Article, query: Query, found: Candidates) 
 
 
 def _places(
-    texts: Texts, view: View, article: Article, query: Query, near: Neighbours, row: int, hubness: NDArray[np.float32]
+    texts: TextSearcher, view: LiveOverlay, article: Article, query: Query, near: Neighbours, row: int, hubness: NDArray[np.float32]
 ) -> tuple[list[int], Candidates, Comparison, NDArray[np.bool_]]:
     """The articles that have this one among their candidates: their rows, it as a candidate of each, the comparison, and in which of
     their lists it is among the first.
@@ -150,7 +150,7 @@ def _places(
     return found["article"][keep].tolist(), found[keep], compared.of(keep), is_told
 
 
-def _naming(texts: Texts, article: Article, rows: Sequence[int]) -> NDArray[np.float32]:
+def _naming(texts: TextSearcher, article: Article, rows: Sequence[int]) -> NDArray[np.float32]:
     """How far some articles name the title of one, as `LexicalIndex.title_features` has it: float32 (n_rows,)."""
     rarity = texts.rarity_of_pairs(article.title)
     mass = max(sum(rarity.values()), 1.0)

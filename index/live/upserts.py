@@ -23,7 +23,7 @@ from recommender.embedding.embedder import embed_articles
 from recommender.errors import ReadmoreError
 from recommender.interruption import checkpoint
 from recommender.live.database import ARTICLE, LIVE_DB, read_article, read_state
-from recommender.live.overlay import View
+from recommender.live.overlay import LiveOverlay
 from recommender.live.withdrawn import WITHDRAWN, read_withdrawn
 from recommender.release.manifest import Manifest, kept_manifests
 from recommender.types import LIVE
@@ -119,11 +119,11 @@ def prepare(index_dir: Path, recommender: Recommender) -> int:
                 failed.add(row)
 
 
-def _next(view: View, failed: Container[int]) -> int | None:
+def _next(view: LiveOverlay, failed: Container[int]) -> int | None:
     return next((row for row in view.unprepared if row not in failed), None)
 
 
-def _prepare(connection: sqlite3.Connection, recommender: Recommender, view: View, row: int) -> None:
+def _prepare(connection: sqlite3.Connection, recommender: Recommender, view: LiveOverlay, row: int) -> None:
     article, model = recommender.live.article(row), recommender.release.manifest.model
     sql = "SELECT model, chunks, vectors FROM article WHERE number = ?"
     made_by, spans, packed = connection.execute(sql, (row - LIVE,)).fetchone()

@@ -4,13 +4,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from index.maintenance.verify import Checked, check_release, release_paths, verify_index
+from index.maintenance.verify import VerifiedRelease, check_release, release_paths, verify_index
 from index.milvus.milvus_writer import serve
 from index.release.publish import set_current
 from index.storage.build_lock import build_lock
 from recommender.errors import IndexDamaged, IndexNotFound, InputError, StorageError
 from recommender.release.manifest import CURRENT, MILVUS, RELEASES, current_folder
-from recommender.vectors.milvus_client import Address, Milvus
+from recommender.vectors.milvus_client import Milvus, MilvusAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Rollback:
 
     before: str | None
     after: str
-    passed_over: tuple[Checked, ...] = ()
+    passed_over: tuple[VerifiedRelease, ...] = ()
 
 
 def roll_back(index_dir: Path, to: str | None = None, vectors: str = "") -> Rollback:
@@ -43,7 +43,7 @@ def roll_back(index_dir: Path, to: str | None = None, vectors: str = "") -> Roll
         IndexDamaged: The release `to` is not sound; or CURRENT names none, and `to` is not given.
         IndexBusy: A build is at work.
         StorageError: CURRENT cannot be written.
-        VectorsAway: Milvus does not answer, or has no such release; nothing was changed.
+        VectorsUnavailable: Milvus does not answer, or has no such release; nothing was changed.
     """
     if not (index_dir / RELEASES).is_dir():
         raise IndexNotFound(f"no index in {index_dir} - build one: scripts/build_index.py ARTICLES --out {index_dir}")
@@ -52,7 +52,7 @@ def roll_back(index_dir: Path, to: str | None = None, vectors: str = "") -> Roll
             before = _current_name(index_dir)
             chosen, passed_over = _named(index_dir, to) if to is not None else _older(index_dir, before)
             if chosen.manifest is not None and chosen.manifest.vectors == MILVUS:
-                with closing(Milvus(Address.parse(vectors))) as milvus:
+                with closing(Milvus(MilvusAddress.parse(vectors))) as milvus:
                     serve(milvus, chosen.name)
             if chosen.name != before:
                 set_current(index_dir / RELEASES / chosen.name, index_dir)
@@ -70,7 +70,7 @@ def _current_name(index_dir: Path) -> str | None:
         return None
 
 
-def _named(index_dir: Path, name: str) -> tuple[Checked, tuple[Checked, ...]]:
+def _named(index_dir: Path, name: str) -> tuple[VerifiedRelease, tuple[VerifiedRelease, ...]]:
     chosen = verify_index(index_dir, name).releases[0]
     if not chosen.usable:
         raise IndexDamaged(
@@ -79,10 +79,10 @@ def _named(index_dir: Path, name: str) -> tuple[Checked, tuple[Checked, ...]]:
     return chosen, ()
 
 
-def _older(index_dir: Path, before: str | None) -> tuple[Checked, tuple[Checked, ...]]:
+def _older(index_dir: Path, before: str | None) -> tuple[VerifiedRelease, tuple[VerifiedRelease, ...]]:
     if before is None:
         raise IndexDamaged(f"{index_dir / CURRENT} names no release, so none is older - name one with --to; --list shows them")
-    passed_over = list[Checked]()
+    passed_over = list[VerifiedRelease]()
     for folder in release_paths(index_dir):
         if folder.name < before:
             checked = check_release(folder)

@@ -27,7 +27,7 @@ from recommender.release.manifest import (
     file_entry,
     holding,
 )
-from recommender.vectors.milvus_client import Address
+from recommender.vectors.milvus_client import MilvusAddress
 
 Code = Literal[
     "current", "ranker", "live", "encoder", "manifest", "format", "missing", "size", "sha256", "unexpected", "contents", "vectors"
@@ -61,7 +61,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class VerifiedRelease:
     """One release, looked through.
 
     Attributes:
@@ -98,7 +98,7 @@ class Verification:
     current: str | None
     serves: str | None
     beside: tuple[Fault, ...]
-    releases: tuple[Checked, ...]
+    releases: tuple[VerifiedRelease, ...]
     notes: tuple[Lack, ...] = ()
 
     @property
@@ -115,9 +115,9 @@ def verify_index(index_dir: Path, name: str | None = None, *, all_releases: bool
     Raises:
         IndexNotFound: There is no index in the folder.
         InputError: There is no release of that name; or `vectors` is no such address.
-        VectorsAway: Milvus does not answer.
+        VectorsUnavailable: Milvus does not answer.
     """
-    address = Address.parse(vectors) if vectors else None
+    address = MilvusAddress.parse(vectors) if vectors else None
     folders = {folder.name: folder for folder in release_paths(index_dir)}
     if not folders and not (index_dir / CURRENT).exists():
         raise IndexNotFound(f"no index in {index_dir} - build one: scripts/build_index.py ARTICLES --out {index_dir}")
@@ -135,7 +135,7 @@ def verify_index(index_dir: Path, name: str | None = None, *, all_releases: bool
     except IndexDamaged as error:
         beside.append(_fault("ranker", index_dir / RANKER, error))
     order = ([current] if current else []) + [other for other in folders if other != current]
-    checked: dict[str, Checked] = {}
+    checked: dict[str, VerifiedRelease] = {}
     serves = None
     for one in order if name is None else [name]:
         if serves is None or all_releases:
@@ -163,7 +163,7 @@ def release_paths(index_dir: Path) -> list[Path]:
     return sorted(folders, reverse=True)
 
 
-def check_release(folder: Path, vectors: Address | None = None) -> Checked:
+def check_release(folder: Path, vectors: MilvusAddress | None = None) -> VerifiedRelease:
     """Find every fault of one release. No build removes it meanwhile."""
     with ExitStack() as held:
         with suppress(OSError):  # without a manifest it cannot be held, and is not sound either
@@ -196,7 +196,7 @@ def check_release(folder: Path, vectors: Address | None = None) -> Checked:
             if manifest.vectors == MILVUS and vectors is not None:
                 where = f"{vectors.collection(manifest.release)} in Milvus"
                 faults += [Fault("vectors", where, found, REBUILD) for found in milvus_faults(vectors, folder, manifest)]
-        return Checked(folder.name, manifest, tuple(faults + of_files))
+        return VerifiedRelease(folder.name, manifest, tuple(faults + of_files))
 
 
 def _entries(text: str) -> Mapping[str, FileEntry]:

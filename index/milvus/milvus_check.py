@@ -10,7 +10,7 @@ from recommender.errors import IndexDamaged
 from recommender.release.catalogue import Catalogue
 from recommender.release.manifest import CATALOGUE, Manifest
 from recommender.vectors.exact import mean_vectors
-from recommender.vectors.milvus_client import ARTICLES, Address, Milvus
+from recommender.vectors.milvus_client import ARTICLES, Milvus, MilvusAddress
 from recommender.vectors.milvus_index import MilvusIndex
 
 LOOKED_AT = 64
@@ -22,14 +22,14 @@ TOLERANCE = 1e-3
 """By how much the length of a vector may differ from 1."""
 
 
-def milvus_faults(address: Address, folder: Path, manifest: Manifest) -> Iterator[str]:
+def milvus_faults(address: MilvusAddress, folder: Path, manifest: Manifest) -> Iterator[str]:
     """Find what does not fit together in the vectors of a release.
 
     Args:
         folder: Of the release; its files are sound.
 
     Raises:
-        VectorsAway: Milvus does not answer.
+        VectorsUnavailable: Milvus does not answer.
     """
     with closing(Milvus(address)) as milvus, closing(Catalogue(folder / CATALOGUE)) as catalogue:
         collection = address.collection(manifest.release)

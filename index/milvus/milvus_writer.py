@@ -18,14 +18,14 @@ from typing import Protocol
 import numpy as np
 
 from index.release.publish import release_name
-from recommender.errors import InputError, StorageError, VectorsAway
+from recommender.errors import InputError, StorageError, VectorsUnavailable
 from recommender.features.article_features import Layout
 from recommender.features.feature_schema import UNDATED, seconds
 from recommender.release.catalogue import immutable_uri, parse_time
 from recommender.release.manifest import CATALOGUE, VECTORS
 from recommender.types import Rows, Vectors
 from recommender.vectors.exact import VectorIndex, mean_vectors
-from recommender.vectors.milvus_client import ARTICLES, CHUNKS, FIRST_CHUNK, NEVER_PASSES, NO_DATE, Address, Milvus
+from recommender.vectors.milvus_client import ARTICLES, CHUNKS, FIRST_CHUNK, NEVER_PASSES, NO_DATE, Milvus, MilvusAddress
 from recommender.vectors.milvus_index import MilvusIndex
 from recommender.vectors.two_tier import ARTICLES as TIER
 from recommender.vectors.two_tier import SCALES, open_chunks
@@ -51,7 +51,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class MilvusFields:
     """What is told of an article beside its vectors.
 
     Attributes:
@@ -65,10 +65,10 @@ class Told:
     published: int
 
 
-class ToldByRow(Protocol):
+class MilvusFieldsByRow(Protocol):
     """That of all articles; a list will do."""
 
-    def __getitem__(self, rows: slice) -> Sequence[Told]: ...
+    def __getitem__(self, rows: slice) -> Sequence[MilvusFields]: ...
 
 
 class OfCatalogue:
@@ -81,7 +81,7 @@ class OfCatalogue:
     def __init__(self, path: Path) -> None:
         self._uri = immutable_uri(path)
 
-    def __getitem__(self, rows: slice) -> Sequence[Told]:
+    def __getitem__(self, rows: slice) -> Sequence[MilvusFields]:
         with closing(sqlite3.connect(self._uri, uri=True)) as connection:
             found = connection.execute(
                 "SELECT article.id, coalesce(stands.section, ''), coalesce(article.lang, ''), stands.published "
@@ -89,16 +89,16 @@ class OfCatalogue:
                 "WHERE article.row >= ? AND article.row < ? ORDER BY article.row",
                 (rows.start, rows.stop),
             ).fetchall()
-        return [Told(id_, section, lang, seconds(parse_time(published))) for id_, section, lang, published in found]
+        return [MilvusFields(id_, section, lang, seconds(parse_time(published))) for id_, section, lang, published in found]
 
 
 @contextmanager
-def writing_to(address: Address) -> Iterator[Milvus]:
+def writing_to(address: MilvusAddress) -> Iterator[Milvus]:
     """A server as a build sees it: it has to be there at the beginning, and may stay away for a while then.
 
     Raises:
         InputError: A collection has the alias' name.
-        VectorsAway: Milvus does not answer.
+        VectorsUnavailable: Milvus does not answer.
     """
     with closing(Milvus(address)) as looking:
         serving(looking)  # an address that leads nowhere is told now, not when all is embedded
@@ -107,7 +107,7 @@ def writing_to(address: Address) -> Iterator[Milvus]:
 
 
 def write_vectors(
-    milvus: Milvus, release: str, told: ToldByRow, layout: Layout, vectors: VectorIndex, index_type: str = HNSW
+    milvus: Milvus, release: str, told: MilvusFieldsByRow, layout: Layout, vectors: VectorIndex, index_type: str = HNSW
 ) -> Iterator[int]:
     """Write what is not there yet of a release; nothing can be searched before `finish`.
 
@@ -119,7 +119,7 @@ def write_vectors(
         How many articles are acknowledged.
 
     Raises:
-        VectorsAway: Milvus did not come back in time.
+        VectorsUnavailable: Milvus did not come back in time.
     """
     collection = milvus.address.collection(release)
     _create(milvus, collection, vectors.dim, index_type)
@@ -155,7 +155,7 @@ def finish(milvus: Milvus, release: str, layout: Layout, vectors: VectorIndex, r
 
     Raises:
         StorageError: Milvus holds something else.
-        VectorsAway: It did not come back in time.
+        VectorsUnavailable: It did not come back in time.
     """
     collection = milvus.address.collection(release)
     milvus.ask("flush", collection)
@@ -179,7 +179,7 @@ def serve(milvus: Milvus, release: str) -> None:
 
     Raises:
         InputError: A collection has the alias' name.
-        VectorsAway: Milvus does not answer, or has no such release.
+        VectorsUnavailable: Milvus does not answer, or has no such release.
     """
     alias, collection = milvus.address.name, milvus.address.collection(release)
     before = serving(milvus)
@@ -237,7 +237,7 @@ def _create(milvus: Milvus, collection: str, dim: int, index_type: str) -> None:
         milvus.ask("create_index", collection, params)
 
 
-def _facts(row: int, of: Told, release: str) -> dict[str, object]:
+def _facts(row: int, of: MilvusFields, release: str) -> dict[str, object]:
     published = NO_DATE if of.published == UNDATED else of.published
     return {"article": row, "article_id": of.id, "section": of.section, "lang": of.lang, "published": published, "release": release}
 
@@ -252,7 +252,7 @@ def _load(milvus: Milvus, collection: str, replicas: int) -> None:
         return
     try:
         milvus.ask("load_collection", collection, replica_number=replicas, timeout=LOADING_S)
-    except VectorsAway as error:
+    except VectorsUnavailable as error:
         if replicas == 1 or NEVER_PASSES not in str(error):
             raise
         log.warning(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from index.build_report import Report
+from index.build_report import BuildReport
 from index.live.upserts import LiveChanges
 from index.release.publish import file_entries, release_name
 from recommender.embedding.embedder import Embedder
@@ -18,7 +18,7 @@ from recommender.types import Vectors, rfc3339
 from recommender.vectors.two_tier import ARTICLES
 
 
-def manifest_of(staged: Path, embedder: Embedder, canaries: Vectors, ranker: Ranker, said: LiveChanges, report: Report) -> Manifest:
+def manifest_of(staged: Path, embedder: Embedder, canaries: Vectors, ranker: Ranker, said: LiveChanges, report: BuildReport) -> Manifest:
     """The manifest of a staged release.
 
     Args:

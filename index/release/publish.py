@@ -14,7 +14,7 @@ from pathlib import Path
 
 from index.storage.atomic import replace_file, sync
 from index.storage.permissions import keep_private, make_private_dir
-from recommender.errors import ClusterAway, IndexUnusable
+from recommender.errors import ClusterUnavailable, IndexUnusable
 from recommender.release.manifest import (
     CURRENT,
     MANIFEST,
@@ -48,7 +48,7 @@ def staging_folder(index_dir: Path, rescue: Callable[[Path, Path], None]) -> Ite
     folder.mkdir()
     try:
         yield folder
-    except (KeyboardInterrupt, BrokenProcessPool, MemoryError, ClusterAway):
+    except (KeyboardInterrupt, BrokenProcessPool, MemoryError, ClusterUnavailable):
         rescue(folder, index_dir)
         raise
     finally:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from index.storage.atomic import replace_file
-from recommender.errors import ClusterAway, InputError, JournalAway, ReadmoreError, StorageError, VectorsAway
+from recommender.errors import ClusterUnavailable, InputError, JournalUnavailable, ReadmoreError, StorageError, VectorsUnavailable
 
 UNFINISHED = "unfinished.json"
 
@@ -22,7 +22,7 @@ def unfinished(index_dir: Path, request: Mapping[str, Any]) -> Iterator[None]:
     replace_file(path, json.dumps(request, indent=1) + "\n")
     try:
         yield
-    except (StorageError, VectorsAway, ClusterAway, JournalAway):
+    except (StorageError, VectorsUnavailable, ClusterUnavailable, JournalUnavailable):
         raise
     except ReadmoreError:  # the same request would fail again
         path.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.terms.fingerprints import Fingerprinted, fingerprinted
-from index.workers.processes import Workers
+from index.workers.processes import BlockWorkers
 from recommender.retrieval.explanations import FEWEST_WORDS
 from recommender.text.chunking import MAX_TEXT, SENTENCE_END
 from recommender.text.words import CJK, LONGEST_WORD, WORD, lowered
@@ -42,7 +42,7 @@ class Text(NamedTuple):
     spans: Spans
 
 
-class Words(NamedTuple):
+class TokenStream(NamedTuple):
     """The words of a block.
 
     Attributes:
@@ -56,7 +56,7 @@ class Words(NamedTuple):
     lengths: NDArray[np.int64]
 
 
-class Sentences(NamedTuple):
+class SentenceSpans(NamedTuple):
     """The sentences of a block, as `recommender.retrieval.explanations.split` cuts them; a word that a chunk's end cuts is in the sentence
     it begins in.
 
@@ -72,8 +72,8 @@ class Sentences(NamedTuple):
 
 
 class Digest(NamedTuple):
-    words: Words
-    sentences: Sentences
+    words: TokenStream
+    sentences: SentenceSpans
     fingerprints: Fingerprinted
 
 
@@ -88,7 +88,7 @@ def numbering() -> defaultdict[str, int]:
     return numbers
 
 
-def digests(texts: Iterable[Text], processes: Workers) -> Iterator[Digest]:
+def digests(texts: Iterable[Text], processes: BlockWorkers) -> Iterator[Digest]:
     """The digests of neighbouring articles, in order."""
     return processes.everywhere(_digest, _nothing, _blocks(texts))
 
@@ -123,8 +123,8 @@ def _digest(_: None, block: Sequence[Text]) -> Digest:
         begins.append(len(found))
     table = np.array(sentences, dtype=np.int64).reshape(-1, 4)
     return Digest(
-        Words(*_numbered(found), np.diff(begins).reshape(-1, 2)),
-        Sentences(np.array(n_of_chunk), table[:, :2].astype(np.int32), table[:, 2:]),
+        TokenStream(*_numbered(found), np.diff(begins).reshape(-1, 2)),
+        SentenceSpans(np.array(n_of_chunk), table[:, :2].astype(np.int32), table[:, 2:]),
         fingerprinted([one.title for one in block], [one.text for one in block]),
     )
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from index.storage.external_sort import NONE, Runs
 from index.storage.npy_append import Growing, GrowingStretches, close_all
 from index.storage.ragged_unique import counted
-from index.terms.analysis import Words, numbering
+from index.terms.analysis import TokenStream, numbering
 from index.terms.postings_writer import PostingsWriter
 from index.terms.word_dictionary_writer import write_words
 from recommender.storage.mapped import mapped
@@ -55,7 +55,7 @@ class LexicalWriter:
         self._counts = Growing(self._terms / "counts.npy", np.uint32)
         self._titles = GrowingStretches(self._lexical / "title_keys.npy", self._lexical / "title_offsets.npy", np.uint64)
 
-    def extend(self, words: Words) -> NDArray[np.uint32]:
+    def extend(self, words: TokenStream) -> NDArray[np.uint32]:
         """Count the terms of the next articles.
 
         Returns:

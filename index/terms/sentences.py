@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from index import kernels
 from index.storage.npy_append import Growing, close_all
 from index.storage.ragged_unique import distinct
-from index.terms.analysis import Sentences
+from index.terms.analysis import SentenceSpans
 from recommender.storage.mapped import mapped
 from recommender.storage.ragged import between
 
@@ -28,7 +28,7 @@ class SentenceWriter:
         self._files["of_chunk"].add([0])
         self._files["begins"].add([0])
 
-    def extend(self, sentences: Sentences, numbers: NDArray[np.uint32]) -> None:
+    def extend(self, sentences: SentenceSpans, numbers: NDArray[np.uint32]) -> None:
         """Add the chunks of the next articles.
 
         Args:
@@ -48,11 +48,11 @@ class SentenceWriter:
         close_all(*self._files.values())
 
 
-def staged_sentences(staged: Path, idf: NDArray[np.float64]) -> kernels.Sentences:
+def staged_sentences(staged: Path, idf: NDArray[np.float64]) -> kernels.SentenceArrays:
     """Open what `SentenceWriter` wrote.
 
     Args:
         idf: Of every word of the archive, by number.
     """
     of = {name: mapped(staged / SENTENCES / f"{name}.npy") for name in FILES}
-    return kernels.Sentences(of["of_chunk"], of["spans"].reshape(-1, 2), of["begins"], of["words"], idf)
+    return kernels.SentenceArrays(of["of_chunk"], of["spans"].reshape(-1, 2), of["begins"], of["words"], idf)

@@ -29,7 +29,7 @@ def put(index_dir: Path, recommender: Recommender, article: Article, journal: "J
 
     Raises:
         InvalidArticle: It has neither a word of text nor a title.
-        JournalAway: The journal does not answer; nothing was put, unless that was while it ended.
+        JournalUnavailable: The journal does not answer; nothing was put, unless that was while it ended.
         StorageError: This machine is alone, and its disk is full, or the folder cannot be written.
     """
     if journal is None:
@@ -55,7 +55,7 @@ def withdraw(index_dir: Path, recommender: Recommender, article_id: str, journal
 
     Raises:
         ArticleNotFound: No article has this id, and none had.
-        JournalAway: The journal does not answer.
+        JournalUnavailable: The journal does not answer.
         StorageError: This machine is alone, and its disk is full, or the folder cannot be written.
     """
     if journal is None:

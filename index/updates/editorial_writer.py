@@ -7,7 +7,7 @@ from typing import Protocol
 from index.live.database import JUDGEMENTS, next_sequence
 
 
-class Words(Protocol):
+class EditorialWriter(Protocol):
     """A transaction in which something is said; the only one at a time."""
 
     def said(self, article_id: str) -> str | None:
@@ -26,8 +26,8 @@ class Words(Protocol):
         """Keep what is thought of lines of a list."""
 
 
-class OwnWords:
-    """See `Words`; in `live.db`."""
+class LocalWriter:
+    """See `EditorialWriter`; in `live.db`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

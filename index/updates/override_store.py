@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from index.live.database import asking
-from index.updates.editorial_writer import Words
+from index.updates.editorial_writer import EditorialWriter
 from index.updates.session import saying
 from recommender.overrides import Override
 from recommender.types import rfc3339
@@ -105,7 +105,7 @@ def history(index_dir: Path, article_id: str) -> list[dict[str, Any]]:
         return [{"at": at, "action": action, "key": key, **json.loads(body)} for at, action, key, body in found]
 
 
-def _put(words: Words, article_id: str, said: Override, key: str | None) -> None:
+def _put(words: EditorialWriter, article_id: str, said: Override, key: str | None) -> None:
     words.say(article_id, "put", _json(said), key, _now())
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from index.live.creation import note_withdrawn
 from index.live.database import alone, writing
-from index.updates.editorial_writer import OwnWords, Words
+from index.updates.editorial_writer import EditorialWriter, LocalWriter
 from recommender.live.withdrawn import WITHDRAWN
 
 if TYPE_CHECKING:
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def saying(index_dir: Path, journal: "Journal | None") -> Iterator[Words]:
+def saying(index_dir: Path, journal: "Journal | None") -> Iterator[EditorialWriter]:
     """Say something; durable at the end of the context, and then in all answers of this machine.
 
     Args:
         journal: What machines share; None: this one is alone.
 
     Raises:
-        JournalAway: It does not answer; nothing was said.
+        JournalUnavailable: It does not answer; nothing was said.
         StorageError: `live.db` cannot be written.
         InputError: `live.db` is a copy of a journal, and none is given.
     """
     if journal is None:
         with writing(index_dir) as connection:
             alone(connection)
-            yield OwnWords(connection)
+            yield LocalWriter(connection)
             if not (index_dir / WITHDRAWN).exists():  # from now on a missing file is a lost one
                 note_withdrawn(index_dir, connection)
         return

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from index.vectors.embedding_cache import EmbeddingCache, n_truncated
-from index.workers.processes import OfFolder, Workers
+from index.workers.processes import BlockWorkers, OfFolder
 from recommender.embedding.embedder import Embedder
 from recommender.embedding.openvino import CompiledEmbedder
 from recommender.types import Vectors
@@ -27,7 +27,7 @@ TAKEN_TOGETHER = 32
 log = logging.getLogger(__name__)
 
 
-def embed_ahead(texts: Iterable[str], embedder: Embedder, cache: EmbeddingCache, workers: Workers) -> Iterator[int]:
+def embed_ahead(texts: Iterable[str], embedder: Embedder, cache: EmbeddingCache, workers: BlockWorkers) -> Iterator[int]:
     """Embed those texts that the cache does not know; yield how many are done. Only a compiled model can be sent to other machines."""
     if not isinstance(embedder, CompiledEmbedder):
         log.warning("%s is not compiled: its texts are embedded on this machine", embedder.name)

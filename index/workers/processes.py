@@ -27,7 +27,7 @@ Found = TypeVar("Found")
 Opened = TypeVar("Opened", covariant=True)
 
 
-class Workers(Protocol):
+class BlockWorkers(Protocol):
     """Who works on blocks: the processes of this machine, or the nodes of a cluster (`index.workers.ray_cluster`)."""
 
     def start(self) -> None:
@@ -84,7 +84,7 @@ class Processes:
                     self._pool.submit(_nothing)
 
     def everywhere(self, work: Callable[[Shared, Block], Found], shared: Callable[[], Shared], blocks: Iterable[Block]) -> Iterator[Found]:
-        """See `Workers.everywhere`."""
+        """See `BlockWorkers.everywhere`."""
         if self._pool is None:
             here = shared()
             yield from (work(here, block) for block in blocks)

@@ -11,7 +11,7 @@ from typing import Any
 
 import index
 import recommender
-from recommender.errors import ClusterAway, ReadmoreError
+from recommender.errors import ClusterUnavailable, ReadmoreError
 
 
 class Actor:
@@ -33,7 +33,9 @@ class Actor:
         except ReadmoreError as error:
             return error
         except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where the build is
-            away = ClusterAway(f"{self._work.__module__} failed on {os.uname().nodename} ({error!r:.300}) - build again with --resume")
+            away = ClusterUnavailable(
+                f"{self._work.__module__} failed on {os.uname().nodename} ({error!r:.300}) - build again with --resume"
+            )
             away.add_note(traceback.format_exc())
             return away
 
@@ -47,8 +49,8 @@ class Actor:
             raise _of_node(f"{type(error).__name__}: {error}") from error
 
 
-def _of_node(fault: str) -> ClusterAway:
-    return ClusterAway(
+def _of_node(fault: str) -> ClusterUnavailable:
+    return ClusterUnavailable(
         f"node {os.uname().nodename} cannot work ({fault}) - mend it, or take it out of the cluster, and build again with --resume"
     )
 

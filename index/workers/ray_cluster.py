@@ -23,7 +23,7 @@ from index.workers.processes import THREADS, Block, Found, OfFolder, Shared, in_
 from index.workers.ray_actor import Actor, code
 from index.workers.ray_files import PREFIX, begin, end, held
 from index.workers.stall_timeout import patiently
-from recommender.errors import ClusterAway, InputError, ReadmoreError
+from recommender.errors import ClusterUnavailable, InputError, ReadmoreError
 
 AUTO = "auto"
 """In place of an address: a Ray of this build's own, on this machine."""
@@ -86,7 +86,7 @@ class Cluster:
         self._stack.close()
 
     def _join(self, stack: ExitStack) -> None:
-        """Raises InputError, ClusterAway."""
+        """Raises InputError, ClusterUnavailable."""
         try:
             import ray
             import ray.data
@@ -107,7 +107,7 @@ class Cluster:
             one_thread_each = {"env_vars": dict.fromkeys(THREADS, "1")}
             ray.init(**options, runtime_env=one_thread_each, log_to_driver=False, logging_level=logging.ERROR)
         except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:  # ConnectionError among them
-            raise ClusterAway(
+            raise ClusterUnavailable(
                 f"no Ray cluster can be joined at {self._address} ({' '.join(str(error).split())[:300]})"
                 " - start this machine as one of its nodes, with the cluster's token and version; see docs/ray.md"
             ) from error
@@ -119,12 +119,12 @@ class Cluster:
         context.execution_options.preserve_order = False
 
     def _look(self) -> None:
-        """See that the head is there: without it Ray would end this process, without a word, after a minute. Raises ClusterAway."""
+        """See that the head is there: without it Ray would end this process, without a word, after a minute. Raises ClusterUnavailable."""
         try:
             _reach(self._head)
         except OSError as error:
             self._lost = True
-            raise ClusterAway(
+            raise ClusterUnavailable(
                 f"the head of the cluster at {self._head} is gone ({error}) - start it, and build again with --resume"
             ) from None
 
@@ -139,7 +139,7 @@ class Cluster:
         """See `Workers.everywhere`.
 
         Raises:
-            ClusterAway: Nothing was found for long, or the cluster gave up, or the work failed. An error of ours is raised as it is.
+            ClusterUnavailable: Nothing was found for long, or the cluster gave up, or the work failed. An error of ours is raised as it is.
         """
         opening = self._files.of(shared) if isinstance(shared, OfFolder) else shared
         stage = work.__module__.rpartition(".")[2]
@@ -152,7 +152,9 @@ class Cluster:
                 yield what
                 n_found += 1
             if n_found < len(window):
-                raise ClusterAway(f"{stage}: {n_found} of {len(window)} blocks came back from the cluster - build again with --resume")
+                raise ClusterUnavailable(
+                    f"{stage}: {n_found} of {len(window)} blocks came back from the cluster - build again with --resume"
+                )
 
 
 def _found(work: Callable[[Any, Any], Any], opening: Callable[[], Any], window: list[bytes]) -> Iterator[tuple[int, bytes]]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from recommender.errors import ClusterAway
+from recommender.errors import ClusterUnavailable
 
 Found = TypeVar("Found")
 
@@ -26,7 +26,7 @@ def patiently(
         look: Called while nothing comes, every `LOOK_S`; raises if nothing can.
 
     Raises:
-        ClusterAway: It yields nothing for so long, or raises anything.
+        ClusterUnavailable: It yields nothing for so long, or raises anything.
     """
     found: queue.Queue[tuple[Found] | BaseException | None] = queue.Queue(AHEAD)
     given_up = threading.Event()
@@ -47,7 +47,9 @@ def patiently(
         while (said := _next(found, patience_s, stage, n_found, look)) is not None:
             if isinstance(said, BaseException):
                 reason = f"{type(said).__name__}: {' '.join(str(said).split())[:300]}"
-                raise ClusterAway(f"{stage}: the cluster gave up after {n_found} blocks ({reason}) - build again with --resume") from said
+                raise ClusterUnavailable(
+                    f"{stage}: the cluster gave up after {n_found} blocks ({reason}) - build again with --resume"
+                ) from said
             n_found += 1
             yield said[0]
     finally:
@@ -65,7 +67,7 @@ def _next(
             return found.get(timeout=min(left, LOOK_S))
         except queue.Empty:
             look()
-    raise ClusterAway(
+    raise ClusterUnavailable(
         f"{stage}: nothing came from the cluster for {patience_s:g} s, after {n_found} blocks"
         " - see that its nodes are alive and have processors left, and build again with --resume: what was found is kept"
     )

@@ -63,7 +63,7 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ArticleFeatures:
     """What ranking knows of each article besides its words.
 
     Attributes:
@@ -90,10 +90,10 @@ def map_layout(folder: Path) -> Layout:
     return Layout(mapped(folder / OFFSETS), mapped(folder / FACTS)["tie"])
 
 
-def map_facts(folder: Path, sections: Mapping[str, int]) -> Facts:
+def map_facts(folder: Path, sections: Mapping[str, int]) -> ArticleFeatures:
     """The facts of all articles of a release, finished or not."""
     table = mapped(folder / FACTS)
-    return Facts(
+    return ArticleFeatures(
         published=table["published"],
         section=table["section"],
         length=table["length"],
@@ -104,7 +104,7 @@ def map_facts(folder: Path, sections: Mapping[str, int]) -> Facts:
     )
 
 
-def from_facts(published: Any, section: Any, length: Any, rows: AnyRows, facts: Facts) -> Matrix:
+def from_facts(published: Any, section: Any, length: Any, rows: AnyRows, facts: ArticleFeatures) -> Matrix:
     """The features `FROM_FACTS` of some articles, which follow from their facts and the query's: float32 (n_features, n_rows).
 
     Args:
@@ -131,7 +131,7 @@ def from_facts(published: Any, section: Any, length: Any, rows: AnyRows, facts: 
     return found
 
 
-def fill_in(found: Candidates, row: int, layout: Layout, facts: Facts, *, briefly: bool = False) -> Candidates:
+def fill_in(found: Candidates, row: int, layout: Layout, facts: ArticleFeatures, *, briefly: bool = False) -> Candidates:
     """Fill in what is not stored of the candidates of an article, because it follows from the facts.
 
     Args:

@@ -6,12 +6,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.features.article_features import Facts
+from recommender.features.article_features import ArticleFeatures
 from recommender.features.feature_schema import UNDATED, Candidates
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SearchFilter:
     """A filter that an index applies while it searches: what is left out takes no place of what is found.
 
     Attributes:
@@ -22,7 +22,7 @@ class Wanted:
         until: Only what was published by then; undated articles are not left out.
     """
 
-    facts: Facts
+    facts: ArticleFeatures
     sections: tuple[str, ...] = ()
     published_after: int | None = None
     published_before: int | None = None

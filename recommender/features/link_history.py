@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.features.article_features import Facts
+from recommender.features.article_features import ArticleFeatures
 from recommender.features.feature_schema import UNDATED
 from recommender.storage.ragged import stretches, sums
 from recommender.types import Floats, Rows
@@ -23,7 +23,7 @@ EVER, NEVER = np.iinfo(np.int64).max, UNDATED
 
 
 @dataclass(frozen=True, slots=True)
-class Precedents:
+class LinkHistory:
     """The hand-made lists, from both ends; near-duplicates are replaced by what stands for them.
 
     Attributes:
@@ -63,7 +63,7 @@ class Precedents:
         return np.asarray(agree / (closeness.sum() + 1))
 
 
-def read_precedents(connection: sqlite3.Connection, facts: Facts) -> Precedents:
+def read_precedents(connection: sqlite3.Connection, facts: ArticleFeatures) -> LinkHistory:
     """Read the hand-made lists from a catalogue, finished or not."""
     links = np.array(connection.execute("SELECT article, target FROM read_more").fetchall(), dtype=np.int64).reshape(-1, 2)
     links = links[facts.published[links[:, 0]] != UNDATED]
@@ -72,7 +72,7 @@ def read_precedents(connection: sqlite3.Connection, facts: Facts) -> Precedents:
     n_articles = len(facts.published)
     link_at = facts.published[links].max(axis=1)
     by_target = np.argsort(links[:, 1], kind="stable")
-    return Precedents(
+    return LinkHistory(
         moments=np.sort(facts.published[np.unique(links[:, 0])]),
         offsets=np.searchsorted(links[:, 0], np.arange(n_articles + 1)),
         targets=links[:, 1],

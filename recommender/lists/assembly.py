@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from recommender.features.feature_schema import Candidates, seconds
 from recommender.features.ranker import Ranker
 from recommender.lists import selection
-from recommender.lists.items import Chosen, Hidden, Lines
+from recommender.lists.items import Chosen, Hidden, ItemRenderer
 from recommender.lists.selection import Selection, may_show
 from recommender.live.database import LiveArticles
-from recommender.live.overlay import View
+from recommender.live.overlay import LiveOverlay
 from recommender.live.overrides_in_force import InForce
 from recommender.overrides import NOTHING, Override, place_pins
 from recommender.release.catalogue import Card, Catalogue
@@ -28,7 +28,7 @@ Pinned = tuple[int, Chosen]
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ListBuilder:
     """What lists of one moment are made with.
 
     Attributes:
@@ -38,7 +38,7 @@ class Listing:
 
     catalogue: Catalogue
     live: LiveArticles
-    view: View
+    view: LiveOverlay
     overrides: InForce
     ranker: Ranker
     mean_vectors: Callable[[Rows], Vectors]
@@ -71,15 +71,15 @@ class Listing:
             fill_in(chosen.places)
         return self._arranged(card, found, chosen, pinned, limit, lines, plain=confidence is not None)
 
-    def _lines(self, override: Override, text: str, published: datetime | None, wanted: Selection, explain: bool) -> Lines:
+    def _lines(self, override: Override, text: str, published: datetime | None, wanted: Selection, explain: bool) -> ItemRenderer:
         blocks = self.overrides.blocks(override) if self.overrides else []
         blocked = (self._find(block.article_id) for block in blocks if block.article_id is not None)
         hidden = Hidden(frozenset(row for row in blocked if row is not None), self.overrides)
         sections = frozenset(block.section for block in blocks if block.section is not None)
         weights = self.ranker if explain else None
-        return Lines(self.catalogue, self.live, self.view, wanted, text, published, hidden, sections, weights)
+        return ItemRenderer(self.catalogue, self.live, self.view, wanted, text, published, hidden, sections, weights)
 
-    def _pinned(self, card: Card, override: Override, lines: Lines) -> list[Pinned]:
+    def _pinned(self, card: Card, override: Override, lines: ItemRenderer) -> list[Pinned]:
         """What editors put into the list; not what is hidden, on the page already, or not there."""
         pinned = []
         for pin in self.overrides.pins(override) if override.pins else ():
@@ -100,7 +100,7 @@ class Listing:
         return row
 
     def _select(
-        self, found: Candidates, published: int, lines: Lines, limit: int, confidence: NDArray[np.float64] | None
+        self, found: Candidates, published: int, lines: ItemRenderer, limit: int, confidence: NDArray[np.float64] | None
     ) -> selection.Selected:
         """The candidates that are wanted and not hidden, in the order of the list."""
         among, wanted, rows = None, lines.wanted, found["article"]
@@ -119,7 +119,15 @@ class Listing:
         return [*found, *self.view.among(rows.tolist(), sections, langs, exclude)] if self.view else [*found]
 
     def _arranged(
-        self, card: Card, found: Candidates, chosen: selection.Selected, pinned: list[Pinned], limit: int, lines: Lines, *, plain: bool
+        self,
+        card: Card,
+        found: Candidates,
+        chosen: selection.Selected,
+        pinned: list[Pinned],
+        limit: int,
+        lines: ItemRenderer,
+        *,
+        plain: bool,
     ) -> tuple[tuple[Related, ...], str | None]:
         """Pins in their slots, the ranking around them, and what fills the rest."""
         last = lines.wanted.offset + limit
@@ -135,7 +143,7 @@ class Listing:
         items = lines.read([(rank, line) for rank, line in enumerate(arranged, 1) if rank > lines.wanted.offset])
         return items, None if items else chosen.reason or "no_more"
 
-    def _newest(self, card: Card, taken: set[int], n: int, lines: Lines) -> list[Chosen]:
+    def _newest(self, card: Card, taken: set[int], n: int, lines: ItemRenderer) -> list[Chosen]:
         """The newest articles that may be shown and are not yet: of the same section first, then any."""
         found: list[Chosen] = []
         for section in dict.fromkeys((card.section, None)):
@@ -144,7 +152,7 @@ class Listing:
             taken = taken | {line.row for line in found}
         return found
 
-    def _dated(self, section: str | None, n: int, lines: Lines) -> list[Card]:
+    def _dated(self, section: str | None, n: int, lines: ItemRenderer) -> list[Card]:
         """The newest articles of a section, or of any, that may be shown."""
         wanted = lines.wanted
         as_of = wanted.as_of or datetime.now(UTC)

@@ -10,7 +10,7 @@ from recommender.features.feature_schema import FEATURES, column, seconds
 from recommender.features.ranker import DECIMALS, Ranker
 from recommender.lists.selection import Selection, may_show, relation
 from recommender.live.database import LiveArticles
-from recommender.live.overlay import View
+from recommender.live.overlay import LiveOverlay
 from recommender.live.overrides_in_force import InForce
 from recommender.release.catalogue import Card, Catalogue
 from recommender.terms.inverted_index import words_of_key
@@ -52,7 +52,7 @@ class Hidden:
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
+class ItemRenderer:
     """What the lines of one list are read with.
 
     Attributes:
@@ -64,7 +64,7 @@ class Lines:
 
     catalogue: Catalogue
     live: LiveArticles
-    view: View
+    view: LiveOverlay
     wanted: Selection
     text: str
     published: datetime | None

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.errors import OutOfRange
-from recommender.features.article_features import Facts
+from recommender.features.article_features import ArticleFeatures
 from recommender.features.feature_schema import UNDATED, Candidates, column
-from recommender.features.filters import Wanted
+from recommender.features.filters import SearchFilter
 from recommender.features.ranker import DECIMALS, Ranker
 from recommender.text.cleaning import clean_line
 from recommender.types import Relation, Rows, Vectors
@@ -157,7 +157,7 @@ def select(
     return Selected(places[chosen], scores[chosen].round(DECIMALS))
 
 
-def narrowed(wanted: Selection, published: int, facts: Facts) -> Wanted | None:
+def narrowed(wanted: Selection, published: int, facts: ArticleFeatures) -> SearchFilter | None:
     """What of a selection a search can apply while it searches; None: nothing.
 
     Args:
@@ -173,7 +173,7 @@ def narrowed(wanted: Selection, published: int, facts: Facts) -> Wanted | None:
     if not (wanted.sections or firsts or ends or wanted.as_of):
         return None
     sections = tuple(map(clean_line, wanted.sections))
-    return Wanted(facts, sections, ceil(max(firsts)) if firsts else None, ceil(min(ends)) if ends else None, _as_of(wanted))
+    return SearchFilter(facts, sections, ceil(max(firsts)) if firsts else None, ceil(min(ends)) if ends else None, _as_of(wanted))
 
 
 def may_show(published: datetime | None, wanted: Selection) -> bool:

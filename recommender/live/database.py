@@ -35,7 +35,7 @@ from immutables import Map
 
 from recommender.errors import IndexDamaged, InvalidOverride, StorageError
 from recommender.features.feature_schema import CANDIDATE, Candidates
-from recommender.live.overlay import View
+from recommender.live.overlay import LiveOverlay
 from recommender.live.refresh import Folded, changed_rows, up_to_date
 from recommender.live.withdrawn import WITHDRAWN, read_ids, read_withdrawn
 from recommender.overrides import NOTHING, Override
@@ -155,7 +155,7 @@ class LiveArticles:
         self._here = threading.local()
         self._read_list()
         self._view = self._none
-        self._without_file: View | None = None
+        self._without_file: LiveOverlay | None = None
         self.fault: str | None = None
         self.damaged = False
         self._again = 0.0
@@ -167,9 +167,9 @@ class LiveArticles:
         self._connections.close()
 
     @contextmanager
-    def reading(self) -> Iterator[View]:
+    def reading(self) -> Iterator[LiveOverlay]:
         """The live articles of now; what this thread reads inside the context is of the same moment."""
-        view: View | None = getattr(self._here, "view", None)
+        view: LiveOverlay | None = getattr(self._here, "view", None)
         if view is not None:  # inside another
             yield view
             return
@@ -191,7 +191,7 @@ class LiveArticles:
 
     def places(self, row: int) -> Candidates:
         """The live articles that are candidates of an article."""
-        view: View | None = getattr(self._here, "view", None)
+        view: LiveOverlay | None = getattr(self._here, "view", None)
         if view is not None and not view.articles:
             return np.empty(0, dtype=CANDIDATE)
         sql = "SELECT candidate FROM place WHERE release = ? AND query = ?"
@@ -225,7 +225,7 @@ class LiveArticles:
         found: tuple[str, int, str | None, str | None, bytes, bytes, bytes, bytes, bytes] = self._one(sql, self._release.name, row - LIVE)
         return found
 
-    def changed_rows(self, before: View, view: View) -> set[int] | None:
+    def changed_rows(self, before: LiveOverlay, view: LiveOverlay) -> set[int] | None:
         """Rows of live articles that changed between two views, of which this thread reads the second; None: all of them may have."""
         return changed_rows(before, view, self._release.name, self._connections.here)
 
@@ -248,7 +248,7 @@ class LiveArticles:
             self._note(error)
             raise StorageError(str(self.fault)) from error
 
-    def _begin(self) -> tuple[sqlite3.Connection, View] | None:
+    def _begin(self) -> tuple[sqlite3.Connection, LiveOverlay] | None:
         """Begin to read, of one moment; None if there is nothing to read."""
         try:
             file = self._stamp()
@@ -291,7 +291,7 @@ class LiveArticles:
         log_is_there = self._frozen and self._path.with_name(f"{self._path.name}-wal").exists()
         return (found.st_ino, found.st_mtime_ns, found.st_size, log_is_there) if self._frozen else (found.st_ino,)
 
-    def _current(self, connection: sqlite3.Connection) -> View:
+    def _current(self, connection: sqlite3.Connection) -> LiveOverlay:
         view = self._view
         state = read_state(connection)
         if (state.sequence, state.prepared) == view.moment and view.file is not None:
@@ -333,13 +333,13 @@ class LiveArticles:
         self.listed = read_withdrawn(self._path.parent)
         self._none = self._of_release(self.listed.ids)
 
-    def _of_release(self, withdrawn: Iterable[str]) -> View:
+    def _of_release(self, withdrawn: Iterable[str]) -> LiveOverlay:
         """Return the view where nothing but withdrawals is known."""
         ids = frozenset(withdrawn)
         rows = (self._catalogue.find_row(article_id) for article_id in ids)
-        return View(withdrawn=Map(dict.fromkeys(ids, 0)), replaced=Map({row: None for row in rows if row is not None}))
+        return LiveOverlay(withdrawn=Map(dict.fromkeys(ids, 0)), replaced=Map({row: None for row in rows if row is not None}))
 
-    def _fall_back(self) -> View:
+    def _fall_back(self) -> LiveOverlay:
         """Return what is left without the file.
 
         Known are withdrawals that releases, this process or the list beside CURRENT name, and what this process knows to be hidden

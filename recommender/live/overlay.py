@@ -35,7 +35,7 @@ class LiveCard:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class LiveOverlay:
     """The live articles at one moment.
 
     Its maps are persistent: the next view shares all with this one but what changed (`recommender.live.refresh`).
@@ -119,7 +119,7 @@ class View:
         }
 
 
-def laid_over(found: Candidates, places: Candidates, view: View, catalogue: Catalogue) -> Candidates:
+def laid_over(found: Candidates, places: Candidates, view: LiveOverlay, catalogue: Catalogue) -> Candidates:
     """The candidates of an article, as they are now: stored ones that are still there, and live ones.
 
     An article that was put anew keeps the place that its older text had, where its new one was not near enough to get a place of its own;
@@ -142,7 +142,7 @@ def laid_over(found: Candidates, places: Candidates, view: View, catalogue: Cata
     return now
 
 
-def _as_they_are(found: Candidates, changed: Sequence[int], taken: set[int], view: View, catalogue: Catalogue) -> Candidates:
+def _as_they_are(found: Candidates, changed: Sequence[int], taken: set[int], view: LiveOverlay, catalogue: Catalogue) -> Candidates:
     """Return candidates less those that are gone, and with what now stands for those that changed, which are at some places."""
     now, stays = found.copy(), np.ones(len(found), dtype=np.bool_)
     for place in changed:
@@ -155,7 +155,7 @@ def _as_they_are(found: Candidates, changed: Sequence[int], taken: set[int], vie
     return now[stays]
 
 
-def _stands_for(row: int, view: View, catalogue: Catalogue) -> Card | None:
+def _stands_for(row: int, view: LiveOverlay, catalogue: Catalogue) -> Card | None:
     """What is shown now where a list was to show an article that changed; None: nothing."""
     after = row if row >= LIVE else view.replaced[row]
     if after is not None:

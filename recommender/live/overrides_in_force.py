@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from recommender.live.overlay import View
+from recommender.live.overlay import LiveOverlay
 from recommender.overrides import NOTHING, Block, Override, Overrides, Pin, is_over
 from recommender.types import LIVE
 
@@ -23,7 +23,7 @@ class InForce:
     file: Overrides
     file_rows: Mapping[int, datetime | None]
     of_service: Callable[[str], Override]
-    view: View
+    view: LiveOverlay
     now: datetime
 
     def __bool__(self) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from recommender.live.overlay import LiveCard, View
+from recommender.live.overlay import LiveCard, LiveOverlay
 from recommender.overrides import Override
 from recommender.release.catalogue import Card, Catalogue, parse_time
 from recommender.text.urls import url_key
@@ -49,14 +49,14 @@ class Folded:
 
 
 def up_to_date(
-    view: View, nothing: View, moment: tuple[int, int], folded: Folded, catalogue: Catalogue, connection: sqlite3.Connection
-) -> View:
+    view: LiveOverlay, nothing: LiveOverlay, moment: tuple[int, int], folded: Folded, catalogue: Catalogue, connection: sqlite3.Connection
+) -> LiveOverlay:
     """Return the view of another moment.
 
     Args:
         view: An earlier one of the same file, or `nothing`.
         nothing: The view of the release without the file.
-        moment: See `View.moment`.
+        moment: See `LiveOverlay.moment`.
     """
     release = folded.release
     if not _accounted_for(view, moment[1], connection):
@@ -68,14 +68,14 @@ def up_to_date(
     return replace(after, sequence=moment[0], prepared=moment[1], lineage=view.lineage or object())
 
 
-def changed_rows(before: View, view: View, release: str, connection: sqlite3.Connection) -> set[int] | None:
+def changed_rows(before: LiveOverlay, view: LiveOverlay, release: str, connection: sqlite3.Connection) -> set[int] | None:
     """Return the rows of live articles that changed between two views; None: all of them may have."""
     if before.lineage is not view.lineage or before.moment > view.moment or not _accounted_for(before, view.prepared, connection):
         return None
     return {LIVE + number for (number,) in connection.execute(ROWS, (before.sequence, before.prepared, release))}
 
 
-def _accounted_for(view: View, prepared: int, connection: sqlite3.Connection) -> bool:
+def _accounted_for(view: LiveOverlay, prepared: int, connection: sqlite3.Connection) -> bool:
     """Return whether `computed` holds all that happened since a view; it does not where rows were forgotten, which has no number."""
     if view.lineage is None or prepared == view.prepared:
         return True
@@ -83,7 +83,7 @@ def _accounted_for(view: View, prepared: int, connection: sqlite3.Connection) ->
     return bool(steps == prepared - view.prepared)
 
 
-def _with_articles(view: View, changed: Iterable[Any], folded: Folded, catalogue: Catalogue) -> View:
+def _with_articles(view: LiveOverlay, changed: Iterable[Any], folded: Folded, catalogue: Catalogue) -> LiveOverlay:
     """Lay changed articles over a view, in order of their changes."""
     articles, rows, urls, withdrawn = view.articles.mutate(), view.rows.mutate(), view.urls.mutate(), view.withdrawn.mutate()
     replaced, copies, unprepared = view.replaced.mutate(), view.copies.mutate(), view.unprepared.mutate()
@@ -141,7 +141,9 @@ def _take_out(rows_of: Any, key: Any, row: int) -> None:
         rows_of.pop(key, None)
 
 
-def _with_overrides(before: View, view: View, changed: Iterable[Any], catalogue: Catalogue, connection: sqlite3.Connection) -> View:
+def _with_overrides(
+    before: LiveOverlay, view: LiveOverlay, changed: Iterable[Any], catalogue: Catalogue, connection: sqlite3.Connection
+) -> LiveOverlay:
     """Lay changed overrides over a view, and those of articles that changed."""
     last, overridden = connection.execute(LAST_ENTRY).fetchone()
     hidden, ends = view.hidden.mutate(), view.ends.mutate()
@@ -171,7 +173,7 @@ def _with_overrides(before: View, view: View, changed: Iterable[Any], catalogue:
     )
 
 
-def _overrides(before: View, last: int, changed: Iterable[Any], connection: sqlite3.Connection) -> Iterator[tuple[str, Override]]:
+def _overrides(before: LiveOverlay, last: int, changed: Iterable[Any], connection: sqlite3.Connection) -> Iterator[tuple[str, Override]]:
     """Yield the overrides that may be others than before; of an article without any, an empty one."""
     if not before.entries:
         for article_id, body in connection.execute("SELECT article_id, body FROM override"):

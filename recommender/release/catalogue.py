@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.errors import ArticleNotFound, IndexDamaged, unreadable
-from recommender.features.article_features import SPANS, Facts, Layout, fill_in, map_facts, map_layout
+from recommender.features.article_features import SPANS, ArticleFeatures, Layout, fill_in, map_facts, map_layout
 from recommender.features.feature_schema import Candidates
-from recommender.features.link_history import Precedents, read_precedents
+from recommender.features.link_history import LinkHistory, read_precedents
 from recommender.release.list_file import StoredLists
 from recommender.storage.mapped import mapped
 from recommender.storage.sqlite_readers import Connections
@@ -232,7 +232,7 @@ class Catalogue:
         """Where the articles lie."""
         return self._known[0]
 
-    def facts(self) -> Facts:
+    def facts(self) -> ArticleFeatures:
         """What ranking knows of all articles."""
         return self._known[1]
 
@@ -242,7 +242,7 @@ class Catalogue:
         return WordTable(self._folder / WORDS)
 
     @cached_property
-    def _known(self) -> tuple[Layout, Facts]:
+    def _known(self) -> tuple[Layout, ArticleFeatures]:
         sections = dict(self._all("SELECT name, number FROM section"))
         return map_layout(self._folder), map_facts(self._folder, sections)
 
@@ -254,7 +254,7 @@ class Catalogue:
     def _lists(self) -> StoredLists:
         return StoredLists(self._folder)
 
-    def precedents(self, facts: Facts) -> Precedents:
+    def precedents(self, facts: ArticleFeatures) -> LinkHistory:
         """What the editors linked, for ranking: read once per release, with the facts."""
         try:
             return read_precedents(self._connections.here, facts)

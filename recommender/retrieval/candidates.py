@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.features.article_features import FROM_FACTS, Facts, Layout, from_facts
+from recommender.features.article_features import FROM_FACTS, ArticleFeatures, Layout, from_facts
 from recommender.features.feature_schema import CANDIDATE, FEATURES, UNDATED, Candidates, Features, column, in_steps
-from recommender.features.filters import Wanted
-from recommender.features.link_history import EVER, NEVER, Precedents
+from recommender.features.filters import SearchFilter
+from recommender.features.link_history import EVER, NEVER, LinkHistory
 from recommender.features.ranker import SHIPPED
 from recommender.terms.inverted_index import LexicalIndex, Terms
 from recommender.types import LIVE, Matrix, Rows, Vectors
@@ -100,14 +100,14 @@ class Neighbours:
 
 
 @dataclass(frozen=True, slots=True)
-class Archive:
+class CandidateSource:
     """What candidates are found in and described by."""
 
     index: VectorIndex
     layout: Layout
     lexical: LexicalIndex
-    facts: Facts
-    precedents: Precedents
+    facts: ArticleFeatures
+    precedents: LinkHistory
 
 
 def neighbours(
@@ -123,7 +123,7 @@ def neighbours(
 
 
 def candidates(
-    query: Query, near: Neighbours, archive: Archive, wanted: Wanted | None = None, gone: Container[int] = ()
+    query: Query, near: Neighbours, archive: CandidateSource, wanted: SearchFilter | None = None, gone: Container[int] = ()
 ) -> tuple[Candidates, maxsim.Comparison]:
     """The best `N_CANDIDATES` by the shipped weights, near-duplicates replaced by what stands for them.
 
@@ -159,14 +159,14 @@ def _in(rows: NDArray[Any], some: Container[int]) -> NDArray[np.bool_]:
     return np.fromiter((row in some for row in rows.tolist()), dtype=np.bool_, count=len(rows))
 
 
-def _nearest_among(query: Query, archive: Archive, wanted: Wanted) -> tuple[Rows, Rows]:
+def _nearest_among(query: Query, archive: CandidateSource, wanted: SearchFilter) -> tuple[Rows, Rows]:
     """The nearest of those that are wanted, in meaning and in words."""
     ((in_meaning, _),) = maxsim.nearest([query.vectors], archive.index, archive.layout, N_CANDIDATES, [query.row], wanted)
     in_words, _ = archive.lexical.search(query.terms, N_CANDIDATES, query.row, wanted.mask)
     return in_meaning, in_words
 
 
-def described(query: Query, rows: Rows, near: Neighbours, archive: Archive) -> tuple[Candidates, maxsim.Comparison]:
+def described(query: Query, rows: Rows, near: Neighbours, archive: CandidateSource) -> tuple[Candidates, maxsim.Comparison]:
     """Some articles as candidates of a query, without passages and terms; what is the query itself is left out."""
     compared = maxsim.compare(query.vectors, rows, archive.index, archive.layout)
     found = np.zeros(len(rows), dtype=CANDIDATE)
@@ -181,7 +181,7 @@ def described(query: Query, rows: Rows, near: Neighbours, archive: Archive) -> t
     return found[others], compared.of(others)
 
 
-def best(found: Candidates, compared: maxsim.Comparison, wanted: Wanted | None = None) -> tuple[Candidates, maxsim.Comparison]:
+def best(found: Candidates, compared: maxsim.Comparison, wanted: SearchFilter | None = None) -> tuple[Candidates, maxsim.Comparison]:
     """The best `N_CANDIDATES` by the shipped weights, best first; what is wanted before all else."""
     # A live article may be of a section that the release does not know; there are few of them.
     others = np.zeros(len(found), dtype=np.bool_) if wanted is None else ~wanted.among(found) & (found["article"] < LIVE)
@@ -194,7 +194,7 @@ def least_score(found: Candidates) -> float:
     return float(SHIPPED.scores(found["features"][-1:])[0]) if len(found) == N_CANDIDATES else -np.inf
 
 
-def features(query: Query, rows: Rows, near: Neighbours, compared: maxsim.Comparison, archive: Archive) -> Matrix:
+def features(query: Query, rows: Rows, near: Neighbours, compared: maxsim.Comparison, archive: CandidateSource) -> Matrix:
     """The features of some articles as candidates of a query: float32 (n_rows, len(FEATURES))."""
     mention, overlap = archive.lexical.title_features(query.terms, rows)
     stepped = {
@@ -217,7 +217,7 @@ def features(query: Query, rows: Rows, near: Neighbours, compared: maxsim.Compar
     return np.stack([named[name] for name in FEATURES], axis=1).astype(np.float32)
 
 
-def is_itself(found: Features, rows: Rows, archive: Archive) -> NDArray[np.bool_]:
+def is_itself(found: Features, rows: Rows, archive: CandidateSource) -> NDArray[np.bool_]:
     """Which candidates are the query's own headline: a title without text, and the same title."""
     return np.asarray(archive.facts.headline[rows] & (found[:, column("title_overlap")] >= OWN_TITLE))
 

@@ -15,14 +15,14 @@ import numpy as np
 from immutables import Map
 from numpy.typing import DTypeLike, NDArray
 
-from recommender.features.article_features import Facts, Layout
+from recommender.features.article_features import ArticleFeatures, Layout
 from recommender.features.feature_schema import CANDIDATE, Candidates, column, seconds
-from recommender.features.filters import Wanted
-from recommender.features.link_history import Precedents
+from recommender.features.filters import SearchFilter
+from recommender.features.link_history import LinkHistory
 from recommender.live.database import LiveArticles
 from recommender.live.overlay import EMPTY
 from recommender.release.catalogue import parse_time
-from recommender.retrieval.candidates import N_CANDIDATES, N_MENTIONED, Archive, Neighbours, Query, described, least_score
+from recommender.retrieval.candidates import N_CANDIDATES, N_MENTIONED, CandidateSource, Neighbours, Query, described, least_score
 from recommender.storage.ragged import sums
 from recommender.terms.inverted_index import FILTER, NAMED, LexicalIndex, Terms
 from recommender.terms.term_dictionary import PAIRS, SortedKeys
@@ -97,7 +97,7 @@ class Slots:
         self.terms, self.term, self.weight = _from_0(), Column(np.uint32), Column(np.float16)
         self.titles, self.title_key, self.title_idf = _from_0(), Column(np.uint64), Column(np.float32)
 
-    def read(self, live: LiveArticles, row: int, release: Archive) -> None:
+    def read(self, live: LiveArticles, row: int, release: CandidateSource) -> None:
         """Give a live article the next slot."""
         title, length, published, section, spans, vectors, hubness, packed, candidates = live.compared(row)
         terms, lexical = unpack_terms(packed), release.lexical
@@ -154,7 +154,7 @@ class LiveArchive:
 
     slots: Map[int, int]
     counts: NDArray[np.bool_]
-    archive: Archive
+    archive: CandidateSource
     vectors: Vectors
     spans: NDArray[np.int32]
     rows: NDArray[np.int64]
@@ -166,7 +166,7 @@ class LiveArchive:
         return np.array([self.slots[row] for row in rows.tolist()], dtype=np.int64)
 
     def candidates(
-        self, query: Query, near: Neighbours, own_row: int | None, limit: int = N_CANDIDATES, wanted: Wanted | None = None
+        self, query: Query, near: Neighbours, own_row: int | None, limit: int = N_CANDIDATES, wanted: SearchFilter | None = None
     ) -> tuple[Candidates, maxsim.Comparison]:
         """The nearest live articles as candidates of a query, and those that it names, but for itself; in order of rows.
 
@@ -227,7 +227,7 @@ class LiveArchive:
         shares = sums(self.title_idf[places].astype(np.float64), np.searchsorted(places, arrays["title_offsets"])) / arrays["title_masses"]
         return self._best(shares, among & (shares >= NAMED), N_MENTIONED)
 
-    def _fit(self, wanted: Wanted) -> NDArray[np.bool_]:
+    def _fit(self, wanted: SearchFilter) -> NDArray[np.bool_]:
         """Return which slots a filter lets through; articles of sections that the release does not know, too."""
         facts = self.archive.facts
         return wanted.lets_through(facts.published, facts.section) | (wanted.lets_through(facts.published, None) & (facts.section < 0))
@@ -236,7 +236,7 @@ class LiveArchive:
 class LiveArchives:
     """Makes the archive of each moment from the one before; not safe to share between threads."""
 
-    def __init__(self, live: LiveArticles, release: Archive) -> None:
+    def __init__(self, live: LiveArticles, release: CandidateSource) -> None:
         self._live = live
         self._release = release
         self._slots = Slots(release.index.dim)
@@ -277,11 +277,11 @@ class LiveArchives:
             "title_keys": slots.title_key.now,
             "title_masses": facts["mass"],
         }
-        archive = Archive(
+        archive = CandidateSource(
             index=FlatIndex(slots.vectors.now),
             layout=Layout(slots.chunks.now, np.arange(n)),
             lexical=self._release.lexical.sharing_vocabulary(terms),
-            facts=Facts(
+            facts=ArticleFeatures(
                 published=facts["published"],
                 section=facts["section"],
                 length=facts["length"],
@@ -290,7 +290,7 @@ class LiveArchives:
                 hubness=facts["hubness"],
                 sections=self._release.facts.sections,
             ),
-            precedents=Precedents(none, nowhere, none, none, nowhere, none, facts["published"]),
+            precedents=LinkHistory(none, nowhere, none, none, nowhere, none, facts["published"]),
         )
         return LiveArchive(self._of, counts, archive, slots.vectors.now, slots.spans.now, facts["row"], slots.title_idf.now, facts["least"])
 

@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 
 from recommender.embedding.embedder import Embedder, check_model
 from recommender.embedding.openvino import embedder_of
-from recommender.errors import IndexDamaged, IndexUnusable, VectorsAway
+from recommender.errors import IndexDamaged, IndexUnusable, VectorsUnavailable
 from recommender.features.article_features import Layout
 from recommender.features.feature_schema import N_TERMS, Candidates, seconds
-from recommender.features.filters import Wanted
+from recommender.features.filters import SearchFilter
 from recommender.live.database import LiveArticles
-from recommender.live.overlay import View
+from recommender.live.overlay import LiveOverlay
 from recommender.release.catalogue import Catalogue
 from recommender.release.manifest import MILVUS, Release
 from recommender.retrieval import candidates as retrieval
-from recommender.retrieval.candidates import Archive, Neighbours, Query
+from recommender.retrieval.candidates import CandidateSource, Neighbours, Query
 from recommender.retrieval.explanations import Sentences, best_pairs, read_sentences
 from recommender.retrieval.live_candidates import LiveArchive, LiveArchives, lexical_of
 from recommender.storage.ragged import stretches
@@ -35,7 +35,7 @@ from recommender.text.words import words
 from recommender.types import LIVE, Article, Chunk, Rows, Vectors
 from recommender.vectors.exact import FlatIndex, VectorIndex, mean_vectors
 from recommender.vectors.maxsim import Comparison
-from recommender.vectors.milvus_client import Address, Milvus
+from recommender.vectors.milvus_client import Milvus, MilvusAddress
 from recommender.vectors.milvus_index import MilvusIndex
 from recommender.vectors.two_tier import TieredIndex, open_chunks, open_vectors
 
@@ -52,7 +52,7 @@ KNOWN = 4
 """Archives of live articles that are kept: a text may still be read of one moment while an article is put at the next."""
 
 
-class Texts:
+class TextSearcher:
     """Of one release, with what was put since; safe to share between threads.
 
     Args:
@@ -60,7 +60,7 @@ class Texts:
     """
 
     def __init__(
-        self, release: Release, catalogue: Catalogue, live: LiveArticles, embedder: Embedder | None, vectors: Address | None = None
+        self, release: Release, catalogue: Catalogue, live: LiveArticles, embedder: Embedder | None, vectors: MilvusAddress | None = None
     ) -> None:
         self.release = release
         self._vectors = vectors
@@ -70,7 +70,7 @@ class Texts:
         self._lock = threading.Lock()
         self._least_scores: dict[int, float] = {}
         self._live_archives: LiveArchives | None = None
-        self._known: deque[tuple[View, LiveArchive | None]] = deque([(View(), None)], maxlen=KNOWN)
+        self._known: deque[tuple[LiveOverlay, LiveArchive | None]] = deque([(LiveOverlay(), None)], maxlen=KNOWN)
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -85,7 +85,7 @@ class Texts:
         return embedder
 
     @cached_property
-    def archive(self) -> Archive:
+    def archive(self) -> CandidateSource:
         """All that candidates are found in."""
         folder, manifest, index = self.release.folder, self.release.manifest, self._index
         if (len(index), index.dim, index.kind) != (manifest.n_chunks, manifest.model.dim, manifest.vectors):
@@ -93,7 +93,7 @@ class Texts:
                 f"{folder} holds {len(index)} vectors ({index.kind}), the manifest says {manifest.n_chunks} ({manifest.vectors})"
             )
         facts = self._catalogue.facts()
-        return Archive(index, self._layout, self.lexical, facts, self._catalogue.precedents(facts))
+        return CandidateSource(index, self._layout, self.lexical, facts, self._catalogue.precedents(facts))
 
     @cached_property
     def lexical(self) -> LexicalIndex:
@@ -124,7 +124,7 @@ class Texts:
         return Milvus(self._address)
 
     @property
-    def _address(self) -> Address:
+    def _address(self) -> MilvusAddress:
         if self._vectors is None:
             raise IndexUnusable(f"the vectors of release {self.release.name} are in Milvus - say where: READMORE_VECTORS=milvus://...")
         return self._vectors
@@ -135,7 +135,7 @@ class Texts:
             return None
         try:
             there = Milvus(self._address, LOOK_S, LOOK_S).ask("has_collection", self._address.collection(self.release.name))
-        except (IndexUnusable, VectorsAway) as error:
+        except (IndexUnusable, VectorsUnavailable) as error:
             return str(error)
         return None if there else f"Milvus has no vectors of release {self.release.name} - build again, or go back with scripts/rollback.py"
 
@@ -157,7 +157,7 @@ class Texts:
             vectors[place] = self._live.mean(int(rows[place]), vectors.shape[1])
         return vectors
 
-    def live_archive(self, view: View) -> LiveArchive | None:
+    def live_archive(self, view: LiveOverlay) -> LiveArchive | None:
         """The live articles of a view, whose lists are computed; None if there are none. Call it inside the view's context."""
         with self._lock:
             for known, archive in reversed(self._known):
@@ -214,13 +214,13 @@ class Texts:
             numbers[word] = STRANGE + zlib.crc32(word.encode()) % (STRANGE - 2)
         return [numbers[word] for word in title], [numbers[word] for word in text]
 
-    def neighbours(self, query: Query, view: View, limit: int = retrieval.N_CANDIDATES) -> Neighbours:
+    def neighbours(self, query: Query, view: LiveOverlay, limit: int = retrieval.N_CANDIDATES) -> Neighbours:
         """The nearest of the release, in meaning and in words, less those that were withdrawn or put anew."""
         near = retrieval.neighbours([query], self.archive.index, self.archive.layout, self.lexical, limit)[0]
         return near.without(view.replaced) if view else near
 
     def candidates(
-        self, query: Query, near: Neighbours, view: View, own_row: int | None = None, wanted: Wanted | None = None
+        self, query: Query, near: Neighbours, view: LiveOverlay, own_row: int | None = None, wanted: SearchFilter | None = None
     ) -> tuple[Candidates, Comparison]:
         """The best candidates of a text, in the release and among live articles, best first; without passages and terms.
 
@@ -243,7 +243,7 @@ class Texts:
         near: Neighbours,
         own_row: int | None,
         limit: int = retrieval.N_CANDIDATES,
-        wanted: Wanted | None = None,
+        wanted: SearchFilter | None = None,
     ) -> tuple[Candidates, Comparison]:
         """The nearest live articles as candidates of a text; see `LiveArchive.candidates`."""
         found, compared = live.candidates(query, near, own_row, limit, wanted)
@@ -274,7 +274,9 @@ class Texts:
         stored = self._catalogue.titles_and_texts([row for row in rows if row < LIVE])
         return [stored[row] if row < LIVE else self._live.title_and_text(row) for row in rows]
 
-    def explain(self, article: Article, chunks: Sequence[Chunk], terms: Terms, found: Candidates, compared: Comparison, view: View) -> None:
+    def explain(
+        self, article: Article, chunks: Sequence[Chunk], terms: Terms, found: Candidates, compared: Comparison, view: LiveOverlay
+    ) -> None:
         """Fill in the best-matching sentences and the shared terms of candidates."""
         if not len(found):
             return

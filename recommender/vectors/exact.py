@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from recommender.features.filters import Wanted
+from recommender.features.filters import SearchFilter
 from recommender.release.manifest import FLAT
 from recommender.types import Rows, Vectors
 
@@ -34,7 +34,7 @@ class VectorIndex(Protocol):
 class ArticleIndex(VectorIndex, Protocol):
     """An index that finds articles, to be compared chunk by chunk: what a large archive is searched with."""
 
-    def near(self, queries: Sequence[Vectors], k: int, wanted: Wanted | None = None) -> list[Rows]:
+    def near(self, queries: Sequence[Vectors], k: int, wanted: SearchFilter | None = None) -> list[Rows]:
         """The rows of the articles that are worth comparing with each query, about k of them, in no order.
 
         Args:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.features.article_features import Layout
-from recommender.features.filters import Wanted
+from recommender.features.filters import SearchFilter
 from recommender.features.ranker import DECIMALS
 from recommender.storage.ragged import stretches
 from recommender.types import Rows, Scores, Vectors
@@ -66,7 +66,7 @@ def nearest(
     layout: Layout,
     limit: int,
     own_rows: Sequence[int | None],
-    wanted: Wanted | None = None,
+    wanted: SearchFilter | None = None,
 ) -> list[tuple[Rows, NDArray[np.float64]]]:
     """The `limit` closest articles of each query article.
 

@@ -19,7 +19,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from recommender.errors import InputError, VectorsAway
+from recommender.errors import InputError, VectorsUnavailable
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -47,7 +47,7 @@ ADDRESS = re.compile(r"milvus(?P<tls>\+tls)?://(?P<server>[^/@]+)/(?P<name>[A-Za
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class MilvusAddress:
     """Where the vectors of an archive lie.
 
     Attributes:
@@ -59,7 +59,7 @@ class Address:
     name: str
 
     @classmethod
-    def parse(cls, text: str) -> "Address":
+    def parse(cls, text: str) -> "MilvusAddress":
         """Read `milvus://host:19530/readmore`.
 
         Raises:
@@ -74,7 +74,7 @@ class Address:
     def collection(self, release: str) -> str:
         """Name of a release's collection.
 
-        >>> Address("http://localhost:19530", "readmore").collection("20261123T121500Z-1f3a")
+        >>> MilvusAddress("http://localhost:19530", "readmore").collection("20261123T121500Z-1f3a")
         'readmore_20261123T121500Z_1f3a'
         """
         return f"{self.name}_{release.replace('-', '_')}"
@@ -88,7 +88,7 @@ class Milvus:
         patience_s: Seconds in which it is tried again, at times that differ by chance: many who wait do not come back all at once.
     """
 
-    def __init__(self, address: Address, try_s: float = TRY_S, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, address: MilvusAddress, try_s: float = TRY_S, patience_s: float = PATIENCE_S) -> None:
         self.address = address
         self._try_s, self._patience_s = try_s, patience_s
         self._connecting = threading.Lock()
@@ -98,7 +98,7 @@ class Milvus:
         """Call a method of pymilvus' client.
 
         Raises:
-            VectorsAway: Milvus did not answer in time, or has not what was asked for.
+            VectorsUnavailable: Milvus did not answer in time, or has not what was asked for.
         """
         from grpc import RpcError
         from pymilvus.exceptions import MilvusException
@@ -120,7 +120,7 @@ class Milvus:
             return again(lambda: getattr(self._connected(), call)(*of, **options))
         except (MilvusException, RpcError) as error:
             reason = str(getattr(error, "message", "") or error)[:300]
-            raise VectorsAway(
+            raise VectorsUnavailable(
                 f"Milvus at {self.address.server} did not {call.replace('_', ' ')} ({reason}) - see that it runs, and takes {TOKEN}"
             ) from error
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from recommender.errors import IndexDamaged
-from recommender.features.filters import Wanted
+from recommender.features.filters import SearchFilter
 from recommender.release.manifest import MILVUS
 from recommender.types import Rows, Scores, Vectors
 from recommender.vectors.exact import check_unit, mean_vector
@@ -39,7 +39,7 @@ class MilvusIndex:
     """One release, or what an alias names.
 
     Raises:
-        VectorsAway: Milvus does not answer, or has no such collection.
+        VectorsUnavailable: Milvus does not answer, or has no such collection.
     """
 
     kind = MILVUS
@@ -62,7 +62,7 @@ class MilvusIndex:
 
         Raises:
             IndexDamaged: Milvus has not all of them.
-            VectorsAway: It does not answer.
+            VectorsUnavailable: It does not answer.
         """
         wanted, places = np.unique(rows, return_inverse=True)
         vectors = np.empty((len(wanted), self._dim), dtype=np.float32)
@@ -82,20 +82,20 @@ class MilvusIndex:
                 vectors[first + np.searchsorted(ids, line["id"])] = line["vector"]
         return vectors[places]
 
-    def near(self, queries: Sequence[Vectors], k: int, wanted: Wanted | None = None) -> list[Rows]:
+    def near(self, queries: Sequence[Vectors], k: int, wanted: SearchFilter | None = None) -> list[Rows]:
         """See `ArticleIndex.near`.
 
         Raises:
-            VectorsAway: Milvus does not answer.
+            VectorsUnavailable: Milvus does not answer.
         """
         by_mean = self.search(np.stack([mean_vector(query) for query in queries]), k, ARTICLES, wanted)
         return [np.union1d(rows, self._by_chunk(query, wanted)) for query, (_, rows) in zip(queries, by_mean, strict=True)]
 
-    def search(self, vectors: Vectors, k: int, among: str, wanted: Wanted | None = None) -> list[tuple[Scores, Rows]]:
+    def search(self, vectors: Vectors, k: int, among: str, wanted: SearchFilter | None = None) -> list[tuple[Scores, Rows]]:
         """The closest of each vector in one of the partitions, closest first: scores, and the rows of the articles they belong to.
 
         Raises:
-            VectorsAway: Milvus does not answer.
+            VectorsUnavailable: Milvus does not answer.
         """
         check_unit(vectors)
         results = self._milvus.ask(
@@ -117,7 +117,7 @@ class MilvusIndex:
             for hits in results
         ]
 
-    def _by_chunk(self, query: Vectors, wanted: Wanted | None) -> Rows:
+    def _by_chunk(self, query: Vectors, wanted: SearchFilter | None) -> Rows:
         k = CHUNKS_EACH * BY_CHUNK
         while True:
             found = self.search(query, k, CHUNKS, wanted)
@@ -143,11 +143,11 @@ def collapsed(found: Sequence[tuple[Scores, Rows]]) -> Rows:
     return np.asarray(closest_first[np.sort(firsts)])
 
 
-def expression(wanted: Wanted) -> str:
+def expression(wanted: SearchFilter) -> str:
     """A filter in Milvus' words.
 
-    >>> from recommender.features.article_features import Facts
-    >>> expression(Wanted(Facts(*[None] * 7), ("local", 'the "arts"'), published_before=1000))
+    >>> from recommender.features.article_features import ArticleFeatures
+    >>> expression(SearchFilter(ArticleFeatures(*[None] * 7), ("local", 'the "arts"'), published_before=1000))
     'section in ["local", "the \\\\"arts\\\\""] and published < 1000 and published > -4611686018427387904'
     """
     parts = []

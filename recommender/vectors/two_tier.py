@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.errors import IndexDamaged
-from recommender.features.filters import Wanted
+from recommender.features.filters import SearchFilter
 from recommender.release.manifest import TIERED, VECTORS
 from recommender.storage.mapped import mapped
 from recommender.types import Rows, Vectors
@@ -91,7 +91,7 @@ class TieredIndex:
         """See `VectorIndex.vectors`."""
         return self._chunks.vectors(rows)
 
-    def near(self, queries: Sequence[Vectors], k: int, wanted: Wanted | None = None) -> list[Rows]:
+    def near(self, queries: Sequence[Vectors], k: int, wanted: SearchFilter | None = None) -> list[Rows]:
         """The rows of the articles whose mean vectors are closest: at most k for each query, closest first."""
         means = np.stack([mean_vector(query) for query in queries])
         check_unit(means)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from recommender import Recommender
 from recommender.errors import InputError, OutOfRange
-from recommender.live.overlay import View
+from recommender.live.overlay import LiveOverlay
 from recommender.release.catalogue import Card
 from recommender.types import Rows
 
@@ -72,7 +72,7 @@ def read_contents(recommender: Recommender, limit: int) -> Contents:
     return Contents(recommender.release.name, tuple(cards), rows, lines, scores, n_published - len(cards))
 
 
-def _published(recommender: Recommender, view: View) -> Iterator[Card]:
+def _published(recommender: Recommender, view: LiveOverlay) -> Iterator[Card]:
     stored = (row for row in range(recommender.release.manifest.n_articles) if row not in view.replaced)
     for rows in (stored, sorted(view.articles)):
         for row in rows:

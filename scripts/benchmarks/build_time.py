@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from index.build import build_index
-from index.build_report import Report
+from index.build_report import BuildReport
 from index.encoder.openvino_export import fastest_embedder
 from recommender import Article, Embedder, Recommender, SentenceTransformerEmbedder
 from scripts import command
@@ -83,7 +83,7 @@ def _rate(embedder: Embedder, texts: Sequence[str]) -> float:
     return len(texts) / (time.perf_counter() - began)
 
 
-def _build_figures(report: Report) -> dict[str, float]:
+def _build_figures(report: BuildReport) -> dict[str, float]:
     total = sum(report.seconds.values())
     return {
         "articles": report.n_articles,

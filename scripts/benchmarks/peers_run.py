@@ -27,7 +27,7 @@ from pathlib import Path
 
 from recommender.errors import InputError
 from scripts import command
-from scripts.benchmarks.peers.archive import Archive
+from scripts.benchmarks.peers.archive import PeerArchive
 from scripts.benchmarks.peers.measure import about, measure
 from scripts.benchmarks.peers.peer_figures import Figures, table
 from scripts.benchmarks.peers.process import PEERS
@@ -48,7 +48,7 @@ def main(arguments: argparse.Namespace) -> None:
     absent: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        archive = Archive.read(arguments.articles.resolve(), arguments.limit, folder / "articles.jsonl")
+        archive = PeerArchive.read(arguments.articles.resolve(), arguments.limit, folder / "articles.jsonl")
         _say(f"readmore, {archive.n} articles")
         rows.append(measure_readmore(archive, folder / "readmore", arguments.seconds))
         for peer in arguments.peers:

@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.build import MEMORY, build_index
-from index.build_report import Report
+from index.build_report import BuildReport
 from index.workers.processes import Processes
 from recommender import Recommender
-from recommender.live.overlay import View
+from recommender.live.overlay import LiveOverlay
 from recommender.release.manifest import current_folder
 from recommender.text.chunking import chunk_article, embedding_text
 from recommender.types import Article, Vectors, rfc3339
@@ -83,7 +83,7 @@ def _write(archive: Path, n: int, words: int) -> None:
             file.write(json.dumps({**fields, "section": article.section, "lang": article.lang}) + "\n")
 
 
-def _seconds(report: Report) -> dict[str, float]:
+def _seconds(report: BuildReport) -> dict[str, float]:
     n, seconds = report.n_articles, report.seconds
     lists = sum(seconds[stage] for stage in ("neighbours", "duplicates", "lists"))
     return {f"{stage}, ms an article": round(1e3 * of / n, 3) for stage, of in {**seconds, "lists in all": lists}.items()}
@@ -129,8 +129,8 @@ def _draft_figures(
     for row, article, own in zip(rows.tolist(), sample, vectors, strict=True):
         began = time.perf_counter()
         query = texts.query(article, own, row, texts.terms(article))
-        near = texts.neighbours(query, View())
-        texts.candidates(query, near, View())
+        near = texts.neighbours(query, LiveOverlay())
+        texts.candidates(query, near, LiveOverlay())
         taken.append(1e3 * (time.perf_counter() - began))
         found.append(set(near.in_meaning[:10].tolist()))
     closest = _closest(vectors, rows, embedder, arguments)

@@ -11,7 +11,7 @@ FIRST = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class TrailEntry:
     """An entry.
 
     Attributes:
@@ -25,11 +25,13 @@ class Told:
     changes: tuple[str, ...]
 
 
-def trail(history: Sequence[Mapping[str, Any]]) -> list[Told]:
+def trail(history: Sequence[Mapping[str, Any]]) -> list[TrailEntry]:
     """What `index.updates.override_store.history` tells, the last first."""
     said = [Override.from_dict(entry) for entry in history]
     return [
-        Told(datetime.fromisoformat(entry["at"]), now.owner, entry["key"], now.reason, tuple(_changes(before, now)) or ("nothing changed",))
+        TrailEntry(
+            datetime.fromisoformat(entry["at"]), now.owner, entry["key"], now.reason, tuple(_changes(before, now)) or ("nothing changed",)
+        )
         for entry, now, before in zip(history, said, [*said[1:], NOTHING], strict=False)
     ]
 

@@ -28,7 +28,7 @@ Edit = Callable[[Override], Override]
 router = APIRouter()
 
 
-class Change(BaseModel):
+class OverrideForm(BaseModel):
     """What a form of an article's page sends.
 
     Attributes:
@@ -51,7 +51,7 @@ class Change(BaseModel):
 @router.post("/desk/change")
 async def change(request: Request) -> Response:
     """Do what was asked, and go back to the page."""
-    sent = await read_form(request, Change)
+    sent = await read_form(request, OverrideForm)
     try:
         on = await asyncio.to_thread(_change, request, sent)
     except (InvalidOverride, ArticleNotFound) as error:
@@ -60,7 +60,7 @@ async def change(request: Request) -> Response:
     return back_to(on, sent.action)
 
 
-def _change(request: Request, sent: Change) -> str:
+def _change(request: Request, sent: OverrideForm) -> str:
     """Id of the article whose page it is, as it is stored.
 
     Raises:
@@ -79,7 +79,7 @@ def _change(request: Request, sent: Change) -> str:
     return on.id
 
 
-def _edit(recommender: Recommender, on: Card, sent: Change) -> tuple[str, Edit | None]:
+def _edit(recommender: Recommender, on: Card, sent: OverrideForm) -> tuple[str, Edit | None]:
     """Id of the article that something is said of, and what makes it from what was said before; None: it is to be undone."""
     target, section, until = clean_line(sent.target), clean_line(sent.section) or None, end_of(sent.until)
     if until is not None and until <= datetime.now(UTC):

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from recommender.errors import IndexUnusable
 from service.metrics import KEPT
-from service.release_holder import Serving
+from service.release_holder import ReleaseHolder
 
 MOST_BYTES = 192 << 20
 """The lists of about 40,000 articles."""
@@ -81,7 +81,7 @@ class KeptAnswers:
         make: Makes the answers that need neither; None: it is for the app.
     """
 
-    def __init__(self, app: ASGIApp, serving: Serving, make: Callable[[Scope, Serving], Answer | None]) -> None:
+    def __init__(self, app: ASGIApp, serving: ReleaseHolder, make: Callable[[Scope, ReleaseHolder], Answer | None]) -> None:
         self.app = app
         self._serving = serving
         self._make = make

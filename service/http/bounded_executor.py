@@ -13,7 +13,7 @@ from starlette.types import Receive
 from recommender import Recommender
 from recommender.errors import Interrupted
 from recommender.interruption import interruptible
-from service.release_holder import Serving
+from service.release_holder import ReleaseHolder
 
 Answer = TypeVar("Answer")
 
@@ -157,7 +157,7 @@ class TextLanes:
     def __init__(self, waiting: int, timeout_s: float) -> None:
         self._short, self._long = (Lane(name, waiting, timeout_s) for name in ("text", "long-text"))
 
-    async def run(self, serving: Serving, n_characters: int, call: Callable[[Recommender], Answer], receive: Receive) -> Answer:
+    async def run(self, serving: ReleaseHolder, n_characters: int, call: Callable[[Recommender], Answer], receive: Receive) -> Answer:
         """See `Lane.run`; the first text loads the model."""
 
         def work() -> Answer:

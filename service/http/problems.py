@@ -16,12 +16,12 @@ from recommender.errors import (
     IndexUnusable,
     InvalidArticle,
     InvalidOverride,
-    JournalAway,
+    JournalUnavailable,
     ModelError,
     OutOfRange,
     ReadmoreError,
     StorageError,
-    VectorsAway,
+    VectorsUnavailable,
 )
 from service.http.bounded_executor import Busy
 from service.http.response_models import Problem
@@ -36,8 +36,8 @@ STATUSES: tuple[tuple[type[ReadmoreError], int], ...] = (
     (ModelError, 503),
     (IndexUnusable, 503),
     (StorageError, 503),
-    (VectorsAway, 503),
-    (JournalAway, 503),
+    (VectorsUnavailable, 503),
+    (JournalUnavailable, 503),
 )
 """The first that fits; any other error of ours is a bug."""
 
@@ -126,13 +126,13 @@ async def _ours(request: Request, error: Exception) -> Response:
         raise error
     if status == 503:  # the message names folders and hashes: for the log, not for the world
         request.app.state.serving.condition.tell(error, request.scope.get("request_id"))
-        wait_s = "5" if isinstance(error, JournalAway) else "30"
+        wait_s = "5" if isinstance(error, JournalUnavailable) else "30"
         return problem(request, status, error.code, _not_now(error), headers={"Retry-After": wait_s})
     return problem(request, status, error.code, str(error))
 
 
 def _not_now(error: ReadmoreError) -> str:
-    return NOT_SAID if isinstance(error, JournalAway) else NOT_NOW
+    return NOT_SAID if isinstance(error, JournalUnavailable) else NOT_NOW
 
 
 async def _busy(request: Request, error: Exception) -> Response:

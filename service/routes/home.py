@@ -11,7 +11,7 @@ from recommender import Recommender
 from recommender.errors import ArticleNotFound
 from recommender.release.catalogue import Card
 from service.http.parameters import known_parameters
-from service.release_holder import Serving
+from service.release_holder import ReleaseHolder
 from service.routes.related_articles import card_to_read
 
 DOCS_POLICY = (
@@ -35,7 +35,7 @@ def home(
     id: Annotated[str, Query(max_length=512)] = "",  # noqa: A002 - the parameter's public name
 ) -> Response:
     """A page without scripts, so that nothing in an archive can run in it."""
-    serving: Serving = request.app.state.serving
+    serving: ReleaseHolder = request.app.state.serving
     with serving.held() as recommender:
         return _home(request, recommender, serving.fault, q, id)
 

@@ -29,12 +29,12 @@ from service.http.problems import described, problems
 from service.http.request_models import Batch, Draft, Seeds, Texts
 from service.http.response_models import BatchAnswer, RelatedAnswer, SimilarityAnswer
 from service.metrics import EMBEDDED, EMPTY
-from service.release_holder import Serving
+from service.release_holder import ReleaseHolder
 
 Limit = Annotated[Whole, Query(ge=1, le=50, description="length of the list")]
 WHOSE = "the publisher's id; slashes may stay as they are. One that ends in /related or /overrides is given as ?id= of /v1/articles"
 Id = Annotated[str, Path(min_length=1, max_length=512, description=WHOSE)]
-Wanted = Annotated[Selection, Depends(selection)]
+SelectionParameters = Annotated[Selection, Depends(selection)]
 Fields = Annotated[str | None, Query(max_length=200, description="fields of the items, separated by commas; id is always there")]
 Explain = Annotated[bool, Query(description="tell what each feature adds to the score")]
 Format = Annotated[formats.Format, Query(description="JSON-LD for search engines, or an HTML fragment")]
@@ -55,8 +55,8 @@ CACHED: dict[int | str, dict[str, Any]] = {
 router = APIRouter(dependencies=[Depends(known_parameters)])
 
 
-def serving_of(request: Request) -> Serving:
-    serving: Serving = request.app.state.serving
+def serving_of(request: Request) -> ReleaseHolder:
+    serving: ReleaseHolder = request.app.state.serving
     return serving
 
 
@@ -65,7 +65,7 @@ def serving_of(request: Request) -> Serving:
 async def related(
     request: Request,
     article_id: Id,
-    wanted: Wanted,
+    wanted: SelectionParameters,
     limit: Limit = 5,
     fields: Fields = None,
     explain: Explain = False,
@@ -82,7 +82,7 @@ async def related(
 @router.get("/v1/related", response_model=RelatedAnswer, responses=CACHED)
 async def related_by_url(
     request: Request,
-    wanted: Wanted,
+    wanted: SelectionParameters,
     url: Annotated[str | None, Query(min_length=1, max_length=8192)] = None,
     id: Annotated[str | None, Query(min_length=1, max_length=512)] = None,  # noqa: A002
     limit: Limit = 5,
@@ -109,7 +109,9 @@ async def related_by_url(
     responses=problems(400, 404, 408, 410, 413, 415, 422, 429, 503),
     openapi_extra=body_of(Draft, Seeds, more={"text/plain": {"schema": {"type": "string", "description": "a page as pasted from a site"}}}),
 )
-async def related_to_text(request: Request, wanted: Wanted, limit: Limit = 5, fields: Fields = None, explain: Explain = False) -> Response:
+async def related_to_text(
+    request: Request, wanted: SelectionParameters, limit: Limit = 5, fields: Fields = None, explain: Explain = False
+) -> Response:
     """The related list of a text that is not in the index, which is stored and logged nowhere; or of several articles that are."""
     names = item_fields(fields)
     sent = await read_draft(request)
@@ -133,7 +135,7 @@ async def related_to_text(request: Request, wanted: Wanted, limit: Limit = 5, fi
     responses=problems(400, 408, 413, 415, 422, 429),
     openapi_extra=body_of(Batch),
 )
-async def related_batch(request: Request, wanted: Wanted, limit: Limit = 5, fields: Fields = None) -> Response:
+async def related_batch(request: Request, wanted: SelectionParameters, limit: Limit = 5, fields: Fields = None) -> Response:
     """The lists of up to 100 articles, in order; an id that is none has an error in its place."""
     names, sent = item_fields(fields), await read_json(request, Batch)
     results = []
@@ -186,7 +188,7 @@ async def read_text(request: Request, n_characters: int, call: Callable[[Recomme
     return await lanes.run(serving_of(request), n_characters, call, request.receive)
 
 
-def without_parameters(scope: Scope, serving: Serving) -> Answer | None:
+def without_parameters(scope: Scope, serving: ReleaseHolder) -> Answer | None:
     """The list of an article where nothing but its id is given, which is most of what is asked; None: it is for the routes.
 
     FastAPI reads fourteen parameters that are not there in the time that the list takes.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from recommender.errors import InputError
 from recommender.evaluation.measures import evaluate
-from scripts.benchmarks.peers.peer import Text, read_texts
+from scripts.benchmarks.peers.peer import PeerText, read_texts
 from scripts.local_server import drafts_of
 
 K = 10
@@ -20,7 +20,7 @@ LEAST_WORDS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Archive:
+class PeerArchive:
     """Articles, and what is asked of them.
 
     Attributes:
@@ -34,13 +34,13 @@ class Archive:
 
     path: Path
     n: int
-    timed: tuple[Text, ...]
+    timed: tuple[PeerText, ...]
     drafts: tuple[str, ...]
     qrels: Mapping[str, Sequence[str]]
-    judged: tuple[Text, ...]
+    judged: tuple[PeerText, ...]
 
     @classmethod
-    def read(cls, path: Path, limit: int | None, short: Path) -> "Archive":
+    def read(cls, path: Path, limit: int | None, short: Path) -> "PeerArchive":
         """Choose what is asked, the same in every run.
 
         Args:

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.benchmarks.peers.peer import Text, folder_size, others
+from scripts.benchmarks.peers.peer import PeerText, folder_size, others
 
 JARS = Path("/usr/share/java")
 MODULES = ("core", "queries", "analyzers-common")
@@ -40,12 +40,12 @@ class Lucene:
         jars = [str(jar) for name in MODULES for jar in _jars(name)[:1]]
         self._class_path = ":".join([*jars, str(self._classes)])
 
-    def prepare(self, texts: Sequence[Text]) -> int:
+    def prepare(self, texts: Sequence[PeerText]) -> int:
         """See `Peer.prepare`."""
         subprocess.run(["javac", "-cp", self._class_path, "-d", str(self._classes), str(SOURCE)], check=True)  # noqa: S603, S607
         return 0
 
-    def build(self, texts: Sequence[Text], batch_size: int) -> None:
+    def build(self, texts: Sequence[PeerText], batch_size: int) -> None:
         """See `Peer.build`."""
         lines = "".join(f"{_line(text.id)}\t{_line(text.whole)}\n" for text in texts)
         subprocess.run(self._java("build"), input=lines, text=True, check=True, encoding="utf-8")  # noqa: S603
@@ -56,7 +56,7 @@ class Lucene:
             self._java("answer"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
         )
 
-    def near(self, asked: Text, k: int) -> list[str]:
+    def near(self, asked: PeerText, k: int) -> list[str]:
         """See `Peer.near`."""
         return others(asked.id, self._ask("id", k + 1, asked.id), k)
 
@@ -64,7 +64,7 @@ class Lucene:
         """See `Peer.near_draft`."""
         return self._ask("text", k, text)
 
-    def exact(self, asked: Text, k: int) -> list[str]:
+    def exact(self, asked: PeerText, k: int) -> list[str]:
         """See `Peer.exact`; a search by words is what it is."""
         return []
 

@@ -11,9 +11,9 @@ from typing import Any, Self
 
 from recommender.errors import InputError
 from scripts import local_server
-from scripts.benchmarks.peers.archive import N_COMPARED, Archive, K
+from scripts.benchmarks.peers.archive import N_COMPARED, K, PeerArchive
 from scripts.benchmarks.peers.memory import MARK, held_mb, watched
-from scripts.benchmarks.peers.peer import Text
+from scripts.benchmarks.peers.peer import PeerText
 from scripts.benchmarks.peers.peer_figures import Answers, Figures
 from scripts.benchmarks.peers.txtai import READY, SERVER, Chunked, Txtai
 from scripts.local_server import ROOT
@@ -70,7 +70,7 @@ def about(name: str, python: str) -> dict[str, Any]:
         return talk.ask("about")
 
 
-def measure(name: str, python: str, archive: Archive, folder: Path, seconds: int) -> Figures:
+def measure(name: str, python: str, archive: PeerArchive, folder: Path, seconds: int) -> Figures:
     """All figures of a peer.
 
     Args:
@@ -117,7 +117,7 @@ def measure(name: str, python: str, archive: Archive, folder: Path, seconds: int
     )
 
 
-def _over_http(txtai: Txtai, python: str, archive: Archive, seconds: int) -> tuple[float, Answers]:
+def _over_http(txtai: Txtai, python: str, archive: PeerArchive, seconds: int) -> tuple[float, Answers]:
     """Seconds from the start of the server to its first list, and how fast it answers."""
     mark = uuid.uuid4().hex
     settings = txtai.settings(txtai.folder.with_suffix(".yml"))
@@ -129,5 +129,5 @@ def _over_http(txtai: Txtai, python: str, archive: Archive, seconds: int) -> tup
         return started + first, Answers.measured([first, *by_id], drafts, held_mb(mark), per_s)
 
 
-def _fields(text: Text) -> tuple[str, str, str]:
+def _fields(text: PeerText) -> tuple[str, str, str]:
     return text.id, text.title, text.text

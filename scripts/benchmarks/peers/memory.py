@@ -15,7 +15,7 @@ MARK = "READMORE_MEASURED"
 EVERY_S = 0.5
 
 
-class Peak:
+class PeakMemory:
     """The most that was held, MB."""
 
     mb = 0
@@ -36,9 +36,9 @@ def held_mb(mark: str) -> int:
 
 
 @contextmanager
-def watched(mark: str) -> Iterator[Peak]:
+def watched(mark: str) -> Iterator[PeakMemory]:
     """Look at it again and again until the context ends."""
-    peak, ended = Peak(), threading.Event()
+    peak, ended = PeakMemory(), threading.Event()
 
     def watch() -> None:
         while not ended.wait(EVERY_S):

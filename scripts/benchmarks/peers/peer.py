@@ -13,7 +13,7 @@ TRIED = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class PeerText:
     """An article, as a peer sees it."""
 
     id: str
@@ -31,11 +31,11 @@ class Peer(Protocol):
     What it starts ends with its process.
     """
 
-    def prepare(self, texts: Sequence[Text]) -> int:
+    def prepare(self, texts: Sequence[PeerText]) -> int:
         """Do what its user does once and for all, before the clock starts: choose the best batch size, compile. Returns the batch size."""
         ...
 
-    def build(self, texts: Sequence[Text], batch_size: int) -> None:
+    def build(self, texts: Sequence[PeerText], batch_size: int) -> None:
         """Make the index from nothing, and write it to disk."""
         ...
 
@@ -43,7 +43,7 @@ class Peer(Protocol):
         """Open what `build` wrote, in another process."""
         ...
 
-    def near(self, asked: Text, k: int) -> list[str]:
+    def near(self, asked: PeerText, k: int) -> list[str]:
         """The list of an article of the index."""
         ...
 
@@ -51,7 +51,7 @@ class Peer(Protocol):
         """The list of a text that it has never seen."""
         ...
 
-    def exact(self, asked: Text, k: int) -> list[str]:
+    def exact(self, asked: PeerText, k: int) -> list[str]:
         """`near`, by comparing with all that it holds; empty if the question makes no sense."""
         ...
 
@@ -60,11 +60,11 @@ class Peer(Protocol):
         ...
 
 
-def read_texts(path: Path) -> list[Text]:
+def read_texts(path: Path) -> list[PeerText]:
     """The articles of a file of JSON Lines."""
     with path.open(encoding="utf-8") as file:
         records = [json.loads(line) for line in file if line.strip()]
-    return [Text(str(record["id"]), record.get("title") or "", record.get("text") or "") for record in records]
+    return [PeerText(str(record["id"]), record.get("title") or "", record.get("text") or "") for record in records]
 
 
 def folder_size(folder: Path) -> int:
@@ -81,7 +81,7 @@ def others(asked: str, found: Sequence[str], k: int) -> list[str]:
     return [article_id for article_id in dict.fromkeys(found) if article_id != asked][:k]
 
 
-def best_batch_size(embedding: Callable[[int], Callable[[Sequence[str]], object]], texts: Sequence[Text]) -> int:
+def best_batch_size(embedding: Callable[[int], Callable[[Sequence[str]], object]], texts: Sequence[PeerText]) -> int:
     """The batch size at which a model is fastest, the better of two turns each."""
     tried = [text.whole for text in texts[:TRIED]]
     by_size = {size: embedding(size) for size in BATCH_SIZES}

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from recommender.types import Vectors
-from scripts.benchmarks.peers.peer import Text, others
+from scripts.benchmarks.peers.peer import PeerText, others
 from scripts.benchmarks.peers.vectors import VectorPeer
 
 NEAR = "SELECT id FROM article ORDER BY embedding <=> (SELECT embedding FROM article WHERE id = %s) LIMIT %s"
@@ -31,7 +31,7 @@ class Postgres(VectorPeer):
         """See `Peer.open`."""
         self._start()
 
-    def near(self, asked: Text, k: int) -> list[str]:
+    def near(self, asked: PeerText, k: int) -> list[str]:
         """See `Peer.near`; one statement, as pgvector's documentation has it."""
         return others(asked.id, self._ids(NEAR, (asked.id, k + 1)), k)
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from scripts.benchmarks.peers import lucene
 from scripts.benchmarks.peers.memory import MARK, held_mb
-from scripts.benchmarks.peers.peer import Peer, Text, read_texts
+from scripts.benchmarks.peers.peer import Peer, PeerText, read_texts
 
 Answer = TypeVar("Answer")
 
@@ -59,7 +59,7 @@ def build(peer: Peer, articles: str, batch_size: int) -> dict[str, Any]:
 def begin(peer: Peer, first: Sequence[str], k: int) -> dict[str, Any]:
     """Open, and answer once."""
     peer.open()
-    return {"list": peer.near(Text(*first), k)}
+    return {"list": peer.near(PeerText(*first), k)}
 
 
 def answer(
@@ -71,7 +71,7 @@ def answer(
         by_id_s, draft_s: seconds of each; memory_mb: after these; recall: of the first `compared`, the share of what `exact` finds, None
         if it finds nothing; lists: id -> ids, closest first, of the judged.
     """
-    asked = [Text(*fields) for fields in timed]
+    asked = [PeerText(*fields) for fields in timed]
     by_id = [_timed(peer.near, text, k) for text in asked]
     peer.near_draft(drafts[0], k)  # loads the model
     of_drafts = [_timed(peer.near_draft, draft, k) for draft in drafts]
@@ -83,7 +83,7 @@ def answer(
         "draft_s": [seconds for seconds, _ in of_drafts],
         "memory_mb": memory_mb,
         "recall": fmean(shares) if shares else None,
-        "lists": {text.id: peer.near(text, k) for text in (Text(*fields) for fields in judged)},
+        "lists": {text.id: peer.near(text, k) for text in (PeerText(*fields) for fields in judged)},
     }
 
 

@@ -15,13 +15,13 @@ from recommender import Recommender
 from recommender.errors import InputError
 from recommender.vectors import maxsim
 from scripts import local_server
-from scripts.benchmarks.peers.archive import N_COMPARED, Archive, K
+from scripts.benchmarks.peers.archive import N_COMPARED, K, PeerArchive
 from scripts.benchmarks.peers.memory import MARK, held_mb, watched
 from scripts.benchmarks.peers.peer_figures import Answers, Figures
 from scripts.local_server import ROOT
 
 
-def measure_readmore(archive: Archive, folder: Path, seconds: int) -> Figures:
+def measure_readmore(archive: PeerArchive, folder: Path, seconds: int) -> Figures:
     """All figures of Readmore; its index holds the texts and why articles belong together too.
 
     Raises:
@@ -66,7 +66,7 @@ def _recall(recommender: Recommender, row: int) -> float:
     return len(np.intersect1d(nearest, found)) / len(nearest)
 
 
-def _over_http(archive: Archive, folder: Path, seconds: int) -> tuple[float, Answers]:
+def _over_http(archive: PeerArchive, folder: Path, seconds: int) -> tuple[float, Answers]:
     """Seconds from the start of the service to its first list, and how fast it answers."""
     mark = uuid.uuid4().hex
     serve = [sys.executable, "scripts/serve.py", "--index", str(folder), "--port", "{port}", "--log-level", "error"]

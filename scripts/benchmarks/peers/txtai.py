@@ -16,7 +16,7 @@ import numpy as np
 from recommender import Article
 from recommender.embedding.sentence_transformer import BUNDLED_PACKAGE
 from recommender.text.chunking import TokenSpans, chunk_article, embedding_text
-from scripts.benchmarks.peers.peer import Text, best_batch_size, folder_size, others
+from scripts.benchmarks.peers.peer import PeerText, best_batch_size, folder_size, others
 
 READ = 2_000
 """Characters of a text that are sent: more than the model reads."""
@@ -38,7 +38,7 @@ class Txtai:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def prepare(self, texts: Sequence[Text]) -> int:
+    def prepare(self, texts: Sequence[PeerText]) -> int:
         """See `Peer.prepare`."""
 
         def embedding(size: int) -> Callable[[Sequence[str]], object]:
@@ -47,13 +47,13 @@ class Txtai:
 
         return best_batch_size(embedding, texts)
 
-    def build(self, texts: Sequence[Text], batch_size: int) -> None:
+    def build(self, texts: Sequence[PeerText], batch_size: int) -> None:
         """See `Peer.build`."""
         embeddings = self._embeddings(batch_size)
         embeddings.index(self.rows(texts))
         embeddings.save(str(self.folder))
 
-    def rows(self, texts: Sequence[Text]) -> list[tuple[str, str]]:
+    def rows(self, texts: Sequence[PeerText]) -> list[tuple[str, str]]:
         """What is indexed: name and text of each row; the name is the article's id and the row's number in it."""
         return [(f"{text.id}#0", text.whole) for text in texts]
 
@@ -64,7 +64,7 @@ class Txtai:
         self._index: Any = Embeddings()
         self._index.load(str(self.folder))
 
-    def near(self, asked: Text, k: int) -> list[str]:
+    def near(self, asked: PeerText, k: int) -> list[str]:
         """See `Peer.near`."""
         return others(asked.id, self._search(asked.whole, k + 1), k)
 
@@ -72,7 +72,7 @@ class Txtai:
         """See `Peer.near_draft`."""
         return others("", self._search(text, k), k)
 
-    def exact(self, asked: Text, k: int) -> list[str]:
+    def exact(self, asked: PeerText, k: int) -> list[str]:
         """See `Peer.exact`."""
         before = self._index.config.get("faiss")
         self._index.config["faiss"] = {"nprobe": getattr(self._index.ann.backend, "nlist", 1)}
@@ -108,7 +108,7 @@ class Chunked(Txtai):
 
     rows_per_article = 5
 
-    def rows(self, texts: Sequence[Text]) -> list[tuple[str, str]]:
+    def rows(self, texts: Sequence[PeerText]) -> list[tuple[str, str]]:
         """See `Txtai.rows`."""
         tokenizer = _Tokens()
         return [

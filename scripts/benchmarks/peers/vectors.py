@@ -7,7 +7,7 @@ from pathlib import Path
 
 from recommender import Embedder, SentenceTransformerEmbedder
 from recommender.types import Vectors
-from scripts.benchmarks.peers.peer import Text, best_batch_size, folder_size, others
+from scripts.benchmarks.peers.peer import PeerText, best_batch_size, folder_size, others
 
 
 class VectorPeer(ABC):
@@ -38,15 +38,15 @@ class VectorPeer(ABC):
     def search(self, vector: Vectors, k: int, *, exact: bool = False) -> list[str]:
         """The ids of the `k` closest; `exact`: compare with all."""
 
-    def prepare(self, texts: Sequence[Text]) -> int:
+    def prepare(self, texts: Sequence[PeerText]) -> int:
         """See `Peer.prepare`."""
         return best_batch_size(lambda size: self._load(size).embed, texts)
 
-    def build(self, texts: Sequence[Text], batch_size: int) -> None:
+    def build(self, texts: Sequence[PeerText], batch_size: int) -> None:
         """See `Peer.build`."""
         self.write([text.id for text in texts], self._load(batch_size).embed([text.whole for text in texts]))
 
-    def near(self, asked: Text, k: int) -> list[str]:
+    def near(self, asked: PeerText, k: int) -> list[str]:
         """See `Peer.near`."""
         return others(asked.id, self.search(self.vector(asked.id), k + 1), k)
 
@@ -54,7 +54,7 @@ class VectorPeer(ABC):
         """See `Peer.near_draft`."""
         return self.search(self._embedder.embed([text])[0], k)
 
-    def exact(self, asked: Text, k: int) -> list[str]:
+    def exact(self, asked: PeerText, k: int) -> list[str]:
         """See `Peer.exact`."""
         return others(asked.id, self.search(self.vector(asked.id), k + 1, exact=True), k)
 
