@@ -20,13 +20,13 @@ from recommender.embedding.sentence_transformer import bundled_embedder
 from recommender.release.manifest import FLOAT
 from service.app import create_app
 from service.settings import Settings, hashed
-from tests.archive import records, write_jsonl
-from tests.hash_embedder import HashEmbedder
+from tests.support.archive import records, write_jsonl
+from tests.support.hash_embedder import HashEmbedder
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-    from tests.postgres_server import Running
+    from tests.support.postgres_server import Running
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -145,7 +145,7 @@ def browser() -> Iterator["Browser"]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator["Running"]:
     """A real PostgreSQL server. Tests make databases of their own, and leave it running."""
-    from tests.postgres_server import postgres_server  # few modules need it
+    from tests.support.postgres_server import postgres_server  # few modules need it
 
     with postgres_server() as running:
         yield running

@@ -1,6 +1,6 @@
 """Look for every fault of an index, where opening it stops at the first: each file by name.
 
-The bytes of all files are compared with the manifest. Tests hold what builds write into them (`tests/contents.py`).
+The bytes of all files are compared with the manifest. Tests hold what builds write into them (`tests/support/release_contents.py`).
 """
 
 import json

@@ -11,8 +11,8 @@ from zipfile import ZIP_DEFLATED, ZipFile
 from index.build import build_index
 from recommender import Article, Recommender
 from recommender.release.manifest import CURRENT, FORMAT, current_folder
-from tests.archive import write_jsonl
-from tests.hash_embedder import HashEmbedder
+from tests.support.archive import write_jsonl
+from tests.support.hash_embedder import HashEmbedder
 
 GOLDEN = Path(__file__).parent
 INDEX, LISTS = "index.zip", "lists.json"

@@ -1,0 +1,60 @@
+"""What examples/deploy tells machines to run: no engine is here to run it, but its commands must have the options that it names."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from service.settings import Settings
+from tests.support.served import ROOT
+
+FILES = sorted((ROOT / "examples" / "deploy").rglob("*.yaml"))
+
+
+@cache
+def options(script: str) -> set[str]:
+    said = subprocess.run([sys.executable, ROOT / script, "--help"], capture_output=True, text=True, check=True).stdout
+    return set(re.findall(r"--[a-z-]+", said))
+
+
+def texts(found: Any) -> Iterator[str]:
+    """All commands, and all names, of a file."""
+    if isinstance(found, dict):
+        for name, value in found.items():
+            yield str(name)
+            yield from texts(value)
+    elif isinstance(found, list):
+        if all(isinstance(part, str) for part in found):
+            yield " ".join(found)
+        for part in found:
+            yield from texts(part)
+    else:
+        yield str(found)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT / "examples").as_posix())
+def test_commands_have_the_options_that_are_used_and_settings_exist(path: Path) -> None:
+    found = [text for part in yaml.safe_load_all(path.read_text(encoding="utf-8")) for text in texts(part)]
+    commands = {match for text in found for match in re.findall(r"(scripts/\w+\.py)([^;&]*)", text)}
+    assert commands
+    for script, arguments in commands:
+        unknown = set(re.findall(r"--[a-z-]+", arguments)) - options(script)
+        assert not unknown, f"{script} has no {unknown}"
+    names = {match.lower() for text in found for match in re.findall(r"READMORE_([A-Z_]+)", text)} - {"vectors_token"}
+    assert names <= {*Settings.model_fields}, "no such setting"
+
+
+def test_the_extras_that_an_image_is_built_with_exist() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    compose = yaml.safe_load((ROOT / "examples" / "deploy" / "cluster" / "compose.yaml").read_text(encoding="utf-8"))
+    (default,) = re.findall(r'ARG EXTRAS="([^"]+)"', dockerfile)
+    for named in (default, compose["x-readmore"]["build"]["args"]["EXTRAS"]):
+        assert set(named.split(",")) <= set(extras)

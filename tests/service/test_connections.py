@@ -1,0 +1,281 @@
+"""Slow clients, clients that send too much, and more clients than there are descriptors: a real process over real sockets."""
+
+import contextlib
+import json
+import resource
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from service import connections, server
+from service.app import create_app
+from service.settings import Settings, hashed
+from tests.support.hash_embedder import HashEmbedder
+from tests.support.served import Served, served
+
+LONG = pytest.mark.long
+HEAD = b"Host: x\r\nContent-Type: application/json\r\n"
+LIVEZ = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+IMPATIENT = ("--header-timeout-s", "0.5", "--body-timeout-s", "0.5")
+
+UNFINISHED = {
+    "headers": b"GET /livez HTTP/1.1\r\nX-Slow: ",
+    "the first line": b"GET /liv",
+    "empty lines": b"\r\n",
+    "headers of a POST": b"POST /v1/related HTTP/1.1\r\nX-Slow: ",
+    "the body of a GET": b"GET /livez HTTP/1.1\r\n" + HEAD + b"Content-Length: 100000\r\n\r\n{",
+    "the body of a POST": b"POST /v1/related HTTP/1.1\r\n" + HEAD + b"Content-Length: 100000\r\n\r\n{",
+    "the body of a PUT": b"PUT /v1/articles/a HTTP/1.1\r\n" + HEAD + b"Content-Length: 100000\r\n\r\n{",
+    "the body of a DELETE": b"DELETE /v1/articles/a HTTP/1.1\r\n" + HEAD + b"Content-Length: 100000\r\n\r\n{",
+    "the body of an unknown method": b"PATCH /livez HTTP/1.1\r\n" + HEAD + b"Content-Length: 100000\r\n\r\n{",
+    "the body of a POST nobody reads": b"POST /nowhere HTTP/1.1\r\n" + HEAD + b"Content-Length: 100000\r\n\r\n{",
+    "chunks": b"POST /v1/related HTTP/1.1\r\n" + HEAD + b"Transfer-Encoding: chunked\r\n\r\n5000\r\n",
+    "trailers": b"POST /v1/related HTTP/1.1\r\n" + HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX-Slow: ",
+    "what follows an upgrade": b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nx",
+}
+
+
+def address_of(service: Served) -> tuple[str, int]:
+    return "127.0.0.1", int(service.address.rsplit(":", 1)[1])
+
+
+def connected(service: Served) -> socket.socket:
+    """A connection whose first request was answered."""
+    opened = socket.create_connection(address_of(service), timeout=30)
+    opened.sendall(LIVEZ)
+    read_one(opened, b'"alive"}')
+    return opened
+
+
+def read_one(opened: socket.socket, end: bytes) -> bytes:
+    """An answer that ends so, and no more: the connection stays."""
+    answer = b""
+    while not answer.endswith(end):
+        part = opened.recv(65_536)
+        assert part, f"closed after {answer!r}"
+        answer += part
+    return answer
+
+
+def is_closed(opened: socket.socket) -> bool:
+    """Whether the other side is gone: a half that is closed still takes what is sent."""
+    try:
+        opened.sendall(b"x")
+        with contextlib.suppress(BlockingIOError):
+            opened.recv(65_536, socket.MSG_DONTWAIT)
+    except OSError:
+        return True
+    return False
+
+
+def test_no_slow_request_keeps_a_connection(index_dir: Path) -> None:
+    """A byte from time to time, on the first request of a connection and on later ones: nothing else ends these."""
+    with served(index_dir, *IMPATIENT) as service:
+        slow = {}
+        for name, begun in UNFINISHED.items():
+            slow[name] = connected(service)
+            slow[f"{name}, first"] = socket.create_connection(address_of(service), timeout=30)
+            for opened in (slow[name], slow[f"{name}, first"]):
+                opened.sendall(begun)
+        slow["nothing"] = connected(service)
+        slow["nothing, first"] = socket.create_connection(address_of(service), timeout=30)
+        for _ in range(200):
+            for name in [name for name, opened in slow.items() if not name.startswith("nothing") and is_closed(opened)]:
+                slow.pop(name).close()
+            if len(slow) == 2:
+                break
+            time.sleep(0.1)
+        assert list(slow) == ["nothing", "nothing, first"], "these are open after 20 s"
+        assert [opened.recv(65_536) for opened in slow.values()] == [b"", b""], "idle ones are closed"
+        for opened in slow.values():
+            opened.close()
+
+
+def test_late_headers_are_told(index_dir: Path) -> None:
+    with served(index_dir, *IMPATIENT) as service, connected(service) as opened:
+        opened.sendall(b"GET /livez HTTP/1.1\r\nX-Slow: ")
+        answer = answer_to(opened)
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "request_timeout"
+
+
+def test_a_client_that_takes_its_time_within_the_limits_is_served(index_dir: Path) -> None:
+    """Requests in pieces, several in one piece, and a pause between them."""
+    get = b"GET /v1/articles/harbour-0/related HTTP/1.1\r\nHost: x\r\n\r\n"
+    body = json.dumps({"text": "ship tide harbour"}).encode()
+    post = b"POST /v1/related HTTP/1.1\r\n" + HEAD + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+    with served(index_dir) as service, socket.create_connection(address_of(service), timeout=30) as opened:
+        stream = opened.makefile("rb")
+        for pieces in ([get], [get[:10], get[10:]], [get + post + get], [post[:-5], post[-5:]], [LIVEZ + get[:20], get[20:]]):
+            for piece in pieces:
+                opened.sendall(piece)
+                time.sleep(0.3)
+            for _ in range(b"".join(pieces).count(b"HTTP/1.1\r\n")):
+                assert stream.readline().startswith(b"HTTP/1.1 200")
+                length = 0
+                while (line := stream.readline()) != b"\r\n":
+                    name, _, value = line.partition(b": ")
+                    length = int(value) if name == b"content-length" else length
+                assert json.loads(stream.read(length))
+
+
+def answer_to(opened: socket.socket) -> bytes:
+    answer = b""
+    while part := opened.recv(65_536):
+        answer += part
+    return answer
+
+
+TWO_MEGABYTES = 2_000_000
+LARGE = {
+    413: b"POST /v1/related HTTP/1.1\r\nX-API-Key: an admin's key\r\n" + HEAD,
+    401: b"POST /v1/related HTTP/1.1\r\n" + HEAD,
+    429: b"POST /v1/related HTTP/1.1\r\nX-API-Key: an admin's key\r\n" + HEAD,
+    414: b"POST /v1/related?" + b"x" * 9_000 + b" HTTP/1.1\r\nX-API-Key: an admin's key\r\n" + HEAD,
+    431: b"POST /v1/related HTTP/1.1\r\nX-Long: " + b"x" * 100_000 + b"\r\n" + HEAD,
+    400: b"this is not HTTP\r\n",
+}
+
+
+@pytest.mark.parametrize("n", [20, pytest.param(200, marks=LONG)])
+@pytest.mark.parametrize(("status", "chunked"), [*((status, False) for status in LARGE), (413, True)])
+def test_who_sends_too_much_reads_why(index_dir: Path, status: int, chunked: bool, n: int) -> None:
+    """As clients do: the whole request first, however long it takes, and then the answer."""
+    rate = ("--rate", "1/day") if status == 429 else ()
+    size = f"{TWO_MEGABYTES:x}\r\n".encode() if chunked else b""
+    framing = b"Transfer-Encoding: chunked\r\n\r\n" if chunked else f"Content-Length: {TWO_MEGABYTES}\r\n\r\n".encode()
+    statuses: list[bytes] = []
+
+    def ask(service: Served) -> None:
+        for _ in range(n // 4):
+            with socket.create_connection(address_of(service), timeout=30) as opened:
+                try:
+                    opened.sendall(LARGE[status] + framing + size + b"x" * TWO_MEGABYTES)
+                    answer = answer_to(opened)
+                except OSError as error:
+                    statuses.append(repr(error).encode())
+                else:
+                    head, _, body = answer.partition(b"\r\n\r\n")
+                    assert json.loads(body)["status"] == int(head.split()[1])
+                    statuses.append(head.split()[1])
+
+    with served(index_dir, "--read-keys", hashed("reader"), *rate) as service:
+        if rate:
+            with service.client() as client:
+                client.get("/v1/index")
+        asking = [threading.Thread(target=ask, args=(service,)) for _ in range(4)]
+        for thread in asking:
+            thread.start()
+        for thread in asking:
+            thread.join()
+    assert statuses == [str(status).encode()] * n
+
+
+def test_what_is_answered_early_leaves_the_connection_to_the_next_request(index_dir: Path) -> None:
+    body = b"x" * 300_000
+    with served(index_dir) as service, socket.create_connection(address_of(service), timeout=30) as opened:
+        for _ in range(3):
+            opened.sendall(b"POST /nowhere HTTP/1.1\r\n" + HEAD + f"Content-Length: {len(body)}\r\n\r\n".encode())
+            assert read_one(opened, b"}").startswith(b"HTTP/1.1 404")
+            opened.sendall(body)
+            opened.sendall(LIVEZ)
+            assert read_one(opened, b"}").startswith(b"HTTP/1.1 200")
+
+
+def flood(service: Served, n: int) -> list[socket.socket]:
+    """Connections that were answered once, and then send half of their next request."""
+    slow = []
+    for _ in range(n):
+        with contextlib.suppress(OSError):
+            opened = connected(service)
+            opened.sendall(b"GET /livez HTTP/1.1\r\nX-Slow: ")
+            slow.append(opened)
+    return slow
+
+
+@pytest.mark.parametrize(("descriptors", "n"), [(128, 150), pytest.param(1024, 1100, marks=LONG)])
+def test_slow_clients_take_no_more_than_their_share_of_the_descriptors(index_dir: Path, descriptors: int, n: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
+    with served(index_dir, descriptors=descriptors) as service:
+        slow = flood(service, n)
+        assert len(slow) == n, "each was served before it became slow"
+        for path in ("/livez", "/readyz", "/v1/articles/harbour-0/related"):
+            with service.client() as client:
+                assert client.get(path).status_code == 200
+        assert service.n_files < 0.9 * descriptors
+        assert sum("connections_full" in line for line in service.log) >= 1
+        assert not any("accept_failed" in line for line in service.log)
+        for opened in slow:
+            opened.close()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_when_all_connections_are_busy_a_new_one_reads_503(index_dir: Path) -> None:
+    """Here all wait for a thread that a draft holds, so none can make room."""
+    with served(index_dir, "--text-queue", "1000", "--text-timeout-s", "20", descriptors=64) as service:
+        body = json.dumps({"text": "ship tide harbour " * 8_000}).encode()
+        post = b"POST /v1/related HTTP/1.1\r\n" + HEAD + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+        busy = [socket.create_connection(address_of(service), timeout=30) for _ in range(32)]
+        for opened in busy:
+            opened.sendall(post)
+        with socket.create_connection(address_of(service), timeout=30) as refused:
+            refused.sendall(LIVEZ)
+            answer = answer_to(refused)
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"retry-after: 1" in answer
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "too_many_connections"
+        for opened in busy:
+            opened.close()
+
+
+def test_that_no_descriptor_is_free_is_logged(index_dir: Path) -> None:
+    with served(index_dir) as service:
+        with connected(service):
+            resource.prlimit(service.process.pid, resource.RLIMIT_NOFILE, (3, 4096))
+            for _ in range(200):
+                if any("accept_failed" in line for line in service.log):
+                    break
+                time.sleep(0.1)
+            resource.prlimit(service.process.pid, resource.RLIMIT_NOFILE, (1024, 4096))
+        assert sum("accept_failed" in line for line in service.log) == 1, "once, not every second"
+        with service.client() as client:
+            assert client.get("/livez").status_code == 200
+
+
+@pytest.fixture
+def impatient(index_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, int]]:
+    """A server in this process that waits for no reader for long."""
+    monkeypatch.setattr(connections, "SEND_S", 0.5)
+    settings = Settings(index=index_dir)
+    listening = server.listen("127.0.0.1", 0)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8_192)
+    running = uvicorn.Server(server.config(settings, create_app(settings, HashEmbedder())))
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
+    thread.start()
+    yield listening.getsockname()
+    running.should_exit = True
+    thread.join(15)
+    assert not thread.is_alive()
+
+
+def test_a_client_that_reads_nothing_is_given_up(impatient: tuple[str, int]) -> None:
+    get = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.socket() as opened:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        opened.connect(impatient)
+        opened.sendall(get * 20)
+        closed = False
+        for _ in range(200):
+            time.sleep(0.1)
+            try:
+                opened.sendall(b"\r\n")
+            except OSError:
+                closed = True
+                break
+        assert closed
