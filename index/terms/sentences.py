@@ -16,7 +16,7 @@ SENTENCES = "sentences"
 """A folder that a release has only while it is built."""
 
 FILES = {"of_chunk": np.int64, "begins": np.int64, "spans": np.int32, "words": np.uint32}
-"""See `loops.Sentences`."""
+"""See `kernels.SentenceArrays`."""
 
 
 class SentenceWriter:
