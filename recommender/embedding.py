@@ -37,7 +37,7 @@ BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 CANARY_COSINE = 0.99
 """A canary's vector and the recorded one are at least so close; processors differ in the sixth decimal."""
 
-SLICE = max(4, 2 * len(os.sched_getaffinity(0)))
+SLICE = max(2, len(os.sched_getaffinity(0)))
 """Texts that are embedded before other threads have their turn, and before it is asked whether the rest is needed."""
 
 SPREAD = 1.5
