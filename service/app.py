@@ -1,7 +1,6 @@
 """The app: routes, middleware and errors around one open index."""
 
 import asyncio
-import os
 import signal
 import threading
 from collections.abc import AsyncIterator
@@ -63,9 +62,7 @@ def create_app(settings: Settings, embedder: Embedder | None = None) -> FastAPI:
             part.stop()
         if on_signal:
             loop.remove_signal_handler(signal.SIGHUP)
-            last = threading.Timer(LAST_S, os._exit, (0,))
-            last.daemon = True
-            last.start()
+            signal.setitimer(signal.ITIMER_REAL, LAST_S)  # SIGALRM ends the process, whatever its threads do
         text_lanes.close()
         write_lane.close()
         serving.close()

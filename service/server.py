@@ -3,8 +3,12 @@
 import os
 import signal
 import socket
+import sys
 import tempfile
+import threading
+import time
 from functools import partial
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -26,7 +30,27 @@ SETTINGS = f"_{PREFIX}SETTINGS"
 
 
 class Workers(Multiprocess):
-    """Workers that are told of a new release, instead of being started anew."""
+    """Workers that are told of a new release, instead of being started anew, and of a stop at once."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
+        super().__init__(config, sockets)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        threading.Thread(target=self.should_exit.set).start()  # not here: this may have interrupted who holds its lock
+        for process in self.processes:
+            if process.exitcode is None and process.pid is not None:
+                os.kill(process.pid, signal.SIGTERM)
+
+    def join_all(self) -> None:
+        """Wait for the workers; one that does not stop in time, for it loads the model just now, is killed."""
+        deadline = time.monotonic() + (self.config.timeout_graceful_shutdown or 0) + 2 * STOP_S
+        for process in self.processes:
+            process.process.join(max(deadline - time.monotonic(), 0))
+            if process.exitcode is None:
+                process.kill()
+        super().join_all()
 
     def handle_hup(self) -> None:
         for process in self.processes:
@@ -77,6 +101,8 @@ def serve(settings: Settings, app: FastAPI, listening: socket.socket) -> None:
         os.environ |= {SETTINGS: settings.model_dump_json(), "PROMETHEUS_MULTIPROC_DIR": folder}
         of_all = config(settings, "service.server:worker", factory=True, workers=settings.workers)
         Workers(of_all, sockets=[listening]).run()
+    sys.stdout.flush()
+    os._exit(0)  # taking the interpreter apart takes up to two seconds of a busy machine, and nothing is left to do
 
 
 def listen(host: str, port: int) -> socket.socket:

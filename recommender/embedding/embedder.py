@@ -21,7 +21,7 @@ from recommender.types import Article, Chunk, Vectors
 CANARY_COSINE = 0.99
 """A canary's vector and the recorded one are at least so close; processors differ in the sixth decimal."""
 
-SLICE = max(4, 2 * len(os.sched_getaffinity(0)))
+SLICE = max(2, len(os.sched_getaffinity(0)))
 """Texts that are embedded before other threads have their turn, and before it is asked whether the rest is needed."""
 
 

@@ -21,6 +21,9 @@ SHORT_TEXT = 10_000
 """Characters of an ordinary draft: some 1,600 words of English."""
 
 
+STOPS = "The service stops. Retry in a second."
+
+
 class Busy(Exception):
     """The call cannot be answered now; the message is for the client.
 
@@ -105,7 +108,7 @@ class Lane:
             return answer.result()
         except Interrupted:
             if self._stopping.is_set():
-                raise Busy("The service stops. Retry in a second.") from None
+                raise Busy(STOPS) from None
             raise self._timed_out() from None
         finally:
             gone.cancel()

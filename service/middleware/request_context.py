@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.http.bounded_executor import STOPS
 from service.http.cache_headers import CachePolicy
 from service.http.problems import bug, problem
 from service.metrics import counted, timed
@@ -71,6 +72,10 @@ class RequestName:
             await self.app(scope, receive, named)
         except ClientDisconnect:  # while it was still sending: nobody is left to answer
             log.info("given_up", request_id=request_id)
+        except asyncio.CancelledError:  # the time to stop is over
+            log.warning("cut_short", request_id=request_id)
+            if not status:
+                await problem(Request(scope), 503, "busy", STOPS, headers={"Retry-After": "1"})(scope, receive, named)
         except Exception:  # of any kind: it is logged here, and the answer tells nothing of it
             log.exception("failed", request_id=request_id)
             if status:

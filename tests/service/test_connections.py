@@ -6,12 +6,15 @@ import resource
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
 
+from recommender.types import Vectors
 from service import connections, server
 from service.app import create_app
 from service.settings import Settings, hashed
@@ -216,24 +219,6 @@ def test_slow_clients_take_no_more_than_their_share_of_the_descriptors(index_dir
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_when_all_connections_are_busy_a_new_one_reads_503(index_dir: Path) -> None:
-    """Here all wait for a thread that a draft holds, so none can make room."""
-    with served(index_dir, "--text-queue", "1000", "--text-timeout-s", "20", descriptors=64) as service:
-        body = json.dumps({"text": "ship tide harbour " * 8_000}).encode()
-        post = b"POST /v1/related HTTP/1.1\r\n" + HEAD + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
-        busy = [socket.create_connection(address_of(service), timeout=30) for _ in range(32)]
-        for opened in busy:
-            opened.sendall(post)
-        with socket.create_connection(address_of(service), timeout=30) as refused:
-            refused.sendall(LIVEZ)
-            answer = answer_to(refused)
-        assert answer.startswith(b"HTTP/1.1 503")
-        assert b"retry-after: 1" in answer
-        assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "too_many_connections"
-        for opened in busy:
-            opened.close()
-
-
 def test_that_no_descriptor_is_free_is_logged(index_dir: Path) -> None:
     with served(index_dir) as service:
         with connected(service):
@@ -248,14 +233,12 @@ def test_that_no_descriptor_is_free_is_logged(index_dir: Path) -> None:
             assert client.get("/livez").status_code == 200
 
 
-@pytest.fixture
-def impatient(index_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, int]]:
-    """A server in this process that waits for no reader for long."""
-    monkeypatch.setattr(connections, "SEND_S", 0.5)
-    settings = Settings(index=index_dir)
+@contextlib.contextmanager
+def server_here(app: FastAPI, settings: Settings) -> Iterator[tuple[str, int]]:
+    """A server in this process."""
     listening = server.listen("127.0.0.1", 0)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8_192)
-    running = uvicorn.Server(server.config(settings, create_app(settings, HashEmbedder())))
+    running = uvicorn.Server(server.config(settings, app))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
     thread.start()
     yield listening.getsockname()
@@ -264,11 +247,66 @@ def impatient(index_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tupl
     assert not thread.is_alive()
 
 
-def test_a_client_that_reads_nothing_is_given_up(impatient: tuple[str, int]) -> None:
+def test_when_all_connections_are_busy_a_new_one_reads_503(index_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All wait for the model, and none for its client: so none makes room."""
+    monkeypatch.setattr(server, "Room", partial(connections.Room, most=4))
+    runs, free = threading.Event(), threading.Event()
+
+    class Held(HashEmbedder):
+        def embed(self, texts: Sequence[str]) -> Vectors:
+            if any("slowly" in text for text in texts):
+                runs.set()
+                free.wait(60)
+            return super().embed(texts)
+
+    settings = Settings(index=index_dir)
+    body = json.dumps({"text": "ship slowly"}).encode()
+    post = b"POST /v1/related HTTP/1.1\r\n" + HEAD + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+    with server_here(create_app(settings, Held()), settings) as address, contextlib.ExitStack() as stack:
+        busy = [stack.enter_context(socket.create_connection(address, timeout=60)) for _ in range(4)]
+        for opened in busy:
+            opened.sendall(post)
+            assert runs.wait(30)
+        time.sleep(1)  # the last one has been read, too
+        refused = stack.enter_context(socket.create_connection(address, timeout=60))
+        refused.sendall(LIVEZ)
+        answer = answer_to(refused)
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"retry-after: 1\r\n" in answer
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "too_many_connections"
+        free.set()
+        for opened in busy:
+            assert opened.recv(65_536).startswith(b"HTTP/1.1 200"), "those that were there are served"
+
+
+def test_at_the_limit_the_connection_that_has_waited_longest_makes_room(index_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "Room", partial(connections.Room, most=4))
+    settings = Settings(index=index_dir)
+    with server_here(create_app(settings, HashEmbedder()), settings) as address, contextlib.ExitStack() as stack:
+        some = []
+        for _ in range(4):
+            some.append(stack.enter_context(socket.create_connection(address, timeout=30)))
+            some[-1].sendall(LIVEZ)
+            read_one(some[-1], b"}")
+        some[0].sendall(LIVEZ)  # now the second has waited longest
+        read_one(some[0], b"}")
+        newest = stack.enter_context(socket.create_connection(address, timeout=30))
+        newest.sendall(LIVEZ)
+        read_one(newest, b"}")
+        with contextlib.suppress(ConnectionResetError):
+            assert some[1].recv(1) == b""
+        for opened in (some[0], some[2], some[3], newest):
+            opened.sendall(LIVEZ)
+            read_one(opened, b"}")
+
+
+def test_a_client_that_reads_nothing_is_given_up(index_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "SEND_S", 0.5)
+    settings = Settings(index=index_dir)
     get = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
-    with socket.socket() as opened:
+    with server_here(create_app(settings, HashEmbedder()), settings) as address, socket.socket() as opened:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-        opened.connect(impatient)
+        opened.connect(address)
         opened.sendall(get * 20)
         closed = False
         for _ in range(200):
