@@ -39,7 +39,6 @@ ROUTE = "/v1/articles/{article_id:path}/related"
 BEFORE_ID, AFTER_ID = ROUTE.split("{article_id:path}")
 MAX_ID = 512
 
-NO_STORE = {"Cache-Control": "no-store"}
 CACHED: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/json": {}, "application/ld+json": {}, "text/html": {}}},
     304: {"description": "the copy that the client has still holds"},
@@ -116,7 +115,7 @@ async def related_to_text(request: Request, wanted: Wanted, limit: Limit = 5, fi
             found = await lane.run(lambda: recommender.related_to(to_article(sent), limit, wanted, explain=explain))
     _count(found)
     body = shown.as_json(found, names, request.scope["request_id"])
-    return Response(body, 200, NO_STORE, "application/json")
+    return Response(body, media_type="application/json")
 
 
 @router.post(
@@ -141,7 +140,7 @@ async def related_batch(request: Request, wanted: Wanted, limit: Limit = 5, fiel
                 results.append({"article_id": article_id, **described(error)})
         manifest = recommender.release.manifest
     answer = {"index_version": manifest.release, "model": manifest.model.label, "results": results}
-    return Response(orjson.dumps({**answer, "request_id": request.scope["request_id"]}), 200, NO_STORE, "application/json")
+    return Response(orjson.dumps({**answer, "request_id": request.scope["request_id"]}), media_type="application/json")
 
 
 @router.post(
@@ -161,7 +160,7 @@ async def similarity(request: Request) -> Response:
         model = recommender.release.manifest.model.label
     scores = [[round(float(score), DECIMALS) for score in row] for row in matrix]
     answer = {"scores": scores} if sent.texts is not None else {"score": scores[0][1]}
-    return Response(orjson.dumps({"model": model, **answer, "request_id": request.scope["request_id"]}), 200, NO_STORE, "application/json")
+    return Response(orjson.dumps({"model": model, **answer, "request_id": request.scope["request_id"]}), media_type="application/json")
 
 
 def without_parameters(scope: Scope, serving: Serving) -> Answer | None:
