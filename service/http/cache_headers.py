@@ -29,6 +29,8 @@ OPEN = frozenset({"/livez", "/readyz", "/static/related-articles.js"})
 """Public paths: health checks and the widget need no key."""
 
 PRIVATE = (b"cache-control", b"private, no-store")
+REVALIDATED = (b"cache-control", b"no-cache")
+UNKEPT = (b"cache-control", b"no-store")
 
 STALE_SHARE = 12
 """`stale-while-revalidate` is one twelfth of `cache_s`."""
@@ -43,7 +45,7 @@ MINUTE_S = 60
 
 
 class CachePolicy:
-    """Names the lifetime of every answer that does not forbid caching itself."""
+    """Names the lifetime of every answer that does not name it itself."""
 
     def __init__(self, settings: Settings) -> None:
         self._guarded = bool(settings.read_keys)
@@ -56,15 +58,15 @@ class CachePolicy:
             scope: `public_until` is there if everybody may keep the answer: seconds since 1970 at which it changes by itself.
             now: Seconds since 1970.
         """
-        if self._guarded and scope["path"] not in OPEN:
-            return [*(header for header in headers if header[0] != b"cache-control"), PRIVATE]
+        guarded = self._guarded and scope["path"] not in OPEN
         until = scope.get("public_until")
         if until is not None:
-            headers.append(_lifetime(self._cache_s, int(max(0, min(until - now, self._cache_s + ERROR_S)))))
-        elif not _has(headers, b"cache-control"):
-            # Some caches keep what names no lifetime, a 404 for two minutes among it.
-            headers.append((b"cache-control", b"no-cache" if _has(headers, b"etag") else b"no-store"))
-        return headers
+            left_s = int(max(0, min(until - now, self._cache_s + ERROR_S)))
+            return [*headers, PRIVATE if guarded else _lifetime(self._cache_s, left_s)]
+        if _has(headers, b"cache-control"):
+            return headers
+        # Some caches keep what names no lifetime, a 404 for two minutes among it.
+        return [*headers, PRIVATE if guarded else REVALIDATED if _has(headers, b"etag") else UNKEPT]
 
 
 def cache_control(cache_s: int, left_s: float) -> str:

@@ -171,6 +171,8 @@ class Gate:
         return None if self.keys.read_is_open else "read"
 
     def _too_often(self, scope: Scope, name: str | None) -> Refusal | None:
+        if self._rate is None and self._text_rate is None:
+            return None
         whose = name or counted_address((scope.get("client") or ("unknown",))[0])
         limits: list[tuple[RateLimitItem | None, str]] = [(self._rate, "all")]
         if scope["method"] == "POST" and TEXT.match(scope["path"]):

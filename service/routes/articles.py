@@ -26,7 +26,7 @@ from service.http.problems import described, problems
 from service.http.request_models import ArticleBody, OverrideBody
 from service.http.response_models import ArticleAnswer, BatchReport, OverrideAnswer, PutAnswer
 from service.metrics import EMBEDDED, REJECTED
-from service.routes.related_articles import NO_STORE, Id, card_to_read, serving_of
+from service.routes.related_articles import Id, card_to_read, serving_of
 
 AnyId = Annotated[str, Query(min_length=1, max_length=512, description="the publisher's id, whatever it ends in")]
 
@@ -96,7 +96,7 @@ async def get_overrides(request: Request, article_id: Id) -> Response:
     return await _said(request, clean_line(article_id))
 
 
-@router.delete("/v1/articles/{article_id:path}/overrides", status_code=204, responses=problems(422, 429, 503))
+@router.delete("/v1/articles/{article_id:path}/overrides", status_code=204, responses=problems(404, 422, 429, 503))
 async def delete_overrides(request: Request, article_id: Id) -> Response:
     """Take back what was said; done twice, it is done once."""
     serving = serving_of(request)
@@ -112,7 +112,7 @@ async def delete_overrides(request: Request, article_id: Id) -> Response:
 @router.put(
     "/v1/articles/{article_id:path}",
     response_model=PutAnswer,
-    responses={201: {"model": PutAnswer}, **problems(400, 408, 413, 415, 422, 429, 503)},
+    responses={201: {"model": PutAnswer}, **problems(400, 404, 408, 413, 415, 422, 429, 503)},
     openapi_extra=body_of(ArticleBody),
 )
 async def put(request: Request, article_id: Id) -> Response:
@@ -241,4 +241,4 @@ async def _said(request: Request, article_id: str) -> Response:
 
 def _json(request: Request, answer: dict[str, Any], status: int = 200) -> Response:
     body = orjson.dumps({**answer, "request_id": request.scope["request_id"]})
-    return Response(body, status, NO_STORE, "application/json")
+    return Response(body, status, media_type="application/json")

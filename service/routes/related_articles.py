@@ -45,7 +45,6 @@ MAX_ID = 512
 
 Read = TypeVar("Read")
 
-NO_STORE = {"Cache-Control": "no-store"}
 CACHED: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/json": {}, "application/ld+json": {}, "text/html": {}}},
     304: {"description": "the copy that the client has still holds"},
@@ -126,7 +125,7 @@ async def related_to_text(
         )
     _count(found)
     body = formats.as_json(found, names, request.scope["request_id"])
-    return Response(body, 200, NO_STORE, "application/json")
+    return Response(body, media_type="application/json")
 
 
 @router.post(
@@ -152,7 +151,7 @@ async def related_batch(request: Request, wanted: SelectionParameters, limit: Li
                 results.append({"article_id": article_id, **described(error)})
         manifest = recommender.release.manifest
     answer = {"index_version": manifest.release, "model": manifest.model.label, "results": results}
-    return Response(orjson.dumps({**answer, "request_id": request.scope["request_id"]}), 200, NO_STORE, "application/json")
+    return Response(orjson.dumps({**answer, "request_id": request.scope["request_id"]}), media_type="application/json")
 
 
 @router.post(
@@ -173,7 +172,7 @@ async def similarity(request: Request) -> Response:
     matrix, model = await read_text(request, sum(map(len, texts)), compared, len(texts))
     scores = [[round(float(score), DECIMALS) for score in row] for row in matrix]
     answer = {"scores": scores} if sent.texts is not None else {"score": scores[0][1]}
-    return Response(orjson.dumps({"model": model, **answer, "request_id": request.scope["request_id"]}), 200, NO_STORE, "application/json")
+    return Response(orjson.dumps({"model": model, **answer, "request_id": request.scope["request_id"]}), media_type="application/json")
 
 
 async def read_text(request: Request, n_characters: int, call: Callable[[Recommender], Read], n_texts: int = 1) -> Read:
