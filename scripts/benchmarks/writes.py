@@ -2,9 +2,8 @@
 """Measure writes and the first reads after them, with few and with many overrides and live articles.
 
 The archive and its vectors come from `scripts/benchmarks/synthetic.py`; no model is needed. Each state is an index of its own that two
-processes
-serve: one writes and reads, the other only follows `live.db`, as a second worker does. All states are asked turn by turn in one run.
-So ratios hold on a noisy machine.
+processes serve: one writes and reads, the other only follows `live.db`, as a second worker does.
+All states are asked turn by turn in one run, so ratios hold on a noisy machine.
 """
 
 import argparse
@@ -39,8 +38,8 @@ from scripts.benchmarks.synthetic import SyntheticEmbedder, articles
 from service.settings import hashed, new_key
 
 EXAMPLES = """\
-  benchmark_writes.py --out var/writes
-  benchmark_writes.py --out var/writes --overrides 0,50000 --live 0 --json figures.json
+  writes.py --out var/writes
+  writes.py --out var/writes --overrides 0,50000 --live 0 --json figures.json
 """
 KEY = new_key()
 
