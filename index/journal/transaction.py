@@ -19,7 +19,7 @@ class Stored:
 
     Attributes:
         sequence: Number of its last change.
-        columns: By `index.live.upserts.COLUMNS`; None if it was withdrawn.
+        columns: By `index.live.rows.COLUMNS`; None if it was withdrawn.
     """
 
     number: int
@@ -88,24 +88,24 @@ class JournalTransaction:
         self._write(article_id, True, [None] * len(COLUMNS))
 
     def said(self, article_id: str) -> str | None:
-        """See `Words.said`."""
+        """See `EditorialWriter.said`."""
         return self.connection.execute(select(OVERRIDE.c.body).where(OVERRIDE.c.article_id == article_id)).scalar_one_or_none()
 
     def last(self, article_id: str, n: int) -> list[str]:
-        """See `Words.last`."""
+        """See `EditorialWriter.last`."""
         told = select(HISTORY.c.body).where(HISTORY.c.article_id == article_id).order_by(HISTORY.c.number.desc()).limit(n)
         return list(self.connection.execute(told).scalars())
 
     def say(self, article_id: str, action: str, body: str, key: str | None, at: str) -> None:
-        """See `Words.say`."""
+        """See `EditorialWriter.say`."""
         self._say(article_id, body, {"at": at, "action": action, "key": key, "body": body})
 
     def take_back(self, article_id: str, action: str, body: str, key: str | None, at: str) -> None:
-        """See `Words.take_back`."""
+        """See `EditorialWriter.take_back`."""
         self._say(article_id, None, {"at": at, "action": action, "key": key, "body": body})
 
     def judge(self, article_id: str, verdicts: Mapping[str, bool | None], at: str, owner: str, key: str | None) -> None:
-        """See `Words.judge`."""
+        """See `EditorialWriter.judge`."""
         if not verdicts:
             return
         own = {"article_id": article_id, "at": at, "owner": owner, "key": key, "sequence": self._change()}

@@ -136,7 +136,7 @@ class Cluster:
         """They are there."""
 
     def everywhere(self, work: Callable[[Shared, Block], Found], shared: Callable[[], Shared], blocks: Iterable[Block]) -> Iterator[Found]:
-        """See `Workers.everywhere`.
+        """See `BlockWorkers.everywhere`.
 
         Raises:
             ClusterUnavailable: Nothing was found for long, or the cluster gave up, or the work failed. An error of ours is raised as it is.
