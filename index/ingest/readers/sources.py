@@ -34,17 +34,17 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
 READERS: Mapping[str, str] = {
     "jsonl": "jsonl",
     "json": "json_array",
-    "csv": "delimited",
+    "csv": "csv_tsv",
     "parquet": "parquet",
     "feed": "feed",
-    "wxr": "wxr",
+    "wxr": "wordpress",
     "blogger": "blogger",
     "ghost": "ghost",
     "substack": "substack",
     "ninjs": "ninjs",
-    "html": "html_page",
+    "html": "html_folder",
     "text": "text_folder",
-    "page": "pasted_page",
+    "page": "pasted_page_file",
 }
 """Name of a format -> the module that reads it; imported when a source needs it, for some bring large libraries."""
 
