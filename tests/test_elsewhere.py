@@ -17,7 +17,7 @@ from index.cache import EmbeddingCache
 from index.cluster import embed_ahead, shipping
 from index.cluster.cluster import _in_order, _windows
 from index.cluster.patience import patiently
-from index.corpus.record import Record, Reject
+from index.corpus.record import Entry, Mended, PassedOver, Record, Reject
 from index.digest import spans_of
 from index.processes import ALONE, OfFolder
 from recommender.chunking import chunk_article
@@ -57,6 +57,11 @@ def test_records_are_as_good_elsewhere(monkeypatch: pytest.MonkeyPatch, embedder
     cut = list(checked.check_everywhere(iter(mixed()), embedder, ALONE))
     for one, other in zip(cut, here, strict=True):
         assert one.spans == (None if other.article is None else spans_of(chunk_article(other.article, embedder)))
+
+
+def test_what_is_no_record_is_handed_on() -> None:
+    notes: list[Entry] = [PassedOver("a.jsonl", 1, "x", "draft"), Mended("a.xml", "control characters", 2)]
+    assert [one.note for one in checked.check_everywhere(iter(notes), HashEmbedder(), ALONE)] == notes
 
 
 def caches(folder: Path, embedder: CompiledEmbedder) -> "closing[EmbeddingCache]":

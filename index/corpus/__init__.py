@@ -113,8 +113,10 @@ def read_all(
 
 
 def _entries(path: Path, source_format: str | None, include: Collection[str]) -> Records:
-    if path.is_dir() and source_format == "substack":
-        path /= substack.TABLE
+    if path.is_dir():
+        path = substack.table_of(path) or path
+    elif path.suffix == ".html" and substack.table_of(path.parent):
+        raise InputError(f"{path} is a post of Substack, and {substack.TABLE} says whether it is public - give the folder of the export")
     if path.is_dir() and (source_format is None or source_format in OF_FILES):
         return _of_files(path, source_format, include)
     name = format_of(path, source_format)

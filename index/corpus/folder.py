@@ -1,6 +1,6 @@
 """The files of a folder: which hold articles, and which belong to the site around them.
 
-The rules are those of Jekyll, Hugo, Substack's export and Medium's.
+The rules are those of Jekyll, Hugo, and the exports of Substack, Medium and Google Takeout.
 """
 
 import os
@@ -47,7 +47,7 @@ def files_of(source: Path) -> Iterator[File | PassedOver]:
     """
     if not source.is_dir():
         source.stat()
-        yield File(source, source.stem)
+        yield File(source, source.stem, _by_name(source.absolute()))
         return
     inside, others = _walk(source)
     site = _Site(source, inside)
@@ -96,6 +96,7 @@ class _Site:
         self._jekyll |= {path.parent for path in paths if path.name == "_config.yml" and self._jekyll}
         contents = {folder.parent for folder in folders if folder.name == "content"}
         self._hugo = {folder for folder in contents if any(folder / name in there for name in OF_HUGO)}
+        self._takeout = {path.parents[2] for path in paths if path.name == "feed.atom" and path.parent.parent.name == "Blogs"}
         self._medium = {path.parent.parent for path in paths if path.parts[-2:] == ("profile", "profile.html")}
         self._substack = {path.parent for path in paths if path.name == TABLE and is_export(source / path)}
 
@@ -107,6 +108,8 @@ class _Site:
         """What the place of a file says of it; None if it is no article and has no status."""
         if self._is_of_drafts or "_drafts" in path.parts:
             return {"draft": True}
+        if self._takeout.intersection(path.parents):
+            return {} if path.name == "feed.atom" else None
         if OF_SITES.intersection(path.parts):
             return None
         for folder in path.parents:
@@ -122,6 +125,11 @@ class _Site:
                 return {"post_type": below[0].lstrip("_")} if is_collection else None if below[0].startswith("_") else PAGE
             if folder in self._hugo and below[0] != "content":
                 return None if below[0] in OF_HUGO or len(below) > 1 else PAGE
-        if path.stem.partition(".")[0] == "_index":
-            return {"post_type": "section page"}
-        return PAGE if path.stem in ABOUT else {}
+        return PAGE if path.stem in ABOUT else _by_name(path)
+
+
+def _by_name(path: PurePath) -> Mapping[str, Any]:
+    """What the name of a file says of it, wherever it is."""
+    if "_drafts" in path.parts:
+        return {"draft": True}
+    return {"post_type": "section page"} if path.stem.partition(".")[0] == "_index" else {}

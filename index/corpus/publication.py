@@ -31,8 +31,9 @@ LOOSE_STATUS = _words("state, privacy, audience, workflow")
 PUBLIC_IF_TRUE = {
     field: reason
     for reason, fields in {
-        "draft": "published, ispublished, nodepublished, online, isonline, isactive",
-        "private": "public, ispublic, visible, isvisible",
+        "draft": "published, ispublished, publish, nodepublished, online, isonline",
+        "review": "approved, isapproved",
+        "private": "public, ispublic, visible, isvisible, active, isactive, enabled, isenabled",
     }.items()
     for field in _words(fields)
 }
@@ -44,7 +45,7 @@ PUBLIC_IF_FALSE = {
         "draft": "draft, isdraft, unpublished, isunpublished",
         "private": "hidden, ishidden, private, isprivate, disabled, isdisabled",
         "unlisted": "unlisted, isunlisted",
-        "archived": "archived, isarchived",
+        "archived": "archived, isarchived, archivedat",
         "expired": "expired, isexpired",
         "deleted": "deleted, isdeleted, deletedat, trashed, istrashed, trashedat, removed, isremoved, unpublishedat",
         "password-protected": "password, postpassword, protected, passwordprotected",
@@ -54,7 +55,9 @@ PUBLIC_IF_FALSE = {
 }
 """Fields that are empty or false for what is public -> the reason where they are not."""
 
-EXPIRES = _words("expires, expiresat, expireson, expiry, expirydate, expiredate, expirationdate, unpublishat, unpublishon, unpublishdate")
+EXPIRES = _words("""
+    expires, expiresat, expireson, expiry, expirydate, expiredate, expireat, expirationdate, unpublishat, unpublishon, unpublishdate
+""")
 STARTS = _words("embargo, embargoed, embargoeduntil, embargountil, publishat, publishon, publishedat, publishdate, golive, goliveat")
 """Fields with the moment before which nobody may read it."""
 
@@ -169,7 +172,8 @@ def _named(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         key = re.sub(r"[\W_]+", "", str(name)).casefold()
         yield key, value
         if key in INSIDE and isinstance(value, Mapping):
-            yield from ((re.sub(r"[\W_]+", "", str(inner)).casefold(), of) for inner, of in value.items())
+            inner = ((re.sub(r"[\W_]+", "", str(name)).casefold(), of) for name, of in value.items())
+            yield from ((name, of) for name, of in inner if name not in EXPIRES | STARTS)  # of a page's cache, mostly
 
 
 def _word(value: Any) -> str:

@@ -27,6 +27,12 @@ def is_export(table: Path) -> bool:
     return all(column in header for column in COLUMNS)
 
 
+def table_of(folder: Path) -> Path | None:
+    """The table of an export whose posts a folder holds."""
+    table = folder.absolute().parent / TABLE
+    return table if folder.name == "posts" and is_export(table) else None
+
+
 def read(table: Path) -> Iterator[Entry]:
     """Yield a record a row of the table, with the HTML of its post."""
     pages = {page.stem: page for page in sorted((table.parent / "posts").glob("*.html")) if page.is_file()}

@@ -21,6 +21,7 @@ MAX_FRONT_MATTER = 64_000
 
 FRONT_MATTER = re.compile(r"\A(?P<fence>---|\+\+\+)[ \t]*\n(?P<fields>.*?)^(?P=fence)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 FENCE = re.compile(rb"(?:\xef\xbb\xbf)?(?:---|\+\+\+)[ \t]*\r?\n")
+UNCLOSED = re.compile(r"(?:---[ \t]*\n\w+:|\+\+\+[ \t]*\n\w+ *=)")
 JSON_FRONT_MATTER = re.compile(r"\{\s*\"")
 PLAIN_FRONT_MATTER = re.compile(r"(?:[A-Z][A-Za-z_-]{1,20}:[ \t][^\n]*\n){2,}(?=\n)")
 """Without fences, as Pelican takes it."""
@@ -93,11 +94,12 @@ def _record(file: File) -> Record:
     path = file.path
     if path.stat().st_size > MAX_BYTES:
         raise InvalidArticle("too_large", f"the file has more than {MAX_BYTES} bytes - one article a file is expected")
+    raw = path.read_bytes()
+    refuse_dump(raw, path)
     try:
-        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+        text = raw.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise InvalidArticle("bad_encoding", f"byte {error.start} is not UTF-8 - convert the file to UTF-8") from error
-    refuse_dump(text, path)
     given, body = ({}, text) if path.suffix.lower() == ".txt" and not FRONT_MATTER.match(text) else _parts(text)
     name, day, language = _of_name(path)
     fields: dict[str, Any] = {"id": str(given.get("id") or file.id)}
@@ -134,6 +136,8 @@ def _parts(text: str) -> tuple[Mapping[str, Any], str]:
     front = FRONT_MATTER.match(text)
     if front:
         return _front_matter(front), text[front.end() :]
+    if UNCLOSED.match(text):
+        raise InvalidArticle("bad_front_matter", "its last fence is missing - end it with a line as the first one")
     if JSON_FRONT_MATTER.match(text):
         try:
             fields, end = json.JSONDecoder().raw_decode(text)

@@ -249,7 +249,7 @@ def _items(window: _Window, mark: str, faults: Counter[str]) -> Iterator[Item | 
 def _item(window: _Window, start: int, name: str, mark: str, namespaces: str, faults: Counter[str]) -> tuple[Item | str, int] | None:
     """The item that begins at a place, and the place behind it; None if the file ends within it."""
     end, is_whole = _end(window, start, name)
-    if is_whole and (item := _sound(window.text[start:end], namespaces)):
+    if item := _sound(window.text[start:end], namespaces):
         inner = f"<{name}" in item.xml[1:]  # an example in a story; or the item breaks off within CDATA, which the next one closes
         if not inner or not _next_within(window.text, start, end, name, namespaces, strictly=True):
             return item, end
