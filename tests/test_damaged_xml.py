@@ -97,7 +97,7 @@ def test_a_hundred_posts_with_every_damage_are_a_hundred_articles(tmp_path: Path
     with Recommender.open(tmp_path / "index") as opened:
         assert {opened.catalogue.card(row).id for row in range(opened.release.manifest.n_articles)} == {str(n) for n in range(1, 101)}
         assert opened.release.manifest.n_articles == 100
-    assert re.search(r"mended +\d+ .*control characters", said)
+    assert re.search(r"mended +.*control characters: \d+;", said)
     assert "left out  nothing" in said
 
 
@@ -136,7 +136,9 @@ def test_an_export_that_breaks_off_fails_the_build(tmp_path: Path, command: Comm
     broken.write_bytes(whole[: int(len(whole) * share)])
     code, said = command(broken, "--out", index)
     assert (code, (index / CURRENT).read_text()) == (3, before)
-    assert re.fullmatch(rf"error: {broken} ends too early, at \d+ \(bad_xml\): .* with --allow-truncated; the index is as it was\n", said)
+    assert re.fullmatch(
+        rf"error: {broken} cannot be read from \d+ on \(bad_xml\): .* with --allow-truncated; the index is as it was\n", said
+    )
     assert command(broken, "--out", index, "--allow-truncated", "--max-rejects", "20%")[0] == 0
     with Recommender.open(index) as opened:
         assert opened.release.manifest.n_articles == broken.read_bytes().count(b"</item>") > 2

@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 MAX_BYTES = 200 << 20
 """A feed is read as a whole."""
 
+NO_FEED = "no_feed"
+"""Code of XML that is whole and no feed, such as a sitemap."""
+
 PUBLICATION = ("status", "draft")
 """Fields that say whether an entry is public."""
 
@@ -46,7 +49,7 @@ def read(path: Path) -> Iterator[Entry]:
             raise InputError(f"{path} is larger than {MAX_BYTES >> 20} MiB - split the feed, or export the archive as JSON Lines")
         entries = _json_feed(raw) if raw.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") else _xml_feed(raw, path, notes)
     except InvalidArticle as error:
-        yield Reject(str(path), 1, None, error.code, str(error), cut=True)
+        yield Reject(str(path), 1, None, error.code, str(error), cut=error.code != NO_FEED)
         return
     for number, fields in enumerate(entries, start=1):
         if isinstance(fields, dict):
@@ -64,7 +67,9 @@ def _xml_feed(raw: bytes, path: Path, notes: list[Reject | Mended]) -> list[Any]
     xml = _well_formed(raw, path, notes)
     feed = feedparser.parse(xml.encode(), resolve_relative_uris=False)
     if not feed.get("version") and not feed.entries:
-        reason = " ".join(str(feed.get("bozo_exception", "no feed")).split())[:100]
+        if not feed.bozo:
+            raise InvalidArticle(NO_FEED, "it is XML, and no feed - leave it out, or export the archive as RSS, Atom or JSON Lines")
+        reason = " ".join(str(feed.bozo_exception).split())[:100]
         raise InvalidArticle("bad_xml", f"{reason} - no entry was found; is it RSS or Atom?")
     if feed.bozo:
         log.warning("%s is not well-formed (%s); what could be read of it was", path, feed.bozo_exception)

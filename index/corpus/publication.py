@@ -7,6 +7,7 @@ on top of a record or in its `attributes`, `meta` and similar objects. A status 
 import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from index.corpus.record import PassedOver, Record
@@ -169,11 +170,17 @@ def _reasons(fields: Mapping[str, Any], published: Any) -> Iterator[tuple[str, b
 
 def _named(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in fields.items():
-        key = re.sub(r"[\W_]+", "", str(name)).casefold()
+        key = _key(str(name))
         yield key, value
         if key in INSIDE and isinstance(value, Mapping):
-            inner = ((re.sub(r"[\W_]+", "", str(name)).casefold(), of) for name, of in value.items())
+            inner = ((_key(str(name)), of) for name, of in value.items())
             yield from ((name, of) for name, of in inner if name not in EXPIRES | STARTS)  # of a page's cache, mostly
+
+
+@lru_cache(maxsize=4096)
+def _key(name: str) -> str:
+    """The name of a field as the tables have it."""
+    return re.sub(r"[\W_]+", "", name).casefold()
 
 
 def _word(value: Any) -> str:
