@@ -67,9 +67,9 @@ def _xml_feed(raw: bytes, path: Path, notes: list[Reject | Mended]) -> list[Any]
     xml = _well_formed(raw, path, notes)
     feed = feedparser.parse(xml.encode(), resolve_relative_uris=False)
     if not feed.get("version") and not feed.entries:
-        if not feed.bozo:
+        if not feed.bozo and xml.strip():
             raise InvalidArticle(NO_FEED, "it is XML, and no feed - leave it out, or export the archive as RSS, Atom or JSON Lines")
-        reason = " ".join(str(feed.bozo_exception).split())[:100]
+        reason = " ".join(str(feed.get("bozo_exception", "the file is empty")).split())[:100]
         raise InvalidArticle("bad_xml", f"{reason} - no entry was found; is it RSS or Atom?")
     if feed.bozo:
         log.warning("%s is not well-formed (%s); what could be read of it was", path, feed.bozo_exception)
