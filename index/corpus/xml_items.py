@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from html import unescape
 from io import BufferedReader, BytesIO, RawIOBase
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 from xml.sax.saxutils import quoteattr
@@ -65,6 +66,9 @@ OPTIONS: dict[str, Any] = {"resolve_entities": False, "no_network": True, "load_
 
 STRICT = etree.XMLParser(**OPTIONS)
 LENIENT = etree.XMLParser(recover=True, **OPTIONS)
+MOST_WITHIN = 20
+"""Beginnings of items within an item that are tried: an example in a story has few."""
+
 DAMAGED, UNBALANCED, STRAY = "items with damaged XML", "items without their first or last tag", "pieces of XML between items"
 """Faults, as the report names them."""
 
@@ -260,27 +264,32 @@ def _item(window: _Window, start: int, name: str, mark: str, namespaces: str, fa
     ends = [end for end in ends if mark in window.text[start:end]] or ends
     if ends and (cut := _next_within(window.text, start, max(ends), name, namespaces)):
         ends = [end for end in ends if end <= cut] or [cut]
+    if not ends:
+        return None
+    whole = {end: _closed(window.text[start:end], name) for end in ends}
+    found: Item | str | None = None
     for end in ends:
-        if item := _mended(_closed(window.text[start:end], name, faults), namespaces, faults):
-            return item, end
-    return (_recovered(_closed(window.text[start : ends[0]], name, faults), namespaces, faults), ends[0]) if ends else None
+        if found := _mended(whole[end], namespaces, faults):
+            break
+    else:
+        end = ends[0]
+        found = _recovered(whole[end], namespaces, faults)
+    faults[UNBALANCED] += len(whole[end]) > end - start
+    return found, end
 
 
 def _next_within(text: str, start: int, end: int, name: str, namespaces: str, strictly: bool = False) -> int:
     """The place within an item where the next one begins, whole or nearly so: the item breaks off there; 0 if there is none."""
-    for begin in re.finditer(rf"<{name}[\s>]", text[start + 1 : end]):
+    for begin in islice(re.finditer(rf"<{name}[\s>]", text[start + 1 : end]), MOST_WITHIN):
         place = start + 1 + begin.start()
         if _sound(text[place:end], namespaces) or (not strictly and _mended(text[place:end], namespaces, Counter())):
             return place
     return 0
 
 
-def _closed(xml: str, name: str, faults: Counter[str]) -> str:
+def _closed(xml: str, name: str) -> str:
     """The item with the tag that ends it."""
-    if re.search(rf"</{name}\s*>\Z", xml):
-        return xml
-    faults[UNBALANCED] += 1
-    return f"{xml}</{name}>"
+    return xml if re.search(rf"</{name}\s*>\Z", xml) else f"{xml}</{name}>"
 
 
 def _end(window: _Window, start: int, name: str) -> tuple[int, bool]:
@@ -298,12 +307,9 @@ def _end(window: _Window, start: int, name: str) -> tuple[int, bool]:
 
 def _near(window: _Window, start: int, name: str, mark: str) -> int:
     """The first end of an item that the next one follows, whatever stands around it; 0 if there is none."""
-    at = start
-    while found := window.search(ENDS[name], at):
-        if mark in window.text[start : found.end()]:
-            return found.end()
-        at = found.end()
-    return 0
+    marked = window.search(re.compile(re.escape(mark)), start)
+    found = window.search(ENDS[name], marked.end()) if marked else None
+    return found.end() if found else 0
 
 
 def _behind(window: _Window, token: re.Match[str]) -> int:
