@@ -9,6 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from index import corpus
 from index.corpus.extraction import with_text
@@ -112,6 +114,30 @@ def write(path: Path, text: str) -> Path:
 )
 def test_the_rule(fields: dict[str, Any], expected: str | None) -> None:
     assert reason(fields) == expected
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+)
+NAMES = ["status", "state", "draft", "published", "visibility", "expires", "embargo", "post_type", "meta", "attributes", "withdrawn"]
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), anything))
+def test_whatever_stands_in_the_fields_there_is_a_verdict(fields: dict[str, Any]) -> None:
+    verdict = reason(fields)
+    assert verdict is None or verdict.strip()
+
+
+@given(st.dictionaries(st.sampled_from(["id", "html", "lexical", "mobiledoc", "published_at", "tags", "page", "status"]), anything))
+def test_whatever_stands_in_a_post_of_ghost_it_is_read(tmp_path_factory: pytest.TempPathFactory, post: dict[str, Any]) -> None:
+    data = {
+        "posts": [post],
+        "tags": [post],
+        "posts_tags": [{"post_id": post.get("id"), "tag_id": post.get("id"), "sort_order": post.get("page")}],
+    }
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    path.write_text(json.dumps({"db": [{"data": data}]}), encoding="utf-8")
+    assert len(list(corpus.read(str(path), {}))) == 1
 
 
 def test_doors() -> None:

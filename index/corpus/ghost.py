@@ -23,23 +23,25 @@ def read(path: Path) -> Iterator[Record | Reject]:
     """Yield a record a post, counted from 1. The file is read twice, for tags may stand behind posts."""
     with opened(path) as file:
         place = "db.item.data" if b'"db"' in file.peek(64)[:64] else "data"
-    tags: dict[Any, Json] = {}
+    tags: dict[str, Json] = {}
     links: list[Json] = []
-    emailed: set[Any] = set()
+    emailed: set[str] = set()
     with suppress(*FAULTS):  # the posts meet the same fault, and tell of it
         for where, found in objects(path, f"{place}.tags.item", f"{place}.posts_tags.item", f"{place}.posts_meta.item"):
             if where.endswith(".tags.item"):
-                tags[found.get("id")] = found
+                tags[str(found.get("id"))] = found
             elif where.endswith(".posts_tags.item"):
                 links.append(found)
             elif found.get("email_only"):
-                emailed.add(found.get("post_id"))
-    links.sort(key=lambda link: -int(link.get("sort_order") or 0))
-    sections = {link.get("post_id"): tags[link["tag_id"]]["name"] for link in links if _is_public(tags.get(link.get("tag_id"), {}))}
+                emailed.add(str(found.get("post_id")))
+    links.sort(key=lambda link: -link["sort_order"] if isinstance(link.get("sort_order"), int) else 0)  # the last one stays
+    named = ((str(link.get("post_id")), tags.get(str(link.get("tag_id")), {})) for link in links)
+    sections = {post_id: tag["name"] for post_id, tag in named if _is_public(tag)}
     number = 0
     try:
         for number, (_, post) in enumerate(objects(path, f"{place}.posts.item"), start=1):
-            yield _record(path, number, post, sections.get(post.get("id")), post.get("id") in emailed)
+            post_id = str(post.get("id"))
+            yield _record(path, number, post, sections.get(post_id), post_id in emailed)
     except FAULTS as error:
         yield cut(path, number, error)
 
