@@ -458,7 +458,7 @@ def test_hugo(tmp_path: Path) -> None:
     assert kept["pier/index.fr"]["lang"] == "fr"
     assert kept["later"]["published"].startswith("2031-01-02")
     reasons = sorted(entry for entry in found if isinstance(entry, str))
-    assert reasons == ["draft", "expired", "page", "section page", "site file", "site file", "site file", "unlisted"]
+    assert reasons == ["draft", "expired", "file of another format", "page", "section page", "site file", "site file", "unlisted"]
 
 
 def test_plain_front_matter(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from index.corpus.substack import TABLE, is_export
 OF_SITES = frozenset(["_layouts", "_includes", "_site", "_sass", "_data", "_plugins"])
 """Folders of Jekyll that hold no article."""
 
-OF_HUGO = frozenset(["archetypes", "themes", "layouts", "hugo.toml", "hugo.yaml", "hugo.yml", "hugo.json", "config.toml"])
-"""What stands beside the folder `content` in Hugo."""
+OF_HUGO = frozenset(["archetypes", "hugo.toml", "hugo.yaml", "hugo.yml", "hugo.json", "config.toml", "config.yaml", "config/_default"])
+"""One of these stands beside the folder `content` in Hugo."""
 
 ABOUT = frozenset(["README", "LICENSE", "LICENCE", "CHANGELOG", "CONTRIBUTING", "CODE_OF_CONDUCT", "SECURITY"])
 """Names of files about a repository."""
@@ -97,7 +97,8 @@ class _Site:
         contents = {folder.parent for folder in folders if folder.name == "content"}
         self._hugo = {folder for folder in contents if any(folder / name in there for name in OF_HUGO)}
         self._takeout = {path.parents[2] for path in paths if path.name == "feed.atom" and path.parent.parent.name == "Blogs"}
-        self._medium = {path.parent.parent for path in paths if path.parts[-2:] == ("profile", "profile.html")}
+        profiles = {path.parent.parent for path in paths if path.parts[-2:] == ("profile", "profile.html")}
+        self._medium = {folder for folder in profiles if folder / "posts" in there}
         self._substack = {path.parent for path in paths if path.name == TABLE and is_export(source / path)}
 
     def is_read_with_its_table(self, path: PurePath) -> bool:
@@ -124,7 +125,7 @@ class _Site:
                 is_collection = below[0].startswith("_") and len(below) > 1
                 return {"post_type": below[0].lstrip("_")} if is_collection else None if below[0].startswith("_") else PAGE
             if folder in self._hugo and below[0] != "content":
-                return None if below[0] in OF_HUGO or len(below) > 1 else PAGE
+                return PAGE if len(below) == 1 else None
         return PAGE if path.stem in ABOUT else _by_name(path)
 
 

@@ -35,7 +35,7 @@ def table_of(folder: Path) -> Path | None:
 
 def read(table: Path) -> Iterator[Entry]:
     """Yield a record a row of the table, with the HTML of its post."""
-    pages = {page.stem: page for page in sorted((table.parent / "posts").glob("*.html")) if page.is_file()}
+    pages = {page.stem: page for page in sorted((table.parent / "posts").glob("*.html")) if page.is_file() and not page.is_symlink()}
     addresses = Counter(address for page in pages.values() if (address := _address(page)))
     site = next((address for address, _ in addresses.most_common(1)), "")
     for entry in delimited.read(table):
