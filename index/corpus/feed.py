@@ -77,7 +77,7 @@ def _xml_feed(raw: bytes, path: Path, notes: list[Reject | Mended]) -> list[Any]
 
 
 def _well_formed(raw: bytes, path: Path, notes: list[Reject | Mended]) -> str:
-    """The feed without what XML forbids; where it is not well-formed, put together again from its items."""
+    """Return the feed without what XML forbids; one that is not well-formed is put together again from its items."""
     faults: Counter[str] = Counter()
     xml = DECLARATION.sub("", decoded(raw, faults), count=1)
     try:
@@ -95,7 +95,7 @@ def _well_formed(raw: bytes, path: Path, notes: list[Reject | Mended]) -> str:
 
 
 def _unclosed(head: str) -> list[str]:
-    """The elements around the items, from the inside."""
+    """Return the names of the elements around the items, innermost first."""
     names = [name for name in ("rdf:RDF", "rss", "feed", "channel") if re.search(rf"<{name}[\s>]", head) and f"</{name}>" not in head]
     return names[::-1]
 

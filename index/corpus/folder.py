@@ -40,7 +40,7 @@ class File:
 
 
 def files_of(source: Path) -> Iterator[File | PassedOver]:
-    """The files of a folder in order of their paths, or the one file that a source is. Hidden files and folders are not looked at.
+    """Yield the files of a folder in order of their paths, or the one file that a source is. Hidden ones are ignored.
 
     Raises:
         OSError: There is no such folder or file.
@@ -63,7 +63,7 @@ def files_of(source: Path) -> Iterator[File | PassedOver]:
 
 
 def _walk(source: Path) -> tuple[list[PurePath], list[PassedOver]]:
-    """Paths of regular files inside a folder, and what is none."""
+    """Return the paths of regular files inside a folder, and notes on everything else."""
     root = source.resolve()
     paths: list[PurePath] = []
     others: list[PassedOver] = []
@@ -86,7 +86,7 @@ def _walk(source: Path) -> tuple[list[PurePath], list[PassedOver]]:
 
 
 class _Site:
-    """The sites that a folder holds, by the folders and files that only they have."""
+    """The sites in a folder, detected by folders and files that only they have."""
 
     def __init__(self, source: Path, paths: list[PurePath]) -> None:
         folders = {folder for path in paths for folder in path.parents}
@@ -102,11 +102,11 @@ class _Site:
         self._substack = {path.parent for path in paths if path.name == TABLE and is_export(source / path)}
 
     def is_read_with_its_table(self, path: PurePath) -> bool:
-        """Whether a page is one of Substack's, which are read by what `posts.csv` says of them."""
+        """Return True for a post of Substack: `posts.csv` decides on it."""
         return path.suffix == ".html" and path.parent.name == "posts" and path.parent.parent in self._substack
 
     def publication(self, path: PurePath) -> Mapping[str, Any] | None:
-        """What the place of a file says of it; None if it is no article and has no status."""
+        """Return the publication fields that a file's place implies; None for a file of the site itself."""
         if self._is_of_drafts or "_drafts" in path.parts:
             return {"draft": True}
         if self._takeout.intersection(path.parents):
@@ -130,7 +130,7 @@ class _Site:
 
 
 def _by_name(path: PurePath) -> Mapping[str, Any]:
-    """What the name of a file says of it, wherever it is."""
+    """Return the publication fields that a file's name implies."""
     if "_drafts" in path.parts:
         return {"draft": True}
     return {"post_type": "section page"} if path.stem.partition(".")[0] == "_index" else {}

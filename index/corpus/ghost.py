@@ -47,7 +47,7 @@ def read(path: Path) -> Iterator[Record | Reject]:
 
 
 def _is_public(tag: Json) -> bool:
-    """Whether readers see a tag; others are for the theme."""
+    """Return True for a tag that readers see; others are for the theme."""
     return isinstance(tag.get("name"), str) and not tag["name"].startswith("#") and tag.get("visibility", "public") == "public"
 
 
@@ -71,7 +71,7 @@ def _record(path: Path, number: int, post: Json, section: Any, email_only: bool)
 
 
 def _time(value: Any) -> Any:
-    """A moment as ISO 8601: the first versions write milliseconds."""
+    """Return a moment as ISO 8601. The first versions of Ghost write milliseconds."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         with suppress(OverflowError, ValueError, OSError):
             return datetime.fromtimestamp(value / 1000, UTC).isoformat()
@@ -79,7 +79,7 @@ def _time(value: Any) -> Any:
 
 
 def _html_of(post: Json) -> str:
-    """The HTML of a post that is kept only as its editor wrote it."""
+    """Return the HTML of a post that has only the editor's own format."""
     with suppress(ValueError, TypeError, LookupError, AttributeError, RecursionError):
         if post.get("lexical"):
             return _lexical(json.loads(post["lexical"])["root"])
@@ -106,7 +106,7 @@ def _lexical(node: Json) -> str:
 
 
 def _mobiledoc(document: Json) -> str:
-    """The text of the editor before: sections of markers, lists of them, and cards."""
+    """Return the HTML of a mobiledoc document: sections of markers, lists of them, and cards."""
     parts: list[str] = []
     for section in document["sections"]:
         if section[0] == 1:

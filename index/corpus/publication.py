@@ -114,7 +114,7 @@ LONGEST = 60
 
 
 def passed_over(record: Record, include: Collection[str] = ()) -> PassedOver | None:
-    """The reason for which an article is not public; None if it is.
+    """Return the reason for which an article is not public; None if it is.
 
     Args:
         include: Reasons and words, as `normal` writes them, that do not count.
@@ -129,7 +129,7 @@ def passed_over(record: Record, include: Collection[str] = ()) -> PassedOver | N
 
 
 def normal(word: str) -> str:
-    """A status in lower case, its words separated by spaces; those that mean the same become one reason.
+    """Return a status in lower case, with spaces between its words; synonyms become one reason.
 
     >>> normal("Members-only"), normal("auto_draft"), normal("Legal check")
     ('members', 'draft', 'legal check')
@@ -143,7 +143,7 @@ def _spaced(word: str) -> str:
 
 
 def _reasons(fields: Mapping[str, Any], published: Any) -> Iterator[tuple[str, bool]]:
-    """All that speaks against an article, kinds first, and whether the word is one of ours."""
+    """Yield each reason against an article, kinds first, and True if the reason is in the tables."""
     named = list(_named(fields))
     for name, value in named:
         if name in KINDS and (kind := _word(value)) not in ("", ARTICLE):
@@ -179,12 +179,12 @@ def _named(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 @lru_cache(maxsize=4096)
 def _key(name: str) -> str:
-    """The name of a field as the tables have it."""
+    """Return the name of a field as the tables spell it."""
     return re.sub(r"[\W_]+", "", name).casefold()
 
 
 def _word(value: Any) -> str:
-    """The word that a value is, or holds under a telling name; empty for everything else."""
+    """Return the word that a value is or contains; an empty string for everything else."""
     if isinstance(value, list) and value:
         return _word(value[0])
     if isinstance(value, Mapping):
@@ -202,7 +202,7 @@ def _moment(value: Any) -> datetime | None:
 
 
 def _is_ahead(value: Any, published: Any) -> bool:
-    """Whether nobody may read it yet, and its date of publication does not say so by itself."""
+    """Return True if the start is ahead, and the date of publication does not put it under embargo already."""
     start, day = _moment(value), _moment(published)
     if start is None:
         return _spaced(_word(value)) in TRUE
@@ -210,7 +210,7 @@ def _is_ahead(value: Any, published: Any) -> bool:
 
 
 def _comes(published: Any) -> bool:
-    """Whether a scheduled article names the moment, zone included, from which it is public: until then it is under embargo."""
+    """Return True for a moment with a zone: a scheduled article is under embargo until then."""
     try:
         return _moment(published) is not None and datetime.fromisoformat(published.strip()).tzinfo is not None
     except (AttributeError, ValueError):

@@ -49,7 +49,7 @@ class Sites:
         return self._prefixes[own]
 
     def _is_home(self, site: Sequence[str]) -> bool:
-        """Whether articles of a site are in the index under bare numbers, or none are."""
+        """Return True if the index holds articles of a site under bare numbers, or of no site."""
         starts = tuple(f"{address(url)}/" for url in site)
         n_own = sum(f"{url}/".startswith(starts) for url in self._at_home)
         return n_own >= LEAST * len(self._at_home) and (n_own > 0 or not self._at_home)

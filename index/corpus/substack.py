@@ -19,7 +19,7 @@ SUBSCRIBE = re.compile(r"""href=["'](https://[^"'/?]+)/subscribe\b""")
 
 
 def is_export(table: Path) -> bool:
-    """Whether a file is the table of an export of Substack."""
+    """Return True for the table of a Substack export."""
     if table.name != TABLE or not table.is_file():
         return False
     with table.open("rb") as file:
@@ -28,7 +28,7 @@ def is_export(table: Path) -> bool:
 
 
 def table_of(folder: Path) -> Path | None:
-    """The table of an export whose posts a folder holds."""
+    """Return the table of the export that a folder of posts belongs to."""
     table = folder.absolute().parent / TABLE
     return table if folder.name == "posts" and is_export(table) else None
 

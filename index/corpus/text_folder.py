@@ -85,7 +85,7 @@ def read(files: Iterable[File]) -> Iterator[Record | Reject]:
 
 
 def has_front_matter(path: Path) -> bool:
-    """Whether a page begins with front matter, as Jekyll and Hugo take it."""
+    """Return True for a page that begins with front matter, as Jekyll and Hugo take it."""
     with path.open("rb") as file:
         return FENCE.match(file.read(16)) is not None
 
@@ -126,13 +126,13 @@ def _record(file: File) -> Record:
 
 
 def _is_unseen(given: Mapping[str, Any]) -> bool:
-    """Whether Hugo makes no page of a text."""
+    """Return True for a text of which Hugo makes no page."""
     build = given.get("build") or given.get("_build")
     return given.get("headless") is True or (isinstance(build, dict) and str(build.get("render")).lower() in ("never", "link", "false"))
 
 
 def _parts(text: str) -> tuple[Mapping[str, Any], str]:
-    """The fields of a text's front matter, and what follows it."""
+    """Split a text into the fields of its front matter and its body."""
     front = FRONT_MATTER.match(text)
     if front:
         return _front_matter(front), text[front.end() :]
@@ -152,7 +152,7 @@ def _parts(text: str) -> tuple[Mapping[str, Any], str]:
 
 
 def _of_name(path: Path) -> tuple[str, str, str]:
-    """The title, day and language that a file's name tells, as in `2021-08-23-the-pier.md`, `pier/index.fr.md`; empty where it does not."""
+    """Return title, day and language by the name of a file such as `2021-08-23-the-pier.md` or `pier/index.fr.md`; empty if absent."""
     stem, _, language = path.stem.partition(".")
     if not LANGUAGE.fullmatch(language):
         stem, language = path.stem, ""
