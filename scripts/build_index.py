@@ -137,7 +137,7 @@ def _told(report: BuildReport, figures: Mapping[str, object], out: Path) -> dict
         "passages": f"{report.n_chunks:,}: {report.n_embedded:,} embedded, {report.n_reused:,} known"
         f"{_if_any({'cut short by the model': report.n_truncated})}",
         "links": f"{report.n_links:,} of hand-made lists{_if_any(of_links)}{f': {out / LINKS}' if any(of_links.values()) else ''}",
-        "mended": _if_any(report.mended).removeprefix("; "),
+        "mended": "; ".join(f"{fault}: {count:,}" for fault, count in report.mended.items()),
         "left out": "; ".join(filter(None, [rejected, passed])) or "nothing",
         "time": ", ".join(f"{stage} {seconds:,.1f} s" for stage, seconds in report.seconds.items() if seconds >= LEAST_S),
         "memory": f"{figures['peak_memory_mb']:,} MB",
