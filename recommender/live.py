@@ -160,7 +160,7 @@ class LiveArticles:
         """The live articles that are candidates of an article."""
         sql = "SELECT candidate FROM place WHERE release = ? AND query = ?"
         found = self._connections.here.execute(sql, (self._release.name, row)).fetchall()
-        return np.frombuffer(b"".join(blob for (blob,) in found), dtype=CANDIDATE)
+        return np.frombuffer(b"".join([blob for (blob,) in found]), dtype=CANDIDATE)
 
     def passage(self, row: int, start: int, stop: int) -> str:
         """Some characters of a live article's text."""
