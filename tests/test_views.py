@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from index import live, overrides
@@ -196,7 +196,9 @@ def replace_file(index: Path, how: str) -> None:
     live.create(index)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.reuse, Phase.generate)
+)  # a case takes a second, so that none is made smaller
 @given(st.lists(step, min_size=3, max_size=14))
 def test_following_is_reading_anew(origin: Path, tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[Any, ...]]) -> None:
     index = copied(origin, tmp_path_factory.mktemp("case"))
@@ -222,7 +224,7 @@ def follow(index: Path, pipe: Connection) -> None:
 def test_another_process_follows(origin: Path, tmp_path: Path) -> None:
     index, chance = copied(origin, tmp_path), random.Random(7)
     ours, theirs = multiprocessing.Pipe()
-    other = multiprocessing.get_context("spawn").Process(target=follow, args=(index, theirs))
+    other = multiprocessing.get_context("spawn").Process(target=follow, args=(index, theirs), daemon=True)
     other.start()
     with Recommender.open(index, HashEmbedder()) as recommender:
         for _ in range(60):
