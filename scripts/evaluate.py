@@ -113,9 +113,7 @@ def _protocol(recommender: Recommender, pool: str, as_of: bool) -> tuple[dict[st
 
 
 def _runs(recommender: Recommender, qrels: Mapping[str, Sequence[str]], pool: str, as_of: bool) -> Runs:
-    """Return the runs: method -> query -> ids, closest first. With the whole archive as pool, ours are the served
-    lists.
-    """
+    """Return the runs: method -> query -> ids, closest first. For the whole archive, ours are the served lists."""
     catalogue = recommender.catalogue
     rows = {article_id: catalogue.row(article_id) for article_id in qrels}
     ids = [catalogue.card(row).id for row in range(recommender.release.manifest.n_articles)]
