@@ -83,11 +83,9 @@ class Settings(BaseSettings):
         index: Folder of the index.
         overrides: A file of the editors' pins and blocks.
         vectors: Address of the vectors, if they are in Milvus: milvus://host:19530/name.
-        live: Journal of live articles and overrides, if several machines serve:
-            postgresql://user:password@host/database.
+        live: Journal of live articles and overrides, if several serve: postgresql://user:password@host/database.
         workers: Processes. Each adds about the throughput of the first.
-        read_keys, admin_keys: Key hashes (`serve.py key new`). No read keys: reading is public. No admin keys: no
-            writes.
+        read_keys, admin_keys: Key hashes (`serve.py key new`). No read keys: public reads. No admin keys: no writes.
         rate, text_rate: Rate limit per key, or per address without keys, on each worker; text_rate counts texts alone.
         cors_origins: Sites whose pages may call the service from a browser.
         allowed_hosts: Host names that the service answers to; `*`: all. IP addresses are always allowed.
