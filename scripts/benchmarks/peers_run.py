@@ -4,11 +4,12 @@
 All get title and text of each article, and the bundled all-MiniLM-L6-v2 at its fastest batch size of 4, 8, 16 and 32.
 Readmore stores texts, lists and their reasons. The others store ids and their search data.
 
-  by-hand        sentence-transformers, one vector an article of its first 256 tokens, in a flat FAISS index txtai
-  the same vector by txtai's own code and index; lists over HTTP by its own API, which takes texts, not ids
-  txtai-chunked  a row for each passage that Readmore would make: the same amount is embedded chroma         the vectors
-  of by-hand; its default HNSW graph lancedb        the same, not indexed up to 100,000 articles, as its documentation
-  advises pgvector       the same, in PostgreSQL; its default HNSW graph, loaded by COPY
+  by-hand        sentence-transformers, one vector per article of its first 256 tokens, in a flat FAISS index
+  txtai          the same vector by txtai's own code and index; lists over HTTP by its own API, from texts, not ids
+  txtai-chunked  a row for each passage that Readmore would make: the same amount is embedded
+  chroma         the vectors of by-hand; its default HNSW graph
+  lancedb        the same, not indexed up to 100,000 articles, as its documentation advises
+  pgvector       the same, in PostgreSQL; its default HNSW graph, loaded by COPY
   lucene         MoreLikeThis with its defaults, over stemmed English: words only, no model
 
 One vector of an article's beginning takes about a quarter of the work of embedding all of it, as Readmore does.

@@ -31,7 +31,7 @@ class Answers:
         """Return the figures from the seconds of each call.
 
         Args:
-            per_s: Answers per second of a server. None: there is no server.
+            per_s: Answers per second of a server. None without a server.
         """
         p50, p99 = np.percentile(by_id_s, [50, 99]) * 1e3
         return cls(
