@@ -103,7 +103,7 @@ class OverrideBody(BaseModel):
 
 
 class Texts(BaseModel):
-    """Two texts, `a` and `b`, or up to 32 `texts` to compare pair by pair."""
+    """Two texts, `a` and `b`, or up to 32 `texts`, compared in all pairs."""
 
     model_config = ConfigDict(extra="forbid")
 
