@@ -1,1 +1,1 @@
-"""Offline: read an archive, build an index, publish it. `recommender` reads what is written here."""
+"""Read an archive offline, build its index and publish the release that `recommender` reads."""

@@ -1,7 +1,7 @@
-"""Build an index, in one pass; nothing flows back.
+"""Build an index in one pass; no stage feeds an earlier one.
 
-read -> lay over the serving release, live articles over both -> chunk -> links -> embed -> terms -> neighbours -> duplicates -> lists
--> publish
+read -> overlay on the serving release -> overlay live updates -> chunk -> links -> embed -> inverted index
+-> nearest neighbours -> near-duplicates -> lists -> publish
 """
 
 import json
@@ -59,26 +59,32 @@ from recommender.types import Vectors
 from recommender.vectors.milvus_client import MilvusAddress
 
 LINKS = "links.jsonl"
-"""In the index's folder: entries of hand-made lists that name nothing in the archive, or that were guessed."""
+"""A file in the index's folder: entries of hand-made lists that match no article, or that were guessed."""
 
 ENOUGH = 1_000
-"""Articles from which on several processes are worth their start."""
+"""Number of articles from which several processes repay their start."""
 
 BLOCK = 512
-"""Chunks embedded and stored in the cache at a time: what a killed build does again; with 128 of them it is an eighth slower."""
+"""Chunks embedded and cached per batch.
+
+A killed build repeats at most one batch. With batches of 128 a build is an eighth slower.
+"""
 
 MEMORY, LEAST_MEMORY = 4 << 30, 1 << 30
 A_PROCESS = 256 << 20
-"""Bytes of the memory for each of the processes that share the work; half of it is what they were seen to take."""
+"""Bytes of memory reserved for each worker process; twice what the processes were measured to take."""
 
 SHARE = 16
-"""Terms and shingles are each counted in one part in so many of the memory; the rest is for the model, for processes and words."""
+"""Terms and shingles each get this fraction (1/16) of the memory for counting.
+
+The rest is for the model, the processes and the word dictionary.
+"""
 
 ONLY_STAGED = (STAGED_TERMS, STAGED_FINGERPRINTS, STAGED_VECTORS, SENTENCES, LISTS)
-"""Folders that a release has only while it is built."""
+"""Folders that exist only in a staged release."""
 
 Progress = Callable[[str, int, int | None], None]
-"""Called with the stage, how much is done, and how much there is, if that is known."""
+"""A callback that receives the stage, the number of items done, and the total if it is known."""
 
 
 def build_index(
@@ -102,34 +108,39 @@ def build_index(
     ray: str = "",
     progress: Progress = lambda stage, done, total: None,
 ) -> BuildReport:
-    """Bring an archive up to date: read articles, build a release and publish it; until the last step the old release serves.
+    """Read articles, build a release and publish it. The old release serves until the last step.
 
     Args:
         sources: Files, folders, or `pydoc-topics`.
-        names: Our field name -> the name it has in the sources.
-        source_format: A name of `index.ingest.readers.sources.FORMATS`; None goes by the files' endings.
-        delete_missing: The sources are the whole archive: what they do not hold goes. Without it, articles of the serving release stay.
-        on_duplicate: Which of several articles with one id in the sources stays.
+        names: Our field name -> the name that the field has in the sources.
+        source_format: A name of `index.ingest.readers.sources.FORMATS`. None chooses by file extension.
+        delete_missing: The sources are the whole archive, so articles that they lack are deleted. By default such
+            articles of the serving release stay.
+        on_duplicate: Which of several articles with one id in the sources is kept.
         strict: Publish nothing if a single article is rejected.
         max_rejects: Publish nothing if a larger share of the articles is rejected.
-        include_status: What is not public and yet read: `draft`, `members`, ... (`index.ingest.publication`).
-        allow_truncated: Build of what stands before the end of a source that ends too early.
-        id_prefix: What ids of WordPress's posts begin with; None: the address of the site, but for the first one (`index.ingest.site_ids`).
-        canonical: Which of several near-duplicates stands for all of them in lists.
-        memory: Bytes that all processes of the build may take together; what a machine lends files of its own free memory is not counted.
-        vectors: Where they are to lie, if not in the index's folder: `milvus://host:19530/name`.
-        live: What machines share of live articles: `postgresql://...`; empty: those of this machine are folded in.
-        ray: Where the work is to be done, if not by processes of this machine: the host:port of a Ray cluster of which it is a node,
-            or `auto`, for a Ray of this build's own.
+        include_status: Statuses to read although they are not public: `draft`, `members`, ...
+            (`index.ingest.publication`).
+        allow_truncated: Build from the readable part of a truncated source.
+        id_prefix: The prefix of WordPress post ids. None uses the address of the site, except for the first site
+            (`index.ingest.site_ids`).
+        canonical: Which of several near-duplicates represents them in lists.
+        memory: Bytes that all processes of the build may take together. The page cache is not counted.
+        vectors: The address of the vector store if it is not the index's folder: `milvus://host:19530/name`.
+        live: The address of the journal that machines share: `postgresql://...`. If empty, the live updates of this
+            machine are folded in.
+        ray: Where to run the work instead of in local processes: the host:port of a Ray cluster that includes this
+            machine, or `auto` for a Ray that the build starts itself.
 
     Raises:
-        InputError: A source cannot be read, ends too early, or holds no article; or `vectors` is no such address.
+        InputError: A source cannot be read, is truncated, or holds no article. Or `vectors` is not a valid address.
         TooManyRejects: See `strict` and `max_rejects`.
-        IndexBusy: Another build is at work in the folder.
-        StorageError: The disk is full, or the folder cannot be written; or Milvus holds other vectors than it was given.
-        VectorsUnavailable: Milvus did not come back in time.
+        IndexBusy: Another build is running in the folder.
+        StorageError: The disk is full, or the folder cannot be written. Or Milvus holds other vectors than it was
+            given.
+        VectorsUnavailable: Milvus did not answer in time.
         JournalUnavailable: PostgreSQL does not answer.
-        ClusterUnavailable: The Ray cluster did not go on.
+        ClusterUnavailable: The Ray cluster stopped making progress.
         OutOfRange: `memory` is too little for any build.
     """
     if memory < LEAST_MEMORY:
@@ -160,7 +171,7 @@ def build_index(
         journal = opened(live)
         if journal is not None:
             stack.callback(journal.close)
-            follow(index_dir, journal)  # now, so that nothing is read for nothing if it is away
+            follow(index_dir, journal)  # connect first, so that no source is read in vain if the journal is away
         stack.enter_context(unfinished(index_dir, request))
         ranker = Ranker.of_index(index_dir)
         staged = stack.enter_context(staging_folder(index_dir, rescue))
@@ -178,7 +189,7 @@ def build_index(
                 for n_read in read_sources(records, names or {}, on_duplicate, delete_missing, allow_truncated, incoming, rejects, report):
                     progress("read", n_read, None)
                     if n_read == ENOUGH:
-                        processes.start()  # while this one reads on
+                        processes.start()  # while this process continues to read
                 check_rejects(report, strict, max_rejects, sources, rejects)
                 report.changes, said, known = lay_over_serving(index_dir, incoming, embedder, journal, keep=not delete_missing)
                 report.n_live = len(said.articles)
@@ -234,7 +245,7 @@ def build_index(
                     progress("vectors", n_moved, writer.n_articles)
         with report.timed("publish"):
             for folder in ONLY_STAGED:
-                shutil.rmtree(staged / folder, ignore_errors=True)  # a small archive has no vectors of its own for lists
+                shutil.rmtree(staged / folder, ignore_errors=True)  # a small archive needs no separate vectors for lists
             (staged / WITHDRAWN).write_text(list_of_ids(said.withdrawn), encoding="utf-8")
             manifest = manifest_of(staged, embedder, canaries, ranker, said, report)
             if milvus is not None:
@@ -253,7 +264,10 @@ def build_index(
 
 
 def _resolve_links(writer: CatalogueWriter, index_dir: Path) -> tuple[int, int, int]:
-    """Find what the hand-made lists name; what was not found, or was guessed, goes to `links.jsonl`."""
+    """Resolve the entries of the hand-made lists to articles.
+
+    Entries that match no article, or that were guessed, are written to `links.jsonl`.
+    """
     doubtful = writer.resolve_hand_made_lists()
     with (index_dir / LINKS).open("w", encoding="utf-8") as file:
         keep_private(index_dir / LINKS, index_dir)
@@ -264,7 +278,7 @@ def _resolve_links(writer: CatalogueWriter, index_dir: Path) -> tuple[int, int, 
 
 
 def _embed(writer: CatalogueWriter, cache: EmbeddingCache, embedder: Embedder, progress: Progress) -> Iterator[Vectors]:
-    """Vectors of all chunks, in order of rows, in blocks: float32 (n, dim), unit norm."""
+    """Yield the vectors of all chunks in batches, in order of rows: float32 (n, dim), unit norm."""
     rest, done = writer.texts(embedder), 0
     while texts := list(islice(rest, BLOCK)):
         yield cache.embed(texts)

@@ -1,4 +1,4 @@
-"""What a build did, in figures."""
+"""Report the counts, changes and timings of a build."""
 
 import time
 from collections import Counter
@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class ArchiveChanges:
-    """What a build changes in the archive.
+    """The changes that a build makes to the archive.
 
     Attributes:
         n_new: Articles that the serving release does not hold.
-        n_changed: Articles of which a field is another.
-        n_kept: Articles that no source named, and that stay.
-        n_deleted: Articles that the serving release holds and the new one will not.
+        n_changed: Articles with at least one changed field.
+        n_kept: Articles that no source named and that are kept.
+        n_deleted: Articles that the serving release holds and the new release will not hold.
     """
 
     n_new: int = 0
@@ -26,22 +26,23 @@ class ArchiveChanges:
 
 @dataclass(slots=True)
 class BuildReport:
-    """What a build did.
+    """The counts and timings of a build.
 
     Attributes:
-        rejected: Articles left out, by code; each stands in `rejects.jsonl`.
-        dropped_fields: Fields left out of articles that were kept, by code; they stand there too.
-        passed_over: What is no public article, by reason: drafts, pages, symbolic links, ...
+        rejected: Articles left out, by code. Each is listed in `rejects.jsonl`.
+        dropped_fields: Fields left out of articles that were kept, by code. Each is listed in `rejects.jsonl`.
+        passed_over: Records that are not public articles, by reason: drafts, pages, symbolic links, ...
         mended: Damage that was repaired, by kind.
-        changes: What became of the articles that the last release held.
+        changes: The changes against the last release.
         n_withdrawn: Articles that the sources withdraw.
-        n_live: Articles that were put through the service since the last build.
-        n_truncated: Newly embedded chunks of which the model would not read the end; 0, or the chunker is wrong for the model.
-        n_without_title: Articles without a title; if that is most of them, it has another name (`--map title=...`).
+        n_live: Articles that were upserted through the service since the last build.
+        n_truncated: Newly embedded chunks that exceed the model's window. Above 0, the chunker is wrong for the model.
+        n_without_title: Articles without a title. If most have none, the field has another name (`--map title=...`).
         n_capped: Articles of which only the first `MAX_TEXT` characters were embedded.
-        n_duplicates: Near-duplicates, shown only beside the article that stands for them.
+        n_duplicates: Near-duplicates, shown only beside the article that represents them.
         n_links: Entries of the hand-made lists that name an article of the archive.
-        n_links_unknown, n_links_guessed: Entries that name none, and that were found by a title that is nearly equal: see `links.jsonl`.
+        n_links_unknown, n_links_guessed: Entries that match no article, and entries matched by a nearly equal title.
+            See `links.jsonl`.
         seconds: Wall time by stage.
         bytes: Size of the release on disk.
     """

@@ -1,9 +1,10 @@
-"""Every list of an index as files: for a database, a spreadsheet, a CDN or a static site, where no service runs.
+"""Export every list of an index to files for a database, a spreadsheet, a CDN or a static site.
 
-Articles under embargo have no list and are in none: export again when they are out.
+The exported lists need no service. Articles under embargo have no list and appear in none. Export again when the
+embargo ends.
 
-A spreadsheet works out what begins like a formula, whoever wrote it: in CSV such a cell has an apostrophe in front, or one more than it
-had. JSON and Parquet hold everything as it is.
+A spreadsheet evaluates every cell that begins like a formula. In CSV such a cell gets an apostrophe in front, in
+addition to any that it had. JSON and Parquet hold the texts unchanged.
 """
 
 import csv
@@ -24,17 +25,23 @@ from recommender.lists.selection import Selection
 MANIFEST = "manifest.json"
 
 LONGEST_NAME = 200
-"""Bytes of a file name; a longer id is named by its sha256."""
+"""Longest file name in bytes. A longer id is named by its sha256."""
 
 COLUMNS = ("article_id", "rank", "id", "score", "title", "url", "published", "section", "relation")
-"""One row for each line of a list, in tables."""
+"""Columns of the tables, which have one row for each line of a list."""
 
 FORMULA = re.compile("'*[=+\\-@\t\r\uff1d\uff0b\uff0d\uff20]")
-"""How a cell begins that some spreadsheet works out, wide signs of East Asian text among them; and one that an apostrophe keeps from it."""
+"""Beginnings of cells that some spreadsheet evaluates as a formula, full-width signs of East Asian text included.
+
+It also matches such a beginning behind apostrophes.
+"""
 
 
 def lists(recommender: Recommender, limit: int, wanted: Selection) -> Iterator[RelatedList]:
-    """The lists of all articles that may be shown: of the release in order of ids, then of those put since, the last one last."""
+    """Yield the lists of all publishable articles.
+
+    Articles of the release come first, in order of ids. Live upserts follow in the order of their upserts.
+    """
     with recommender.live.reading() as view:
         put = [live.card for _, live in sorted(view.articles.items())]
     for row in range(recommender.release.manifest.n_articles):
@@ -42,23 +49,23 @@ def lists(recommender: Recommender, limit: int, wanted: Selection) -> Iterator[R
             yield recommender.related_to_row(row, limit, wanted)
     for card in put:
         if not card.under_embargo:
-            with suppress(ArticleNotFound):  # withdrawn meanwhile
+            with suppress(ArticleNotFound):  # deleted meanwhile
                 yield recommender.related(card.id, limit, wanted)
 
 
 def export(recommender: Recommender, path: Path, file_format: str, limit: int = 5, wanted: Selection | None = None) -> int:
-    """Write all lists; a file or folder is there whole, or as it was.
+    """Write all lists. Afterwards the file or folder is complete, or unchanged.
 
     Args:
-        path: The file; of `pages` the folder, which is replaced if an export made it.
+        path: The file. For `pages` the folder, which is replaced if an export made it.
         file_format: A name of `WRITERS`.
 
     Returns:
-        How many lists were written.
+        The number of lists written.
 
     Raises:
-        InputError: The folder holds something else.
-        StorageError: It cannot be written.
+        InputError: The folder holds other files.
+        StorageError: The file or folder cannot be written.
     """
     draft = path.with_name(f".{path.name}.draft")
     found = lists(recommender, limit, wanted or Selection())
@@ -113,7 +120,7 @@ def _parquet(found: Iterator[RelatedList], path: Path, recommender: Recommender)
 
 
 def _pages(found: Iterator[RelatedList], folder: Path, recommender: Recommender) -> int:
-    """One JSON file an article, and a manifest that says which."""
+    """Write one JSON file for each article, and a manifest that maps ids to files."""
     folder.mkdir()
     files: dict[str, str] = {}
     for one in found:
@@ -135,7 +142,9 @@ WRITERS: Mapping[str, Callable[[Iterator[RelatedList], Path, Recommender], int]]
 
 
 def page_name(article_id: str) -> str:
-    """The file of an article's list; a site's own script can make it from the id: `encodeURIComponent`, with dots in front spelled out.
+    """Return the file name of an article's list.
+
+    A site's own script can derive the name from the id: `encodeURIComponent`, with leading dots percent-encoded.
 
     >>> page_name("2018/09/summit"), page_name("..")
     ('2018%2F09%2Fsummit.json', '%2E..json')
@@ -148,7 +157,9 @@ def page_name(article_id: str) -> str:
 
 
 def as_text(cell: object) -> object:
-    """A cell of CSV that is no formula to any spreadsheet. Where `FORMULA` matches, less one apostrophe it is what it was.
+    """Return a CSV cell that no spreadsheet evaluates as a formula.
+
+    To restore the original, remove one apostrophe from each cell that `FORMULA` matches.
 
     >>> as_text("=1+1"), as_text("'=1+1"), as_text("'Tis"), as_text(-1)
     ("'=1+1", "''=1+1", "'Tis", -1)

@@ -1,16 +1,17 @@
 """Fit the ranker to a publisher's own lists.
 
-Each hand-made list says: of this article's candidates, these are the ones to link. The weights maximise the chance of that, by
-a softmax over each list's candidates (ListNet's top-one loss; Cao and others, 2007):
+Each hand-made list selects the articles to link among an article's candidates. The weights maximise the likelihood of
+these selections, by a softmax over each list's candidates (ListNet's top-one loss; Cao and others, 2007):
 
     loss = - mean over lists, mean over linked candidates of ln(exp(s) / sum over all candidates of exp(s))
            + PULL / lists x |weights - scale x shipped weights|², of standardised features; the scale is fitted too
 
-The last term pulls towards the shipped weights, not towards 0: so a few lists change little, and many say what they want. The
-lists are split by date. The weights see the older ones only; what is reported, before and after, is measured on the newer ones.
+The last term pulls towards the shipped weights, not towards 0. So a few lists change little, and many lists change
+much. The lists are split by date. The weights are fitted on the older lists only. The reported figures, before and
+after, are measured on the newer lists.
 
-What editors accepted and rejected at the desk (`index.updates.judgements`) is fitted on, and never measured on: they judged lists of ours,
-so the weights that made these lists would look better than they are.
+Judgements of editors at the desk (`index.updates.judgements`) are used for fitting, and never for measuring. The
+editors judged lists that the current weights had made, so a measurement would flatter these weights.
 """
 
 import hashlib
@@ -30,22 +31,25 @@ from recommender.release.catalogue import Catalogue, parse_time
 from recommender.types import Floats, rfc3339
 
 SHARE = 0.6
-"""The oldest lists that are fitted on."""
+"""Share of the lists, the oldest, used for fitting."""
 
 FEWEST = 10
-"""Lists needed on either side of the split."""
+"""Number of lists needed on either side of the split."""
 
 PULL = 100.0
-"""Per list: fifty lists are held to the shipped weights with 2, five hundred with 0.2 (docs/ranking.md)."""
+"""Strength of the regularisation, divided by the number of lists.
+
+It is 2 for fifty lists, and 0.2 for five hundred (docs/ranking.md).
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Which hand-made lists are fitted on, and which are held back.
+    """The split of hand-made lists into a training set and a held-out set.
 
     Attributes:
-        until: Lists of articles published after this moment are held back; None where too few articles have a date, or all the same:
-            then two fifths of all, chosen by a hash of the id.
+        until: Lists of articles published after this moment are held out. None if too few articles have a date, or all
+            have the same date. Then two fifths of all lists are held out, chosen by a hash of the id.
     """
 
     until: datetime | None
@@ -66,7 +70,7 @@ class Split:
 
     @classmethod
     def of_ranker(cls, ranker: Ranker) -> "Split | None":
-        """The split that a fitted ranker was made with; None for the shipped one."""
+        """Return the split that a fitted ranker was made with, or None for the shipped ranker."""
         if "fitted_on" not in ranker.provenance:
             return None
         until = ranker.provenance["fitted_on"]["until"]
@@ -78,9 +82,9 @@ class TrainingLists:
     """Candidates of articles with hand-made lists.
 
     Attributes:
-        ids: Of the articles.
-        features: One array an article: float64 (n_candidates, len(FEATURES)).
-        linked: One array an article: bool (n_candidates,), which of them the editors linked.
+        ids: Ids of the articles.
+        features: One array per article: float64 (n_candidates, len(FEATURES)).
+        linked: One array per article: bool (n_candidates,), which candidates the editors linked.
     """
 
     ids: Sequence[str]
@@ -93,13 +97,13 @@ class TrainingLists:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A fitted ranker and the lists it has not seen.
+    """A fitted ranker and its held-out lists.
 
     Attributes:
-        effects: Feature -> change of the score for one standard deviation of the feature: what it weighs in practice.
-        n_fitted: Lists fitted on.
-        n_judged: Those of them that editors judged at the desk.
-        held_back: Ids of the articles whose lists were not.
+        effects: Feature -> change of the score for one standard deviation of the feature: its effective weight.
+        n_fitted: Number of lists used for fitting.
+        n_judged: Number of these lists that editors judged at the desk.
+        held_back: Ids of the articles whose lists were held out.
     """
 
     ranker: Ranker
@@ -148,7 +152,7 @@ def fit(recommender: Recommender) -> Fit:
 
 
 def _known(catalogue: Catalogue, verdicts: Mapping[str, Mapping[str, bool]]) -> dict[str, dict[str, bool]]:
-    """Judgements of articles that the release holds."""
+    """Return the judgements of articles that the release holds."""
     found = {
         article_id: {target: accepted for target, accepted in of.items() if catalogue.find_row(target) is not None}
         for article_id, of in verdicts.items()
@@ -158,7 +162,9 @@ def _known(catalogue: Catalogue, verdicts: Mapping[str, Mapping[str, bool]]) -> 
 
 
 def read_lists(recommender: Recommender, qrels: Mapping[str, Sequence[str]]) -> TrainingLists:
-    """The candidates of some articles and which of them editors linked; without those articles of which none is a candidate."""
+    """Return the candidates of some articles, and which candidates editors linked. Skip articles without a linked
+    candidate.
+    """
     catalogue = recommender.catalogue
     canonical = catalogue.facts().canonical
     ids, features, linked = [], [], []
@@ -173,7 +179,7 @@ def read_lists(recommender: Recommender, qrels: Mapping[str, Sequence[str]]) -> 
 
 
 def fit_weights(lists: TrainingLists, spread: Floats) -> Floats:
-    """The weights of features divided by `spread`: float64 (len(FEATURES),)."""
+    """Return the weights of features divided by `spread`: float64 (len(FEATURES),)."""
     from scipy.optimize import minimize
 
     shipped = np.array([SHIPPED.weights.get(name, 0.0) for name in FEATURES]) * spread
@@ -198,7 +204,10 @@ def fit_weights(lists: TrainingLists, spread: Floats) -> Floats:
 
 
 def calibrate(scores: Floats, linked: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and offset that make scores into chances (Platt 1999): both greater where that is needed, the slope never 0 or less."""
+    """Return the slope and the offset that turn scores into probabilities (Platt 1999).
+
+    Both increase where that is needed, and the slope is always above 0.
+    """
     from scipy.optimize import minimize
 
     def loss(values: Floats) -> float:

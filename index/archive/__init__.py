@@ -1,4 +1,4 @@
-"""The archive as it will be: sources merged with the serving release.
+"""Merge the sources with the serving release into the archive of the next release.
 
-Articles come out in order of ids, so a release depends on its content and not on its history.
+Articles are sorted by id, so a release depends on its content and not on its history.
 """

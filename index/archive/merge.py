@@ -1,4 +1,4 @@
-"""What the sources give, laid over the release that serves, and what was put and withdrawn since laid over both."""
+"""Overlay the sources on the serving release, then overlay live upserts and deletes on both."""
 
 import sqlite3
 from contextlib import closing
@@ -26,17 +26,18 @@ if TYPE_CHECKING:
 def lay_over_serving(
     index_dir: Path, incoming: MergedArchive, embedder: Embedder, journal: "Journal | None", *, keep: bool
 ) -> tuple[ArchiveChanges, LiveChanges, KnownChunks | None]:
-    """Complete what the sources gave.
+    """Merge the sources with the serving release and with live updates.
 
     Args:
-        journal: What machines share of live articles.
-        keep: Articles of the release that the sources do not name stay.
+        journal: The journal of live articles that machines share.
+        keep: Whether to keep articles of the release that the sources do not name.
 
     Returns:
-        What is new, changed and gone; what was put and withdrawn; and the chunks of the release, if the model would cut the same.
+        The new, changed and deleted articles. The live upserts and deletes. The chunks of the release, or None if the
+            model would chunk differently.
 
     Raises:
-        IndexUnusable: There are releases, and none is sound, so that nothing could be kept.
+        IndexUnusable: Releases exist but none is sound, so no article could be kept.
     """
     if journal is not None:
         follow(index_dir, journal)
@@ -57,13 +58,13 @@ def lay_over_serving(
             check_model(embedder, release.manifest.model, release.folder)
             same_window = embedder.max_tokens == release.manifest.model.max_tokens
             known = KnownChunks.of_release(release.folder) if same_window else None
-        except ModelError:  # another model, other chunks
+        except ModelError:  # Another model makes other chunks.
             known = None
         return incoming.lay_over(release.folder / CATALOGUE, keep), live, known
 
 
 def numbered_urls(index_dir: Path) -> list[str]:
-    """URLs of articles of the serving release whose ids are bare numbers, as their site gives them."""
+    """Return the URLs of articles of the serving release whose ids are the bare numbers that their site gives them."""
     try:
         catalogue = open_release(index_dir).folder / CATALOGUE
     except IndexUnusable:
@@ -73,7 +74,10 @@ def numbered_urls(index_dir: Path) -> list[str]:
 
 
 def _take_live(index_dir: Path, serving: Manifest | None, incoming: MergedArchive) -> LiveChanges:
-    """Put what was put since a release in place of what the sources give, and leave out what was withdrawn, whatever they give."""
+    """Let live upserts since the release replace articles of the sources, and leave out live deletes.
+
+    A deleted article stays out, whatever the sources give.
+    """
     live = changes_since(index_dir, serving)
     for number, article in live.articles:
         incoming.put(article, f"{LIVE_DB}:{number}")

@@ -1,8 +1,8 @@
-"""The archive as it will be: what the sources give, laid over what the serving release holds.
+"""Merge the sources with the serving release in a temporary SQLite file.
 
-A SQLite file beside the release that is being staged, so that memory does not grow with the archive; it is gone before the release is
-published. Articles come out in order of ids: so a release depends on what is in it and not on how it came there, and a build
-of a few changed articles equals one from scratch.
+The file is stored beside the staged release, so memory does not grow with the archive. It is removed before the release
+is published. Articles are read in order of ids, so a release depends on its content and not on its history. A build of
+a few changed articles equals a build from scratch.
 """
 
 import json
@@ -32,7 +32,7 @@ FIELDS = ("title", "text", "url", "published", "section", "lang", "names")
 
 
 def as_given(schema: str) -> str:
-    """SQL: the articles of a release's catalogue with all that sources give of them, and their rows."""
+    """Return the SQL that selects articles and rows from a release's catalogue, with every field that sources give."""
     names = f"SELECT name FROM {schema}.named WHERE article = row ORDER BY position"
     return f"""
     SELECT row, id, title, text, url, published, section, lang, (SELECT json_group_array(name) FROM ({names})) AS names
@@ -41,11 +41,14 @@ def as_given(schema: str) -> str:
 
 
 class MergedArchive:
-    """Articles on their way into a release; a context, at whose end the file is gone."""
+    """A store of the articles of the next release.
+
+    It is a context manager. The file is removed when the context ends.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._connection = sqlite3.connect(path, uri=True, isolation_level=None)  # uri: for ATTACH
+        self._connection = sqlite3.connect(path, uri=True, isolation_level=None)  # uri=True is needed for ATTACH
         self._connection.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {SCHEMA}")
 
     def __enter__(self) -> Self:
@@ -59,17 +62,17 @@ class MergedArchive:
         return self._count("incoming")
 
     def place_of(self, article_id: str) -> str | None:
-        """Where the article with an id stands, file and line; None if there is none."""
+        """Return the file and line where the article with an id was read, or None if the id is unknown."""
         found = self._connection.execute("SELECT place FROM incoming WHERE id = ?", (article_id,)).fetchone()
         return None if found is None else str(found[0])
 
     def put(self, article: Article, place: str, spans: Spans | None = None) -> None:
-        """Add an article, or put it in place of the one with its id.
+        """Insert an article, or replace the article with the same id.
 
         Args:
-            spans: Its chunks, if they are known.
+            spans: The spans of its chunks, if they are known.
         """
-        names = json.dumps(article.read_more, ensure_ascii=False, separators=(",", ":"))  # as SQLite writes it
+        names = json.dumps(article.read_more, ensure_ascii=False, separators=(",", ":"))  # the separators that SQLite writes
         known = None if spans is None else json.dumps(spans)
         fields = (article.id, article.title, article.text, article.url, rfc3339(article.published), article.section, article.lang)
         self._connection.execute(
@@ -77,20 +80,20 @@ class MergedArchive:
         )
 
     def withdraw(self, article_id: str) -> None:
-        """Leave an article out, whatever was put, and whatever the serving release holds."""
+        """Exclude an article from the release, even if the sources or the serving release hold it."""
         self.pass_over(article_id)
         self._connection.execute("DELETE FROM incoming WHERE id = ?", (article_id,))
 
     def pass_over(self, article_id: str) -> None:
-        """Leave out what the serving release holds of an article, but not what the sources give."""
+        """Exclude the serving release's version of an article, but not the version of the sources."""
         self._connection.execute("INSERT OR IGNORE INTO withdrawn VALUES (?)", (article_id,))
 
     def lay_over(self, catalogue: Path, keep: bool) -> ArchiveChanges:
-        """Compare with the release that serves, and take over what no source named.
+        """Compare the sources with the serving release, and take over the articles that no source named.
 
         Args:
             catalogue: The release's catalogue file.
-            keep: Whether articles that no source named stay.
+            keep: Whether to keep articles that no source named.
         """
         self._connection.execute("ATTACH ? AS serving", (immutable_uri(catalogue),))
         self._connection.execute(f"CREATE TEMP VIEW old AS {as_given('serving')}")
@@ -110,13 +113,14 @@ class MergedArchive:
         return ArchiveChanges(n_given - n_known, n_known - n_same, n_kept, n_old - n_known - n_kept)
 
     def all_new(self) -> ArchiveChanges:
-        """The changes where no release serves."""
+        """Return the changes of a first build, where no release serves."""
         return ArchiveChanges(n_new=self._count("incoming"))
 
     def articles(self) -> Iterator[tuple[Article, str, int | None, Spans | None]]:
-        """All articles in order of ids, where they stand, what row of the serving release has the same title and text, and their chunks.
+        """Yield all articles in order of ids.
 
-        `read_more` holds names as the sources give them.
+        Each comes with its place in the sources, the row of the serving release that has the same title and text, and
+        its chunks. `read_more` holds names as the sources give them.
         """
         rows = self._connection.execute("SELECT * FROM incoming ORDER BY id")
         for id_, title, text, url, published, section, lang, names, place, spans, same in rows:

@@ -1,4 +1,4 @@
-"""The first two stages of a build: from sources to the archive as it will be, and from its articles to chunks."""
+"""Run the first two stages of a build: merge the sources into an archive, then chunk its articles."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -26,11 +26,11 @@ from recommender.types import Article
 
 @dataclass(frozen=True, slots=True)
 class KnownChunks:
-    """How the serving release's articles are cut into chunks.
+    """The chunks of the serving release's articles.
 
     Attributes:
-        offsets: int64 (n_articles + 1,), where each article's chunks begin.
-        spans: int32 (n_chunks, 2), first and last character of each.
+        offsets: int64 (n_articles + 1,), the first chunk of each article.
+        spans: int32 (n_chunks, 2), first and last character of each chunk.
     """
 
     offsets: NDArray[np.int64]
@@ -41,16 +41,16 @@ class KnownChunks:
         return cls(mapped(folder / OFFSETS), mapped(folder / SPANS))
 
     def of(self, row: int) -> Spans:
-        """The chunks of an article whose text is that of a row."""
+        """Return the chunks of an article whose text equals that of a release's row."""
         spans: Spans = self.spans[self.offsets[row] : self.offsets[row + 1]].tolist()
         return spans
 
 
 REASONS = 5
-"""Reasons that a message names."""
+"""Number of rejection reasons that a message names."""
 
 OnDuplicate = Literal["first", "last", "error"]
-"""Which of several articles with one id stays; or none, and the build stops."""
+"""Which of several articles with one id is kept: the first, the last, or none, and the build stops."""
 
 
 def read_sources(
@@ -63,15 +63,16 @@ def read_sources(
     rejects: Rejects,
     report: BuildReport,
 ) -> Iterator[int]:
-    """Put the articles of all sources into the archive to be; yield how many records were read so far.
+    """Put the articles of all sources into the merged archive, and yield the number of records read so far.
 
     Args:
-        names: Our field name -> the name it has in the sources.
-        whole: Whether the sources are the whole archive; then none of them may end too early.
-        allow_truncated: Take what stands before the end of a source that ends too early.
+        names: Our field name -> the name that the field has in the sources.
+        whole: Whether the sources are the whole archive. If so, no source may be truncated.
+        allow_truncated: Read a truncated source up to the point where it breaks off.
 
     Raises:
-        InputError: A source cannot be read, or ends too early; a mapped name is in no record; two articles have one id and none may.
+        InputError: A source cannot be read or is truncated. Or no record has a mapped name. Or two articles share an id
+            and `on_duplicate` is "error".
     """
     unseen_names = set(names.values())
     fields: Sequence[str] = ()
@@ -106,7 +107,10 @@ def read_sources(
 
 
 def _note(note: PassedOver | Mended, incoming: MergedArchive, report: BuildReport) -> None:
-    """Count what is not read; an article that is no longer public leaves the index, unless a source gives it as public as well."""
+    """Count a record that is not read.
+
+    An article that is no longer public leaves the index, unless a source also gives it as public.
+    """
     if isinstance(note, Mended):
         report.mended[note.fault] += note.count
         return
@@ -117,7 +121,7 @@ def _note(note: PassedOver | Mended, incoming: MergedArchive, report: BuildRepor
 
 
 def _take(record: CheckedRecord, article: Article, on_duplicate: OnDuplicate, incoming: MergedArchive, rejects: Rejects) -> None:
-    """Put one article into the archive to be."""
+    """Put one article into the merged archive."""
     place = f"{record.file}:{record.line}"
     there = incoming.place_of(article.id)
     if there is not None:
@@ -134,10 +138,10 @@ def _take(record: CheckedRecord, article: Article, on_duplicate: OnDuplicate, in
 def read_articles(
     incoming: MergedArchive, known: KnownChunks | None, embedder: Embedder, rejects: Rejects, report: BuildReport
 ) -> Iterator[tuple[Article, Spans]]:
-    """The articles of the archive to be and their chunks, in order of ids.
+    """Yield the articles of the merged archive and their chunks, in order of ids.
 
     Args:
-        known: The chunks of the serving release, if they are those that the model would get.
+        known: The chunks of the serving release, if the model would chunk the same way.
     """
     for article, place, same, spans in incoming.articles():
         if known is not None and same is not None:
@@ -165,7 +169,7 @@ def _count(article: Article, spans: Spans, report: BuildReport) -> None:
 
 
 def check_rejects(report: BuildReport, strict: bool, max_rejects: float, sources: Sequence[str], rejects: Rejects) -> None:
-    """Stop a build of which too much was rejected, or that has no article.
+    """Stop a build that has no article or in which too many articles were rejected.
 
     Raises:
         TooManyRejects, InputError: See `build_index`.

@@ -1,4 +1,5 @@
-"""The model, compiled for the machines that embed.
+"""Compile the embedding model for the machines that run it.
 
-Exported to OpenVINO, quantized to 8 bits where the lists stay the same; each step is checked or refused.
+The model is exported to OpenVINO, and quantized to 8 bits where the lists stay the same. Each step is verified, and
+rejected if it fails.
 """

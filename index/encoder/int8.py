@@ -1,8 +1,11 @@
-"""The compiled model in 8-bit integers, for archives large enough to repay it, and only where the lists stay as they are.
+"""Quantize the compiled model to 8-bit integers.
 
-    graph in floats -> NNCF, calibrated on chunks of the archive -> two small indexes of some of its articles -> their lists compared
+It is done only for archives large enough to repay it, and only if the lists stay the same.
 
-What it gains and what it changes was measured: docs/benchmarks.md.
+    graph in floats -> NNCF, calibrated on chunks of the archive -> two small indexes of some of its articles
+    -> comparison of their lists
+
+docs/benchmarks.md gives the measured gain and the measured changes.
 """
 
 import logging
@@ -38,38 +41,45 @@ from recommender.text.chunking import embedding_text
 from recommender.types import Article, Chunk, Vectors
 
 LEAST_CHUNKS = 10_000
-"""New chunks from which on it pays: calibration and comparison take about as long as it saves on so many."""
+"""Number of new chunks from which quantization pays. Calibration and comparison take about as long as they save on
+10,000 chunks.
+"""
 
 QUANTIZING = 4 << 30
-"""Bytes of memory from which on it is done: calibration takes 3.3 GB at its peak."""
+"""Bytes of memory that quantization needs. Calibration takes 3.3 GB at its peak."""
 
 CALIBRATION, SHORT = 100, (60, 120, 200)
-"""Chunks that the ranges of the integers are taken from, and how many characters are left of those that are cut short."""
+"""Number of chunks that calibrate the integer ranges, and the lengths in characters of the shortened chunks."""
 
 SMOOTHING = 0.85
-"""Share of the activations' outliers that goes into the weights (SmoothQuant: Xiao et al., 2023); more than NNCF's own is better for
-short texts."""
+"""Share of the activations' outliers moved into the weights (SmoothQuant: Xiao et al., 2023).
+
+A higher share than NNCF's default is better for short texts.
+"""
 
 CANARY_COSINE = 0.99
 OVERLAP, LINES = 0.95, 5
-"""Least share of the lists' first lines that must stay, on average."""
+"""Least mean overlap of the top lines of the lists, and the number of lines compared."""
 
 RUNS, RUN = 8, 50
-"""Articles that are compared: runs of neighbours by id, which are often of one time, so that they have something to do with each other."""
+"""Number of runs and articles per run for the comparison.
+
+A run is a series of neighbours by id. Neighbours often share a date, so they are often related.
+"""
 
 log = logging.getLogger(__name__)
 
 
 def integers_if_worth_it(embedder: Embedder, index_dir: Path, writer: CatalogueWriter) -> Embedder:
-    """The same model in integers, if so many chunks repay the trouble and it leaves the lists as they are; else what was given.
+    """Return the quantized model if it is worth its cost and leaves the lists unchanged, else the given model.
 
     Args:
-        writer: It holds all articles and their chunks.
+        writer: The catalogue writer that holds all articles and their chunks.
     """
     if not isinstance(embedder, CompiledEmbedder) or embedder.precision != FLOAT or writer.n_chunks < LEAST_CHUNKS:
         return embedder
     with closing(EmbeddingCache(index_dir / "cache", embedder, embedder.embed(CANARIES))) as cache:
-        if 2 * len(cache) > writer.n_chunks:  # in floats most are embedded already
+        if 2 * len(cache) > writer.n_chunks:  # most chunks are already embedded in floats
             return embedder
     try:
         return quantize(embedder, encoder_folder(index_dir, embedder.sha256, INT8), writer.sample(RUNS, RUN))
@@ -79,13 +89,13 @@ def integers_if_worth_it(embedder: Embedder, index_dir: Path, writer: CatalogueW
 
 
 def quantize(reference: CompiledEmbedder, folder: Path, sample: Sequence[tuple[Article, list[Chunk]]]) -> CompiledEmbedder:
-    """Quantize a compiled model, compare, and put it in place in one step.
+    """Quantize a compiled model, compare its lists, and install it atomically.
 
     Args:
-        sample: Articles of the archive, and their chunks.
+        sample: Articles of the archive and their chunks.
 
     Raises:
-        ModelError: NNCF is not installed, or the vectors or the lists are too far from the reference's.
+        ModelError: NNCF is not installed, or the vectors or the lists differ too much from the reference's.
     """
     texts = [embedding_text(article.title, chunk.text, reference) for article, chunks in sample for chunk in chunks]
     with new_encoder(folder) as made:
@@ -100,13 +110,13 @@ def quantize(reference: CompiledEmbedder, folder: Path, sample: Sequence[tuple[A
 
 
 def _calibration(texts: Sequence[str]) -> list[str]:
-    """Some of the texts, every second cut short: drafts and titles are."""
+    """Return some of the texts, every second one shortened to resemble drafts and titles."""
     chosen = texts[:: max(1, len(texts) // CALIBRATION)][:CALIBRATION]
     return [text[: SHORT[place // 2 % len(SHORT)]] if place % 2 else text for place, text in enumerate(chosen)]
 
 
 def _quantize(reference: CompiledEmbedder, texts: Sequence[str], made: Path) -> None:
-    os.environ["NNCF_CI"] = "1"  # else it may report its use to its makers
+    os.environ["NNCF_CI"] = "1"  # otherwise NNCF may send telemetry
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -127,7 +137,7 @@ def _quantize(reference: CompiledEmbedder, texts: Sequence[str], made: Path) -> 
 
 
 def _lists(sample: Sequence[tuple[Article, list[Chunk]]], vectors: Vectors) -> list[set[int]]:
-    """The first lines of the list of every article of a sample, as if it were the archive."""
+    """Return the first lines of every article's list, as if the sample were the archive."""
     with tempfile.TemporaryDirectory() as folder, closing(CatalogueWriter(Path(folder) / CATALOGUE)) as writer:
         with closing(LexicalWriter(Path(folder))) as lexical_writer, closing(SentenceWriter(Path(folder))) as sentence_writer:
             articles = ((replace(article, read_more=()), spans_of(chunks)) for article, chunks in sample)
@@ -147,5 +157,5 @@ def _lists(sample: Sequence[tuple[Article, list[Chunk]]], vectors: Vectors) -> l
 
 
 def _overlap(before: Sequence[set[int]], after: Sequence[set[int]]) -> float:
-    """Mean share of the lines of the lists that stay."""
+    """Return the mean share of the lines that remain in the lists."""
     return float(np.mean([len(old & new) / len(old) if old else 1.0 for old, new in zip(before, after, strict=True)]))

@@ -1,4 +1,7 @@
-"""From a sentence-transformers model to a graph that runs without torch, kept only if it gives the model's own vectors."""
+"""Export a sentence-transformers model to an OpenVINO graph that runs without torch.
+
+The graph is kept only if it reproduces the model's vectors.
+"""
 
 import hashlib
 import logging
@@ -31,18 +34,20 @@ from recommender.errors import ModelError
 from recommender.release.manifest import CANARIES, FLOAT, INT8, Manifest, Precision
 
 PARITY = 0.999
-"""Least cosine of a text's vector with the reference's."""
+"""Least cosine between a text's vector and the reference's."""
 
 LONG_TEXT = " ".join(CANARIES) * 20
 TEXTS = (*CANARIES, LONG_TEXT, LONG_TEXT[: len(LONG_TEXT) // 24], " x ", "\u5317\u4eac\u5e02\u306e\u65b0\u805e\u3068 \u2014 \U0001f6a2")
-"""What is compared: short texts, one beyond the window, and characters the tokenizer does not know."""
+"""Texts for the comparison: short texts, one beyond the window, and characters unknown to the tokenizer."""
 
 log = logging.getLogger(__name__)
 
 
 def fastest_embedder(index_dir: Path, model: str = BUNDLED_MODEL) -> Embedder:
-    """A model's compiled graph, made on first use and kept in the index's folder: in integers, if a build found that worth it
-    (see `index.encoder.int8`); sentence-transformers itself where that cannot be, and on a GPU.
+    """Return the compiled graph of a model; export it on first use and keep it in the index's folder.
+
+    The graph is quantized if a build found that worth its cost (see `index.encoder.int8`). Where no graph can be
+    compiled, and on a GPU, return the sentence-transformers model itself.
 
     Raises:
         ModelError: The model cannot be loaded.
@@ -56,7 +61,7 @@ def fastest_embedder(index_dir: Path, model: str = BUNDLED_MODEL) -> Embedder:
         return reference
     try:
         return compile_model(reference, encoder_folder(index_dir, sha256, FLOAT))
-    except OSError:  # the build that follows says what is wrong with the folder
+    except OSError:  # the following build reports the folder's problem
         return reference
     except ModelError as error:
         log.warning("%s; sentence-transformers embeds instead", error)
@@ -64,10 +69,10 @@ def fastest_embedder(index_dir: Path, model: str = BUNDLED_MODEL) -> Embedder:
 
 
 def compile_model(reference: SentenceTransformerEmbedder, folder: Path) -> CompiledEmbedder:
-    """Export a model, compare, and put it in place in one step.
+    """Export a model, compare its vectors, and install it atomically.
 
     Raises:
-        ModelError: OpenVINO is not installed, cannot take the model, or its vectors are others.
+        ModelError: OpenVINO is not installed, it cannot convert the model, or its vectors differ.
         OSError: The folder cannot be written.
     """
     with new_encoder(folder) as made:
@@ -81,7 +86,7 @@ def compile_model(reference: SentenceTransformerEmbedder, folder: Path) -> Compi
 
 @contextmanager
 def new_encoder(folder: Path) -> Iterator[Path]:
-    """A folder to write an encoder into, which takes its place in one step, and only if nothing is raised.
+    """Yield a folder for a new encoder, and move it into place atomically if no error is raised.
 
     Raises:
         OSError: The folder cannot be written.
@@ -93,7 +98,7 @@ def new_encoder(folder: Path) -> Iterator[Path]:
         made.mkdir()
         try:
             yield made
-        except RuntimeError as error:  # so OpenVINO tells of a full disk
+        except RuntimeError as error:  # OpenVINO reports a full disk as a RuntimeError
             raise OSError(f"{folder} cannot be written") from error
         for path in (*made.iterdir(), made):
             keep_private(path, folder.parents[1])
@@ -104,7 +109,7 @@ def new_encoder(folder: Path) -> Iterator[Path]:
 
 
 def write_card(made: Path, model: SentenceTransformerEmbedder | CompiledEmbedder, precision: Precision, cosine: float) -> Path:
-    """Say what an encoder is; its other files are written."""
+    """Write the description of an encoder whose other files are written."""
     card = EncoderCard(
         name=model.name,
         sha256=model.sha256,
@@ -120,7 +125,7 @@ def write_card(made: Path, model: SentenceTransformerEmbedder | CompiledEmbedder
 
 
 def prune_encoders(index_dir: Path, kept: Sequence[Manifest]) -> None:
-    """Remove the graphs of models that no kept release was built with."""
+    """Remove the graphs of models that no kept release uses."""
     needed = {encoder_folder(index_dir, manifest.model.sha256, manifest.model.precision) for manifest in kept}
     for folder in (index_dir / ENCODERS).glob("*"):
         if folder not in needed:
@@ -135,7 +140,7 @@ def _export(reference: SentenceTransformerEmbedder, folder: Path) -> None:
         raise ModelError(f"{error.name} is not installed - pip install 'readmore[build]'") from None
 
     class Whole(torch.nn.Module):
-        """All modules of the model, as one function of arrays."""
+        """All modules of the model as one function of arrays."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -160,7 +165,7 @@ def _export(reference: SentenceTransformerEmbedder, folder: Path) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Tracing tells of every branch it follows; the comparison tells whether it was right."""
+    """Silence the tracer's warnings about branches; the comparison of vectors verifies the result."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -170,5 +175,5 @@ def quiet() -> Iterator[None]:
 
 
 def parity(reference: Embedder, compiled: Embedder, texts: Sequence[str]) -> float:
-    """Least cosine of a text's two vectors."""
+    """Return the least cosine between the two vectors of a text."""
     return float(np.einsum("ij,ij->i", reference.embed(texts), compiled.embed(texts)).min())

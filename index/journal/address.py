@@ -1,8 +1,8 @@
-"""Where machines share what is put and said: the address of a PostgreSQL database.
+"""Parse the address of the journal, the PostgreSQL database through which machines share updates.
 
-    postgresql://readmore:password@host/readmore       as every program of PostgreSQL takes it, options too
+    postgresql://readmore:password@host/readmore       as every program of PostgreSQL accepts it, options included
 
-Nothing that is shown of an address holds the user, the password or an option.
+An address is displayed without user, password and options.
 """
 
 import re
@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from recommender.errors import InputError
 
 VARIABLE = "READMORE_LIVE"
-"""Of the environment: the address, where none is given."""
+"""Environment variable with the default address."""
 
 ADDRESS = re.compile(r"postgres(ql)?://([^@/?#\s]+@)?(?P<where>[^@?#\s]*)(\?[^@#\s]*)?")
 NO_BYTE = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
@@ -20,10 +20,10 @@ NO_BYTE = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 
 @dataclass(frozen=True, slots=True)
 class JournalAddress:
-    """Where a journal lies.
+    """The address of a journal.
 
     Attributes:
-        url: What PostgreSQL connects to.
+        url: The URL that PostgreSQL connects to.
         where: Host, port and database.
     """
 
@@ -35,7 +35,7 @@ class JournalAddress:
         """Read `postgresql://user:password@host:5432/database`.
 
         Raises:
-            InputError: It is something else.
+            InputError: The text is not a valid address.
         """
         found = ADDRESS.fullmatch(text)
         if found is None or NO_BYTE.search(text):
@@ -46,7 +46,7 @@ class JournalAddress:
         return cls(text, found["where"])
 
     def without_options(self, said: str) -> str:
-        """What PostgreSQL says, less what the address' options are set to."""
+        """Return a message of PostgreSQL without the values of the address's options."""
         for _, value in parse_qsl(self.url.partition("?")[2]):
             for part in re.split(r"[\s=]|-c", value):
                 said = said.replace(part, "...") if part else said

@@ -1,4 +1,4 @@
-"""What is looked at before a journal and this machine's copy of it are believed: that they belong together, and know the same."""
+"""Verify that the journal and this machine's replica belong together and agree."""
 
 import sqlite3
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def known(index_dir: Path) -> tuple[LiveState, str | None]:
-    """What this machine knows, and the mark of the last change that it copied, if there is one."""
+    """Return the state of this machine's replica and the mark of the last change that it copied, if there is one."""
     with asking(index_dir) as connection:
         if connection is None:
             return LiveState(), None
@@ -29,11 +29,13 @@ def known(index_dir: Path) -> tuple[LiveState, str | None]:
 
 
 def check_followed(index_dir: Path, journal: "Journal | None") -> None:
-    """See that `live.db` can be, or is, what it is to be: the copy of a journal, or none. That needs no answer of the journal, which
-    learns whether it must be there already.
+    """Verify that `live.db` matches the configuration: the replica of a journal, or independent.
+
+    The check needs no answer of the journal. The journal learns whether its tables must already exist.
 
     Raises:
-        InputError: It holds what was said on this machine alone, and there is a journal; or there is none, and it is a copy.
+        InputError: A journal is given, but the file holds updates of this machine alone. Or none is given, but the file
+            is a replica.
     """
     state, _ = known(index_dir)
     if journal is not None:
@@ -51,10 +53,10 @@ def check_followed(index_dir: Path, journal: "Journal | None") -> None:
 
 
 def check_same(index_dir: Path, head: Head, state: LiveState, mark: str | None) -> None:
-    """See that a journal is the one which was copied so far, and still knows all of that, as far as its last change tells.
+    """Verify that a journal is the one that was replicated, and that it still holds the last replicated change.
 
     Raises:
-        InputError: It is another one, or was put back to an older state.
+        InputError: It is another journal, or it was restored to an older state.
     """
     if state.journal != head.name:
         raise InputError(f"{index_dir / LIVE_DB} is a copy of another journal - give the address of that one, or move the file away")
@@ -63,10 +65,10 @@ def check_same(index_dir: Path, head: Head, state: LiveState, mark: str | None) 
 
 
 def check_turn(index_dir: Path, turn: "JournalTransaction") -> None:
-    """See that the journal is the one that this machine shows, before anything is said in it.
+    """Verify before a write that the journal is the one that this machine replicates.
 
     Raises:
-        JournalUnavailable: It is another one, or was put back to an older state.
+        JournalUnavailable: It is another journal, or it was restored to an older state.
     """
     state, mark = known(index_dir)
     if state.journal is not None and (state.journal != turn.journal or (state.sequence and turn.mark(state.sequence) != mark)):
@@ -74,13 +76,13 @@ def check_turn(index_dir: Path, turn: "JournalTransaction") -> None:
 
 
 def check_missed(index_dir: Path, serving: Manifest | None) -> None:
-    """See that this machine knows all articles of the journal, by its copy or by its release.
+    """Verify that this machine holds all articles of the journal, in its replica or in its release.
 
     Args:
-        serving: Of the release here; None: there is none.
+        serving: The manifest of the local release. None: there is no release.
 
     Raises:
-        InputError: Some were forgotten by the journal, as newer releases hold them, before this machine copied them.
+        InputError: The journal purged articles that newer releases hold before this machine copied them.
     """
     state, _ = known(index_dir)
     folded = 0 if serving is None else serving.folded(state.counter)
@@ -92,7 +94,7 @@ def check_missed(index_dir: Path, serving: Manifest | None) -> None:
 
 
 def put_back(index_dir: Path, sequence: int) -> InputError:
-    """The error of a journal that lacks what its copy knows."""
+    """Return the error for a journal that lacks changes of its replica."""
     return InputError(
         f"{index_dir / LIVE_DB} knows change {sequence} of the journal, and the journal does not: it was put back to an older state - "
         "what it lacks comes back from that file: scripts/share.py, see docs/shared.md"
@@ -103,7 +105,7 @@ def _said_alone(index_dir: Path) -> bool:
     with asking(index_dir) as connection:
         if connection is None:
             return False
-        began = read_state(connection).began  # what it was made with was not said since
+        began = read_state(connection).began  # changes from the creation of the file are not updates
         put = connection.execute("SELECT 1 FROM article WHERE sequence > ?", (began,)).fetchone() is not None
         return put or any(_holds(connection, table) for table in ("override_history", "judgement"))
 

@@ -1,4 +1,4 @@
-"""Open the journal of an address."""
+"""Open the journal at an address."""
 
 from typing import TYPE_CHECKING
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 def opened(address: str) -> "Journal | None":
-    """The journal of an address; nothing is connected yet. None: no address, this machine is alone.
+    """Return the journal at an address, without connecting yet. Return None for an empty address: the machine is alone.
 
     Raises:
-        InputError: It is no address, or packages are missing.
+        InputError: The address is not valid, or packages are missing.
     """
     if not address:
         return None

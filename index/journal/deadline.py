@@ -1,4 +1,4 @@
-"""A limit for how long a server may take to answer over a connection: one that stands still says nothing, and ends nothing."""
+"""Limit how long a server may take to answer; a hung server neither answers nor closes the connection."""
 
 import os
 import socket
@@ -12,13 +12,16 @@ class Connected(Protocol):
     """A connection to a server."""
 
     def fileno(self) -> int:
-        """Of its socket."""
+        """Return the file descriptor of the socket."""
 
 
 @contextmanager
 def time_limit(connection: Connected, seconds: float) -> Iterator[None]:
-    """Shut a connection down that is in use after some seconds: whoever waits for an answer then gets the error of a lost one."""
-    with socket.socket(fileno=os.dup(connection.fileno())) as line:  # our own number of it: the other may be closed, and be another's
+    """Shut a connection down if it is still in use after some seconds.
+
+    A caller that waits for an answer then gets the error of a lost connection.
+    """
+    with socket.socket(fileno=os.dup(connection.fileno())) as line:  # a duplicate descriptor: the original may be closed and reused
         timer = threading.Timer(seconds, _shut, [line])
         timer.daemon = True
         timer.start()
@@ -31,5 +34,5 @@ def time_limit(connection: Connected, seconds: float) -> Iterator[None]:
 def _shut(line: socket.socket) -> None:
     try:
         line.shutdown(socket.SHUT_RDWR)
-    except OSError:  # it was closed in this moment
+    except OSError:  # it was closed at this moment
         return

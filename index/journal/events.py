@@ -1,4 +1,4 @@
-"""What a journal tells those that follow it."""
+"""Define the messages that a journal sends to its replicas."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """How far a journal is.
+    """The state of a journal.
 
     Attributes:
-        name: Of the journal, given by chance: another one has another.
+        name: Random name of the journal. Another journal has another name.
         sequence: Number of the last change.
-        purged: Up to which change it may have forgotten articles, as releases hold them.
-        mark: Of the last change; None before the first.
+        purged: The journal may have purged articles up to this change, because releases hold them.
+        mark: Mark of the last change. None before the first change.
     """
 
     name: str
@@ -23,12 +23,12 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class JournalEvent:
-    """A row of the journal as its last change left it.
+    """A row of the journal after its last change.
 
     Attributes:
-        number: Of that change.
-        table: Where it lies, without `readmore_`.
-        row: By the names of the columns.
+        number: Number of that change.
+        table: Name of its table, without `readmore_`.
+        row: Column name -> value.
     """
 
     number: int
@@ -38,12 +38,12 @@ class JournalEvent:
 
 @dataclass(frozen=True, slots=True)
 class JournalEvents:
-    """Some changes, in order.
+    """A batch of changes, in order.
 
     Attributes:
-        until: Up to which number these are all.
-        rows: None of a row that changed again later.
-        marks: Number -> mark, from the number on that was asked for.
+        until: The batch is complete up to this number.
+        rows: The changed rows, without rows that changed again later.
+        marks: Number -> mark, from the requested number on.
     """
 
     until: int

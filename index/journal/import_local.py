@@ -1,7 +1,7 @@
-"""Move what was put and said on one machine alone into the journal that machines share; and what a journal lost, from a copy of it.
+"""Move the updates of one machine into the shared journal, and restore lost changes of a journal from a replica.
 
-Of each article and each override only one word counts. What the journal says of it already stays, and is told; nothing is lost, for the
-file of the machine is put aside, not removed. Done twice, it is done once.
+Each article and each override has one current value. If the journal already has a value, that value wins and is
+reported. Nothing is lost, because the machine's file is renamed, not removed. The operation is idempotent.
 """
 
 import sqlite3
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from index.journal.transaction import JournalTransaction
 
 MOVED = "moved"
-"""What a file names as its journal when all of it was moved into one."""
+"""Journal name in a file whose updates were all moved into a journal."""
 
 ALL_OF_IT_S = 3600.0
-"""Seconds in which all is moved; other machines write nothing meanwhile."""
+"""Seconds allowed for the whole move. Other machines cannot write meanwhile."""
 
 ARTICLES = f"SELECT id, withdrawn, {', '.join(COLUMNS)} FROM article WHERE sequence > ? OR (withdrawn AND ?) ORDER BY sequence"
 HISTORY = "SELECT article_id, at, action, key, body FROM override_history ORDER BY number"
@@ -36,14 +36,14 @@ JUDGED = "SELECT article_id, target_id, accepted, at, owner, key FROM judgement 
 
 @dataclass(slots=True)
 class Adopted:
-    """What was moved.
+    """The result of a move.
 
     Attributes:
-        articles: Ids of articles that were put or withdrawn.
-        overrides: Ids of articles of which something was said.
-        judgements: How many lines were judged.
-        kept: Ids of which the journal says something else, and goes on to.
-        aside: Where the file of the machine lies now.
+        articles: Ids of articles that were upserted or deleted.
+        overrides: Ids of articles whose overrides were moved.
+        judgements: Number of judged lines.
+        kept: Ids for which the journal has another value and keeps it.
+        aside: New path of the machine's file.
     """
 
     articles: list[str] = field(default_factory=list)
@@ -54,15 +54,15 @@ class Adopted:
 
 
 def adopt(index_dir: Path, journal: "Journal") -> Adopted:
-    """Say in the journal what `live.db` says and the journal does not; from then on the file is a copy of it.
+    """Move every change of `live.db` that the journal lacks into the journal. Afterwards the file is a replica.
 
-    Of a machine that was alone, what all its kept releases hold stays there. Of a copy, what the journal lost comes back: all after the
-    last change that both know by its mark. What others have said of the same since then stays.
+    Changes that all kept releases of an independent machine hold are not moved. A replica restores what the journal
+    lost: all changes after the last common change, which their marks identify. Newer values of other machines stay.
 
     Raises:
-        InputError: The file is a copy of another journal.
-        IndexBusy: A build is at work.
-        JournalUnavailable: It does not answer; nothing was moved, or all of it was, and this can be done again.
+        InputError: The file is a replica of another journal.
+        IndexBusy: A build is running.
+        JournalUnavailable: The journal does not answer. Nothing was moved, or everything was. The move can be repeated.
         StorageError: `live.db` cannot be written.
     """
     done = Adopted()
@@ -82,27 +82,29 @@ def adopt(index_dir: Path, journal: "Journal") -> Adopted:
                 _move_judgements(connection, turn, done)
             connection.execute("UPDATE state SET journal = ?", (MOVED,))
     done.aside = _put_aside(index_dir)
-    (index_dir / WITHDRAWN).unlink(missing_ok=True)  # the journal knows
+    (index_dir / WITHDRAWN).unlink(missing_ok=True)  # the journal holds the deletes
     create(index_dir)
     follow(index_dir, journal)
     return done
 
 
 def _numbered(connection: sqlite3.Connection) -> int:
-    """The last number that an article got."""
+    """Return the highest article number."""
     found: tuple[int] = connection.execute("SELECT coalesce(max(number), 0) FROM article").fetchone()
     return found[0]
 
 
 def _common(connection: sqlite3.Connection, turn: "JournalTransaction") -> int:
-    """The last change that the journal and its copy have in common; 0: there is none, or nobody knows."""
+    """Return the number of the last common change of the journal and its replica, or 0 if there is none or it is
+    unknown.
+    """
     here = dict(connection.execute("SELECT sequence, mark FROM mark").fetchall())
     there = turn.marks(min(here, default=0))
     return max((sequence for sequence, mark in there.items() if here.get(sequence) == mark), default=0)
 
 
 def _folded(index_dir: Path, counter: str) -> int:
-    """The last change that all releases hold which may serve."""
+    """Return the last change that every release that may serve holds."""
     return min((manifest.folded(counter) for manifest in kept_manifests(index_dir)), default=0)
 
 
@@ -148,11 +150,11 @@ def _move_judgements(connection: sqlite3.Connection, turn: "JournalTransaction",
 
 
 def _put_aside(index_dir: Path) -> Path:
-    """Give the file another name."""
+    """Rename the file."""
     empty_log(index_dir)
     names = (f"{LIVE_DB}.alone{f'-{number}' if number > 1 else ''}" for number in range(1, 1000))
     aside = next(index_dir / name for name in names if not (index_dir / name).exists())
     (index_dir / LIVE_DB).rename(aside)
-    for end in ("-wal", "-shm"):  # of a process that reads it still
+    for end in ("-wal", "-shm"):  # files of a process that still reads it
         (index_dir / f"{LIVE_DB}{end}").unlink(missing_ok=True)
     return aside

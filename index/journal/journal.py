@@ -1,8 +1,9 @@
-"""The journal that service machines share: what was put, withdrawn and said, in PostgreSQL.
+"""Store the shared journal of upserts, deletes, overrides and judgements in PostgreSQL.
 
-Whoever writes holds the row of the count until the end: changes come one after the other, and get their numbers in the order in which they
-can be seen. So a machine that knows the last number it copied (`index.journal.replication`) misses none. A change is durable when the
-transaction has ended: the server has written it to its disk, and to that of a synchronous standby if it has one.
+A writer locks the counter's row until its transaction ends. So changes are serialized, and their numbers follow the
+order in which they become visible. A replica that knows the last number it copied (`index.journal.replication`) misses
+no change. A change is durable when its transaction has ended. By then the server has written the change to its disk,
+and to the disk of a synchronous standby if it has one.
 """
 
 import re
@@ -23,10 +24,13 @@ from index.journal.transaction import JournalTransaction
 from recommender.errors import FormatUnsupported, InputError, JournalUnavailable
 
 CONNECT_S = 3
-"""Seconds to wait for a connection, for one of those that are taken, and for the last number."""
+"""Seconds to wait for a connection, for a free connection of the pool, and for the last number."""
 
 WRITES_S, READS_S = 20.0, 120.0
-"""Seconds that a transaction may take; what many changes are, of a machine that was away, is long."""
+"""Time limits in seconds for transactions that write and that read.
+
+Reading is slow when a machine was away and has many changes to copy.
+"""
 
 OF_CONNECTIONS: dict[str, Any] = {
     "connect_timeout": CONNECT_S,
@@ -37,30 +41,30 @@ OF_CONNECTIONS: dict[str, Any] = {
     "application_name": "readmore",
     "client_encoding": "UTF8",
 }
-"""What has a server that vanishes without a word be given up within seconds."""
+"""Keepalive settings, which detect a vanished server within seconds."""
 
 OF_TRANSACTIONS = {
     "synchronous_commit": "on",
     "lock_timeout": "3s",
-    "idle_in_transaction_session_timeout": "15s",  # a machine that vanishes while it writes does not hold up the others
+    "idle_in_transaction_session_timeout": "15s",  # a machine that vanishes during a write does not block the others
 }
 
 FEW = 200
-"""Articles that are read at once; each may be a megabyte."""
+"""Number of articles read per query. Each may be a megabyte."""
 
 WHO = re.compile(r'\b(user|role) "[^"]*"')
-"""What PostgreSQL tells of who asks, and `/readyz` does not."""
+"""The user or role in a message of PostgreSQL, which `/readyz` does not reveal."""
 
 MAKING = 0x7EAD307E
-"""Of the lock that is held while the tables are made."""
+"""Id of the lock that is held while the tables are created."""
 
 
 class Journal:
-    """Safe to share between threads; connected when it is first asked.
+    """A client of the journal, safe to share between threads. It connects on first use.
 
     Attributes:
-        away: Why it did not answer when it was last asked; None if it did.
-        is_there: Whether there is a copy of it already; then its tables are never made, as they must come back.
+        away: Why the journal did not answer the last request. None if it answered.
+        is_there: Whether a replica exists already. If so, the tables are never created: they must be restored.
     """
 
     def __init__(self, address: JournalAddress) -> None:
@@ -82,24 +86,27 @@ class Journal:
         self._engine.dispose()
 
     def head(self) -> Head:
-        """How far it is. This asks even when it is known to be away: so it is known when it is back.
+        """Return the current state of the journal.
+
+        The journal is asked even if it was unavailable, so its return is noticed.
 
         Raises:
-            JournalUnavailable: It does not answer, or does not let us.
-            FormatUnsupported: Another version of Readmore made it.
+            JournalUnavailable: The journal does not answer, or denies access.
+            FormatUnsupported: Another version of Readmore created it.
         """
         with self._asking(CONNECT_S) as connection:
             return _head(connection)
 
     @contextmanager
     def turn(self, limit_s: float = WRITES_S) -> Iterator[JournalTransaction]:
-        """A transaction that nobody else writes beside; durable at its end.
+        """Open an exclusive write transaction, which is durable at its end.
 
         Args:
-            limit_s: Seconds that it may take.
+            limit_s: Time limit in seconds.
 
         Raises:
-            JournalUnavailable: It does not answer. Whether the change was made is not known if that was while it ended.
+            JournalUnavailable: The journal does not answer. If the commit failed, it is unknown whether the change was
+                made.
         """
         if self.away is not None:
             raise JournalUnavailable(self.away)
@@ -107,7 +114,7 @@ class Journal:
             yield JournalTransaction(connection)
 
     def changes(self, since: int) -> JournalEvents:
-        """What changed after a number, in order."""
+        """Return the changes after a number, in order."""
         with self._asking(READS_S, of_one_moment=True) as connection:
             until = _head(connection).sequence
             rows = [JournalEvent(row["sequence"], "article", dict(row)) for row in _rows(connection, ARTICLE, since, until, FEW)]
@@ -120,23 +127,23 @@ class Journal:
             return JournalEvents(until, sorted(rows, key=lambda change: change.number), {row.sequence: row.mark for row in marks})
 
     def purge(self, folded: int) -> None:
-        """Remove articles that no build needs any more: those of the last change or before it that every kept release holds."""
+        """Remove articles that no build needs any more: every kept release holds their last change."""
         with self.turn() as turn:
             turn.connection.execute(ARTICLE.delete().where(~ARTICLE.c.withdrawn, ARTICLE.c.sequence <= folded))
             turn.connection.execute(update(STATE).values(purged=func.greatest(STATE.c.purged, folded)))
 
     def withdrawn(self) -> set[str]:
-        """Ids of the articles that are withdrawn."""
+        """Return the ids of deleted articles."""
         with self._asking(READS_S) as connection:
             return set(connection.execute(select(ARTICLE.c.id).where(ARTICLE.c.withdrawn)).scalars())
 
     @contextmanager
     def _asking(self, limit_s: float, *, of_one_moment: bool = False) -> Iterator[Connection]:
-        """A transaction; what PostgreSQL says against it becomes an error of ours."""
+        """Open a transaction, and translate errors of PostgreSQL into errors of Readmore."""
         try:
             with self._engine.connect() as connection, time_limit(_driven(connection), limit_s):
                 if not self._made:
-                    with connection.begin():  # of its own: what is done then may be taken back
+                    with connection.begin():  # a transaction of its own, so that what follows may be rolled back
                         _make(connection, anew=not self.is_there)
                     self._made = self.is_there = True
                 if of_one_moment:
@@ -146,14 +153,14 @@ class Journal:
                     connection.execute(select(*(func.set_config(name, value, True) for name, value in settings.items())))
                     yield connection
             self.away = None
-        except (DataError, IntegrityError):  # a bug of ours
+        except (DataError, IntegrityError):  # a bug in Readmore
             raise
-        except (DBAPIError, NoConnection, InvalidRequestError) as error:  # the last: lost again and again while it was taken
-            self._made = False  # it may come back as another one
+        except (DBAPIError, NoConnection, InvalidRequestError) as error:  # the last: lost repeatedly during checkout
+            self._made = False  # another journal may come back
             told = str(error.orig if isinstance(error, DBAPIError) else error).strip().partition("\n")[0]
             told = self.address.without_options(WHO.sub(r"\1", told))[:300]
             self.away = f"PostgreSQL at {self.address.where} does not answer ({told}) - see that it runs, and that it lets us in"
-            raise JournalUnavailable(self.away) from None  # the error of SQLAlchemy shows the statement
+            raise JournalUnavailable(self.away) from None  # SQLAlchemy's error shows the statement
 
     def _connect(self) -> Any:
         try:
@@ -167,7 +174,7 @@ def _driven(connection: Connection) -> psycopg.Connection[Any]:
 
 
 def _is_there(driven: psycopg.Connection[Any], *_: object) -> None:
-    """Have the pool make another connection if this one was lost while nobody used it."""
+    """Make the pool reconnect if an idle connection was lost."""
     try:
         with time_limit(driven, CONNECT_S):
             driven.execute("")
@@ -177,7 +184,7 @@ def _is_there(driven: psycopg.Connection[Any], *_: object) -> None:
 
 
 def _make(connection: Connection, *, anew: bool) -> None:
-    """Make the tables, if they are not there and may be made."""
+    """Create the tables if they are missing and may be created."""
     if not inspect(connection).has_table(STATE.name):
         if not anew:
             raise JournalUnavailable("the tables of the journal are gone - bring them back from a backup, see docs/shared.md")

@@ -1,8 +1,9 @@
-"""Copy what was said in a journal to this machine's `live.db`, and compute the lists that it changes here.
+"""Replicate the journal's changes to this machine's `live.db`, and compute the lists that change.
 
-The journal holds no lists: they follow from the release, which may not be the same on all machines. Each change is one transaction, as if
-it had been put here; so machines of one release come to the same lists, bit by bit. Of many at once (a machine that was away) the rows are
-copied first, so that withdrawals count at once, and the lists are left to `index.live.upserts.prepare`.
+The journal holds no lists. Lists depend on the release, and machines may serve different releases. Each change is one
+transaction, as if the update had been made here. So machines of one release compute identical lists, bit by bit. After
+an absence, a machine copies the rows of many changes first, so that deletes count at once. `index.live.upserts.prepare`
+computes the lists later.
 """
 
 import logging
@@ -27,32 +28,32 @@ if TYPE_CHECKING:
     from index.journal.journal import Journal
 
 ONE_BY_ONE = 32
-"""Changes up to which each is a transaction of its own, with its lists."""
+"""Most changes that are each applied in one transaction with their lists."""
 
 REMEMBERED = 100_000
-"""Changes whose marks are kept, to find out up to where a journal that was put back is the same."""
+"""Number of changes whose marks are kept, to find the last common change with a restored journal."""
 
 log = logging.getLogger(__name__)
 
 
 def follow(index_dir: Path, journal: "Journal", recommender: Recommender | None = None) -> int:
-    """Copy what this machine does not know yet.
+    """Copy the changes that this machine lacks.
 
     Args:
-        recommender: Of the release that serves here; None: lists are left to `index.live.upserts.prepare`.
+        recommender: The recommender of the local release. None: `index.live.upserts.prepare` computes the lists later.
 
     Returns:
-        How many changes were copied.
+        The number of copied changes.
 
     Raises:
-        JournalUnavailable: It does not answer.
-        InputError: `live.db` is of another journal, or of none.
+        JournalUnavailable: The journal does not answer.
+        InputError: `live.db` follows another journal, or none.
         StorageError: `live.db` cannot be written.
     """
     check_followed(index_dir, journal)
     if known(index_dir)[0].journal is None:
         _begin(index_dir, journal.head())
-    state, mark = known(index_dir)  # before the journal is asked, or another process might have copied more meanwhile than it told us
+    state, mark = known(index_dir)  # read before the journal is asked: another process might copy more in between
     head, copied = journal.head(), 0
     check_same(index_dir, head, state, mark)
     since = state.sequence
@@ -72,7 +73,7 @@ def follow(index_dir: Path, journal: "Journal", recommender: Recommender | None 
 
 
 def follow_at_once(index_dir: Path, journal: "Journal", recommender: Recommender | None = None) -> None:
-    """Follow after something was said, so that this machine shows it; if it cannot, nothing is lost, and it follows later."""
+    """Follow the journal after a write, so that this machine shows it. After a failure the machine follows later."""
     try:
         follow(index_dir, journal, recommender)
     except ReadmoreError as error:
@@ -80,7 +81,7 @@ def follow_at_once(index_dir: Path, journal: "Journal", recommender: Recommender
 
 
 def purge_journal(journal: "Journal", kept: Sequence[Manifest]) -> None:
-    """Remove what all releases hold that a build keeps; if the journal is away, the next build does."""
+    """Remove the articles that all kept releases hold. If the journal is unavailable, the next build removes them."""
     try:
         name = journal.head().name
         journal.purge(min((manifest.folded(name) for manifest in kept), default=0))
@@ -89,7 +90,10 @@ def purge_journal(journal: "Journal", kept: Sequence[Manifest]) -> None:
 
 
 def _forget_withdrawals(index_dir: Path, journal: "Journal", purged: int) -> None:
-    """Forget that articles were withdrawn which were put again, and are in a release by now: of these the journal has no row any more."""
+    """Remove the tombstones of articles that were upserted again and are in a release by now.
+
+    The journal has purged the rows of these articles.
+    """
     withdrawn = journal.withdrawn()
     with writing(index_dir) as connection:
         for number, article_id in connection.execute("SELECT number, id FROM article WHERE withdrawn").fetchall():
@@ -99,14 +103,14 @@ def _forget_withdrawals(index_dir: Path, journal: "Journal", purged: int) -> Non
 
 
 def _begin(index_dir: Path, head: Head) -> None:
-    """Be a copy of a journal from now on, of which nothing is known yet."""
+    """Become the replica of a journal, with no changes copied yet."""
     with writing(index_dir) as connection:
-        # The number may be that of a release which was pulled before there was a journal here; nothing was said.
+        # The number may come from a release that was pulled before the journal existed here. There were no updates.
         connection.execute("UPDATE state SET journal = ?, sequence = 0 WHERE journal IS NULL", (head.name,))
 
 
 def _copy(index_dir: Path, changes: list[JournalEvent], marks: Mapping[int, str], until: int, recommender: Recommender | None) -> int:
-    """Copy some changes, in one transaction; those that another process of this machine copied meanwhile are passed over."""
+    """Copy some changes in one transaction. Skip changes that another process of this machine has copied meanwhile."""
     with writing(index_dir) as connection:
         so_far = read_state(connection).sequence
         new = [change for change in changes if change.number > so_far]
@@ -126,7 +130,7 @@ def _copy(index_dir: Path, changes: list[JournalEvent], marks: Mapping[int, str]
 def _write_article(connection: sqlite3.Connection, change: JournalEvent, recommender: Recommender | None) -> None:
     row = change.row
     stored = connection.execute("SELECT number FROM article WHERE id = ?", (row["id"],)).fetchone()
-    number = stored[0] if stored else row["number"]  # the journal may have forgotten the article, and given it another since
+    number = stored[0] if stored else row["number"]  # the journal may have purged the article and numbered it again since
     if row["withdrawn"]:
         write_withdrawal(connection, number, row["id"], change.number)
         return
@@ -134,15 +138,15 @@ def _write_article(connection: sqlite3.Connection, change: JournalEvent, recomme
     if recommender is None or change.number <= recommender.release.manifest.folded(read_state(connection).counter):
         return
     model = recommender.release.manifest.model
-    if row["model"] == model.sha256:  # else `index.live.upserts.prepare` embeds it
+    if row["model"] == model.sha256:  # otherwise `index.live.upserts.prepare` embeds it
         article = read_article([row[name] for name in ("id", "title", "text", "url", "published", "section", "lang", "names")])
         chunks, vectors = read_chunks(article, row["chunks"], row["vectors"], model.dim)
         try:
-            with recommender.live.reading() as view:  # of the moment before this change
+            with recommender.live.reading() as view:  # the view before this change
                 lists = live_lists(recommender.texts, view, article, chunks, vectors, LIVE + number)
         except (ModelError, VectorsUnavailable) as error:
             log.error("article %d of the journal is in no list yet: %s", number, error)
-        except Exception:  # nothing that is said of one article may keep this machine from what is said of others
+        except Exception:  # one broken article must not block the updates of others
             log.exception("article %d of the journal is in no list yet", number)
         else:
             write_lists(connection, recommender.release.name, number, lists)
@@ -172,4 +176,4 @@ def _write_judgement(connection: sqlite3.Connection, change: JournalEvent, recom
 
 
 WRITERS = {"article": _write_article, "override": _write_override, "override_history": _write_history, "judgement": _write_judgement}
-"""Table of the journal -> what copies a row of it."""
+"""Table of the journal -> function that copies one of its rows."""

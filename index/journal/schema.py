@@ -1,7 +1,8 @@
-"""The tables of a journal in PostgreSQL: what was said, each row with the number of its last change, and nothing that follows from it.
+"""Define the journal's PostgreSQL tables: updates only, each row with the number of its last change, and no derived
+data.
 
-The columns are those of `live.db` (`recommender/live/database.py`). What was taken back keeps its row, so that machines which were away
-learn of it.
+The columns are those of `live.db` (`recommender/live/database.py`). A retracted update keeps its row as a tombstone, so
+machines that were away learn of it.
 """
 
 import uuid
@@ -15,14 +16,14 @@ TABLES = MetaData()
 STATE = Table(
     "readmore_state",
     TABLES,
-    Column("one", Integer, CheckConstraint("one = 1"), primary_key=True, server_default="1", autoincrement=False),  # there is one row
+    Column("one", Integer, CheckConstraint("one = 1"), primary_key=True, server_default="1", autoincrement=False),  # exactly one row
     Column("version", Integer, nullable=False),
-    Column("name", Text, nullable=False),  # given by chance, once
+    Column("name", Text, nullable=False),  # random, given once
     Column("sequence", BigInteger, nullable=False),  # number of the last change
-    Column("numbered", BigInteger, nullable=False),  # number of the article that is the newest by id
-    Column("purged", BigInteger, nullable=False),  # up to which change articles may have been removed, as all kept releases hold them
+    Column("numbered", BigInteger, nullable=False),  # number of the newest article
+    Column("purged", BigInteger, nullable=False),  # articles may have been purged up to this change, because all kept releases hold them
 )
-MARK = Table(  # what tells a change from one that had the same number before the journal was put back to an older state
+MARK = Table(  # tells a change from one with the same number before the journal was restored to an older state
     "readmore_mark",
     TABLES,
     Column("sequence", BigInteger, primary_key=True, autoincrement=False),
@@ -44,7 +45,7 @@ OVERRIDE = Table(
     "readmore_override",
     TABLES,
     Column("article_id", Text, primary_key=True),
-    Column("body", Text),  # NULL: it was taken back
+    Column("body", Text),  # NULL: retracted
     Column("sequence", BigInteger, nullable=False, index=True),
 )
 HISTORY = Table(
@@ -64,16 +65,16 @@ JUDGEMENT = Table(
     TABLES,
     Column("article_id", Text, nullable=False),
     Column("target_id", Text, nullable=False),
-    Column("accepted", Boolean),  # NULL: it was taken back
+    Column("accepted", Boolean),  # NULL: retracted
     Column("at", Text, nullable=False),
     Column("owner", Text, nullable=False),
     Column("key", Text),
     Column("sequence", BigInteger, nullable=False, index=True),
 )
-Index("readmore_judgement_of", JUDGEMENT.c.article_id, postgresql_using="hash")  # two long ids are too much for a tree
+Index("readmore_judgement_of", JUDGEMENT.c.article_id, postgresql_using="hash")  # two long ids exceed the size limit of a B-tree entry
 
 WORDS = (OVERRIDE, HISTORY, JUDGEMENT)
-"""What is said of articles."""
+"""Tables of editorial data about articles."""
 
 HISTORY_STAYS = (
     """
@@ -88,10 +89,10 @@ HISTORY_STAYS = (
 
 
 def new_mark() -> str:
-    """A mark that no other change gets."""
+    """Return a unique mark for a change."""
     return uuid.uuid4().hex[:16]
 
 
 def first_state() -> dict[str, object]:
-    """The count of a journal in which nothing was said."""
+    """Return the state of an empty journal."""
     return {"version": VERSION, "name": uuid.uuid4().hex, "sequence": 0, "numbered": 0, "purged": 0}

@@ -1,5 +1,6 @@
-"""The transaction of one writer of a journal, who is the only one; `index.updates.editorial_writer.EditorialWriter` is the half of it that
-overrides need.
+"""Write to the journal in an exclusive transaction.
+
+`index.updates.editorial_writer.EditorialWriter` is the part that overrides need.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,11 +16,11 @@ from index.live.rows import COLUMNS
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the journal holds of an article.
+    """An article's row in the journal.
 
     Attributes:
         sequence: Number of its last change.
-        columns: By `index.live.rows.COLUMNS`; None if it was withdrawn.
+        columns: Values in the order of `index.live.rows.COLUMNS`. None if the article was deleted.
     """
 
     number: int
@@ -28,11 +29,11 @@ class Stored:
 
 
 class JournalTransaction:
-    """See the module.
+    """An exclusive write transaction of the journal.
 
     Attributes:
-        journal: Its name.
-        sequence: The last change before this turn.
+        journal: Name of the journal.
+        sequence: The last change before this transaction.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -42,7 +43,7 @@ class JournalTransaction:
         self.sequence: int = state.sequence
 
     def find(self, article_id: str) -> Stored | None:
-        """What is stored of an article; None: it was not put since the last builds."""
+        """Return an article's row, or None if it was not upserted since the last builds."""
         found = self.connection.execute(select(ARTICLE).where(ARTICLE.c.id == article_id)).mappings().one_or_none()
         if found is None:
             return None
@@ -50,41 +51,41 @@ class JournalTransaction:
         return Stored(found["number"], found["sequence"], columns)
 
     def mark(self, sequence: int) -> str | None:
-        """Of a change; None: there is none of that number."""
+        """Return the mark of a change, or None if no change has that number."""
         return self.connection.execute(select(MARK.c.mark).where(MARK.c.sequence == sequence)).scalar_one_or_none()
 
     def marks(self, first: int) -> dict[int, str]:
-        """Of all changes from one on."""
+        """Return the marks of all changes from a number on."""
         found = self.connection.execute(select(MARK.c.sequence, MARK.c.mark).where(MARK.c.sequence >= first))
         return {row.sequence: row.mark for row in found}
 
     def said_at(self, article_id: str) -> int | None:
-        """Number of the change in which something was last said of an article; None: nothing ever was."""
+        """Return the number of the last editorial change of an article, or None if there was none."""
         return self.connection.execute(select(OVERRIDE.c.sequence).where(OVERRIDE.c.article_id == article_id)).scalar_one_or_none()
 
     def raise_to(self, sequence: int, numbered: int) -> None:
-        """Number the next change, and the next new article, above a number; that this was done is a change."""
+        """Number the next change and the next new article above the given numbers. This counts as a change itself."""
         raised = {STATE.c.sequence: func.greatest(STATE.c.sequence, sequence), STATE.c.numbered: func.greatest(STATE.c.numbered, numbered)}
         self.connection.execute(update(STATE).values(raised))
         self._change()
 
     def history(self, article_id: str) -> list[tuple[str, str, str | None, str]]:
-        """Who said what of an article, the last last: at, action, key and body of each."""
+        """Return the audit trail of an article, newest last: time, action, key and body of each entry."""
         columns = (HISTORY.c.at, HISTORY.c.action, HISTORY.c.key, HISTORY.c.body)
         told = self.connection.execute(select(*columns).where(HISTORY.c.article_id == article_id).order_by(HISTORY.c.number))
         return [(at, action, key, body) for at, action, key, body in told]
 
     def judged(self, article_id: str, target_id: str) -> str | None:
-        """When a line was judged; None: it never was."""
+        """Return when a line was judged, or None if it never was."""
         of_it = (JUDGEMENT.c.article_id == article_id, JUDGEMENT.c.target_id == target_id)
         return self.connection.execute(select(JUDGEMENT.c.at).where(*of_it)).scalar_one_or_none()
 
     def put(self, article_id: str, columns: Sequence[Any]) -> None:
-        """Store an article in place of what is stored of it."""
+        """Upsert an article."""
         self._write(article_id, False, columns)
 
     def withdraw(self, article_id: str) -> None:
-        """Wipe what is stored of an article."""
+        """Delete an article and wipe its stored fields."""
         self._write(article_id, True, [None] * len(COLUMNS))
 
     def said(self, article_id: str) -> str | None:
@@ -128,12 +129,12 @@ class JournalTransaction:
         self.connection.execute(insert(HISTORY).values(article_id=article_id, sequence=sequence, **told))
 
     def _change(self) -> int:
-        """The number of the next change."""
+        """Return the number of the next change."""
         sequence = self._next(STATE.c.sequence)
         self.connection.execute(insert(MARK).values(sequence=sequence, mark=new_mark()))
         return sequence
 
     def _next(self, count: "Column[int]") -> int:
-        """The next of a count of the state."""
+        """Increment a counter of the state, and return the new value."""
         raised = update(STATE).values({count: count + 1}).returning(count)
         return int(self.connection.execute(raised).scalar_one())

@@ -1,8 +1,8 @@
-"""The inner loops of the batch job over all articles, compiled by numba.
+"""Compile the inner loops of the batch job with numba.
 
-What they compute is defined in `recommender.vectors.maxsim`, `recommender.terms.inverted_index` and `recommender.retrieval.explanations`,
-which say it in numpy, for one text at a time; tests hold the two against each other. Here it is said for a block of articles, over arrays
-of the whole archive.
+The numpy modules `recommender.vectors.maxsim`, `recommender.terms.inverted_index` and
+`recommender.retrieval.explanations` define the results, for one text at a time. The loops process a block of articles,
+over arrays of the whole archive. Tests compare the two.
 """
 
 from index.kernels.arrays import FREE, Chunks, Mentions, SentenceArrays, TermArrays, Titles

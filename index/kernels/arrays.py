@@ -1,4 +1,4 @@
-"""What the loops go over: arrays of the whole archive."""
+"""Define the arrays of the whole archive that the loops read."""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FREE = -1
-"""No row."""
+"""Marks an unused slot: no row."""
 
 Numbers32 = NDArray[np.int32]
 Floats = NDArray[np.float64]
@@ -19,10 +19,10 @@ class Chunks(NamedTuple):
 
     Attributes:
         stored: int8 or float32 (n_chunks, dim).
-        scales: float32 (n_chunks,), by which each has to be multiplied to be of length 1.
+        scales: float32 (n_chunks,), factor that scales each vector to unit norm.
         offsets: int64 (n_articles + 1,), article a has the chunks offsets[a] <= row < offsets[a + 1].
-        sums: float32 (n_articles,), length of the sum of each article's chunk vectors.
-        tie_order: int64 (n_articles,), place of each article among equals; and by_tie, the article of each place.
+        sums: float32 (n_articles,), norm of the sum of each article's chunk vectors.
+        tie_order: int64 (n_articles,), rank of each article among ties. by_tie: the article of each rank.
     """
 
     stored: NDArray[Any]
@@ -34,8 +34,9 @@ class Chunks(NamedTuple):
 
 
 class TermArrays(NamedTuple):
-    """The lexical index of all articles (see `recommender.terms.inverted_index`); half floats as their bits, which `halves` turns to
-    floats.
+    """The inverted index of all articles (see `recommender.terms.inverted_index`).
+
+    Half floats are stored as their bits. `halves` converts these bits to floats.
     """
 
     offsets: NDArray[np.int64]
@@ -51,10 +52,10 @@ class Titles(NamedTuple):
     """The titles of all articles, and the keys of their texts.
 
     Attributes:
-        offsets, keys, idf: int64 (n_articles + 1,), uint64 and float64: each title's terms.
-        masses: float64 (n_articles,), idf of a title's pairs.
+        offsets, keys, idf: int64 (n_articles + 1,), uint64 and float64: terms of each title.
+        masses: float64 (n_articles,), sum of the idf of a title's pairs.
         text_offsets, text_keys: All keys of every article.
-        pairs: Keys from here on are of pairs.
+        pairs: Keys from this value on belong to pairs.
     """
 
     offsets: NDArray[np.int64]
@@ -67,7 +68,10 @@ class Titles(NamedTuple):
 
 
 class Mentions(NamedTuple):
-    """Pairs of words, and the titles they stand in: pair p, of idf[p], in those of rows[starts[p]:starts[p + 1]]."""
+    """Pairs of words and the titles that contain them.
+
+    Pair p has the weight idf[p]. The titles that contain it are rows[starts[p]:starts[p + 1]].
+    """
 
     keys: NDArray[np.uint64]
     idf: NDArray[np.float64]
@@ -81,8 +85,8 @@ class SentenceArrays(NamedTuple):
     Attributes:
         of_chunk: int64 (n_chunks + 1,), chunk c has the sentences of_chunk[c] <= s < of_chunk[c + 1].
         spans: int32 (n_sentences, 2), first and last character in the article's text.
-        begins: int64 (n_sentences + 1,), where each sentence begins in `words`.
-        words: uint32, numbers of its distinct words.
+        begins: int64 (n_sentences + 1,), the start of each sentence in `words`.
+        words: uint32, numbers of the distinct words of each sentence.
         idf: float64 (n_words,), of every word of the archive.
     """
 

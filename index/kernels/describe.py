@@ -1,4 +1,4 @@
-"""What is told of the candidates of an article: how close they are in every way, and by which sentences."""
+"""Compute the features of an article's candidates and the best-matching sentences."""
 
 import numpy as np
 from numba import njit
@@ -19,7 +19,8 @@ def describe(rows: Numbers, begins: Numbers, targets: Numbers, chunks: Chunks, w
         targets: int64 (n_pairs,).
 
     Returns:
-        float64 (n_pairs, 7): there, back, closest pair, cosine of the means, closeness in words, mention, closeness of the titles;
+        float64 (n_pairs, 7): there, back, closest pair, cosine of the means, closeness in words, mention, closeness of
+            the titles;
         int64 (n_pairs, 2): chunks of the closest pair, the query's counted from its first, and the target's row.
     """
     figures = np.empty((len(targets), 7))
@@ -43,8 +44,9 @@ def describe(rows: Numbers, begins: Numbers, targets: Numbers, chunks: Chunks, w
 
 @njit(cache=True)
 def best_sentences(query_chunks: Numbers, target_chunks: Numbers, sentences: SentenceArrays) -> Numbers32:
-    """The best-matching sentences of pairs of chunks, as `explanations.best_pairs` finds them; pairs of one query chunk should be
-    neighbours.
+    """Return the best-matching sentences of chunk pairs, as `explanations.best_pairs` finds them.
+
+    Pairs of one query chunk should be neighbours.
 
     Returns:
         int32 (n_pairs, 4): first and last character of the query's sentence and of the target's.
@@ -57,7 +59,7 @@ def best_sentences(query_chunks: Numbers, target_chunks: Numbers, sentences: Sen
     for pair in range(len(query_chunks)):
         chunk = query_chunks[pair]
         first_own, end_own = sentences.of_chunk[chunk], sentences.of_chunk[chunk + 1]
-        if chunk != last:  # its words, each with the sentences that hold it
+        if chunk != last:  # the words of the chunk, each with the sentences that contain it
             begin, end = sentences.begins[first_own], sentences.begins[end_own]
             keys = np.empty(end - begin, dtype=np.int64)
             for sentence in range(first_own, end_own):

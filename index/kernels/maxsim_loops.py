@@ -1,4 +1,4 @@
-"""Closeness in meaning: MaxSim of chunk vectors, as `recommender.vectors.maxsim` defines it, and the nearest by it."""
+"""Compute the MaxSim of chunk vectors, as `recommender.vectors.maxsim` defines it, and find nearest neighbours by it."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def _dot(query: Floats32, stored: Any) -> np.float32:
 
 @njit(cache=True)
 def vectors_of(chunks: Chunks, row: Any) -> Floats32:
-    """The chunk vectors of an article, of length 1."""
+    """Return the chunk vectors of an article, unit norm."""
     begin, end = chunks.offsets[row], chunks.offsets[row + 1]
     found = np.empty((end - begin, chunks.stored.shape[1]), dtype=np.float32)
     for chunk in range(begin, end):
@@ -33,7 +33,10 @@ def vectors_of(chunks: Chunks, row: Any) -> Floats32:
 
 @njit(cache=True)
 def compare(query: Floats32, chunks: Chunks, row: Any, best: Floats32) -> tuple[Any, ...]:
-    """An article with another: there, back, closest pair, its chunk of the query, its chunk of the target, sum of all cosines.
+    """Compare two articles.
+
+    Return the closeness there and back, the closest pair, its chunk of the query, its chunk of the target, and the sum
+    of all cosines.
 
     Args:
         best: Scratch, float32 (n query chunks,).
@@ -71,11 +74,11 @@ def _score(there: float, back: float) -> Any:
 
 @njit(cache=True)
 def nearest_of(rows: Numbers, found: Numbers32, chunks: Chunks, limit: int) -> Near:
-    """The nearest by MaxSim among what was found for each article.
+    """Return the nearest neighbours by MaxSim among the articles found for each article.
 
     Args:
         rows: int64 (n,): the articles.
-        found: int32 (n, m): articles to choose from, FREE where there are fewer; the article itself may be among them.
+        found: int32 (n, m): candidates, padded with FREE. The article itself may be among them.
 
     Returns:
         Rows int32 (n, limit), FREE-padded, and scores float32, closest first.
@@ -96,7 +99,7 @@ def nearest_of(rows: Numbers, found: Numbers32, chunks: Chunks, limit: int) -> N
 
 @njit(cache=True)
 def _write(keys: Numbers, by_tie: Numbers, near: Numbers32, closeness: Floats32) -> None:
-    """The articles of some keys, and their scores."""
+    """Decode keys into articles and scores."""
     for place in range(len(keys)):
         near[place] = by_tie[row_of(keys[place])]
         closeness[place] = _rounded(np.float64(keys[place] >> 32) / (1 << 29) - 2.0)
@@ -104,13 +107,13 @@ def _write(keys: Numbers, by_tie: Numbers, near: Numbers32, closeness: Floats32)
 
 @njit(cache=True)
 def scores_of_products(products: Floats32, ends: Numbers, begins: Numbers, scores: Floats) -> None:
-    """MaxSim from all cosines: of the articles of a block with a stretch of the archive's.
+    """Compute MaxSim from all cosines between a block of articles and a range of the archive's.
 
     Args:
         products: float32 (n query chunks, n target chunks).
-        ends: int64 (n_queries + 1,), where each query's chunks begin and end.
-        begins: int64 (n_targets + 1,), where each target's chunks do.
-        scores: float64 (n_queries, n_targets), written.
+        ends: int64 (n_queries + 1,), bounds of each query's chunks.
+        begins: int64 (n_targets + 1,), bounds of each target's chunks.
+        scores: float64 (n_queries, n_targets), the output.
     """
     for query in range(len(ends) - 1):
         first, last = ends[query], ends[query + 1]
@@ -131,7 +134,7 @@ def scores_of_products(products: Floats32, ends: Numbers, begins: Numbers, score
 
 @njit(cache=True)
 def nearest_by_scores(rows: Numbers, scores: Floats, tie_order: NDArray[Any], by_tie: Numbers, limit: int) -> Near:
-    """The nearest of each article, given its score with every article: see `nearest_of`."""
+    """Return the nearest neighbours of each article from its scores with every article. See `nearest_of`."""
     near, closeness = np.full((len(rows), limit), FREE, dtype=np.int32), np.zeros((len(rows), limit), dtype=np.float32)
     keys = np.empty(len(tie_order) - 1, dtype=np.int64)
     for place in range(len(rows)):
@@ -151,7 +154,7 @@ def keep_highest(products: Floats32, rows: Numbers32, kept: Numbers) -> None:
     Args:
         products: float32 (n_queries, n_rows), cosines.
         rows: int32 (n_rows,).
-        kept: int64 (n_queries, k), heaps of keys; 0 where nothing was kept so far.
+        kept: int64 (n_queries, k), heaps of keys. 0 marks an empty place.
     """
     for query in range(len(products)):
         heap = kept[query]
@@ -162,7 +165,7 @@ def keep_highest(products: Floats32, rows: Numbers32, kept: Numbers) -> None:
 
 @njit(cache=True)
 def rows_of(kept: Numbers) -> Numbers32:
-    """The rows of kept keys, FREE where there is none."""
+    """Return the rows of the kept keys, FREE for empty places."""
     rows = np.full(kept.shape, FREE, dtype=np.int32)
     for query in range(len(kept)):
         for place in range(kept.shape[1]):

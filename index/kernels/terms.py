@@ -1,4 +1,6 @@
-"""Closeness in words, as `recommender.terms.inverted_index` defines it, and the nearest by it; titles; terms in common."""
+"""Compute closeness in words, as `recommender.terms.inverted_index` defines it, nearest neighbours, titles and shared
+terms.
+"""
 
 from typing import Any
 
@@ -11,7 +13,7 @@ from index.kernels.top_k import highest_of, key_of, row_of
 from recommender.types import Numbers
 
 SPARE = 8
-"""A table has at least so many slots for each term in it, so that most looks end at once."""
+"""Least number of slots per term in a hash table, so that most lookups end at once."""
 
 
 @njit(cache=True, inline="always")
@@ -21,7 +23,10 @@ def _slot(term: Any, n_slots: int) -> Any:
 
 @njit(cache=True)
 def table_of(terms: NDArray[Any], weights: NDArray[Any]) -> tuple[Numbers, NDArray[Any]]:
-    """A table of terms and one of their weights: a term is in one of the slots behind its own, before the next free one."""
+    """Build a hash table of terms and a parallel table of their weights.
+
+    A term is stored by linear probing, in its own slot or in one of the slots behind it, before the next free slot.
+    """
     n_slots = 64
     while n_slots < SPARE * len(terms):
         n_slots *= 2
@@ -36,7 +41,7 @@ def table_of(terms: NDArray[Any], weights: NDArray[Any]) -> tuple[Numbers, NDArr
 
 @njit(cache=True, inline="always")
 def look(table: Numbers, term: Any) -> Any:
-    """Slot of a term, FREE if the table does not hold it."""
+    """Return the slot of a term, or FREE if the table does not hold it."""
     slot = _slot(term, len(table))
     while table[slot] != FREE:
         if table[slot] == term:
@@ -66,7 +71,7 @@ def cosine(table: Numbers, values: Floats32, words: TermArrays, row: Any) -> np.
 
 @njit(cache=True)
 def nearest_in_words(rows: Numbers, words: TermArrays, n_terms: int, depth: int, limit: int) -> Near:
-    """The nearest by words of each article, as `LexicalIndex.search` finds them.
+    """Return the nearest articles by words, as `LexicalIndex.search` finds them.
 
     Returns:
         Rows int32 (n, limit), FREE-padded, and cosines float32, closest first.
@@ -110,7 +115,7 @@ def nearest_in_words(rows: Numbers, words: TermArrays, n_terms: int, depth: int,
 
 @njit(cache=True)
 def _find(keys: NDArray[np.uint64], key: np.uint64) -> Any:
-    """Place of a key among sorted ones; FREE if it is not there."""
+    """Return the index of a key among sorted keys, or FREE if the key is missing."""
     low, high = 0, len(keys)
     while low < high:
         middle = (low + high) >> 1
@@ -123,11 +128,11 @@ def _find(keys: NDArray[np.uint64], key: np.uint64) -> Any:
 
 @njit(cache=True)
 def mentioned(rows: Numbers, places: Numbers, begins: Numbers, mentions: Mentions, masses: Floats, named: float, limit: int) -> Numbers32:
-    """The articles whose titles each article names, as `LexicalIndex.mentioned` finds them.
+    """Return the articles whose titles each article names, as `LexicalIndex.mentioned` finds them.
 
     Args:
-        places: int64: places in `mentions` of the pairs that each article has; article i has places[begins[i]:begins[i + 1]].
-        named: The least share.
+        places: int64: positions in `mentions` of each article's pairs. Article i has places[begins[i]:begins[i + 1]].
+        named: The least share of a title that must be named.
 
     Returns:
         int32 (n, limit), FREE-padded, the most fully named first.
@@ -138,7 +143,7 @@ def mentioned(rows: Numbers, places: Numbers, begins: Numbers, mentions: Mention
     for article in range(len(rows)):
         n_touched = 0
         for pair in places[begins[article] : begins[article + 1]]:
-            if mentions.idf[pair] <= 0:  # it stands in every article, and says nothing
+            if mentions.idf[pair] <= 0:  # the pair is in every article and carries no information
                 continue
             for posting in range(mentions.starts[pair], mentions.starts[pair + 1]):
                 row = mentions.rows[posting]
@@ -161,7 +166,7 @@ def mentioned(rows: Numbers, places: Numbers, begins: Numbers, mentions: Mention
 
 @njit(cache=True)
 def title_closeness(query: Any, target: Any, titles: Titles) -> tuple[Any, Any]:
-    """How far an article names another's title, and how close the titles are: see `LexicalIndex.title_features`."""
+    """Return how far an article names another's title, and how close the titles are. See `LexicalIndex.title_features`."""
     text = titles.text_keys[titles.text_offsets[query] : titles.text_offsets[query + 1]]
     own = titles.keys[titles.offsets[query] : titles.offsets[query + 1]]
     own_squared = 0.0
@@ -184,7 +189,7 @@ def title_closeness(query: Any, target: Any, titles: Titles) -> tuple[Any, Any]:
 def shared_terms(
     rows: Numbers, begins: Numbers, targets: Numbers, words: TermArrays, keys: NDArray[np.uint64], n_terms: int
 ) -> NDArray[np.uint64]:
-    """The rarest terms that each article shares with each of some others, as `LexicalIndex.shared_terms` finds them."""
+    """Return the rarest terms that each article shares with its targets, as `LexicalIndex.shared_terms` finds them."""
     found = np.zeros((len(targets), n_terms), dtype=np.uint64)
     used = np.empty(2 * n_terms, dtype=np.int64)
     for article in range(len(rows)):

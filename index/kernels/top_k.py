@@ -1,4 +1,4 @@
-"""Values and rows as one number each, and the highest of many."""
+"""Encode a value and a row as one integer key, and select the highest keys."""
 
 from typing import Any
 
@@ -10,7 +10,10 @@ from recommender.types import Numbers
 
 @njit(cache=True, inline="always")
 def key_of(value: Any, row: Any) -> Any:
-    """A value between -2 and 2 and a row as one number: higher for higher values, and for lower rows where these are equal."""
+    """Encode a value between -2 and 2 and a row as one key.
+
+    Higher values have higher keys. Among equal values, lower rows have higher keys.
+    """
     return (np.int64((np.float64(value) + 2.0) * (1 << 29)) << 32) | (0xFFFFFFFF - np.int64(row))
 
 
@@ -21,7 +24,7 @@ def row_of(key: Any) -> Any:
 
 @njit(cache=True)
 def push(heap: Numbers, key: Any) -> None:
-    """Put a key in place of the lowest of a heap, which it is above."""
+    """Replace the lowest key of a heap with a higher key."""
     hole = 0
     while True:
         child = 2 * hole + 1
@@ -38,7 +41,7 @@ def push(heap: Numbers, key: Any) -> None:
 
 @njit(cache=True)
 def highest_of(keys: Numbers, limit: int) -> Numbers:
-    """The highest keys, highest first: int64 (at most limit,)."""
+    """Return the highest keys, highest first: int64 (at most limit,)."""
     heap = np.sort(keys[:limit])
     for place in range(limit, len(keys)):
         if keys[place] > heap[0]:

@@ -1,4 +1,4 @@
-"""Related lists of all articles: nearest neighbours, candidates, features, explanations.
+"""Compute the related lists of all articles: nearest neighbours, candidates, features, explanations.
 
-Blocks of articles go to worker processes; finished lists are checkpointed for `--resume`.
+Worker processes compute blocks of articles. Finished lists are checkpointed for `--resume`.
 """

@@ -1,8 +1,8 @@
-"""The lists that a build had computed when it was cut short: the next one goes on from there, if it is of the same archive.
+"""Checkpoint the computed lists, so that the next build of the same archive resumes after an interruption.
 
-While a build is at work they lie in the folder `LISTS` of what it stages, with a note of what they were computed from. That names the start
-of the machine too: what was written is sure to be on the disk only as long as the machine runs. Whatever is moved or removed loses its
-note first: what a crash leaves without one is not looked at.
+During a build the lists are stored in the staged folder `LISTS`, with a note of their inputs. The note also names the
+boot of the machine: unflushed writes are certain to survive only until the machine restarts. Before lists are moved or
+removed, their note is removed. So lists that a crash leaves without a note are ignored.
 """
 
 import hashlib
@@ -28,14 +28,14 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 def rescue(staged: Path, index_dir: Path) -> None:
-    """Keep what a build that was cut short has computed of its lists."""
+    """Keep the lists that an interrupted build has computed."""
     if (staged / LISTS / INPUTS).exists():
         _remove(index_dir / UNFINISHED_LISTS)
         (staged / LISTS).rename(index_dir / UNFINISHED_LISTS)
 
 
 def take_up(staged: BuildInputs, index_dir: Path) -> None:
-    """Go on with lists that were kept, if they are of the same archive; what is staged is complete but for them."""
+    """Resume kept lists if they belong to the same archive. The staged release must be complete except for its lists."""
     kept, inputs = index_dir / UNFINISHED_LISTS, _inputs(staged)
     if _said(kept / INPUTS) == inputs:
         (kept / INPUTS).unlink()
@@ -47,10 +47,10 @@ def take_up(staged: BuildInputs, index_dir: Path) -> None:
 
 
 def forget_lists_of_other_facts(staged: Path) -> None:
-    """Of what was taken up, leave lists out that were computed when other articles stood for their near-duplicates."""
+    """Drop resumed lists whose canonical articles of near-duplicates have changed."""
     said, now = staged / LISTS / LISTED_FROM, file_entry(staged / FACTS).sha256
     if _said(said) != now:
-        for name in (PLACES, PACKED):  # without places nothing is listed
+        for name in (PLACES, PACKED):  # without places no list exists
             (staged / LISTS / name).unlink(missing_ok=True)
         said.write_text(now, encoding="ascii")
 
@@ -67,7 +67,7 @@ def _remove(kept: Path) -> None:
 
 
 def _inputs(staged: BuildInputs) -> str:
-    """A fingerprint of all that lists depend on, the code that computes them included."""
+    """Return a fingerprint of all inputs of the lists, the code that computes them included."""
     digest = hashlib.sha256((BOOT.read_text(encoding="ascii") if BOOT.exists() else str(staged.folder)).encode())
     code = sorted(path for package in (index, recommender) for path in Path(str(package.__file__)).parent.rglob("*.py"))
     facts = (staged.folder / name for name in (FACTS, OFFSETS, SPANS, f"{SENTENCES}/spans.npy"))

@@ -1,12 +1,14 @@
-"""What lists are computed from: the files of a release that is being built, as the inner loops want them.
+"""Open the inputs of the lists: the files of a staged release, in the form that the inner loops need.
 
-What follows from these and is the same for all articles is computed once (`prepare`) and written beside them:
+Values that follow from these files and are the same for all articles are computed once (`prepare`) and written beside
+them:
 
-    lists/word_idf.npy title_idf.npy mention_idf.npy   float64, of every word, of every title's terms, of every pair in titles
-          sums.npy                                     float32 (n_articles,), length of the sum of each article's chunk vectors
-          order.npy cells.npy                          rows of articles, cell by cell, and where each cell begins
-          near_cells.npy                               the cells that are searched for the articles of each
-          meaning.npy maxsim.npy words.npy closeness.npy   the nearest of every article (`Near`); near-done.npy  which are known
+    lists/word_idf.npy title_idf.npy mention_idf.npy   float64, of every word, title term, and pair in titles
+          sums.npy                                     float32 (n_articles,), norm of the sum of chunk vectors
+          order.npy cells.npy                          rows of articles, by cluster, and the start of each cluster
+          near_cells.npy                               the clusters searched for the articles of each cluster
+          meaning.npy maxsim.npy words.npy closeness.npy   the nearest of every article (`Near`)
+          near-done.npy                                the articles whose nearest are known
           lists.bin lists.npy                          the lists that are computed so far
 """
 
@@ -36,21 +38,21 @@ from recommender.types import Matrix, Rows
 from recommender.vectors.two_tier import ARTICLES, SCALES, looked_into, open_faiss
 
 LISTS = "lists"
-"""A folder that a release has only while it is built."""
+"""A folder that exists only in a staged release."""
 
 BLOCK = 256
-"""Articles that are worked on together: enough to keep the processor busy, few enough to keep memory small."""
+"""Articles per block: enough to keep the processor busy, few enough to keep memory small."""
 
 HALVES = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """The nearest of every article, closest first, FREE where there are fewer.
+    """The nearest neighbours of every article, closest first, padded with FREE.
 
     Attributes:
         in_meaning, in_words: int32 (n_articles, N_CANDIDATES), rows.
-        maxsim, words: float32, how close each is: MaxSim, and the square root of the TF-IDF cosine.
+        maxsim, words: float32, closeness of each: MaxSim, and the square root of the TF-IDF cosine.
     """
 
     in_meaning: NDArray[np.int32]
@@ -59,7 +61,7 @@ class Near:
     words: Matrix
 
     def hubness(self) -> Matrix:
-        """Of every article, in meaning and in words: float32 (n_articles, 2)."""
+        """Return the hubness of every article, in meaning and in words: float32 (n_articles, 2)."""
         pairs = ((self.in_meaning, self.maxsim), (self.in_words, self.words))
         return np.stack([_hubness(rows[:, :HUB_NEIGHBOURS], closeness[:, :HUB_NEIGHBOURS]) for rows, closeness in pairs], axis=1)
 
@@ -71,11 +73,11 @@ def _hubness(rows: NDArray[np.int32], closeness: Matrix) -> Matrix:
 
 @dataclass
 class BuildInputs:
-    """The files of a release that is being built, up to its terms; open it anew when they have changed.
+    """The files of a staged release, up to its terms. Open it again when they have changed.
 
     Attributes:
-        folder: Of the release.
-        n_articles: Of the archive.
+        folder: Folder of the release.
+        n_articles: Number of articles in the archive.
     """
 
     folder: Path
@@ -103,12 +105,16 @@ class BuildInputs:
 
     @property
     def two_tiers(self) -> bool:
-        """Whether there are so many chunks that lists are found by the articles' means."""
+        """Return whether the archive has too many chunks for an exact search, so that lists are found by the articles'
+        means.
+        """
         return (self.folder / SCALES).exists()
 
     @cached_property
     def vectors(self) -> tuple[NDArray[Any], NDArray[np.float32]]:
-        """Those of all chunks: int8 or float32 (n_chunks, dim), and by what each is multiplied to be of length 1."""
+        """Return the vectors of all chunks, int8 or float32 (n_chunks, dim), and the factors that scale them to unit
+        norm.
+        """
         stored = mapped(self.folder / VECTORS)
         return stored, mapped(self.folder / SCALES) if self.two_tiers else np.ones(len(stored), dtype=np.float32)
 
@@ -148,7 +154,7 @@ class BuildInputs:
         return Near(*(self.prepared(name) for name in NEAR))
 
     def prepared(self, name: str) -> NDArray[Any]:
-        """What `prepare` or the first pass wrote."""
+        """Return an array that `prepare` or the first pass wrote."""
         return mapped(self.folder / LISTS / f"{name}.npy")
 
     @cached_property
@@ -164,10 +170,10 @@ class BuildInputs:
         return self.prepared("near_cells")
 
     def blocks(self, done: NDArray[np.bool_]) -> Iterator[Rows]:
-        """Rows of articles that are worked on together, of one cell where there are cells; each once.
+        """Yield blocks of articles' rows, each row once. If there are clusters, a block belongs to one cluster.
 
         Args:
-            done: bool (n_articles,); blocks of which all are done are left out.
+            done: bool (n_articles,). Blocks whose articles are all done are left out.
         """
         for begin, end in pairwise(self.cells.tolist()):
             for first in range(begin, end, BLOCK):
@@ -180,10 +186,10 @@ NEAR, NEAR_DONE = ("meaning", "maxsim", "words", "closeness"), "near-done"
 
 
 def prepare(staged: BuildInputs, n_words: int) -> None:
-    """Write what `BuildInputs` reads of the folder `lists`, but for what is near.
+    """Write the files of the folder `lists` that `BuildInputs` reads, except the nearest neighbours.
 
     Args:
-        n_words: Of the archive's words.
+        n_words: Number of words in the archive.
     """
     (staged.folder / LISTS).mkdir()
     arrays, vocabulary = staged.lexical.arrays, staged.lexical.vocabulary
@@ -197,7 +203,7 @@ def prepare(staged: BuildInputs, n_words: int) -> None:
 
 
 def _sums(staged: BuildInputs) -> Iterator[NDArray[np.float32]]:
-    """Length of the sum of the chunk vectors of every article."""
+    """Yield the norms of the sums of every article's chunk vectors."""
     stored, scales = staged.vectors
     for first in range(0, staged.n_articles, BLOCK):
         offsets = staged.layout.offsets[first : first + BLOCK + 1]
@@ -206,7 +212,9 @@ def _sums(staged: BuildInputs) -> Iterator[NDArray[np.float32]]:
 
 
 def _cells(staged: BuildInputs) -> tuple[Rows, Rows]:
-    """Rows of articles, cell by cell, and where each cell begins; which cells are near each other is written."""
+    """Return the rows of articles by cluster and the start of each cluster, and write which clusters are near each
+    other.
+    """
     index: Any = open_faiss(staged.folder / ARTICLES)
     centres = index.quantizer.reconstruct_n(0, index.nlist)
     _, near = index.quantizer.search(centres, looked_into(index.nlist))

@@ -10,10 +10,11 @@ from recommender.release.list_file import LISTS, PLACE, PLACES
 
 
 class ListWriter:
-    """Lists that are being written, in any order of articles, each once. What another writer left in the folder stays.
+    """A writer of lists, in any order of articles, each once. It keeps the lists that another writer left in the
+    folder.
 
     Args:
-        folder: Where the files are put.
+        folder: The folder of the files.
     """
 
     def __init__(self, folder: Path, n_articles: int) -> None:
@@ -21,22 +22,22 @@ class ListWriter:
         self._places = allocated(folder / PLACES, PLACE, (n_articles,))
         self._end = int((self._places["begin"] + self._places["length"]).max(initial=0))
         self._file = (folder / LISTS).open("ab")
-        self._file.truncate(self._end)  # of a list that was being written nothing is known
+        self._file.truncate(self._end)  # drop an unfinished list
 
     @property
     def done(self) -> NDArray[np.bool_]:
-        """Which articles have their lists: bool (n_articles,)."""
+        """Return which articles have their lists: bool (n_articles,)."""
         return np.asarray(self._places["length"] > 0)
 
     def add(self, row: int, packed: bytes) -> None:
-        """Append the list of an article, best by the shipped weights first."""
+        """Append the list of an article, sorted by the shipped weights, best first."""
         self._file.write(packed)
-        self._file.flush()  # to the system, which keeps it whatever becomes of this process
+        self._file.flush()  # the system keeps it even if this process dies
         self._places[row] = self._end, len(packed)
         self._end += len(packed)
 
     def finish(self, folder: Path) -> None:
-        """Move the complete files to where they belong."""
+        """Move the complete files to their final folder."""
         self._places.flush()
         for name in (LISTS, PLACES):
             (self._folder / name).rename(folder / name)

@@ -1,4 +1,4 @@
-"""Which articles of an archive are near-duplicates, and which one of each group stands for it."""
+"""Find near-duplicates in an archive, and choose the canonical article of each group."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -15,16 +15,16 @@ from recommender.features.feature_schema import UNDATED
 from recommender.retrieval.near_duplicates import Canonical, groups, is_duplicate
 
 LEAST_CLOSENESS = 0.5
-"""MaxSim, or closeness in words, below which two articles are never one piece of writing."""
+"""Least MaxSim or closeness in words of two near-duplicates."""
 
 
 def collapse(fingerprints: Fingerprints, near: Near, facts: ArticleFeatures, writer: CatalogueWriter, rule: Canonical) -> int:
-    """Find the near-duplicates and note in the catalogue what stands for them.
+    """Find near-duplicates, and store their canonical articles in the catalogue.
 
     Returns:
-        How many articles another one stands for.
+        The number of articles that another article represents.
     """
-    fingerprint = lru_cache(BLOCK)(fingerprints.__getitem__)  # pairs come in order of their first
+    fingerprint = lru_cache(BLOCK)(fingerprints.__getitem__)  # pairs are sorted by their first article
 
     def alike(a: int, b: int) -> bool:
         return is_duplicate(fingerprint(a), fingerprint(b), _days(int(facts.published[a]), int(facts.published[b])))
@@ -36,13 +36,16 @@ def collapse(fingerprints: Fingerprints, near: Near, facts: ArticleFeatures, wri
 
 
 def _pairs(near: Near, fingerprints: Fingerprints) -> Iterator[tuple[int, int]]:
-    """Pairs of articles near enough to be compared, and with enough in common, each once, in order."""
+    """Yield pairs of articles that are near enough and share enough to be compared, each once, in order."""
     found = [pairs[fingerprints.may_be_duplicates(*_rows(pairs))] for pairs in _close_pairs(near)]
     yield from zip(*(rows.tolist() for rows in _rows(np.unique(np.concatenate(found)))), strict=True)
 
 
 def _close_pairs(near: Near) -> Iterator[NDArray[np.int64]]:
-    """Near enough to be compared, block by block, both rows of a pair in one number; some come again in another block."""
+    """Yield blocks of pairs that are near enough to be compared.
+
+    The two rows of a pair are encoded in one number. Some pairs occur again in another block.
+    """
     for rows, closeness in ((near.in_meaning, near.maxsim), (near.in_words, near.words)):
         for first in range(0, len(rows), BLOCK):
             part = rows[first : first + BLOCK]
@@ -52,7 +55,7 @@ def _close_pairs(near: Near) -> Iterator[NDArray[np.int64]]:
 
 
 def _rows(pairs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The lower row and the higher one."""
+    """Return the lower row and the higher row of each pair."""
     return pairs >> 32, pairs & 0xFFFFFFFF
 
 

@@ -1,8 +1,8 @@
-"""The first pass of the lists: the nearest of every article, in meaning and in words; hubness and near-duplicates follow from them.
+"""Find the nearest neighbours of every article in meaning and in words, as the first pass of the lists.
 
-In a small archive the search in meaning is exact: all cosines of a block's chunks with all chunks are computed, and MaxSim from
-them. In a large one every article of a cell is compared with the means of the articles in the cells near it, and with the closest of these
-chunk by chunk.
+Hubness and near-duplicates follow from the neighbours. In a small archive the search in meaning is exact: all cosines
+of a block's chunks with all chunks are computed, and then MaxSim. In a large archive the articles of a cluster are
+compared with the means of the articles in the nearby clusters. The closest of these are then compared chunk by chunk.
 """
 
 import os
@@ -22,16 +22,18 @@ from recommender.types import Matrix, Rows
 from recommender.vectors.maxsim import FOUND
 
 FEW = 256
-"""Chunks that are compared with all others at a time."""
+"""Number of chunks compared with all others at a time."""
 
 STRETCH = 8_192
-"""Chunks, or means of articles, that a block is compared with at a time."""
+"""Number of chunks, or article means, that a block is compared with at a time."""
 
 Nearest = tuple[NDArray[np.int32], Matrix]
 
 
 def find_neighbours(staged: BuildInputs, processes: BlockWorkers) -> Iterator[int]:
-    """Write the nearest of every article for `BuildInputs.near`, but of those that are written; yield how many are done."""
+    """Write the missing nearest neighbours of all articles for `BuildInputs.near`, and yield the number of finished
+    articles.
+    """
     folder, shape = staged.folder / LISTS, (staged.n_articles, N_CANDIDATES)
     files = [allocated(folder / f"{name}.npy", kind, shape) for name, kind in zip(NEAR, (np.int32, np.float32) * 2, strict=True)]
     done = allocated(folder / f"{NEAR_DONE}.npy", np.bool_, (staged.n_articles,))
@@ -42,7 +44,7 @@ def find_neighbours(staged: BuildInputs, processes: BlockWorkers) -> Iterator[in
             file[rows] = part
         done[rows] = True
         yield int(done.sum())
-    for name in NEAR:  # what is written through a map need not change a file's time, by which nodes know whether they have it
+    for name in NEAR:  # Nodes recognize a changed file by its time, and writing through a map need not change that time.
         os.utime(folder / f"{name}.npy")
 
 
@@ -53,13 +55,13 @@ def _neighbours(staged: BuildInputs, rows: Rows) -> tuple[Rows, Near]:
 
 
 def _by_all(staged: BuildInputs, rows: Rows) -> Nearest:
-    """The nearest of neighbouring rows, by all chunks of the archive."""
+    """Return the nearest neighbours of adjacent rows by an exact search over all chunks."""
     parts = [_by_products(staged, few) for few in _few(staged, rows)]
     return np.concatenate([near for near, _ in parts]), np.concatenate([closeness for _, closeness in parts])
 
 
 def _few(staged: BuildInputs, rows: Rows) -> Iterator[Rows]:
-    """Neighbouring rows in parts of `FEW` chunks, one article at least."""
+    """Yield adjacent rows in parts of at most `FEW` chunks, at least one article each."""
     parts = (staged.chunks.offsets[rows] - staged.chunks.offsets[rows[0]]) // FEW
     return iter(np.split(rows, np.flatnonzero(np.diff(parts)) + 1))
 
@@ -80,7 +82,7 @@ def _by_products(staged: BuildInputs, rows: Rows) -> Nearest:
 
 
 def _by_means(staged: BuildInputs, rows: Rows) -> Nearest:
-    """The nearest of articles of one cell, by those whose means are closest."""
+    """Return the nearest neighbours of articles of one cluster, among the articles with the closest means."""
     order, cells = staged.order, staged.cells
     cell = int(np.searchsorted(cells, np.flatnonzero(order == rows[0])[0], side="right")) - 1
     near = staged.near_cells[cell]

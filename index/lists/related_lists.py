@@ -1,8 +1,9 @@
-"""The related list of every article, computed once, in the build, so that a reader never waits for it.
+"""Compute the related list of every article once, in the build, so that a reader never waits for it.
 
-Two passes over the archive: the first (`index.lists.nearest`) finds every article's nearest, from which hubness and near-duplicates follow;
-the second, here, describes and explains its candidates. Each goes through the archive in blocks that know nothing of each other, in a
-process for every processor if there are enough articles to repay that; what they need they read from the staged files.
+The work takes two passes over the archive. The first pass (`index.lists.nearest`) finds every article's nearest
+neighbours, from which hubness and near-duplicates follow. The second pass, in this module, computes features and
+explanations of the candidates. Each pass processes independent blocks. If there are enough articles, one process per
+processor does the work. The processes read their inputs from the staged files.
 """
 
 from collections.abc import Iterator
@@ -30,10 +31,12 @@ Begins = NDArray[np.int64]
 
 
 def related_lists(staged: BuildInputs, done: NDArray[np.bool_], processes: BlockWorkers) -> Iterator[tuple[int, bytes]]:
-    """Row and packed candidates of every article, each once, in any order; what is near, hubness and near-duplicates are written.
+    """Yield the row and the packed candidates of every article, each once, in any order.
+
+    Nearest neighbours, hubness and near-duplicates must be written already.
 
     Args:
-        done: bool (n_articles,), those whose lists are known.
+        done: bool (n_articles,), articles whose lists are known.
     """
     opened = OfFolder(partial(BuildInputs, n_articles=staged.n_articles), staged.folder)
     for found in processes.everywhere(_lists, opened, staged.blocks(done)):
@@ -60,7 +63,10 @@ def _lists(staged: BuildInputs, rows: Rows) -> list[tuple[int, bytes]]:
 
 
 def _targets(staged: BuildInputs, rows: Rows) -> tuple[Rows, Begins]:
-    """The candidates of every article of a block: what is near it, or named by it; near-duplicates replaced by what stands for them."""
+    """Return the candidates of every article of a block: its nearest neighbours and the articles it names.
+
+    Near-duplicates are replaced by their canonical articles.
+    """
     titles, mentions, canonical = staged.titles, staged.mentions, staged.facts.canonical
     places, begins = stretches(titles.text_offsets, rows)
     keys = titles.text_keys[places]
@@ -77,7 +83,9 @@ def _targets(staged: BuildInputs, rows: Rows) -> tuple[Rows, Begins]:
 
 
 def _features(staged: BuildInputs, rows: Rows, owners: Rows, targets: Rows, figures: NDArray[np.float64]) -> Matrix:
-    """The features of all candidates of a block, as `candidates.features` has them: float32 (n_pairs, len(FEATURES))."""
+    """Return the features of all candidates of a block, as `candidates.features` does: float32 (n_pairs,
+    len(FEATURES)).
+    """
     facts, near, own = staged.facts, staged.near, rows[owners]
     there, back, closest, mean_cosine, words, mention, overlap = figures.T
     stepped = {
@@ -100,7 +108,7 @@ def _features(staged: BuildInputs, rows: Rows, owners: Rows, targets: Rows, figu
 
 
 def _linked(staged: BuildInputs, rows: Rows, owners: Rows, targets: Rows) -> dict[str, NDArray[np.float64]]:
-    """What editors linked before: of archives with hand-made lists."""
+    """Return the features of previous links by editors, for archives with hand-made lists."""
     found = {"linked": np.zeros(len(targets)), "linked_nearby": np.zeros(len(targets))}
     if not len(staged.precedents.targets):
         return found
@@ -118,7 +126,7 @@ def _linked(staged: BuildInputs, rows: Rows, owners: Rows, targets: Rows) -> dic
 
 
 def _reciprocal_ranks(near: NDArray[np.int32], targets: Rows) -> NDArray[np.float64]:
-    """1 / rank of each target among what is near: 0 if it is not."""
+    """Return 1 / rank of each target among the nearest neighbours, or 0 if it is not among them."""
     found = near == targets[:, None]
     return np.where(found.any(axis=1), 1.0 / (1 + found.argmax(axis=1)), 0.0)
 

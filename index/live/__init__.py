@@ -1,4 +1,4 @@
-"""Upserts and deletes between builds: `live.db` and its lists.
+"""Upsert and delete articles between builds: `live.db` and its lists.
 
-One SQLite transaction for each change; the service writes through this room, `recommender/live` reads it.
+Each change is one SQLite transaction. The service writes through this package, and `recommender/live` reads it.
 """

@@ -1,7 +1,8 @@
-"""A new `live.db`: whole when it appears, numbered on from the releases, and with all that is known to be withdrawn.
+"""Create `live.db`: complete when it appears, numbered on from the releases, with all known deletes.
 
-What a lost file knew of withdrawals is in the releases (`recommender.live.withdrawn`) and in the list beside CURRENT, written with every
-withdrawal. That list shows, too, that something was put or said here: without it a missing `live.db` was never needed.
+If the file is lost, the deletes that it knew are in the releases (`recommender.live.withdrawn`) and in the list beside
+CURRENT, which every delete rewrites. The list also proves that updates were made here. Without the list, a missing
+`live.db` was never needed.
 """
 
 import fcntl
@@ -40,7 +41,7 @@ UPGRADES = {
     CREATE TABLE IF NOT EXISTS computed (prepared INTEGER PRIMARY KEY, release TEXT NOT NULL, article INTEGER NOT NULL);
     """,
 }
-"""Version of the file -> what makes it the next one."""
+"""Version of the file -> statements that migrate it to the next version."""
 
 BEGIN = "UPDATE state SET sequence = :sequence, began = :sequence, lost = :lost"
 SEED = "INSERT INTO article (id, sequence, withdrawn) VALUES (?, ?, 1)"
@@ -49,7 +50,7 @@ log = logging.getLogger(__name__)
 
 
 def begin(index_dir: Path) -> None:
-    """Make `live.db`, if it is not there.
+    """Create `live.db` if it is missing.
 
     Raises:
         OSError: The folder cannot be written.
@@ -83,7 +84,7 @@ AGAIN = "put and say again what it held since the last build; what was withdrawn
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is a file that is more than a name: an empty one holds nothing that could be read again."""
+    """Return whether a file exists and is not empty. An empty file holds no data to recover."""
     with suppress(FileNotFoundError):
         return path.stat().st_size > 0
     return False
@@ -94,17 +95,17 @@ def log_of(path: Path) -> Path:
 
 
 def was_needed(index_dir: Path, kept: list[Manifest]) -> bool:
-    """Whether something was put or said on this machine, so that a missing file is a lost one.
+    """Return whether updates were made on this machine, so that a missing file is a lost one.
 
-    Releases from before files had names tell, too: machines that fetched one had a file.
+    Releases from before files had names count as well: machines that fetched one had a file.
     """
     return (index_dir / WITHDRAWN).exists() or any(manifest.live_sequence and not manifest.journal for manifest in kept)
 
 
 def bring_up_to_date(connection: sqlite3.Connection) -> None:
-    """Add to a file of an older version what it lacks."""
+    """Migrate a file of an older version."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == 0:  # its maker was killed
+    if version == 0:  # the process that created it was killed
         _make(connection)
     for older in range(version or VERSION, VERSION):
         for statement in _statements(UPGRADES[older]):
@@ -114,7 +115,7 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
 
 
 def note_withdrawn(index_dir: Path, connection: sqlite3.Connection) -> None:
-    """Write the list beside CURRENT: what is withdrawn, by `live.db`.
+    """Write the ids of deleted articles in `live.db` to the list beside CURRENT.
 
     Raises:
         OSError: The folder cannot be written.
@@ -124,7 +125,10 @@ def note_withdrawn(index_dir: Path, connection: sqlite3.Connection) -> None:
 
 
 def loss(state: LiveState) -> str | None:
-    """What to say of a file that took the place of a lost one, until the next build; None: it did not, or a journal filled it again."""
+    """Return the warning for a file that replaced a lost one, until the next build.
+
+    Return None if no file was lost, or if a journal filled the new one again.
+    """
     if state.lost is None or state.journal is not None:
         return None
     at, release = json.loads(state.lost)
@@ -141,7 +145,7 @@ def _write(draft: Path, index_dir: Path, kept: list[Manifest], lost: bool) -> No
         connection.execute("BEGIN")
         _make(connection)
         connection.execute(f"PRAGMA user_version = {VERSION}")
-        sequence += bool(known)  # they are a change
+        sequence += bool(known)  # the deletes are a change
         connection.execute(BEGIN, {"sequence": sequence, "lost": note})
         connection.executemany(SEED, [(article_id, sequence) for article_id in sorted(known)])
         connection.execute("COMMIT")
@@ -171,7 +175,7 @@ def _known_withdrawn(index_dir: Path) -> frozenset[str]:
 
 
 def _put_log_aside(path: Path) -> None:
-    """Keep the log of a file that is gone from being taken for the new one's; it may hold the last of what was put."""
+    """Rename the log of a lost file, so that SQLite does not apply it to the new file. It may hold the last updates."""
     if log_of(path).exists() and log_of(path).stat().st_size:
         log_of(path).rename(path.with_name(f"{path.name}.lost-wal"))
     for end in ("-wal", "-shm"):
@@ -180,7 +184,7 @@ def _put_log_aside(path: Path) -> None:
 
 @contextmanager
 def _alone(index_dir: Path) -> Iterator[None]:
-    """Keep other processes from making the file at the same time."""
+    """Prevent other processes from creating the file at the same time."""
     folder = os.open(index_dir, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""The file `live.db`: who writes it is the only one, who reads it waits for nobody."""
+"""Open the file `live.db`: a single writer at a time, and readers that never wait."""
 
 import os
 import sqlite3
@@ -28,19 +28,21 @@ WAIT_S = 10.0
 """Seconds to wait for another process that writes."""
 
 WIPE_S = 2.0
-"""Seconds to wait for readers when the log is emptied."""
+"""Seconds to wait for readers before the log is emptied."""
 
 HEADER, MAGIC = 100, b"SQLite format 3\0"
 LOG_HEADER, FRAME_HEADER = 32, 24
-"""Of the file and of its log, in bytes: https://www.sqlite.org/fileformat2.html."""
+"""Header sizes of the log and of its frames, in bytes: https://www.sqlite.org/fileformat2.html."""
 
 LOOKS, BETWEEN_LOOKS_S = 2, 0.1
-"""How often the length is looked at: a checkpoint may end between the file and the log."""
+"""Number of times the length is checked, and seconds between: a checkpoint may end between the reads of the file and
+the log.
+"""
 
 
 @contextmanager
 def writing(index_dir: Path) -> Iterator[sqlite3.Connection]:
-    """A transaction, the only one at a time; on the disk at its end."""
+    """Open an exclusive write transaction, which is on the disk at its end."""
     path = index_dir / LIVE_DB
     try:
         begin(index_dir)
@@ -60,7 +62,7 @@ def writing(index_dir: Path) -> Iterator[sqlite3.Connection]:
     except sqlite3.OperationalError as error:
         raise StorageError(f"{path} cannot be written ({error}) - {ROOM}; nothing was changed") from error
     except sqlite3.DatabaseError as error:
-        if type(error) is not sqlite3.DatabaseError:  # a constraint: a bug of ours
+        if type(error) is not sqlite3.DatabaseError:  # a violated constraint is a bug in Readmore
             raise
         raise StorageError(f"{path} is damaged ({error}) - {RESTORE}") from error
     except OSError as error:
@@ -72,7 +74,9 @@ ROOM = "free space, or have the service's user own it"
 
 @contextmanager
 def asking(index_dir: Path) -> Iterator[sqlite3.Connection | None]:
-    """To read what was written; None: nothing ever was. Waits for nobody, and needs no permission to write."""
+    """Open `live.db` for reading, or yield None if it was never written. It does not wait, and needs no write
+    permission.
+    """
     path = index_dir / LIVE_DB
     if not path.exists():
         yield None
@@ -85,12 +89,13 @@ def asking(index_dir: Path) -> Iterator[sqlite3.Connection | None]:
 
 
 def damage_of(path: Path) -> str | None:
-    """What the first page and the length tell of damage; None: nothing. A file that is not there tells nothing.
+    """Return the damage that the first page and the length show, or None. A missing file counts as undamaged.
 
-    The file may be shorter than its first page says if the log holds the rest: while a checkpoint is at work, or when the disk was full.
+    The file may be shorter than its first page says if the log holds the rest. This happens during a checkpoint, or
+    after the disk was full.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
     """
     for look in range(LOOKS):
         if look:
@@ -113,7 +118,7 @@ def damage_of(path: Path) -> str | None:
 
 
 def _pages_in_log(path: Path, size: int) -> set[int]:
-    """Numbers of the pages that the log holds, among them those that the file holds, too."""
+    """Return the numbers of the pages in the log, including pages that the file holds too."""
     pages = set[int]()
     with suppress(FileNotFoundError), log_of(path).open("rb") as log:
         salt = log.read(LOG_HEADER)[16:24]
@@ -124,14 +129,14 @@ def _pages_in_log(path: Path, size: int) -> set[int]:
 
 
 def next_sequence(connection: sqlite3.Connection, folded: int = 0) -> int:
-    """The number of this change.
+    """Return the number of the next change.
 
     Args:
-        folded: The last change that a release of this file holds. It is more than the file knows where an older backup took its place:
-            below that number a change would not count.
+        folded: The last change that a release of this file holds. After an older backup was restored, it exceeds the
+            number in the file, and a change below it would not count.
 
     Raises:
-        InputError: Changes are numbered by a journal that this file is a copy of.
+        InputError: This file is a replica: the journal numbers its changes.
     """
     alone(connection)
     sql = "UPDATE state SET sequence = max(sequence, ?) + 1 RETURNING sequence"
@@ -140,20 +145,21 @@ def next_sequence(connection: sqlite3.Connection, folded: int = 0) -> int:
 
 
 def alone(connection: sqlite3.Connection) -> None:
-    """Go on only if changes are said here, and not in a journal that machines share.
+    """Verify that updates are written to this file, and not to a shared journal.
 
     Raises:
-        InputError: This file is a copy of one.
+        InputError: This file is a replica of a journal.
     """
     if read_state(connection).journal is not None:
         raise InputError(f"{LIVE_DB} is a copy of what machines share - give the address of that: READMORE_LIVE; nothing was changed")
 
 
 def wipe(index_dir: Path) -> str | None:
-    """Empty the log of the file, which holds withdrawn text still, and bring the list of withdrawn ids up to date, if that is to be done.
+    """Empty the file's log, which still holds deleted text, and update the list of deleted ids if necessary.
 
     Returns:
-        Why it could not be done; it is done with the next withdrawal, build or start, and once a second by a service. None: it is done.
+        Why it failed, or None if it succeeded. The next delete, build or start tries again, and a service once a
+            second.
     """
     path, unwiped = index_dir / LIVE_DB, 0
     with suppress(StorageError), asking(index_dir) as connection:
@@ -162,7 +168,7 @@ def wipe(index_dir: Path) -> str | None:
         return None
     try:
         with writing(index_dir) as connection:
-            if read_state(connection).journal is None:  # a journal knows what is withdrawn
+            if read_state(connection).journal is None:  # a journal knows the deletes
                 note_withdrawn(index_dir, connection)
         empty_log(index_dir)
         with writing(index_dir) as connection:
@@ -173,10 +179,10 @@ def wipe(index_dir: Path) -> str | None:
 
 
 def empty_log(index_dir: Path) -> None:
-    """Move all that is in the log into the file.
+    """Checkpoint: move the log's content into the file.
 
     Raises:
-        StorageError: The disk is full, or somebody reads an older state.
+        StorageError: The disk is full, or a process is reading an older state.
     """
     path = index_dir / LIVE_DB
     try:

@@ -1,8 +1,8 @@
-"""The lists that a new article changes: its own, and those of older articles that it has a place in.
+"""Compute the lists that a new article changes: its own, and the lists of older articles that it enters.
 
-Its own candidates are found as those of any text. Its places are found from the other side: of the `REACH` nearest articles, those
-that would have it among their candidates. How close two articles are does not depend on which of them is read, so the features
-of one direction give those of the other.
+Its own candidates are found as for any text. Its places in other lists are found from the other side: among the `REACH`
+nearest articles, those that would have it as a candidate. The closeness of two articles is symmetric, so the features
+of one direction give the features of the other.
 """
 
 import re
@@ -28,7 +28,9 @@ from recommender.types import LIVE, Article, Chunk, Vectors
 from recommender.vectors.maxsim import Comparison
 
 REACH = 256
-"""Articles, near in meaning and near in words, whose lists may change: most of those that a build would change."""
+"""Number of articles, near in meaning and near in words, whose lists may change. It covers most changes that a build
+would make.
+"""
 
 DAY = 86_400
 
@@ -36,19 +38,19 @@ Pair = tuple[str, str]
 
 ALIKE = 0.6
 LOOKED_AT = 16
-"""A near-duplicate is looked for among so many of the closest candidates, with at least that MaxSim."""
+"""Number of closest candidates searched for a near-duplicate. `ALIKE` is the least MaxSim of one."""
 
 
 @dataclass(frozen=True, slots=True)
 class LiveLists:
-    """What a live article is to one release.
+    """A live article in the lists of one release.
 
     Attributes:
-        canonical: Row of the article that stands for it in lists; None if it stands for itself.
+        canonical: Row of the article that represents it in lists. None if it represents itself.
         hubness: float32 (2,).
-        terms: Packed.
-        queries: int64 (n_places,): rows of the articles whose lists it has a place in.
-        places: It, as a candidate of each.
+        terms: Its packed terms.
+        queries: int64 (n_places,): rows of the articles whose lists it enters.
+        places: The article as a candidate of each query.
     """
 
     canonical: int | None
@@ -63,7 +65,7 @@ def live_lists(texts: TextSearcher, view: LiveOverlay, article: Article, chunks:
     """Compute the lists that an article changes.
 
     Args:
-        row: Its own, as a live article.
+        row: Row of the article, as a live article.
     """
     terms = texts.terms(article)
     query = texts.query(article, vectors, texts.stored_row(article.id), terms)
@@ -98,7 +100,9 @@ def _explain(
     is_told: NDArray[np.bool_],
     view: LiveOverlay,
 ) -> None:
-    """Fill in passages and terms of some candidates. Those of the others wait until they are shown, as in lists of a build."""
+    """Fill in the passages and terms of some candidates. The others are explained when they are displayed, as in lists
+    of a build.
+    """
     told = found[is_told]
     texts.explain(article, chunks, terms, told, compared.of(np.flatnonzero(is_told)), view)
     found[is_told] = told
@@ -106,7 +110,7 @@ def _explain(
 
 
 def _canonical(texts: TextSearcher, article: Article, query: Query, found: Candidates) -> int | None:
-    """Row of the article of which this is a near-duplicate, if there is one."""
+    """Return the row of the article of which this one is a near-duplicate, if any."""
     closeness = found["features"][:, column("maxsim")]
     own = fingerprint(article)
     for place in np.argsort(-closeness, kind="stable")[:LOOKED_AT]:
@@ -124,8 +128,10 @@ def _canonical(texts: TextSearcher, article: Article, query: Query, found: Candi
 def _places(
     texts: TextSearcher, view: LiveOverlay, article: Article, query: Query, near: Neighbours, row: int, hubness: NDArray[np.float32]
 ) -> tuple[list[int], Candidates, Comparison, NDArray[np.bool_]]:
-    """The articles that have this one among their candidates: their rows, it as a candidate of each, the comparison, and in which of
-    their lists it is among the first.
+    """Return the articles that have this one among their candidates.
+
+    Return their rows, the article as a candidate of each, the comparison, and which of their lists rank it among the
+    first.
     """
     rows = np.unique(np.concatenate([near.in_meaning, near.in_words]))
     found, compared = described(query, rows[rows != query.row] if query.row is not None else rows, near, texts.archive)
@@ -136,7 +142,7 @@ def _places(
         found, compared = np.concatenate([found, more]), compared.and_(with_more)
         least = np.concatenate([least, live.least[live.slots_of(more["article"])]])
     features = _seen_from_there(found["features"].astype(np.float32), compared, hubness, np.ones(len(found), dtype=np.float32))
-    likely = np.flatnonzero(SHIPPED.scores(features) > least)  # if they named it in full
+    likely = np.flatnonzero(SHIPPED.scores(features) > least)  # scored as if each named the title in full
     found, compared, least, features = found[likely], compared.of(likely), least[likely], features[likely]
     features[:, column("mention")] = _naming(texts, article, found["article"].tolist())
     found["features"] = features
@@ -153,7 +159,7 @@ def _places(
 
 
 def _naming(texts: TextSearcher, article: Article, rows: Sequence[int]) -> NDArray[np.float32]:
-    """How far some articles name the title of one, as `LexicalIndex.title_features` has it: float32 (n_rows,)."""
+    """Return how far some articles name the title of another, as `LexicalIndex.title_features` does: float32 (n_rows,)."""
     rarity = texts.rarity_of_pairs(article.title)
     mass = max(sum(rarity.values()), 1.0)
     pairs = pairs_of(rarity)
@@ -162,14 +168,14 @@ def _naming(texts: TextSearcher, article: Article, rows: Sequence[int]) -> NDArr
 
 
 def pairs_of(pairs: Iterable[Pair]) -> dict[Pair, re.Pattern[str]]:
-    """Return what pairs of words look like wherever they are neighbours, and now and then where they are not."""
+    """Return a pattern for each pair of words. It matches every occurrence of the pair as neighbours, and sometimes more."""
     return {pair: re.compile(rf"{re.escape(pair[0])}\w*[\W_]*{re.escape(pair[1])}") for pair in pairs}
 
 
 def named_pairs(parts: Iterable[str], pairs: Mapping[Pair, re.Pattern[str]]) -> set[Pair]:
-    """Return those of some pairs of words that are neighbours in a title or a text.
+    """Return the pairs of words that are neighbours in a title or a text.
 
-    Splitting into words is slow, and few texts have a pair.
+    Word splitting is slow, and few texts contain a pair.
 
     Args:
         pairs: See `pairs_of`.
@@ -183,9 +189,9 @@ def named_pairs(parts: Iterable[str], pairs: Mapping[Pair, re.Pattern[str]]) -> 
 
 
 def _seen_from_there(features: Features, compared: Comparison, hubness: NDArray[np.float32], naming: NDArray[np.float32]) -> Features:
-    """Features of a query as a candidate of its candidates, from theirs as its own."""
+    """Return the features of a query as a candidate of its candidates, computed from their features as its candidates."""
     of = {name: features[:, column(name)] for name in FEATURES}
-    older = np.where(of["days_older"] == 0, of["older"], -of["older"])  # of the same moment: each is older to the other
+    older = np.where(of["days_older"] == 0, of["older"], -of["older"])  # published at the same moment: each is older than the other
     seen = {
         **of,
         "maxsim_hubness": hubness[0],
@@ -196,7 +202,7 @@ def _seen_from_there(features: Features, compared: Comparison, hubness: NDArray[
         "days_older": -of["days_older"],
         "length": of["length"] - of["longer"],
         "longer": -of["longer"],
-        "linked": 0.0,  # nobody has linked it yet
+        "linked": 0.0,  # no editor has linked it yet
         "linked_nearby": 0.0,
     }
     return np.stack([np.broadcast_to(seen[name], len(features)) for name in FEATURES], axis=1).astype(np.float32)

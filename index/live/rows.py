@@ -1,4 +1,7 @@
-"""Rows of `live.db`: how an article, its withdrawal and its lists are stored, and what is stored of an article wherever it is."""
+"""Read and write the rows of `live.db`: articles, deletes and lists.
+
+The columns of an article are the same wherever it is stored.
+"""
 
 import json
 import sqlite3
@@ -14,7 +17,7 @@ from recommender.retrieval.candidates import N_CANDIDATES
 from recommender.types import LIVE, Vectors, rfc3339
 
 COLUMNS = ("title", "url", "published", "section", "lang", "names", "model", "chunks", "vectors", "text")
-"""What is stored of an article besides its id; see `columns_of`."""
+"""Columns of an article besides its id. See `columns_of`."""
 
 PUT = """
 INSERT INTO article VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
@@ -30,14 +33,17 @@ DELETE FROM place WHERE release = :release AND (query, target) IN (
     ) WHERE rank > :most
 )
 """
-"""A list has so many live candidates as it has others: what it costs to read does not grow with live articles."""
+"""Drops the lowest live candidates, so that a list has at most as many live candidates as others.
+
+So the cost of a read does not grow with live articles.
+"""
 RELEASES = """
 WITH RECURSIVE releases (name) AS (
     SELECT min(release) FROM place
     UNION ALL SELECT (SELECT min(release) FROM place WHERE release > name) FROM releases WHERE name IS NOT NULL
 ) SELECT name FROM releases
 """
-"""One step of the primary key for each of them, where DISTINCT would read the whole table."""
+"""Finds the releases with one step of the primary key each. DISTINCT would scan the whole table."""
 WITHDRAW = """
 INSERT INTO article (number, id, sequence, withdrawn) VALUES (?, ?, ?, 1) ON CONFLICT (id) DO UPDATE SET
 sequence = excluded.sequence, withdrawn = 1, title = NULL, url = NULL, published = NULL, section = NULL, lang = NULL,
@@ -46,10 +52,10 @@ names = NULL, model = NULL, chunks = NULL, vectors = NULL, text = NULL
 
 
 def columns_of(article: Article, chunks: Sequence[Chunk], vectors: Vectors, model: str) -> tuple[Any, ...]:
-    """What is stored of an article, by `COLUMNS`.
+    """Return the values of an article's columns, in the order of `COLUMNS`.
 
     Args:
-        model: Sha256 of the one that made the vectors.
+        model: The sha256 of the model that made the vectors.
     """
     card = (article.title, article.url, rfc3339(article.published), article.section, article.lang)
     names = json.dumps(article.read_more, ensure_ascii=False)
@@ -57,20 +63,20 @@ def columns_of(article: Article, chunks: Sequence[Chunk], vectors: Vectors, mode
 
 
 def read_chunks(article: Article, spans: bytes, packed: bytes, dim: int) -> tuple[list[Chunk], Vectors]:
-    """Chunks and vectors of an article, as they are stored."""
+    """Return the chunks and vectors of an article from their stored form."""
     ends = np.frombuffer(spans, dtype=np.int32).reshape(-1, 2).tolist()
     chunks = [Chunk(article.id, place, start, end, article.text[start:end]) for place, (start, end) in enumerate(ends)]
     return chunks, np.frombuffer(packed, dtype=np.float32).reshape(-1, dim)
 
 
 def write_article(connection: sqlite3.Connection, number: int, article_id: str, sequence: int, columns: Sequence[Any]) -> None:
-    """Store an article in place of what was stored of it, and forget its lists."""
+    """Upsert an article, and drop its lists."""
     connection.execute(PUT, (number, article_id, sequence, *columns))
     _forget_lists(connection, number)
 
 
 def write_withdrawal(connection: sqlite3.Connection, number: int, article_id: str, sequence: int) -> None:
-    """Wipe what is stored of an article, and its lists; the log of the file is to be emptied then (`index.live.database.wipe`)."""
+    """Wipe an article's fields and its lists. The file's log must be emptied afterwards (`index.live.database.wipe`)."""
     connection.execute(WITHDRAW, (number, article_id, sequence))
     _forget_lists(connection, number)
     connection.execute("UPDATE state SET unwiped = max(unwiped, ?)", (sequence,))

@@ -1,8 +1,10 @@
-"""Numbers of live changes where a release comes from another machine.
+"""Keep the numbers of live changes consistent when a release comes from another machine.
 
-A release says up to which change of `live.db` it holds (`live_sequence`), and services count only what came later. It names the file that
-counted, and to another file its number says nothing. If the builder works with a copy of this machine's file, both count alike: what this
-machine numbered since the copy must neither be hidden by the release nor fall below it afterwards. A journal numbers for all machines.
+A release records the last change of `live.db` that it holds (`live_sequence`), and services apply only later changes.
+The release names the file that numbered the changes, because its number means nothing to another file. If the builder
+works with a copy of this machine's file, both number alike. Then the release must not hide the changes that this
+machine numbered since the copy, and these changes must not fall below it afterwards. A journal numbers the changes of
+all machines.
 """
 
 import sqlite3
@@ -19,13 +21,14 @@ FOLDED = "SELECT id, title, text FROM article WHERE NOT withdrawn AND sequence <
 
 
 def take_over_numbers(index_dir: Path, manifest: Manifest, catalogue: Path) -> None:
-    """Number the next live changes above those that a release holds, which is about to serve.
+    """Number the next live changes above those of a release that is about to serve.
 
     Args:
-        catalogue: The release's `catalogue.db`, wherever it lies.
+        catalogue: Path of the release's `catalogue.db`.
 
     Raises:
-        InputError: It was built with a copy of this machine's `live.db`, and does not hold live articles as they were put.
+        InputError: The release was built with a copy of this machine's `live.db`, and lacks live articles in their
+            current form.
         StorageError: `live.db` cannot be written.
     """
     if not manifest.live_sequence or not (index_dir / LIVE_DB).exists():

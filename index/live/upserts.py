@@ -1,8 +1,9 @@
-"""Put and withdraw articles between two builds: what `recommender.live.database` reads.
+"""Upsert and delete articles between two builds, in the file that `recommender.live.database` reads.
 
-An article is durable when `put` returns: text, vectors, terms, its own list and its places in other lists are one transaction of SQLite,
-flushed to the disk. The next build folds it in (`changes_since`), and what no kept release needs any more is removed (`purge`).
-Where several machines serve, `index.updates.article_updates` puts and withdraws, and this file is a copy of what they share.
+An article is durable when `put` returns. One SQLite transaction, flushed to the disk, holds its text, vectors, terms,
+its own list and its places in other lists. The next build folds the article in (`changes_since`). Rows that no kept
+release needs any more are removed (`purge`). Where several machines serve, `index.updates.article_updates` upserts and
+deletes, and this file is a replica of their journal.
 """
 
 import json
@@ -32,29 +33,29 @@ log = logging.getLogger(__name__)
 
 
 def create(index_dir: Path) -> None:
-    """Make `live.db`, if it is not there.
+    """Create `live.db` if it is missing.
 
     Raises:
         StorageError: The folder cannot be written, or the file is damaged.
     """
     with writing(index_dir):
         pass
-    for path in index_dir.glob(f"{LIVE_DB}*"):  # of an older version
+    for path in index_dir.glob(f"{LIVE_DB}*"):  # files of an older version
         keep_private(path, index_dir)
     _wipe(index_dir)
 
 
 def put(index_dir: Path, recommender: Recommender, article: Article) -> bool:
-    """Add an article, or put it in place of the one with its id; on the disk, and in all lists, when this returns.
+    """Upsert an article. It is on the disk and in all lists when this returns.
 
     Args:
-        article: Checked and cleaned, as `index.ingest.validation.to_article` does.
+        article: A validated and cleaned article, as `index.ingest.validation.to_article` returns it.
 
     Returns:
         Whether its id was new.
 
     Raises:
-        InvalidArticle: It has neither a word of text nor a title.
+        InvalidArticle: It has neither a title nor a word of text.
         StorageError: The disk is full, or the folder cannot be written.
     """
     chunks, vectors = embed_articles([article], recommender.embedder)[0]
@@ -74,10 +75,12 @@ def put(index_dir: Path, recommender: Recommender, article: Article) -> bool:
 
 
 def withdraw(index_dir: Path, recommender: Recommender, article_id: str) -> None:
-    """Take an article out of all lists, for good: what is stored of it since the last build is wiped, and no build takes it in again.
+    """Delete an article from all lists permanently.
+
+    Its data since the last build is wiped, and no build takes it in again.
 
     Raises:
-        ArticleNotFound: No article has this id, and none had.
+        ArticleNotFound: No article has or had this id.
         StorageError: The disk is full, or the folder cannot be written.
     """
     with writing(index_dir) as connection, recommender.live.reading() as view:
@@ -91,13 +94,13 @@ def withdraw(index_dir: Path, recommender: Recommender, article_id: str) -> None
 
 
 def prepare(index_dir: Path, recommender: Recommender) -> int:
-    """Compute the lists of live articles for a release that was built without them; one that fails is passed over.
+    """Compute the lists of live articles for a release that was built without them. Skip articles that fail.
 
     Returns:
-        How many there were.
+        The number of articles.
 
     Raises:
-        Interrupted: The caller stops; those that are done stay.
+        Interrupted: The caller stops. Finished lists stay.
     """
     done, failed = 0, set[int]()
     while True:
@@ -105,14 +108,14 @@ def prepare(index_dir: Path, recommender: Recommender) -> int:
         with recommender.live.reading() as view:
             if _next(view, failed) is None:
                 return done
-        with writing(index_dir) as connection, recommender.live.reading() as view:  # one by one: nobody waits for long
+        with writing(index_dir) as connection, recommender.live.reading() as view:  # one by one: other writers wait only briefly
             row = _next(view, failed)
             if row is None:
                 continue
             try:
                 _prepare(connection, recommender, view, row)
                 done += 1
-            except ReadmoreError:  # no model, or no vectors: so it is for all of them
+            except ReadmoreError:  # a missing model or missing vectors affect all articles
                 raise
             except Exception:
                 log.exception("article %d is in no list yet", row - LIVE)
@@ -145,20 +148,20 @@ def _wipe(index_dir: Path) -> None:
 
 
 def _folded(connection: sqlite3.Connection, recommender: Recommender) -> int:
-    """The last change that a release of this file holds."""
+    """Return the last change that a release of this file holds."""
     counter = read_state(connection).counter
     return max(recommender.release.manifest.folded(counter), recommender.live.listed.until(counter))
 
 
 @dataclass(frozen=True, slots=True)
 class LiveChanges:
-    """What was said since a release was built.
+    """The updates since a release was built.
 
     Attributes:
         sequence: The last change.
         journal: Name of the journal or file that numbered it.
-        articles: Those that were put.
-        withdrawn: Ids of all that are withdrawn, before the release too.
+        articles: The upserted articles.
+        withdrawn: Ids of all deleted articles, including deletes before the release.
     """
 
     sequence: int = 0
@@ -168,23 +171,23 @@ class LiveChanges:
 
 
 def changes_since(index_dir: Path, serving: Manifest | None) -> LiveChanges:
-    """What a build folds in.
+    """Return the updates that a build folds in.
 
     Args:
-        serving: Of the release that serves; None if none does.
+        serving: Manifest of the release that serves. None if none does.
     """
     listed = read_withdrawn(index_dir)
     if not (index_dir / LIVE_DB).exists() and not was_needed(index_dir, kept_manifests(index_dir)):
         if serving is None:
             return LiveChanges(withdrawn=sorted(listed.ids))
         return LiveChanges(serving.live_sequence, serving.journal, (), sorted(listed.ids))
-    with writing(index_dir) as connection:  # nobody writes meanwhile
+    with writing(index_dir) as connection:  # blocks other writers
         state = read_state(connection)
         folded, until = serving.folded(state.counter) if serving is not None else 0, listed.until(state.counter)
         rows = connection.execute(f"SELECT number, sequence, withdrawn, {ARTICLE} FROM article WHERE withdrawn OR sequence > ?", (folded,))
         articles, withdrawn = list[tuple[int, Article]](), set(listed.ids)
         for number, changed, is_withdrawn, article_id, *more in rows:
-            if changed > until:  # of older changes the list of the release knows what came of them
+            if changed > until:  # the release's list holds the outcome of older changes
                 (withdrawn.add if is_withdrawn else withdrawn.discard)(article_id)
             if not is_withdrawn and article_id not in withdrawn:
                 articles.append((number, _with_language(read_article([article_id, *more]))))
@@ -192,7 +195,7 @@ def changes_since(index_dir: Path, serving: Manifest | None) -> LiveChanges:
 
 
 def purge(index_dir: Path, kept: Sequence[Manifest]) -> None:
-    """Remove what no kept release needs: articles that all of them hold, and lists for others."""
+    """Remove the articles that all kept releases hold, and the lists of other releases."""
     if not (index_dir / LIVE_DB).exists():
         return
     names = json.dumps([manifest.release for manifest in kept])

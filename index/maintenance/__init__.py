@@ -1,4 +1,4 @@
-"""Doctor, verification, rollback and the comparison of releases.
+"""Diagnose, verify, roll back and compare releases.
 
-Commands call these functions; none of them changes a release.
+Commands call these functions. None of them changes a release.
 """

@@ -1,8 +1,8 @@
-"""How an archive is linked: who stands in nobody's list, who in most, which lists are old or empty, which articles are nearly the same.
+"""Measure the links of an archive: orphans, hubs, stale and empty lists, and near-duplicates.
 
-Of the lists as a release stores them, cut to what a page shows; overrides and what was put since the build are not looked at. Reading a
-million lists takes minutes, so `measured_apart` does it in a process of its own, of the lowest priority: whoever answers meanwhile does
-not notice.
+The statistics cover the lists as a release stores them, cut to the length that a page shows. They ignore overrides and
+live updates. Reading a million lists takes minutes. So `measured_apart` reads them in a separate process of the lowest
+priority, which does not slow down the service.
 """
 
 import multiprocessing
@@ -39,15 +39,18 @@ FROM named GROUP BY article HAVING named > found
 
 @dataclass(frozen=True, slots=True)
 class ArchiveHealth:
-    """What is counted of a release, an entry for every article; rows come out those first that need care most.
+    """Statistics of a release, with one entry per article. Methods return the rows that need most care first.
 
     Attributes:
-        n_lines: uint8 (n_articles,), length of its list.
-        n_lists: int32 (n_articles,), lists that show it.
-        newest: int64 (n_articles,), when the newest line of its list was published, in seconds since 1970; UNDATED if none has a date.
-        published: int64 (n_articles,), when it was itself.
-        canonical: int32 (n_articles,), row of the article that stands for it in lists; its own, unless it is a near-duplicate.
-        broken: int64 (n, 3), of hand-made lists that name what is not in the archive: row, entries, and entries that were found.
+        n_lines: uint8 (n_articles,), length of the article's list.
+        n_lists: int32 (n_articles,), number of lists that show the article.
+        newest: int64 (n_articles,), publication time of the newest line of its list, in seconds since 1970. UNDATED if
+            no line has a date.
+        published: int64 (n_articles,), publication time of the article.
+        canonical: int32 (n_articles,), row of the article that represents it in lists. It is its own row, unless it is
+            a near-duplicate.
+        broken: int64 (n, 3), hand-made lists with unresolved entries: row, number of entries, and number of resolved
+            entries.
     """
 
     n_lines: NDArray[np.uint8]
@@ -59,27 +62,27 @@ class ArchiveHealth:
 
     @property
     def orphans(self) -> Rows:
-        """Rows of articles that are in nobody's list, though they may be; newest first."""
+        """Return the rows of articles that are in no list although they may be, newest first."""
         return self._newest_first((self.n_lists == 0) & (self.canonical == np.arange(len(self.canonical))))
 
     @property
     def hubs(self) -> Rows:
-        """Rows of articles that are in lists, those in most lists first."""
+        """Return the rows of articles that are in lists, those in most lists first."""
         order = np.argsort(-self.n_lists.astype(np.int64), kind="stable")
         return order[: int(np.count_nonzero(self.n_lists))]
 
     @property
     def empty(self) -> Rows:
-        """Rows of articles without a line; newest first."""
+        """Return the rows of articles with empty lists, newest first."""
         return self._newest_first(self.n_lines == 0)
 
     def stale(self, before: datetime) -> Rows:
-        """Rows of articles of whose lines none was published after some moment; newest first."""
+        """Return the rows of articles whose lines were all published up to some moment, newest first."""
         return self._newest_first((self.n_lines > 0) & (self.newest != UNDATED) & (self.newest < before.timestamp()))
 
     @property
     def doubled(self) -> tuple[Rows, Rows]:
-        """Rows of articles that stand for near-duplicates, and for how many: those for most first."""
+        """Return the rows of articles that represent near-duplicates, and the number of these, highest number first."""
         copies = np.bincount(self.canonical[self.canonical != np.arange(len(self.canonical))], minlength=len(self.canonical))
         order = np.argsort(-copies, kind="stable")[: int(np.count_nonzero(copies))]
         return order, copies[order]
@@ -90,10 +93,10 @@ class ArchiveHealth:
 
 
 def measured(folder: Path, ranker: Ranker) -> ArchiveHealth:
-    """Read all lists of a release.
+    """Read all lists of a release, and compute its statistics.
 
     Args:
-        folder: Of the release.
+        folder: Folder of the release.
         ranker: The weights in force.
 
     Raises:
@@ -112,17 +115,17 @@ def measured(folder: Path, ranker: Ranker) -> ArchiveHealth:
             n_lines[row] = len(best)
             n_lists[found["article"][best]] += 1
             newest[row] = found["published"][best].max(initial=UNDATED)
-        published, canonical = facts.published.copy(), facts.canonical.copy()  # they outlive the release's files
+        published, canonical = facts.published.copy(), facts.canonical.copy()  # copies outlive the release's files
     with closing(sqlite3.connect(immutable_uri(folder / CATALOGUE), uri=True)) as connection:
         broken = np.array(connection.execute(BROKEN).fetchall(), dtype=np.int64).reshape(-1, 3)
     return ArchiveHealth(n_lines, n_lists, newest, published, canonical, broken)
 
 
 def measured_apart(folder: Path, ranker: Ranker) -> ArchiveHealth:
-    """`measured`, in a process of its own, which ends when this one does.
+    """Run `measured` in a separate process, which ends with this one.
 
     Raises:
-        IndexDamaged: It did not come to its end.
+        IndexDamaged: The process did not finish.
     """
     context = multiprocessing.get_context("spawn")
     receiving, sending = context.Pipe(duplex=False)
@@ -140,7 +143,7 @@ def measured_apart(folder: Path, ranker: Ranker) -> ArchiveHealth:
 
 
 def _measure(sending: Connection, folder: Path, ranker: Ranker) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the service is stopped, and stops this
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the service stops this process itself
     os.nice(NICE)
     with sending:
         sending.send(measured(folder, ranker))

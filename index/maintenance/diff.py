@@ -1,4 +1,4 @@
-"""What a new release changes for readers: articles, lists, near-duplicates, sections; before it is published."""
+"""Compare a new release with an old one before it is published: articles, lists, near-duplicates, sections."""
 
 import sqlite3
 from collections import Counter
@@ -25,10 +25,10 @@ from recommender.release.manifest import CATALOGUE, MANIFEST, RELEASES, open_rel
 from recommender.types import Rows, Vectors
 
 SHOWN = 5
-"""Length of the lists that are compared."""
+"""Length of the compared lists."""
 
 EXAMPLES = 10
-"""Ids named of each kind of change."""
+"""Number of example ids for each kind of change."""
 
 Lists = Mapping[str, Sequence[str]]
 """Article id -> ids of its list, closest first."""
@@ -36,7 +36,7 @@ Lists = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """Articles that something is true of: how many, and the first of them by id."""
+    """A set of articles: their number, and the first of them by id."""
 
     n: int
     first: tuple[str, ...]
@@ -44,14 +44,14 @@ class Ids:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two releases.
+    """The figures of one of the two releases.
 
     Attributes:
         model: Name of the embedding model.
-        model_sha256: Of its weights.
-        weights: Of the ranker in force, by feature.
-        facts: What its lists are like.
-        n_duplicates: Lists that show two near-duplicates, by the groups of either release.
+        model_sha256: The sha256 of the model's weights.
+        weights: Weights of the ranker in force, by feature.
+        facts: Quality figures of its lists.
+        n_duplicates: Number of lists that show two near-duplicates, by the groups of either release.
         sections: Section -> share of all lines of all lists that lead there.
     """
 
@@ -69,13 +69,13 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What changes from one release to another.
+    """The changes from one release to another.
 
     Attributes:
-        changed: Articles of both, of which a field is another.
-        changed_fields: Field -> articles of which it is another.
-        n_common: Articles of both: those whose lists are compared.
-        lists_changed: Articles whose lists do not show the same in the same order.
+        changed: Articles of both releases with at least one changed field.
+        changed_fields: Field -> articles in which the field has changed.
+        n_common: Number of articles of both releases, whose lists are compared.
+        lists_changed: Articles whose lists differ in content or order.
         overlap: Mean over the common articles of the Jaccard index of the two lists.
         rank_biased_overlap: Mean over the same of `rank_biased_overlap`.
         section_shifts: Section -> share of lines after less before; the greatest shift first.
@@ -95,22 +95,22 @@ class Difference:
 
     @property
     def lost_share(self) -> float:
-        """Of the old release's articles."""
+        """Return the share of the old release's articles that is lost."""
         return self.lost.n / max(self.old.n_articles, 1)
 
     @property
     def lists_changed_share(self) -> float:
-        """Of the articles of both."""
+        """Return the share of the common articles whose lists changed."""
         return self.lists_changed.n / max(self.n_common, 1)
 
     @property
     def largest_shift(self) -> float:
-        """The greatest change of a section's share, up or down."""
+        """Return the greatest change of a section's share, up or down."""
         return max(map(abs, self.section_shifts.values()), default=0.0)
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What is another besides the archive: a reason why lists change."""
+        """Return notices of other changes that affect lists: everything that differs besides the archive."""
         old, new = self.old, self.new
         named = []
         if old.format != new.format:
@@ -128,7 +128,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a new release may change; None: anything. A figure at its limit is within it.
+    """The limits of a new release's changes. None: no limit. A figure equal to its limit is within it.
 
     Attributes:
         lists_changed: Share of the common articles' lists.
@@ -143,7 +143,7 @@ class Limits:
     section_shift: float | None = None
 
     def broken(self, found: Difference) -> list[str]:
-        """One line for each limit that is broken."""
+        """Return one line for each limit that is broken."""
         lines = []
         for what, share, limit in (
             ("lists changed", found.lists_changed_share, self.lists_changed),
@@ -158,13 +158,14 @@ class Limits:
 
 
 ROUNDING = 1e-12
-"""A share that equals its limit but for its last bits does not break it."""
+"""Tolerance for rounding errors: a share equal to its limit does not break the limit."""
 
 
 def compare(old: Path, new: Path) -> Difference:
-    """Compare two releases, given as folders of releases or of indexes, of which the release that serves is taken.
+    """Compare two releases. A folder of an index means its serving release.
 
-    Lists are cut to `SHOWN` lines and are those that readers would get now, by the weights in force in each index.
+    Lists are cut to `SHOWN` lines. They are the lists that readers would get now, by the weights in force in each
+    index.
 
     Raises:
         IndexNotFound: There is neither an index nor a release in a folder.
@@ -172,7 +173,7 @@ def compare(old: Path, new: Path) -> Difference:
         FormatUnsupported: A release has another format than this version reads.
     """
     with _open(old) as before, _open(new) as after:
-        now = Selection(as_of=datetime.now(UTC))  # one moment for both: else an embargo that ends between them is a change
+        now = Selection(as_of=datetime.now(UTC))  # one moment for both sides: an embargo that ends in between would count as a change
         sides = _Lines(before, now), _Lines(after, now)
         common = [article_id for article_id in sides[0].lists if article_id in sides[1].lists]
         pairs = [(sides[0].lists[article_id], sides[1].lists[article_id]) for article_id in common]
@@ -213,17 +214,17 @@ class _Lines:
 
     @cached_property
     def groups(self) -> Mapping[str, Hashable]:
-        """Article id -> row of the article that stands for it."""
+        """Return article id -> row of its canonical article."""
         return {card.id: int(self._facts.canonical[card.row]) for card in self._cards}
 
     @cached_property
     def sections(self) -> Mapping[str, float]:
-        """Section -> share of the lines that lead there."""
+        """Return section -> share of the lines that lead there."""
         lines = Counter(self._section_of[target] or NOT_GIVEN for targets in self.lists.values() for target in targets)
         return {name: n / lines.total() for name, n in lines.most_common()}
 
     def summary(self, groups: Sequence[Mapping[str, Hashable]]) -> Side:
-        """All figures; `groups` are the duplicate groups of both releases."""
+        """Return all figures. `groups` are the near-duplicate groups of both releases."""
         manifest = self.recommender.release.manifest
         return Side(
             release=manifest.release,
@@ -245,7 +246,7 @@ class _Lines:
 
 
 def _same(a: str, b: str, groups: Sequence[Mapping[str, Hashable]]) -> bool:
-    """Whether two articles are near-duplicates in either release."""
+    """Return whether two articles are near-duplicates in either release."""
     return any(a in of and b in of and of[a] == of[b] for of in groups)
 
 
@@ -259,7 +260,7 @@ def _ids(found: Any) -> Ids:
 
 
 def _changed(old: Path, new: Path) -> tuple[Ids, dict[str, int]]:
-    """Articles of two catalogues that are not the same in both, and how many by field."""
+    """Return the articles that differ between two catalogues, and the number of differences by field."""
     with closing(sqlite3.connect(immutable_uri(old), uri=True)) as connection:
         connection.execute("ATTACH ? AS new", (immutable_uri(new),))
         for schema in ("main", "new"):

@@ -1,4 +1,4 @@
-"""Whether a machine and an index are fit: packages, model, index, disk, threads, speed; and what to do where they are not."""
+"""Check packages, model, index, disk, threads and speed of a machine, and suggest cures."""
 
 import importlib.metadata
 import os
@@ -27,24 +27,24 @@ Kind = Literal["packages", "model", "index", "disk", "machine", "speed"]
 EXTRAS = ("", "model", "build", "serve", "eval", "parquet")
 
 SPARE = 9
-"""A build needs the room of so many releases: the next one, and what it is made from while it is (docs/operations.md)."""
+"""Free space that a build needs, in sizes of a release: the next release and its temporary files (docs/operations.md)."""
 
 SPARE_BYTES = 1 << 30
-"""Room asked for where there is no release to go by."""
+"""Free space in bytes that a first build needs."""
 
 FEWEST_FILES = 1024
 SECONDS = 1.0
 
 SAMPLE = "The ferry to the islands did not leave this morning, because its captain and the crew are on strike until the evening. " * 8
-"""About a chunk."""
+"""A text about as long as a chunk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        cure: What to do; empty where nothing is to be done.
+        cure: What to do. Empty if nothing is to be done.
     """
 
     kind: Kind
@@ -54,10 +54,10 @@ class Check:
 
 
 def checks(index_dir: Path | None, load: Callable[[], Embedder]) -> Iterator[Check]:
-    """Look at everything, one thing after the other; nothing is written, nothing is fetched.
+    """Run all checks in turn, without writing or downloading anything.
 
     Args:
-        index_dir: None leaves out what concerns an index.
+        index_dir: Folder of the index. None skips the checks of an index.
         load: Loads the model.
     """
     yield from _packages()
@@ -79,7 +79,7 @@ def checks(index_dir: Path | None, load: Callable[[], Embedder]) -> Iterator[Che
 
 def _packages() -> Iterator[Check]:
     try:
-        from packaging.requirements import Requirement  # comes with the model's packages
+        from packaging.requirements import Requirement  # installed with the model's packages
     except ModuleNotFoundError:
         yield Check("packages", "fail", "packaging is not installed", "pip install 'readmore[model]'")
         return
@@ -119,7 +119,7 @@ def _machine() -> Iterator[Check]:
 
 
 def _torch() -> Iterator[Check]:
-    torch = sys.modules.get("torch")  # loaded with the model, if that uses it
+    torch = sys.modules.get("torch")  # loaded with the model, if the model uses it
     if torch is not None:
         yield Check("machine", "ok", f"torch {torch.__version__}, threads: {torch.get_num_threads()}")
 
@@ -163,7 +163,7 @@ def _index(index_dir: Path, embedder: Embedder | None) -> Iterator[Check]:
         except ModelError as error:
             what, _, cure = str(error).partition(" - ")
             yield Check("model", "fail", what, cure)
-    if found.faults:  # what is damaged may not answer at all
+    if found.faults:  # a damaged index may not answer at all
         return
     with Recommender(release) as recommender:
         row = iter(range(10**9))
@@ -191,7 +191,7 @@ def _disk(index_dir: Path) -> Iterator[Check]:
 
 
 def _rate(action: Callable[[], int]) -> float:
-    """How many an action does in a second, tried for about one."""
+    """Return how many items an action processes per second, measured for about one second."""
     action()
     begin, done = time.perf_counter(), 0
     while (passed := time.perf_counter() - begin) < SECONDS:

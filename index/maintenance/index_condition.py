@@ -1,6 +1,6 @@
-"""What an index needs beside its releases, as it is at this moment: a `live.db` that can be read, a sound encoder, and room on the disk.
+"""Check what an index needs beside its releases: a readable `live.db`, a sound encoder, and free disk space.
 
-`/readyz`, `verify_index.py` and `doctor.py` look here, so that they say the same.
+`/readyz`, `verify_index.py` and `doctor.py` share these checks, so they agree.
 """
 
 import os
@@ -25,10 +25,10 @@ SPACE = "free space; nothing can be put till then"
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """Something that is not as it should be.
+    """A condition that is not met.
 
     Attributes:
-        path: Where.
+        path: The affected path.
         found: What is wrong.
         cure: What to do.
     """
@@ -42,10 +42,10 @@ class Lack:
 
 
 def live_fault(index_dir: Path, *, thorough: bool = False) -> Lack | None:
-    """Why `live.db` cannot be read.
+    """Return why `live.db` cannot be read, or None.
 
     Args:
-        thorough: Look at all of the file, not only at its head and its length.
+        thorough: Check the whole file, not only its header and length.
     """
     path = index_dir / LIVE_DB
     if not path.exists():
@@ -63,7 +63,7 @@ def live_fault(index_dir: Path, *, thorough: bool = False) -> Lack | None:
 
 def _damage_inside(index_dir: Path, thorough: bool) -> str | None:
     with asking(index_dir) as connection:
-        if connection is None:  # it went in this moment
+        if connection is None:  # it was removed at this moment
             return "is gone"
         read_state(connection)
         (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone() if thorough else ("ok",)
@@ -71,7 +71,7 @@ def _damage_inside(index_dir: Path, thorough: bool) -> str | None:
 
 
 def live_loss(index_dir: Path) -> Lack | None:
-    """What is to be done since `live.db` was lost and made again; None: it was not, or a build ran since."""
+    """Return the cure after `live.db` was lost and recreated, or None if it was not lost or a build has run since."""
     with suppress(StorageError), asking(index_dir) as connection:
         lost = None if connection is None else loss(read_state(connection))
         return None if lost is None else Lack(str(index_dir / LIVE_DB), lost, AGAIN)
@@ -79,7 +79,10 @@ def live_loss(index_dir: Path) -> Lack | None:
 
 
 def encoder_fault(index_dir: Path, model: ModelCard) -> Lack | None:
-    """Why the compiled model of a release cannot be used. An index without one is sound: sentence-transformers embeds."""
+    """Return why the compiled model of a release cannot be used, or None.
+
+    An index without a compiled model is sound: sentence-transformers embeds.
+    """
     folder = next((folder for folder in encoder_folders(index_dir, model) if folder.is_dir()), None)
     if folder is None:
         return None
@@ -92,7 +95,7 @@ def encoder_fault(index_dir: Path, model: ModelCard) -> Lack | None:
 
 
 def disk_fault(index_dir: Path) -> Lack | None:
-    """Why nothing can be put or said."""
+    """Return why no update can be written, or None."""
     try:
         found = os.statvfs(index_dir)
     except OSError as error:
@@ -107,7 +110,7 @@ def disk_fault(index_dir: Path) -> Lack | None:
 
 
 def takes_writes(index_dir: Path) -> bool:
-    """Try to write as much as an article takes."""
+    """Try to write a file of an article's size."""
     try:
         with tempfile.TemporaryFile(dir=index_dir) as file:
             os.posix_fallocate(file.fileno(), 0, LEAST_FREE)

@@ -1,13 +1,16 @@
-"""How alike two lists are."""
+"""Measure the overlap of two ranked lists."""
 
 from collections.abc import Sequence
 
 PERSISTENCE = 0.8
-"""Of rank-biased overlap: the chance that a reader looks at the next line too; the first five weigh two thirds of an endless list."""
+"""Parameter p of rank-biased overlap: the chance that a reader looks at the next line.
+
+At this value the first five lines weigh two thirds of an endless list.
+"""
 
 
 def jaccard(one: Sequence[str], other: Sequence[str]) -> float:
-    """Share of the articles of two lists that both show; 1 for two empty lists.
+    """Return the Jaccard index of two lists: the share of their articles that both show. It is 1 for two empty lists.
 
     >>> jaccard(["a", "b"], ["b", "c"]), jaccard([], [])
     (0.3333333333333333, 1.0)
@@ -17,15 +20,16 @@ def jaccard(one: Sequence[str], other: Sequence[str]) -> float:
 
 
 def rank_biased_overlap(one: Sequence[str], other: Sequence[str], p: float = PERSISTENCE) -> float:
-    """How alike two rankings are, the top counting most: 0 to 1 (Webber, Moffat and Zobel 2010, RBO_EXT, their equation 32).
+    """Return the rank-biased overlap of two rankings, from 0 to 1. The top counts most.
 
-    With X(d) the articles that both show in their first d lines, s and l the lengths of the shorter and the longer list:
+    The formula is RBO_EXT, equation 32 of Webber, Moffat and Zobel (2010). X(d) is the number of articles that both
+    show in their first d lines. s and l are the lengths of the shorter and the longer list:
 
         (1 - p) / p * (sum over d = 1..l of X(d) / d * p^d  +  sum over d = s+1..l of X(s) (d - s) / (s d) * p^d)
         + ((X(l) - X(s)) / l + X(s) / s) * p^l
 
-    What lies beyond the ends is taken to agree as the seen part does at its end: two equal lists have 1, and so have two empty ones; an
-    empty and a filled one have 0.
+    The agreement at the end of the lists is extrapolated beyond them. Two equal lists have 1, and so have two empty
+    lists. An empty and a filled list have 0.
 
     >>> rank_biased_overlap("abc", "abc"), rank_biased_overlap("abc", "xyz"), round(rank_biased_overlap("abc", "bac"), 6)
     (1.0, 0.0, 0.8)

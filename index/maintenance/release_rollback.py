@@ -1,4 +1,4 @@
-"""The releases of an index, and the way back to an older one."""
+"""Roll an index back to an older release."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from recommender.vectors.milvus_client import Milvus, MilvusAddress
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """What going back did.
+    """The result of a rollback.
 
     Attributes:
         before: The release that CURRENT named; None if it named none.
-        after: The one that it names now.
-        passed_over: Damaged ones between the two, newest first.
+        after: The release that CURRENT names now.
+        passed_over: Damaged releases between the two, newest first.
     """
 
     before: str | None
@@ -29,21 +29,23 @@ class Rollback:
 
 
 def roll_back(index_dir: Path, to: str | None = None, vectors: str = "") -> Rollback:
-    """Make an older release the current one, every byte of it checked first; it is one durable step, and no build runs meanwhile.
+    """Verify every byte of an older release, then make it current in one durable step. Builds are locked out meanwhile.
 
-    Who has an index open keeps the release that it opened. The next build adds its articles to the release that is current then.
+    A process that has the index open keeps the release that it opened. The next build adds its articles to the release
+    that is current then.
 
     Args:
-        to: The release's name, older or newer; None takes the newest sound one that is older than the current.
-        vectors: Where they are, if they are in Milvus; its alias goes back, too.
+        to: Name of the release, older or newer. None takes the newest sound release that is older than the current one.
+        vectors: Address of the vectors, if they are in Milvus. The Milvus alias is rolled back too.
 
     Raises:
         IndexNotFound: There is no index in the folder.
-        InputError: There is no release of that name, or no older sound one; or its vectors are in Milvus, and `vectors` does not say where.
-        IndexDamaged: The release `to` is not sound; or CURRENT names none, and `to` is not given.
-        IndexBusy: A build is at work.
+        InputError: No release has this name, or no older release is sound. Or its vectors are in Milvus, and `vectors`
+            is not given.
+        IndexDamaged: The release `to` is not sound. Or CURRENT names none, and `to` is not given.
+        IndexBusy: A build is running.
         StorageError: CURRENT cannot be written.
-        VectorsUnavailable: Milvus does not answer, or has no such release; nothing was changed.
+        VectorsUnavailable: Milvus does not answer, or lacks the release. Nothing was changed.
     """
     if not (index_dir / RELEASES).is_dir():
         raise IndexNotFound(f"no index in {index_dir} - build one: scripts/build_index.py ARTICLES --out {index_dir}")

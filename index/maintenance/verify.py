@@ -1,6 +1,7 @@
-"""Look for every fault of an index, where opening it stops at the first: each file by name.
+"""Find every fault of an index and name each file, whereas opening the index stops at the first fault.
 
-The bytes of all files are compared with the manifest. Tests hold what builds write into them (`tests/support/release_contents.py`).
+The bytes of all files are compared with the manifest. Tests check what builds write into the files
+(`tests/support/release_contents.py`).
 """
 
 import json
@@ -34,7 +35,7 @@ Code = Literal[
 ]
 
 NOT_OPENED = ("manifest", "format", "missing", "size", "sha256")
-"""Faults for which no process opens a release; the next sound one serves in its place."""
+"""Faults that keep every process from opening a release. The next sound release serves in its place."""
 
 RESTORE = "restore the file, go back with scripts/rollback.py, or build again with scripts/build_index.py"
 
@@ -43,7 +44,7 @@ REBUILD = "go back with scripts/rollback.py, or build again with scripts/build_i
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong.
+    """One fault of a file.
 
     Attributes:
         file: Path of the file.
@@ -62,10 +63,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedRelease:
-    """One release, looked through.
+    """The result of the verification of one release.
 
     Attributes:
-        manifest: None if it cannot be trusted.
+        manifest: The manifest. None if it cannot be trusted.
     """
 
     name: str
@@ -74,25 +75,26 @@ class VerifiedRelease:
 
     @property
     def opens(self) -> bool:
-        """Whether it can serve, well or badly."""
+        """Return whether the release can serve, even with faults."""
         return not any(fault.code in NOT_OPENED for fault in self.faults)
 
     @property
     def usable(self) -> bool:
-        """Whether it answers as it was built; a file too many changes no answer."""
+        """Return whether the release answers as it was built. A surplus file changes no answer."""
         return all(fault.code == "unexpected" for fault in self.faults)
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was found of an index.
+    """The result of the verification of an index.
 
     Attributes:
-        current: The release that CURRENT names; None if it names none.
-        serves: The release that serves; None if none can, or if only one that does not serve was asked for.
-        beside: Faults of the files beside the releases: CURRENT, `ranker.json`, `live.db`, the encoder of the release that serves.
-        releases: Those that were looked through, newest first.
-        notes: What damages no file, and keeps something from being done or shown.
+        current: The release that CURRENT names. None if it names none.
+        serves: The release that serves. None if none can, or if only a release that does not serve was verified.
+        beside: Faults of the files beside the releases: CURRENT, `ranker.json`, `live.db`, the encoder of the serving
+            release.
+        releases: The verified releases, newest first.
+        notes: Notices about conditions that damage no file, but prevent an operation or a display.
     """
 
     current: str | None
@@ -107,14 +109,16 @@ class Verification:
 
 
 def verify_index(index_dir: Path, name: str | None = None, *, all_releases: bool = False, vectors: str = "") -> Verification:
-    """Look through the release that CURRENT names, or another, or all. If the current one cannot serve, through those that might instead.
+    """Verify the release that CURRENT names, a named release, or all releases.
+
+    If the current release cannot serve, verify also those that might serve instead.
 
     Args:
-        vectors: Where they are, if they are in Milvus, to be looked at too: `milvus://host:19530/name`.
+        vectors: Address of the vectors, if they are in Milvus and must be verified too: `milvus://host:19530/name`.
 
     Raises:
         IndexNotFound: There is no index in the folder.
-        InputError: There is no release of that name; or `vectors` is no such address.
+        InputError: No release has this name. Or `vectors` is not a valid address.
         VectorsUnavailable: Milvus does not answer.
     """
     address = MilvusAddress.parse(vectors) if vectors else None
@@ -148,7 +152,7 @@ def verify_index(index_dir: Path, name: str | None = None, *, all_releases: bool
 
 
 def _beside(index_dir: Path, serving: Manifest | None) -> Iterator[Fault]:
-    """Look at what answers beside a release."""
+    """Verify the files beside a release that affect answers."""
     live = live_fault(index_dir, thorough=True)
     if live is not None:
         yield Fault("live", live.path, live.found, live.cure)
@@ -158,15 +162,15 @@ def _beside(index_dir: Path, serving: Manifest | None) -> Iterator[Fault]:
 
 
 def release_paths(index_dir: Path) -> list[Path]:
-    """All folders of releases, newest first, those without a manifest too; not what is being staged."""
+    """Return all folders of releases, newest first, including those without a manifest, but not staged ones."""
     folders = [path for path in (index_dir / RELEASES).glob("*") if path.is_dir() and not path.name.startswith(".")]
     return sorted(folders, reverse=True)
 
 
 def check_release(folder: Path, vectors: MilvusAddress | None = None) -> VerifiedRelease:
-    """Find every fault of one release. No build removes it meanwhile."""
+    """Find every fault of one release. A lock keeps builds from removing it meanwhile."""
     with ExitStack() as held:
-        with suppress(OSError):  # without a manifest it cannot be held, and is not sound either
+        with suppress(OSError):  # without a manifest it cannot be locked, and is not sound either
             held.enter_context(holding(folder))
         path, manifest, faults = folder / MANIFEST, None, list[Fault]()
         entries: Mapping[str, FileEntry] = {}
@@ -200,7 +204,7 @@ def check_release(folder: Path, vectors: MilvusAddress | None = None) -> Verifie
 
 
 def _entries(text: str) -> Mapping[str, FileEntry]:
-    """What a manifest says of the files, also one that is damaged elsewhere; nothing if it cannot be read."""
+    """Return the manifest's file entries, even if the manifest is damaged elsewhere. Return none if it cannot be read."""
     try:
         listed: dict[str, Any] = json.loads(text)["files"]
         return {name: FileEntry(int(entry["bytes"]), str(entry["sha256"])) for name, entry in listed.items()}
@@ -209,11 +213,11 @@ def _entries(text: str) -> Mapping[str, FileEntry]:
 
 
 def _file_faults(folder: Path, entries: Mapping[str, FileEntry], doubt: str) -> Iterator[Fault]:
-    """Compare every file with what the manifest says of it; without a word of the manifest there is nothing to compare."""
+    """Compare every file with its entry in the manifest. Files without an entry are not compared."""
     for name, entry in entries.items():
         path = folder / name
         try:
-            if path.exists() and not path.is_file():  # a pipe would be waited for
+            if path.exists() and not path.is_file():  # a pipe would block
                 yield Fault("missing", str(path), f"is no file{doubt}")
                 continue
             found = file_entry(path)
@@ -233,6 +237,6 @@ def _file_faults(folder: Path, entries: Mapping[str, FileEntry], doubt: str) -> 
 
 
 def _fault(code: Code, path: Path, error: Exception, cure: str | None = None) -> Fault:
-    """A fault as the library words it: the path stands in front, the cure behind."""
+    """Return a fault from an error of the library, with the path in front and the cure behind."""
     found, _, own_cure = str(error).removeprefix(str(path)).strip().partition(" - ")
     return Fault(code, str(path), found, cure or own_cure or RESTORE)

@@ -1,4 +1,4 @@
-"""The vectors of a release in Milvus: written, verified, switched to.
+"""Store the vectors of a release in Milvus: write, verify, switch the alias.
 
-Rows are upserted by id, so a block that is sent twice is stored once; `recommender/vectors` searches them.
+Rows are upserted by id, so a block that is sent twice is stored once. `recommender/vectors` searches them.
 """

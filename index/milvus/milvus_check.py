@@ -1,4 +1,4 @@
-"""Check what Milvus holds of a release: all counts, and some articles with their vectors."""
+"""Compare the content of Milvus with a release: all counts, and some articles with their vectors."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,19 +14,19 @@ from recommender.vectors.milvus_client import ARTICLES, Milvus, MilvusAddress
 from recommender.vectors.milvus_index import MilvusIndex
 
 LOOKED_AT = 64
-"""Articles, spread over the archive, that are compared with the catalogue."""
+"""Number of articles, spread over the archive, that are compared with the catalogue."""
 
 CLOSE = 0.999
 
 TOLERANCE = 1e-3
-"""By how much the length of a vector may differ from 1."""
+"""Largest deviation of a vector's norm from 1."""
 
 
 def milvus_faults(address: MilvusAddress, folder: Path, manifest: Manifest) -> Iterator[str]:
-    """Find what does not fit together in the vectors of a release.
+    """Yield the inconsistencies in the Milvus vectors of a release.
 
     Args:
-        folder: Of the release; its files are sound.
+        folder: Folder of the release, whose files are sound.
 
     Raises:
         VectorsUnavailable: Milvus does not answer.

@@ -1,8 +1,8 @@
-"""Write the vectors of a release to Milvus, and let its alias name them once they are verified.
+"""Write the vectors of a release to Milvus, verify them, and then switch the alias.
 
-Rows are put by their ids, so a block that is sent twice is there once: whatever was not acknowledged is sent again, in the same build or
-by `write_vectors` called anew. Until `serve` the alias names what it named before, and a build that dies changes nothing but
-the room it takes; the next one removes that (`prune`).
+Rows are upserted by id, so a block that is sent twice is stored once. Unacknowledged blocks are sent again, in the same
+build or by a second call of `write_vectors`. The alias keeps its old target until `serve`. A build that dies changes
+nothing except the space it takes, which the next build frees (`prune`).
 """
 
 import logging
@@ -31,16 +31,19 @@ from recommender.vectors.two_tier import ARTICLES as TIER
 from recommender.vectors.two_tier import SCALES, open_chunks
 
 BLOCK = 256
-"""Articles that are sent together."""
+"""Number of articles per request."""
 
 TRY_S, PATIENCE_S = 60.0, 600.0
-"""Seconds that a call may take, and in which it is tried again: a server that was killed is back within a minute."""
+"""Time limit in seconds for one call, and for all retries. A killed server is back within a minute."""
 
 LOADING_S = 3600.0
 LOOKED_AT_S = 0.5
 
 REPLICAS = 2
-"""With one, a node that dies takes its part of the archive along until another has loaded it; with two, no search fails."""
+"""Number of replicas. With two, no search fails when a node dies.
+
+With one replica, a dead node's part of the archive is missing until another node has loaded it.
+"""
 
 MOST_BYTES = 65_535
 HNSW = "HNSW"
@@ -52,11 +55,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class MilvusFields:
-    """What is told of an article beside its vectors.
+    """The scalar fields of an article, stored beside its vectors.
 
     Attributes:
-        section, lang: Empty if unknown; the section is that of what stands for it in lists.
-        published: Seconds since 1970, of what stands for it in lists; UNDATED if unknown.
+        section, lang: Empty if unknown. The section is that of the canonical article.
+        published: Publication time of the canonical article, in seconds since 1970. UNDATED if unknown.
     """
 
     id: str
@@ -66,16 +69,16 @@ class MilvusFields:
 
 
 class MilvusFieldsByRow(Protocol):
-    """That of all articles; a list will do."""
+    """The fields of all articles, by row. A list satisfies the protocol."""
 
     def __getitem__(self, rows: slice) -> Sequence[MilvusFields]: ...
 
 
 class OfCatalogue:
-    """That of a release, some articles at a time: nobody holds an archive's in memory.
+    """The fields of a release's articles, read a few at a time, so that memory stays small.
 
     Args:
-        path: Of its catalogue.
+        path: Path of its catalogue.
     """
 
     def __init__(self, path: Path) -> None:
@@ -94,14 +97,14 @@ class OfCatalogue:
 
 @contextmanager
 def writing_to(address: MilvusAddress) -> Iterator[Milvus]:
-    """A server as a build sees it: it has to be there at the beginning, and may stay away for a while then.
+    """Open a connection for a build: the server must answer at first, and may be away for a while later.
 
     Raises:
-        InputError: A collection has the alias' name.
+        InputError: A collection has the name of the alias.
         VectorsUnavailable: Milvus does not answer.
     """
     with closing(Milvus(address)) as looking:
-        serving(looking)  # an address that leads nowhere is told now, not when all is embedded
+        serving(looking)  # report an unreachable address now, before everything is embedded
     with closing(Milvus(address, TRY_S, PATIENCE_S)) as milvus:
         yield milvus
 
@@ -109,14 +112,14 @@ def writing_to(address: MilvusAddress) -> Iterator[Milvus]:
 def write_vectors(
     milvus: Milvus, release: str, told: MilvusFieldsByRow, layout: Layout, vectors: VectorIndex, index_type: str = HNSW
 ) -> Iterator[int]:
-    """Write what is not there yet of a release; nothing can be searched before `finish`.
+    """Write the missing rows of a release. They cannot be searched before `finish`.
 
     Args:
-        vectors: Of all chunks.
-        index_type: How Milvus is to find what is close.
+        vectors: Vectors of all chunks.
+        index_type: Type of the Milvus index.
 
     Yields:
-        How many articles are acknowledged.
+        The number of acknowledged articles.
 
     Raises:
         VectorsUnavailable: Milvus did not come back in time.
@@ -135,7 +138,7 @@ def write_vectors(
 
 
 def move_vectors(staged: Path, milvus: Milvus, layout: Layout) -> Iterator[int]:
-    """Write the vectors of a release that is being built, verify them, and take out of its folder what would be searched in their place.
+    """Write the vectors of a staged release, verify them, and remove the local search files from its folder.
 
     Yields, raises: As `write_vectors` and `finish`.
     """
@@ -148,14 +151,14 @@ def move_vectors(staged: Path, milvus: Milvus, layout: Layout) -> Iterator[int]:
 
 
 def finish(milvus: Milvus, release: str, layout: Layout, vectors: VectorIndex, replicas: int = REPLICAS) -> MilvusIndex:
-    """Make a release ready to be searched, and compare it with what was to be written: all counts, and some vectors.
+    """Prepare a release for searches, and verify it: all counts, and some vectors.
 
     Args:
-        replicas: On so many nodes each part lies, where Milvus has as many.
+        replicas: Number of nodes that hold each part, where Milvus has that many nodes.
 
     Raises:
-        StorageError: Milvus holds something else.
-        VectorsUnavailable: It did not come back in time.
+        StorageError: Milvus holds other data.
+        VectorsUnavailable: Milvus did not answer in time.
     """
     collection = milvus.address.collection(release)
     milvus.ask("flush", collection)
@@ -175,11 +178,11 @@ def finish(milvus: Milvus, release: str, layout: Layout, vectors: VectorIndex, r
 
 
 def serve(milvus: Milvus, release: str) -> None:
-    """Let the alias name a release, in one step.
+    """Switch the alias to a release in one step.
 
     Raises:
-        InputError: A collection has the alias' name.
-        VectorsUnavailable: Milvus does not answer, or has no such release.
+        InputError: A collection has the name of the alias.
+        VectorsUnavailable: Milvus does not answer, or lacks the release.
     """
     alias, collection = milvus.address.name, milvus.address.collection(release)
     before = serving(milvus)
@@ -188,10 +191,10 @@ def serve(milvus: Milvus, release: str) -> None:
 
 
 def serving(milvus: Milvus) -> str | None:
-    """The collection that the alias names, if there is one.
+    """Return the collection that the alias names, if there is one.
 
     Raises:
-        InputError: A collection has the alias' name.
+        InputError: A collection has the name of the alias.
     """
     alias = milvus.address.name
     if not milvus.ask("has_collection", alias):
@@ -203,10 +206,11 @@ def serving(milvus: Milvus) -> str | None:
 
 
 def prune(milvus: Milvus, keep: Collection[str]) -> list[str]:
-    """Remove the collections of releases that are not to be kept, those of builds that died among them; never what the alias names.
+    """Remove the collections of releases that are not kept, including those of dead builds, but never the alias's
+    target.
 
     Returns:
-        The names of those removed.
+        The names of the removed collections.
     """
     kept = {*map(milvus.address.collection, keep), serving(milvus)}
     of_ours = re.compile(rf"{re.escape(milvus.address.name)}_\d{{8}}T\d{{6}}Z_[0-9a-f]{{4}}")
@@ -217,7 +221,7 @@ def prune(milvus: Milvus, keep: Collection[str]) -> list[str]:
 
 
 def _create(milvus: Milvus, collection: str, dim: int, index_type: str) -> None:
-    """Make a collection; what a build that was cut short made of it is taken up."""
+    """Create a collection, or continue with the collection of an interrupted build."""
     from pymilvus import DataType, MilvusClient
 
     if not milvus.ask("has_collection", collection):
@@ -248,7 +252,7 @@ def _put(milvus: Milvus, collection: str, partition: str, ids: Rows, facts: Sequ
 
 
 def _load(milvus: Milvus, collection: str, replicas: int) -> None:
-    if milvus.ask("get_load_state", collection)["state"].name == "Loaded":  # Milvus 2.3 refuses another number of replicas then
+    if milvus.ask("get_load_state", collection)["state"].name == "Loaded":  # Milvus 2.3 cannot change its number of replicas then
         return
     try:
         milvus.ask("load_collection", collection, replica_number=replicas, timeout=LOADING_S)

@@ -1,6 +1,6 @@
-"""Write the facts of all articles; `recommender.features.article_features` maps them.
+"""Write the features of all articles, which `recommender.features.article_features` maps into memory.
 
-They become known in two steps: what the articles say of themselves, then what their neighbours say of them.
+They become known in two steps: first the articles' own fields, then the values that depend on their neighbours.
 """
 
 import sqlite3
@@ -25,7 +25,7 @@ NEWEST_FIRST = "SELECT row FROM article ORDER BY published DESC NULLS LAST, id"
 
 
 def write_facts(connection: sqlite3.Connection, folder: Path, n_articles: int) -> None:
-    """Write what the articles of a catalogue say of themselves: each stands for itself, and hubness is 0."""
+    """Write the articles' own fields from a catalogue. Each article is its own canonical article, and hubness is 0."""
     connection.execute(SECTIONS)
     facts = np.zeros(n_articles, dtype=FACT)
     of_each = [(name, FACT[name]) for name in COLUMNS]
@@ -38,9 +38,9 @@ def write_facts(connection: sqlite3.Connection, folder: Path, n_articles: int) -
 
 
 def finish_facts(connection: sqlite3.Connection, folder: Path, hubness: Matrix) -> None:
-    """Add which articles stand for their near-duplicates, and hubness: float32 (n_articles, 2), in meaning and in words.
+    """Add canonical articles of near-duplicates, and hubness: float32 (n_articles, 2), in meaning and in words.
 
-    It is added in place: who has mapped the file sees it.
+    The file is changed in place: processes that have mapped it see the change.
     """
     facts = np.load(folder / FACTS, mmap_mode="r+", allow_pickle=False)
     facts["hubness"] = hubness

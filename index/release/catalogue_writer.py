@@ -20,19 +20,22 @@ from recommender.text.urls import url_key
 from recommender.types import Article, Chunk, Matrix, rfc3339
 
 PAGE = 1 << 16
-"""Bytes of a page of the SQLite file: texts fill large pages better; of those of 4 KiB a fourth would stay empty, of 32 KiB a twentieth."""
+"""Page size of the SQLite file in bytes.
+
+Texts fill large pages better. A fourth of each page would stay empty at 4 KiB, a twentieth at 32 KiB.
+"""
 
 
 class CatalogueWriter:
-    """A catalogue that is being written: articles first, then hand-made lists, then related lists.
+    """A writer of a catalogue: articles first, then hand-made lists, then related lists.
 
     Args:
-        path: Of the SQLite file; the other files are written beside it.
+        path: Path of the SQLite file. The other files are written beside it.
     """
 
     def __init__(self, path: Path) -> None:
         self._folder = path.parent
-        # The folder is staged: nobody reads it before it is complete, and `publish` flushes it.
+        # The folder is staged: no process reads it before it is complete, and `publish` flushes it.
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.executescript(f"PRAGMA page_size = {PAGE}; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {SCHEMA} BEGIN;")
         self._offsets, self._spans = array("q", [0]), array("i")
@@ -47,7 +50,7 @@ class CatalogueWriter:
         return self._offsets[-1]
 
     def add(self, article: Article, spans: Spans) -> None:
-        """Append an article and where its chunks are; ids must be new."""
+        """Append an article and the spans of its chunks. Ids must be new."""
         row = self.n_articles
         self._connection.execute(
             "INSERT INTO article VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",
@@ -71,16 +74,16 @@ class CatalogueWriter:
         self._offsets.append(self.n_chunks + len(spans))
 
     def add_all(self, articles: Iterable[tuple[Article, Spans]]) -> Iterator[Text]:
-        """Append articles as they come; yield what is digested of each."""
+        """Append articles one by one, and yield the text to digest of each."""
         for article, spans in articles:
             self.add(article, spans)
             yield Text(article.title, article.text, spans)
 
     def resolve_hand_made_lists(self) -> list[Link]:
-        """Find the articles that the hand-made lists name.
+        """Resolve the entries of the hand-made lists to articles.
 
         Returns:
-            Entries that name nothing in the archive, or that were guessed.
+            Entries that match no article, or that were guessed.
         """
         links = list(resolve(self._connection))
         found = dict.fromkeys((link.article, link.target) for link in links if link.target is not None and link.article != link.target)
@@ -91,18 +94,18 @@ class CatalogueWriter:
         return [link for link in links if link.target is None or link.guessed]
 
     def describe(self, link: Link) -> dict[str, str | None]:
-        """An entry of a hand-made list and what became of it, in words."""
+        """Return an entry of a hand-made list and its result in words."""
         found = None if link.target is None else self._id(link.target)
         return {"article": self._id(link.article), "name": link.name, "found": found, "nearest": link.guessed}
 
     def texts(self, tokenizer: Tokenizer) -> Iterator[str]:
-        """What the model reads for each chunk, in order of rows."""
+        """Yield the model's input for each chunk, in order of rows."""
         for row, title, text in self._connection.execute("SELECT row, title, text FROM article ORDER BY row"):
             for start, stop in self._spans_of(row):
                 yield embedding_text(title, text[start:stop], tokenizer)
 
     def sample(self, n_runs: int, length: int) -> list[tuple[Article, list[Chunk]]]:
-        """Articles and their chunks, in runs of neighbouring rows that are spread evenly; hand-made lists are left out."""
+        """Return articles and their chunks, in evenly spread runs of adjacent rows. Hand-made lists are left out."""
         starts = (place * max(0, self.n_articles - length) // max(1, n_runs - 1) for place in range(n_runs))
         rows = sorted({row for start in starts for row in range(start, min(start + length, self.n_articles))})
         return [(article := self._article(row), self._chunks(article, row)) for row in rows]
@@ -119,7 +122,7 @@ class CatalogueWriter:
         return [Chunk(article.id, position, start, stop, article.text[start:stop]) for position, (start, stop) in spans]
 
     def _spans_of(self, row: int) -> Iterator[tuple[int, int]]:
-        """First and last character of the chunks of an article."""
+        """Yield the first and the last character of an article's chunks."""
         spans = self._spans[2 * self._offsets[row] : 2 * self._offsets[row + 1]]
         return zip(spans[::2], spans[1::2], strict=True)
 
@@ -127,25 +130,27 @@ class CatalogueWriter:
         return str(self._connection.execute("SELECT id FROM article WHERE row = ?", (row,)).fetchone()[0])
 
     def rows_by(self, rule: Canonical) -> list[int]:
-        """All rows, first those that should stand for their near-duplicates; what is not yet published last, the soonest first."""
+        """Return all rows in order of preference as canonical article. Unpublished articles come last, the soonest
+        first.
+        """
         order = {"earliest": "published NULLS LAST", "newest": "published DESC NULLS LAST", "longest": "length(text) DESC"}[rule]
         ahead = "coalesce(published > ?1, 0), CASE WHEN published > ?1 THEN published END"
         now = rfc3339(datetime.now(UTC))
         return [row for (row,) in self._connection.execute(f"SELECT row FROM article ORDER BY {ahead}, {order}, id", (now,))]
 
     def set_canonical(self, row: int, duplicates: Sequence[int]) -> None:
-        """Have an article stand for its near-duplicates in lists."""
+        """Make an article the canonical article of its near-duplicates."""
         self._connection.executemany("UPDATE article SET canonical = ? WHERE row = ?", ((row, other) for other in duplicates))
 
     def commit(self) -> None:
-        """Let others read what was written so far: articles, chunks, hand-made lists, and the facts but for hubness."""
+        """Make the data so far visible to readers: articles, chunks, hand-made lists, and features except hubness."""
         np.save(self._folder / OFFSETS, np.array(self._offsets, dtype=np.int64), allow_pickle=False)
         np.save(self._folder / SPANS, np.array(self._spans, dtype=np.int32).reshape(-1, 2), allow_pickle=False)
         write_facts(self._connection, self._folder, self.n_articles)
         self._begin_anew()
 
     def add_hubness(self, hubness: Matrix) -> None:
-        """Let others read what the neighbours of all articles say: which are near-duplicates, and how close each is to everything.
+        """Make the data of the second step visible to readers: near-duplicates and hubness.
 
         Args:
             hubness: float32 (n_articles, 2), in meaning and in words.

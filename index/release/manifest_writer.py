@@ -1,4 +1,4 @@
-"""Write down what a release is, when all its files are there."""
+"""Write the manifest of a release when all its files are complete."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -19,11 +19,11 @@ from recommender.vectors.two_tier import ARTICLES
 
 
 def manifest_of(staged: Path, embedder: Embedder, canaries: Vectors, ranker: Ranker, said: LiveChanges, report: BuildReport) -> Manifest:
-    """The manifest of a staged release.
+    """Return the manifest of a staged release.
 
     Args:
         canaries: The vectors of `CANARIES`: float32 (n, dim).
-        said: What of live articles it holds.
+        said: The live updates that the release holds.
     """
     return Manifest(
         format=FORMAT,

@@ -1,8 +1,8 @@
-"""Publish a release so that a crash at any moment leaves the last good one serving.
+"""Publish a release so that a crash at any moment leaves the last good release serving.
 
-Files are staged in a hidden folder; the manifest with their hashes is written last; everything is flushed to the disk;
-the folder is renamed to its release name; CURRENT is replaced in one step. A reader sees the old release or the new
-one, whole, and never a mixture.
+Files are staged in a hidden folder. The manifest with their hashes is written last. Everything is flushed to the disk.
+Then the folder is renamed to its release name, and CURRENT is replaced in one step. A reader sees the complete old or
+new release, and never a mixture.
 """
 
 import shutil
@@ -29,21 +29,23 @@ from recommender.release.manifest import (
 
 STAGING = ".staging-"
 KEPT = 3
-"""Releases that stay: the new one, the one that served before it, and the newest of the others."""
+"""Number of kept releases: the new one, the one that served before it, and the newest of the others."""
 
 
 @contextmanager
 def staging_folder(index_dir: Path, rescue: Callable[[Path, Path], None]) -> Iterator[Path]:
-    """A folder to write a release into; the name behind `.staging-` is the release's. The build lock must be held.
+    """Yield a folder for a new release. Its name is `.staging-` and the name of the release. The build lock must be
+    held.
 
     Args:
-        rescue: Called with a staged folder and the index's, when a build was killed or interrupted, before the first is removed.
+        rescue: Called with a staged folder and the index's folder before the former is removed, after a build was
+            killed or interrupted.
     """
     releases = index_dir / RELEASES
     make_private_dir(releases, index_dir)
     remove_staged(index_dir, rescue)
     now = datetime.now(UTC)
-    name = f"{now:%Y%m%dT%H%M%SZ}-{now.microsecond * 0x10000 // 1_000_000:04x}"  # names sort by time, within a second too
+    name = f"{now:%Y%m%dT%H%M%SZ}-{now.microsecond * 0x10000 // 1_000_000:04x}"  # names sort by time, even within a second
     folder = releases / f"{STAGING}{name}"
     folder.mkdir()
     try:
@@ -52,11 +54,11 @@ def staging_folder(index_dir: Path, rescue: Callable[[Path, Path], None]) -> Ite
         rescue(folder, index_dir)
         raise
     finally:
-        shutil.rmtree(folder, ignore_errors=True)  # nothing to remove once it is published
+        shutil.rmtree(folder, ignore_errors=True)  # nothing remains once it is published
 
 
 def remove_staged(index_dir: Path, rescue: Callable[[Path, Path], None]) -> None:
-    """Remove what builds left that were killed; see `staging_folder`."""
+    """Remove the staged folders of killed builds. See `staging_folder`."""
     for leftover in (index_dir / RELEASES).glob(f"{STAGING}*"):
         rescue(leftover, index_dir)
         shutil.rmtree(leftover)
@@ -67,15 +69,15 @@ def release_name(staged: Path) -> str:
 
 
 def file_entries(staged: Path) -> Mapping[str, FileEntry]:
-    """Size and hash of everything staged so far."""
+    """Return the size and hash of every file staged so far."""
     return {path.relative_to(staged).as_posix(): file_entry(path) for path in sorted(staged.rglob("*")) if path.is_file()}
 
 
 def publish(staged: Path, manifest: Manifest, index_dir: Path) -> Path:
-    """Make the staged folder the release that serves, and remove those too old to keep.
+    """Make the staged folder the serving release, and remove releases beyond the number kept.
 
     Returns:
-        The release's folder.
+        The folder of the release.
     """
     for path in staged.rglob("*"):
         keep_private(path, index_dir)
@@ -94,7 +96,9 @@ def publish(staged: Path, manifest: Manifest, index_dir: Path) -> Path:
 
 
 def _serving(index_dir: Path) -> list[Path]:
-    """The release that serves so far, if one does: the way back, though newer ones may lie there, damaged or gone back from."""
+    """Return the release that serves so far, if any. It is the way back, even if newer releases are damaged or were
+    rolled back.
+    """
     try:
         return [open_release(index_dir).folder]
     except IndexUnusable:
@@ -102,16 +106,18 @@ def _serving(index_dir: Path) -> list[Path]:
 
 
 def _prune(index_dir: Path, stay: Collection[Path]) -> None:
-    """Remove what is too old to keep, unless somebody still reads it; the new release serves already, so no error counts."""
+    """Remove releases beyond the number kept, unless a process still reads them. Errors are ignored: the new release
+    serves already.
+    """
     others = [folder for folder in release_folders(index_dir) if folder not in stay]
     for folder in others[KEPT - len(stay) :]:
         with suppress(OSError), holding(folder, alone=True):
             shutil.rmtree(folder)
     for folder in (index_dir / RELEASES).iterdir():
-        if not (folder / MANIFEST).exists():  # half removed by a build that was killed
+        if not (folder / MANIFEST).exists():  # half removed by a killed build
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def set_current(release: Path, index_dir: Path) -> None:
-    """Point CURRENT to a release, in one step."""
+    """Point CURRENT to a release in one step."""
     replace_file(index_dir / CURRENT, release.name + "\n")

@@ -1,7 +1,7 @@
-"""Which articles the hand-made lists name: by id, by URL or by title, exactly or almost.
+"""Resolve the entries of hand-made lists to articles: by id, by URL or by title, exactly or approximately.
 
-A title that is not found as it stands is compared with those that share words with it, and taken only if it is cut off (`...`) or nearly
-equal to just one of them and has the same numbers: "Budget 2019" is not "Budget 2020".
+A title without an exact match is compared with titles that share words with it. It matches only if it is cut off
+(`...`), or nearly equal to exactly one title with the same numbers. "Budget 2019" does not match "Budget 2020".
 """
 
 import re
@@ -16,13 +16,13 @@ from rapidfuzz.fuzz import ratio
 from recommender.text.urls import url_key
 
 ALIKE = 90.0
-"""Titles with this ratio of common characters (in percent, Indel distance) are one, if no other comes near."""
+"""Least ratio of common characters (in percent, Indel distance) of a name and its title, if no other title comes near."""
 
 AHEAD = 5.0
-"""By so much a title has to be more like the name than the next one."""
+"""Least lead in percent of the best title over the second best."""
 
 FEWEST_CHARACTERS = 15
-"""A shorter name is not guessed at."""
+"""Least length in characters of a name that is matched approximately."""
 
 N_COMPARED = 20
 N_WORDS = 6
@@ -42,13 +42,13 @@ TITLE_WORDS = (
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What became of one entry of a hand-made list.
+    """The result for one entry of a hand-made list.
 
     Attributes:
         article: Row of the article that has the list.
         name: The entry as the source gives it.
-        target: Row of the article it names; None if none was found.
-        guessed: Title that was taken for the name, or that comes nearest to it; None where it stands in the archive as it is.
+        target: Row of the article it names. None if no article matched.
+        guessed: Title that was matched approximately, or that comes nearest. None for an exact match.
     """
 
     article: int
@@ -58,7 +58,7 @@ class Link:
 
 
 def title_key(title: str) -> str:
-    """A title without case, punctuation and spacing.
+    """Return a title without case, punctuation and spacing.
 
     >>> title_key("“Ferries’ Last  Day?”")
     'ferries last day'
@@ -67,7 +67,7 @@ def title_key(title: str) -> str:
 
 
 def resolve(catalogue: sqlite3.Connection) -> Iterator[Link]:
-    """Find what the entries of the table `named` name, in their order."""
+    """Resolve the entries of the table `named`, in their order."""
     catalogue.create_function("title_key", 1, title_key, deterministic=True)
     for statement in TITLED:
         catalogue.execute(statement)

@@ -1,6 +1,6 @@
-"""`unfinished.json`: what a build at work was asked for, so that one that was cut short can be taken up again by `--resume`.
+"""Store the request of a running build in `unfinished.json`, so that `--resume` can continue an interrupted build.
 
-What it had embedded is in the cache; this spares its caller from having to know with which sources and options it ran.
+The embeddings are in the cache. With the stored request, the caller need not repeat sources and options.
 """
 
 import json
@@ -17,7 +17,10 @@ UNFINISHED = "unfinished.json"
 
 @contextmanager
 def unfinished(index_dir: Path, request: Mapping[str, Any]) -> Iterator[None]:
-    """Note a build's request while it is at work; the lock must be held. The note stays if the build is killed, or the disk fails it."""
+    """Store a build's request while the build runs. The build lock must be held.
+
+    The file stays if the build is killed, or if the disk fails.
+    """
     path = index_dir / UNFINISHED
     replace_file(path, json.dumps(request, indent=1) + "\n")
     try:
@@ -31,10 +34,10 @@ def unfinished(index_dir: Path, request: Mapping[str, Any]) -> Iterator[None]:
 
 
 def read_unfinished(index_dir: Path) -> dict[str, Any]:
-    """The request of the build that was cut short.
+    """Return the request of the interrupted build.
 
     Raises:
-        InputError: There is none.
+        InputError: There is no interrupted build.
     """
     path = index_dir / UNFINISHED
     try:

@@ -1,4 +1,4 @@
-"""Releases in a remote store: pushed by the machine that builds, pulled by those that serve.
+"""Push releases to a remote store from the building machine, and pull them on the serving machines.
 
-Only files that changed travel, and each is checked by its sha256 before it is used.
+Only changed files are transferred. Each is verified by its sha256 before it is used.
 """

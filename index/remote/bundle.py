@@ -1,6 +1,6 @@
-"""What a release consists of where it is kept in a store: the files of the release, the encoder of its model, and the fitted weights.
+"""List the content of a release in a store: its files, the encoder of its model, and the fitted weights.
 
-What machines say for themselves does not travel: `live.db` with the live articles, the overrides and the judgements, and the caches.
+Local data of a machine is not transferred: the caches, and `live.db` with live articles, overrides and judgements.
 """
 
 import hashlib
@@ -21,10 +21,10 @@ SHA256 = re.compile("[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """One release as a store lists it.
+    """The list of one release's files in a store.
 
     Attributes:
-        release: Its name.
+        release: Name of the release.
         files: Path inside the index's folder -> size and sha256.
     """
 
@@ -33,16 +33,16 @@ class Parcel:
 
     @classmethod
     def of_index(cls, index_dir: Path, manifest: Manifest) -> "Parcel":
-        """Of a release that was verified; the build lock must be held.
+        """Return the list of a verified release. The build lock must be held.
 
         Raises:
-            ModelError: Its encoder is damaged.
+            ModelError: The encoder is damaged.
         """
         folder = f"{RELEASES}/{manifest.release}"
         files = {f"{folder}/{name}": entry for name, entry in manifest.files.items()}
         beside = [f"{folder}/{MANIFEST}"]
         encoder = encoder_folder(index_dir, manifest.model.sha256, manifest.model.precision)
-        if (encoder / ENCODER).exists():  # else sentence-transformers embeds there as here
+        if (encoder / ENCODER).exists():  # otherwise sentence-transformers embeds, there as here
             checked_card(encoder)
             beside += [f"{ENCODERS}/{encoder.name}/{name}" for name in (ENCODER, *FILES)]
         if (index_dir / RANKER).exists():
@@ -55,24 +55,24 @@ class Parcel:
 
     @property
     def objects(self) -> dict[str, int]:
-        """Sha256 -> bytes of each different content."""
+        """Return sha256 -> bytes of each distinct content."""
         return {entry.sha256: entry.bytes for entry in self.files.values()}
 
     def part(self, of: str) -> dict[str, FileEntry]:
-        """Those of its files that lie in a folder of the index, or are that one file."""
+        """Return the files in a folder of the index, or the one file of that name."""
         return {name: entry for name, entry in self.files.items() if PurePosixPath(name).parts[0] == of}
 
     def to_json(self) -> bytes:
-        """The text of `releases/<name>.json`, with a checksum of itself in it."""
+        """Return the text of `releases/<name>.json`, which includes a checksum of itself."""
         fields = {"release": self.release, "files": {name: asdict(entry) for name, entry in self.files.items()}}
         return _render({**fields, "checksum": hashlib.sha256(_render(fields)).hexdigest()})
 
     @classmethod
     def from_json(cls, text: bytes, where: str) -> "Parcel":
-        """Read what `to_json` wrote.
+        """Parse the output of `to_json`.
 
         Raises:
-            IndexDamaged: The text is cut or changed, or a file of it would lie elsewhere than in the index's folder.
+            IndexDamaged: The text is truncated or changed, or a file path leads out of the index's folder.
         """
         try:
             fields = json.loads(text)
@@ -90,7 +90,10 @@ class Parcel:
 
 
 def _belongs(name: str, release: str) -> bool:
-    """Whether a file is of a release, its encoder or its weights; nothing else is ever written, whatever a list says."""
+    """Return whether a file belongs to a release, its encoder or its weights.
+
+    Other files are never written, whatever a list contains.
+    """
     parts = PurePosixPath(name).parts
     if ".." in parts or str(PurePosixPath(name)) != name or release.startswith("."):
         return False

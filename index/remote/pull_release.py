@@ -1,8 +1,10 @@
-"""Fetch the current release of a store (`index.remote.push_release`) into the folder of an index, from which services serve.
+"""Pull the current release of a store (`index.remote.push_release`) into the folder of an index, from which services
+serve.
 
-What arrives lies in `fetched/` by its sha256, as in the store, and gets its name there only when size and hash are right; what the machine
-has already is linked and not fetched. When all is there, the release appears as a build's does: one folder, renamed, CURRENT replaced.
-A pull that dies at any moment leaves the release that serves; the next goes on from what arrived, within a large file too.
+Files arrive in `fetched/` under their sha256, as in the store. A file gets this name only when its size and hash are
+verified. Files that the machine already has are linked and not transferred. When all files are complete, the release is
+installed as a build's is: one folder is renamed, and CURRENT is replaced. A pull that dies at any moment leaves the
+serving release in place. The next pull resumes, even within a large file.
 """
 
 import os
@@ -39,17 +41,17 @@ from recommender.release.manifest import (
 
 FETCHED = "fetched"
 BLOCK = 1 << 24
-"""Bytes asked for at once."""
+"""Bytes per request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """What a pull did.
+    """The result of a pull.
 
     Attributes:
         before: The release that CURRENT named; None if it named none.
-        files: Of how many files the release consists.
-        fetched, fetched_bytes: What came from the store; the rest was here.
+        files: Number of files in the release.
+        fetched, fetched_bytes: Number and bytes of the files that came from the store. The rest was local.
     """
 
     release: str
@@ -60,17 +62,17 @@ class Pulled:
 
 
 def pull(store: Store, index_dir: Path) -> Pulled:
-    """Make the current release of a store the one that serves here; nothing is done where it does already.
+    """Make the current release of a store the one that serves here. Do nothing if it serves already.
 
     Raises:
-        IndexNotFound: Nothing was pushed yet.
-        IndexDamaged: A file of the store is missing, or has another size or hash.
+        IndexNotFound: No release was pushed yet.
+        IndexDamaged: A file in the store is missing, or has another size or hash.
         FormatUnsupported: Another version of Readmore built the release.
         InputError: The release would hide live articles of this machine.
-        IndexBusy: A build, or another pull, is at work here.
-        StorageError: The store cannot be reached; the disk is full, or the folder cannot be written.
+        IndexBusy: A build or another pull is running here.
+        StorageError: The store cannot be reached. Or the disk is full, or the folder cannot be written.
     """
-    store.current()  # before a folder is made for nothing
+    store.current()  # asked before a folder is created in vain
     with _storage_errors(index_dir):
         make_index_dir(index_dir)
         with build_lock(index_dir):
@@ -92,7 +94,9 @@ def _current(index_dir: Path) -> str | None:
 
 
 def _wanted(parcel: Parcel, index_dir: Path) -> dict[str, FileEntry]:
-    """The files that have to be put in place: of the release and of the encoder all or none, since each appears as a whole."""
+    """Return the files to install. The release and the encoder each need all of their files or none, because each
+    appears as a whole.
+    """
     wanted = dict[str, FileEntry]()
     if not _has_release(parcel, index_dir):
         wanted |= parcel.part(RELEASES)
@@ -103,7 +107,7 @@ def _wanted(parcel: Parcel, index_dir: Path) -> dict[str, FileEntry]:
 
 
 def _has_release(parcel: Parcel, index_dir: Path) -> bool:
-    """Whether the release lies here, sound so far as opening it looks: of a large one the sizes."""
+    """Return whether the release is complete here, by the checks that opening it makes: sizes only for a large release."""
     folder = index_dir / RELEASES / parcel.release
     with suppress(IndexUnusable):
         verify(folder, quick=True)
@@ -112,17 +116,17 @@ def _has_release(parcel: Parcel, index_dir: Path) -> bool:
 
 
 def _equal(files: Mapping[str, FileEntry], folder: Path) -> bool:
-    """Whether files of a folder are there and have these hashes."""
+    """Return whether a folder contains files with these hashes."""
     with suppress(OSError):
         return all(file_entry(folder / name) == entry for name, entry in files.items())
     return False
 
 
 def _fetch_all(wanted: Mapping[str, FileEntry], store: Store, index_dir: Path) -> tuple[int, int]:
-    """Have every wanted file in `fetched/`.
+    """Download or link every wanted file into `fetched/`.
 
     Returns:
-        How many came from the store, and their bytes.
+        The number and bytes of the files that came from the store.
     """
     fetched = index_dir / FETCHED
     make_private_dir(fetched, index_dir)
@@ -139,7 +143,7 @@ def _fetch_all(wanted: Mapping[str, FileEntry], store: Store, index_dir: Path) -
 
 
 def _files_here(wanted: Mapping[str, FileEntry], index_dir: Path) -> Mapping[str, Path]:
-    """Sha256 -> a file that may have it: by the word of a kept release, or because it lies in the right place."""
+    """Return sha256 -> a local file that may have it, from the manifests of kept releases or by its final path."""
     in_place = {entry.sha256: index_dir / name for name, entry in wanted.items()}
     kept = {
         entry.sha256: index_dir / RELEASES / manifest.release / name
@@ -150,7 +154,7 @@ def _files_here(wanted: Mapping[str, FileEntry], index_dir: Path) -> Mapping[str
 
 
 def _linked(path: Path, target: Path, entry: FileEntry) -> bool:
-    """Whether a file could be taken from here, and is what it is said to be."""
+    """Link a local file if its size and hash are right, and return whether it was linked."""
     with suppress(FileNotFoundError):
         if path.stat().st_size != entry.bytes or file_entry(path) != entry:
             return False
@@ -162,7 +166,7 @@ def _linked(path: Path, target: Path, entry: FileEntry) -> bool:
 def _link(path: Path, target: Path) -> None:
     try:
         os.link(path, target)
-    except OSError:  # another disk, or one without links
+    except OSError:  # another disk, or a file system without links
         draft = target.with_suffix(".copy")
         shutil.copyfile(path, draft)
         sync(draft)
@@ -170,7 +174,7 @@ def _link(path: Path, target: Path) -> None:
 
 
 def _fetch(entry: FileEntry, store: Store, fetched: Path) -> None:
-    """Fetch one file, or what is still missing of it."""
+    """Fetch one file, or the missing rest of it."""
     part = fetched / f"{entry.sha256}.part"
     name = f"{OBJECTS}/{entry.sha256}"
     try:
@@ -193,7 +197,7 @@ def _fetch(entry: FileEntry, store: Store, fetched: Path) -> None:
 
 
 def _install(parcel: Parcel, wanted: Mapping[str, FileEntry], index_dir: Path) -> None:
-    """Put everything in its place; CURRENT last."""
+    """Move all files into place, CURRENT last."""
     fetched, release = index_dir / FETCHED, index_dir / RELEASES / parcel.release
     manifest = None
     if f"{RELEASES}/{parcel.release}/{MANIFEST}" in wanted:
@@ -215,7 +219,7 @@ def _install(parcel: Parcel, wanted: Mapping[str, FileEntry], index_dir: Path) -
     for name, entry in manifest.files.items():
         (staged / name).parent.mkdir(parents=True, exist_ok=True)
         _link(fetched / entry.sha256, staged / name)
-    shutil.rmtree(release, ignore_errors=True)  # it is there only if it is damaged
+    shutil.rmtree(release, ignore_errors=True)  # it exists only if it is damaged
     publish(staged, manifest, index_dir)
     kept = kept_manifests(index_dir)
     purge(index_dir, kept)
@@ -223,7 +227,7 @@ def _install(parcel: Parcel, wanted: Mapping[str, FileEntry], index_dir: Path) -
 
 
 def _manifest(parcel: Parcel, fetched: Path) -> Manifest:
-    """The manifest that was fetched; it has to be of the files that come with it."""
+    """Return the fetched manifest after a check that it describes the fetched files."""
     where = fetched / parcel.manifest.sha256
     manifest = Manifest.from_json(where.read_text(encoding="utf-8"), where)
     folder = f"{RELEASES}/{parcel.release}"

@@ -1,8 +1,8 @@
-"""Put the release that serves into a store, where any number of machines fetch it from (`index.remote.pull_release`).
+"""Push the serving release to a store, from which any number of machines pull it (`index.remote.pull_release`).
 
-First the list of its files, which keeps other pushes from removing them; then the files, each by the sha256 of its content; CURRENT last.
-A push that dies at any moment leaves CURRENT where it was, and two that run side by side share files and mix nothing: the one that ends
-last says what is current.
+First the list of the release's files is written, which keeps other pushes from removing them. Then the files follow,
+each under the sha256 of its content. CURRENT comes last. A push that dies at any moment leaves CURRENT unchanged. Two
+simultaneous pushes share files and mix nothing. The push that ends last decides which release is current.
 """
 
 import hashlib
@@ -20,20 +20,20 @@ from recommender.features.ranker import RANKER
 from recommender.release.manifest import CURRENT, RELEASES, FileEntry, Release, open_release
 
 GRACE = timedelta(days=1)
-"""What no release needs any more stays so long: a machine may be fetching it, another push may count on it."""
+"""Time for which surplus files are kept: a machine may still fetch them, or another push may need them."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What a push did.
+    """The result of a push.
 
     Attributes:
-        before: The release that was current in the store; None if there was none.
-        files: Of how many files the release consists.
-        sent, sent_bytes: Those of them that were not there yet.
-        removed: Files that no release needs any more.
+        before: The release that was current in the store. None if there was none.
+        files: Number of files in the release.
+        sent, sent_bytes: Number and bytes of the files that the store lacked.
+        removed: Number of surplus files that were removed.
     """
 
     release: str
@@ -45,16 +45,16 @@ class Pushed:
 
 
 def push(index_dir: Path, store: Store, grace: timedelta = GRACE) -> Pushed:
-    """Make the release that serves the current one of a store; no build runs meanwhile.
+    """Make the serving release the current release of a store. Builds are locked out meanwhile.
 
     Raises:
         IndexNotFound: There is no index in the folder.
-        IndexDamaged: The release that CURRENT names is not sound: an older one is not pushed in its place.
-        IndexBusy: A build is at work, or the weights are fitted again.
+        IndexDamaged: The release that CURRENT names is not sound. An older release is not pushed in its place.
+        IndexBusy: A build is running, or the ranker is being fitted.
         ModelError: The encoder of the release is damaged.
-        StorageError: The store cannot be reached, or does not permit it; or the index's folder cannot be read or locked.
+        StorageError: The store cannot be reached or denies access. Or the index's folder cannot be read or locked.
     """
-    open_release(index_dir, quick=True)  # before a lock is left in a folder that is no index
+    open_release(index_dir, quick=True)  # before a lock is left in a folder that is not an index
     try:
         with build_lock(index_dir):
             return _push(index_dir, open_release(index_dir), store, grace)
@@ -72,7 +72,7 @@ def _push(index_dir: Path, release: Release, store: Store, grace: timedelta) -> 
     listed = f"{RELEASES}/{parcel.release}.json"
     store.write(listed, parcel.to_json())
     sent: dict[str, FileEntry] = {}
-    while missing := _missing(parcel, store):  # asked again when all are sent, for only what is there may become current
+    while missing := _missing(parcel, store):  # asked again after all are sent: only a complete release may become current
         for name, entry in missing.items():
             if entry.sha256 in sent:
                 raise StorageError(f"{store.url}/{OBJECTS}/{entry.sha256} is gone as soon as it is put - find out what removes it")
@@ -91,14 +91,14 @@ def _current(store: Store) -> str | None:
 
 
 def _missing(parcel: Parcel, store: Store) -> dict[str, FileEntry]:
-    """The files that the store lacks, or has cut, by name; of several with one content one."""
+    """Return the files that the store lacks or has truncated, by name. Of several files with one content, return one."""
     there = store.objects()
     lacking = {entry.sha256: name for name, entry in parcel.files.items() if there.get(entry.sha256) != entry.bytes}
     return {name: parcel.files[name] for name in lacking.values()}
 
 
 def _send(path: Path, entry: FileEntry, store: Store) -> None:
-    if path.name != RANKER:  # what a release and an encoder hold does not change
+    if path.name != RANKER:  # the files of a release and an encoder do not change
         store.upload(path, f"{OBJECTS}/{entry.sha256}")
         return
     content = path.read_bytes()
@@ -108,10 +108,11 @@ def _send(path: Path, entry: FileEntry, store: Store) -> None:
 
 
 def _prune(store: Store, stay: set[str], now: datetime, grace: timedelta) -> int:
-    """Remove lists too old to keep, and files that no list names; the new release is current already, so no error counts.
+    """Remove lists that are too old to keep, and files that no list names. Errors are ignored: the new release is
+    current already.
 
     Args:
-        now: By the clock of the store, which may go wrong as it likes: only differences count.
+        now: Current time by the clock of the store, which may be wrong: only differences count.
     """
     removed = 0
     try:

@@ -1,11 +1,13 @@
-"""A store of releases: a bucket of any S3-compatible service, a shared folder, or whatever else fsspec reaches by a URL.
+"""Access a store of releases: a bucket of any S3-compatible service, a shared folder, or another target that fsspec
+reaches by a URL.
 
     s3://bucket/prefix/
       CURRENT                  one line: the name of the release that machines fetch; written last
-      releases/<name>.json     what the release consists of, see `index.remote.bundle`
-      objects/<sha256>         the files, each named by its content: what two releases share lies there once
+      releases/<name>.json     the list of the release's files, see `index.remote.bundle`
+      objects/<sha256>         the files, named by content: releases share equal files
 
-Every file is put in one step, so whoever reads one finds it whole. Time-outs and retries are those of the library behind the URL.
+Every file is written atomically, so readers see only complete files. The library behind the URL handles time-outs and
+retries.
 """
 
 import os
@@ -27,13 +29,13 @@ OBJECTS = "objects"
 
 
 class Store:
-    """One store. Every method raises `StorageError` if it cannot be reached or does not permit what is asked for.
+    """A store of releases. Every method raises `StorageError` if the store cannot be reached or denies access.
 
     Args:
         url: `s3://bucket/prefix`, `file:///mnt/share/readmore`, or the path of a folder.
 
     Raises:
-        InputError: No installed package knows such URLs.
+        InputError: No installed package supports such URLs.
     """
 
     def __init__(self, url: str) -> None:
@@ -42,10 +44,10 @@ class Store:
         self._is_folder = "file" in self._files.protocol
 
     def current(self) -> str:
-        """The name of the release that machines fetch.
+        """Return the name of the release that machines fetch.
 
         Raises:
-            IndexNotFound: Nothing was pushed yet.
+            IndexNotFound: No release was pushed yet.
         """
         try:
             return self.read(CURRENT).decode().strip()
@@ -53,10 +55,10 @@ class Store:
             raise IndexNotFound(f"no release in {self.url} - push one: scripts/push.py INDEX {self.url}") from None
 
     def parcel(self, name: str) -> Parcel:
-        """What a release consists of.
+        """Return the file list of a release.
 
         Raises:
-            IndexDamaged: The list is missing, cut or changed.
+            IndexDamaged: The list is missing, truncated or changed.
         """
         listed = f"{RELEASES}/{name}.json"
         try:
@@ -65,43 +67,43 @@ class Store:
             raise IndexDamaged(f"{self.url}/{listed} is missing - push again, or have another release pushed") from None
 
     def names(self) -> list[str]:
-        """The releases that lie there, newest first."""
+        """Return the names of the releases in the store, newest first."""
         return sorted((Path(name).stem for name in self._listed(RELEASES) if name.endswith(".json")), reverse=True)
 
     def objects(self) -> Mapping[str, int]:
-        """Sha256 -> bytes of every file that lies there."""
+        """Return sha256 -> bytes of every file in the store."""
         return self._listed(OBJECTS)
 
     def read(self, name: str, start: int | None = None, stop: int | None = None) -> bytes:
-        """A file, or some bytes of it.
+        """Return a file, or a range of its bytes.
 
         Raises:
-            FileNotFoundError: There is none.
+            FileNotFoundError: The file does not exist.
         """
         with self._asking(name):
             found: bytes = self._files.cat_file(self._path(name), start=start, end=stop)
             return found
 
     def write(self, name: str, content: bytes) -> None:
-        """Put a small file, in one step."""
+        """Write a small file atomically."""
         self._put(name, lambda path: self._files.pipe_file(path, content))
 
     def upload(self, source: Path, name: str) -> None:
-        """Put a file of any size, in one step."""
+        """Upload a file of any size atomically."""
         self._put(name, lambda path: self._files.put_file(str(source), path))
 
     def written(self, name: str) -> datetime:
-        """When a file was put, by the clock of the store.
+        """Return when a file was written, by the clock of the store.
 
         Raises:
-            FileNotFoundError: It is gone.
+            FileNotFoundError: The file does not exist any more.
         """
         with self._asking(name):
             found: datetime = self._files.modified(self._path(name))
             return found.astimezone(UTC)
 
     def remove(self, name: str) -> None:
-        """Remove a file; one that is gone already is none."""
+        """Remove a file. A missing file is not an error."""
         with self._asking(name), suppress(FileNotFoundError):
             self._files.rm_file(self._path(name))
 
@@ -119,7 +121,7 @@ class Store:
         path = self._path(name)
         try:
             with self._asking(name):
-                if not self._is_folder:  # such stores show a file when it is whole
+                if not self._is_folder:  # such stores show a file only when it is complete
                     fill(path)
                     return
                 target = Path(path)
@@ -134,7 +136,7 @@ class Store:
 
     @contextmanager
     def _asking(self, name: str) -> Iterator[None]:
-        """Say in our words what every library says in its own; only that a file is missing is left to who asked."""
+        """Translate the errors of all libraries into ours. The caller handles missing files."""
         try:
             yield
         except (ReadmoreError, FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Files: locks, atomic replacement, arrays that grow, sorting on disk.
+"""Handle files: locks, atomic replacement, growing arrays, sorting on disk.
 
-Nothing here knows articles; disk errors become one `StorageError` that names the cause.
+This package knows nothing of articles. Disk errors become a `StorageError` that names the cause.
 """

@@ -1,4 +1,4 @@
-"""Replace a file in one step, and flush it to the disk."""
+"""Replace a file atomically, and flush it to the disk."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from index.storage.permissions import keep_private
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a file of an index in one step: whoever reads it, at any moment, finds the old text or the new one, whole."""
+    """Write a file of an index atomically: a reader sees the complete old or new text at any moment."""
     draft = path.with_name(f".{path.name}")
     draft.write_text(text, encoding="utf-8")
     keep_private(draft, path.parent)
@@ -17,7 +17,7 @@ def replace_file(path: Path, text: str) -> None:
 
 
 def sync(path: Path) -> None:
-    """Have the system write a file, or a folder's entries, to the disk."""
+    """Flush a file, or the entries of a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""One build at a time for an index."""
+"""Lock an index so that only one build runs at a time."""
 
 import fcntl
 import os
@@ -16,10 +16,10 @@ LOCK = "build.lock"
 
 @contextmanager
 def build_lock(index_dir: Path) -> Iterator[None]:
-    """Hold the index for writing; the system lets go when the process ends, however it ends.
+    """Hold the index's write lock. The system releases it when the process ends, however it ends.
 
     Raises:
-        IndexBusy: Another process holds it; the message says which, and since when.
+        IndexBusy: Another process holds the lock. The message names the process and the time.
     """
     with (index_dir / LOCK).open("a+", encoding="utf-8") as file:
         try:

@@ -1,4 +1,4 @@
-"""What the system says of the disk, as errors of ours."""
+"""Translate the system's disk errors into errors of Readmore."""
 
 import errno
 import sqlite3
@@ -13,7 +13,7 @@ DISK_FAULTS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONL
 
 @contextmanager
 def storage_errors(index_dir: Path) -> Iterator[None]:
-    """Name what the system says of the disk; the staged files go, the old release stays."""
+    """Raise a disk error with its cause. The staged files are removed, and the old release stays."""
     try:
         yield
     except sqlite3.OperationalError as error:

@@ -1,4 +1,4 @@
-"""Count more values than memory holds: sorted runs on disk, then all runs together, range by range."""
+"""Count more values than memory holds by an external merge sort: sorted runs on disk, merged range by range."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,20 +14,20 @@ from recommender.storage.mapped import mapped
 from recommender.types import UInts
 
 BYTES = 128
-"""Of memory for each value at work: collected, sorted, and counted."""
+"""Bytes of memory for each value in process: collected, sorted, and counted."""
 
 SAMPLES = 1024
-"""Of every range, to find where the next begins."""
+"""Number of samples from every range, to find the start of the next range."""
 
 NONE = np.uint32(0xFFFFFFFF)
-"""The number of a value that has none."""
+"""The number of a value that occurs only once."""
 
 
 class Runs:
-    """Values that are collected, and sorted run by run in a thread of its own, while the next are collected.
+    """A collector of values. A separate thread sorts each run while the next one is collected.
 
     Args:
-        folder: To be made, for the runs; whoever makes them removes them.
+        folder: Folder to create for the runs. The caller removes it.
         memory: Bytes that may be in use.
         dtype: uint32 or uint64.
     """
@@ -43,26 +43,27 @@ class Runs:
         self._sorting: Future[None] | None = None
 
     def add(self, values: NDArray[Any]) -> None:
-        """Values that belong together: of one run."""
+        """Add values that belong to one run."""
         self._collected.append(values)
         self._n_collected += len(values)
         if self._n_collected >= self._most:
             self._sort()
 
     def counted(self) -> Iterator[tuple[NDArray[Any], NDArray[np.int64]]]:
-        """All values, distinct and ascending, and how often each was added, in ranges that fit memory."""
+        """Yield all distinct values, ascending, and the count of each, in ranges that fit in memory."""
         runs = self._sorted()
         for slices in _ranges(runs, self._most):
             values = np.concatenate([run[own] for run, own in zip(runs, slices, strict=True)])
-            values.sort(kind="stable")  # which merges what is sorted
+            values.sort(kind="stable")  # the stable sort merges sorted parts
             firsts = np.flatnonzero(_is_new(values))
             yield values[firsts], np.diff(firsts, append=len(values))
 
     def numbered(self) -> Iterator[tuple[NDArray[Any], NDArray[np.int64]]]:
-        """Number those values that were added more than once, from 0 in ascending order; `numbers` then tells of each.
+        """Number the values that were added more than once, from 0 in ascending order. `numbers` then yields the number
+        of each value.
 
         Returns:
-            These values, and how often each was added, in ranges that fit memory.
+            These values and the count of each, in ranges that fit in memory.
         """
         runs = self._sorted()
         growing = [Growing(self._path(number, "numbers"), np.uint32) for number in range(len(runs))]
@@ -88,7 +89,7 @@ class Runs:
                 yield values[firsts[several]], counts[several]
 
     def numbers(self) -> Iterator[UInts]:
-        """The numbers of all values in the order in which they were added, run by run."""
+        """Yield the numbers of all values in the order in which they were added, run by run."""
         for number in range(self._n_runs):
             order = mapped(self._path(number, "order"))
             numbers = np.empty(len(order), dtype=np.uint32)
@@ -124,7 +125,9 @@ class Runs:
 
 
 def _ranges(runs: Sequence[NDArray[Any]], most: int) -> Iterator[list[slice]]:
-    """Of every run the slice of one range of values after the other; all slices of a range hold about `most` values."""
+    """Yield the slices of every run for one range of values after the other. The slices of a range hold about `most`
+    values.
+    """
     stride = max(1, most // SAMPLES)
     samples = np.sort(np.concatenate([run[::stride] for run in runs])) if runs else np.empty(0)
     per_range = most // stride
@@ -137,7 +140,7 @@ def _ranges(runs: Sequence[NDArray[Any]], most: int) -> Iterator[list[slice]]:
 
 
 def _is_new(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which of some ascending values are not as the one before."""
+    """Return which of some ascending values differ from the value before."""
     new = np.ones(len(values), dtype=np.bool_)
     np.not_equal(values[1:], values[:-1], out=new[1:])
     return new

@@ -1,4 +1,4 @@
-"""Arrays that grow on disk: `.npy` files written piece by piece, so that only the pieces are ever in memory."""
+"""Append to `.npy` arrays on disk piece by piece, so that only a piece is in memory."""
 
 import math
 import os
@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 BUFFER = 1 << 16
-"""Bytes written at a time."""
+"""Bytes per write."""
 
 
 class Growing:
-    """One array of one dimension. Usable as a context manager; complete when closed.
+    """A growing array of one dimension. It is a context manager, and is complete when closed.
 
     Attributes:
-        n: How many values it has so far.
+        n: Number of values so far.
     """
 
     def __init__(self, path: Path, dtype: DTypeLike) -> None:
@@ -40,7 +40,7 @@ class Growing:
                 self._write_header()
 
     def _write_header(self) -> None:
-        """As long at the end as in the beginning: numpy leaves room for an array to grow."""
+        """Write the header, whose length never changes: numpy reserves room for the array to grow."""
         header = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False, "shape": (self.n,)}
         np.lib.format.write_array_header_1_0(self._file, header)
 
@@ -52,19 +52,19 @@ class Growing:
 
 
 class GrowingStretches:
-    """An array in which every article has a stretch of its own, and where each begins: see `recommender.storage.ragged`."""
+    """A ragged array that grows by one range of values per article. See `recommender.storage.ragged`."""
 
     def __init__(self, values: Path, offsets: Path, dtype: DTypeLike) -> None:
         self._values, self._offsets = Growing(values, dtype), Growing(offsets, np.int64)
         self._offsets.add([0])
 
     def add(self, values: NDArray[Any]) -> None:
-        """The stretch of the next article."""
+        """Append the range of the next article."""
         self._values.add(values)
         self._offsets.add([self._values.n])
 
     def extend(self, values: NDArray[Any], lengths: NDArray[np.int64]) -> None:
-        """The stretches of the next articles, one after the other."""
+        """Append the ranges of the next articles, one after the other."""
         self._offsets.add(self._values.n + np.cumsum(lengths))
         self._values.add(values)
 
@@ -73,17 +73,17 @@ class GrowingStretches:
 
 
 def close_all(*growing: Growing | GrowingStretches) -> None:
-    """Close some arrays, all of them even if the disk is full."""
+    """Close all arrays, even if the disk is full."""
     with ExitStack() as stack:
         for one in growing:
             stack.callback(one.close)
 
 
 def allocated(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> np.memmap[Any, Any]:
-    """A mapped array of zeros to be filled in any order; one that is there stays as it is.
+    """Return a memory-mapped array of zeros to be filled in any order. An existing array is kept.
 
     Raises:
-        OSError: The disk is too full for it: writing to a mapped file that has no room there would end the process.
+        OSError: The disk lacks the space. A write to a mapped file without disk space would kill the process.
     """
     if not path.exists():
         new = path.with_name(f"new-{path.name}")

@@ -1,4 +1,6 @@
-"""What is different in every stretch of an array; stretches lie one after the other, as `recommender.storage.ragged` has them."""
+"""Find the distinct values in every range of a ragged array, whose ranges are contiguous as in
+`recommender.storage.ragged`.
+"""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,14 +10,14 @@ from numpy.typing import NDArray
 
 
 class Stretches(NamedTuple):
-    """Values of one dimension, and the length of every stretch of them: int64 (n,)."""
+    """A ragged array: values of one dimension, and the length of every range, int64 (n,)."""
 
     values: NDArray[Any]
     lengths: NDArray[np.int64]
 
 
 def distinct(owners: NDArray[np.int64], values: NDArray[np.uint32], n_owners: int) -> Stretches:
-    """The distinct values of every owner, ascending.
+    """Return the distinct values of every owner, ascending.
 
     >>> distinct(np.array([0, 2, 0, 0]), np.array([7, 1, 2, 7], dtype=np.uint32), 3)
     Stretches(values=array([2, 7, 1], dtype=uint32), lengths=array([2, 0, 1]))
@@ -27,7 +29,7 @@ def distinct(owners: NDArray[np.int64], values: NDArray[np.uint32], n_owners: in
 
 
 def counted(stretches: Sequence[NDArray[Any]]) -> tuple[Stretches, NDArray[np.int64]]:
-    """The distinct values of every stretch, ascending, and how often each is there.
+    """Return the distinct values of every range, ascending, and the count of each.
 
     >>> counted([np.array([7, 2, 7]), np.array([7])])
     (Stretches(values=array([2, 7, 7]), lengths=array([2, 1])), array([1, 2, 1]))
@@ -41,7 +43,7 @@ def counted(stretches: Sequence[NDArray[Any]]) -> tuple[Stretches, NDArray[np.in
 
 
 def _new(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which of some values are not as the one before."""
+    """Return which values differ from the value before."""
     new = np.ones(len(values), dtype=np.bool_)
     np.not_equal(values[1:], values[:-1], out=new[1:])
     return new

@@ -1,4 +1,4 @@
-"""Terms of an archive: tokens, sentences, fingerprints, postings.
+"""Count the terms of an archive: tokens, sentences, fingerprints, postings.
 
-Counted in sorted runs on disk, within the memory of the build; `recommender/terms` reads the result.
+Counting uses sorted runs on disk, within the memory of the build. `recommender/terms` reads the result.
 """

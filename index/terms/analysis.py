@@ -1,8 +1,9 @@
-"""What the build needs of the archive's texts alone, a block of articles at a time, in a process for every processor.
+"""Analyse texts into tokens, sentences and fingerprints, block by block, with one process per processor.
 
     titles, texts, chunks -> Digest: their words, numbered within the block; sentences; fingerprints -> index.*_writer
 
-Only the numbers of words depend on the rest of the archive: they are given in order of first use, so blocks come back in order.
+Only the numbers of words depend on the rest of the archive. They are assigned in order of first use, so blocks are
+returned in order.
 """
 
 import re
@@ -21,21 +22,21 @@ from recommender.text.words import CJK, LONGEST_WORD, WORD, lowered
 from recommender.types import Chunk
 
 BLOCK = 1 << 17
-"""Characters that are digested at a time."""
+"""Characters per block."""
 
 LONGER = "İ"
-"""The one character that is two in lower case."""
+"""The one character that becomes two in lower case."""
 
 IN_WORD = re.compile(rf"[^\W_{CJK}]|'")
-"""A character that may stand inside a word, in lower case."""
+"""A character that may occur inside a word, in lower case."""
 
 
 Spans = Sequence[tuple[int, int]]
-"""First and last character of the chunks of an article."""
+"""First and last character of an article's chunks."""
 
 
 class Text(NamedTuple):
-    """What is digested of an article."""
+    """The input of an article's digest."""
 
     title: str
     text: str
@@ -46,9 +47,9 @@ class TokenStream(NamedTuple):
     """The words of a block.
 
     Attributes:
-        distinct: In order of first use.
-        numbers: uint32 (n,), places among them, of the words of the first title, the first text, the second title, ...
-        lengths: int64 (n_articles, 2), how many are in each title, and in what is counted of each text.
+        distinct: Distinct words in order of first use.
+        numbers: uint32 (n,), index in `distinct` of each word of the first title, the first text, the second title, ...
+        lengths: int64 (n_articles, 2), number of words in each title and in the counted part of each text.
     """
 
     distinct: list[str]
@@ -57,13 +58,14 @@ class TokenStream(NamedTuple):
 
 
 class SentenceSpans(NamedTuple):
-    """The sentences of a block, as `recommender.retrieval.explanations.split` cuts them; a word that a chunk's end cuts is in the sentence
-    it begins in.
+    """The sentences of a block, as `recommender.retrieval.explanations.split` cuts them.
+
+    A word that is cut by a chunk's end belongs to the sentence in which it begins.
 
     Attributes:
-        n_of_chunk: int64 (n_chunks,), how many each chunk has.
-        spans: int32 (n, 2), first and last character of each in the article's text.
-        places: int64 (n, 2), first and last of its words among those of the block.
+        n_of_chunk: int64 (n_chunks,), number of sentences in each chunk.
+        spans: int32 (n, 2), first and last character of each sentence in the article's text.
+        places: int64 (n, 2), first and last word of each sentence among the words of the block.
     """
 
     n_of_chunk: NDArray[np.int64]
@@ -82,14 +84,14 @@ def spans_of(chunks: Iterable[Chunk]) -> Spans:
 
 
 def numbering() -> defaultdict[str, int]:
-    """A dictionary that gives every new word the next number when it is asked for it."""
+    """Return a dictionary that assigns the next number to every new word on lookup."""
     numbers: defaultdict[str, int] = defaultdict()
     numbers.default_factory = numbers.__len__
     return numbers
 
 
 def digests(texts: Iterable[Text], processes: BlockWorkers) -> Iterator[Digest]:
-    """The digests of neighbouring articles, in order."""
+    """Yield the digests of blocks of adjacent articles, in order."""
     return processes.everywhere(_digest, _nothing, _blocks(texts))
 
 
@@ -107,7 +109,7 @@ def _blocks(texts: Iterable[Text]) -> Iterator[list[Text]]:
 
 
 def _nothing() -> None:
-    """A text is all that its digest is made of."""
+    """Return no shared data: a digest depends on its text alone."""
 
 
 def _digest(_: None, block: Sequence[Text]) -> Digest:
@@ -130,7 +132,9 @@ def _digest(_: None, block: Sequence[Text]) -> Digest:
 
 
 def _sentences(text: str, spans: Spans, found: list[str]) -> Iterator[list[tuple[int, int, int, int]]]:
-    """The sentences of every chunk: first and last character, first and last word; the words of the text are appended to those found."""
+    """Yield the sentences of every chunk: first and last character, first and last word. Append the words of the text
+    to `found`.
+    """
     text = text[:MAX_TEXT]
     lower = lowered(text)
     grows = len(lower) > len(text)
@@ -155,10 +159,10 @@ def _sentences(text: str, spans: Spans, found: list[str]) -> Iterator[list[tuple
 
 
 def _end_of_word(lower: str, reached: int, there: int) -> int:
-    """Where the word ends that is cut there, if one is; else there.
+    """Return the end of the word that is cut at `there`, or `there` if no word is cut.
 
     Args:
-        reached: No word lies on both sides of this.
+        reached: No word crosses this position.
     """
     begin = there
     while begin > reached and IN_WORD.match(lower, begin - 1):
@@ -170,7 +174,7 @@ def _end_of_word(lower: str, reached: int, there: int) -> int:
 
 
 def _numbered(found: Sequence[str]) -> tuple[list[str], NDArray[np.uint32]]:
-    """The distinct ones of some words, in order of first use, and the place of each word among them."""
+    """Return the distinct words in order of first use, and the index of each word among them."""
     if max(map(len, found), default=0) > LONGEST_WORD:
         found = [word[:LONGEST_WORD] for word in found]
     places = numbering()

@@ -1,4 +1,4 @@
-"""What is compared of every article to find near-duplicates, on disk while a release is built."""
+"""Store the fingerprints that near-duplicate detection compares, on disk while a release is built."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -26,19 +26,19 @@ from recommender.retrieval.near_duplicates import (
 from recommender.storage.mapped import mapped
 
 STAGED_FINGERPRINTS = "fingerprints"
-"""A folder that a release has only while it is built."""
+"""A folder that exists only in a staged release."""
 
 SETS = ("shingles", "words", "figures", "title")
 
 BITS = 4096
-"""Of an article's sketch: each of its shingles sets one, so that articles that share many shingles share many bits."""
+"""Bits of an article's sketch. Each shingle sets one bit, so articles that share many shingles share many bits."""
 
 BLOCK = 4096
-"""Articles whose sketches are drawn together, and pairs of which they are compared together."""
+"""Number of articles whose sketches are computed together, and of pairs compared together."""
 
 
 class Fingerprinted(NamedTuple):
-    """The fingerprints of some articles: see `Fingerprint`; a set of each in a stretch.
+    """The fingerprints of some articles (see `Fingerprint`), with one range per article for each set.
 
     Attributes:
         reach: uint32 (n_articles,).
@@ -52,7 +52,7 @@ class Fingerprinted(NamedTuple):
 
 
 def fingerprinted(titles: Sequence[str], texts: Sequence[str]) -> Fingerprinted:
-    """What `fingerprint` says of each of some articles."""
+    """Return the fingerprints of some articles, each equal to the result of `fingerprint`."""
     n = len(texts)
     found = [WORD.findall(of.casefold()) for of in (*texts, *titles)]
     lengths = np.array([len(of) for of in found])
@@ -75,7 +75,7 @@ def fingerprinted(titles: Sequence[str], texts: Sequence[str]) -> Fingerprinted:
 
 
 def _smallest(of: Stretches) -> Stretches:
-    """The first `SKETCH` of every stretch."""
+    """Return the first `SKETCH` values of every range."""
     if of.lengths.max(initial=0) <= SKETCH:
         return of
     places = np.arange(len(of.values)) - np.repeat(np.cumsum(of.lengths) - of.lengths, of.lengths)
@@ -83,7 +83,7 @@ def _smallest(of: Stretches) -> Stretches:
 
 
 class FingerprintWriter:
-    """Takes fingerprints in order of rows, and counts in how many articles each shingle stands.
+    """A writer of fingerprints in order of rows. It counts the articles that contain each shingle.
 
     Args:
         staged: The folder of the release.
@@ -99,14 +99,14 @@ class FingerprintWriter:
         self._reach = Growing(self._folder / "reach.npy", np.uint32)
 
     def extend(self, of: Fingerprinted) -> None:
-        """Put the fingerprints of the next articles aside."""
+        """Append the fingerprints of the next articles."""
         for name, growing in self._sets.items():
             growing.extend(*getattr(of, name))
         self._reach.add(of.reach)
         self._runs.add(of.shingles.values)
 
     def read(self) -> "Fingerprints":
-        """All fingerprints, once all are there."""
+        """Return all fingerprints once they are complete."""
         self._close_files()
         common = [shingles[counts > COMMON] for shingles, counts in self._runs.counted()]
         return Fingerprints(self._folder, np.concatenate([np.empty(0, dtype=np.uint32), *common]))
@@ -120,9 +120,9 @@ class FingerprintWriter:
 
 
 class Fingerprints:
-    """The fingerprints of all articles, less the shingles that more than `COMMON` of them have.
+    """The fingerprints of all articles, without the shingles that more than `COMMON` of them share.
 
-    Forms, option lists, notes on newsletters and set phrases make articles alike that say different things.
+    Forms, option lists, notes on newsletters and set phrases make different articles look alike.
     """
 
     def __init__(self, folder: Path, common: Hashes) -> None:
@@ -143,21 +143,23 @@ class Fingerprints:
         return Fingerprint(shingles[~among(shingles, self._common)], int(self._reach[row]), words, figures, title)
 
     def may_be_duplicates(self, some: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which pairs of rows `is_duplicate` has to look at: by their sketches, the rest share too few shingles for certain."""
+        """Return which pairs of rows need a check by `is_duplicate`. The sketches of the other pairs prove that they
+        share too few shingles.
+        """
         either = [self._may_be(some[first : first + BLOCK], others[first : first + BLOCK]) for first in range(0, len(some), BLOCK)]
         return np.concatenate([np.empty(0, dtype=np.bool_), *either])
 
     def _may_be(self, some: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
         mine, theirs = self._sketches[some], self._sketches[others]
-        # Of shingles in common, all but the first of each bit hide behind another one of the same article.
+        # Among shared shingles, all except the first of each bit are hidden by another shingle of the same article.
         hidden = np.minimum(self._n_shingles[some] - _n_bits(mine), self._n_shingles[others] - _n_bits(theirs))
         fewest = np.minimum(self._n_shingles[some], self._n_shingles[others])
-        sampled = (self._reach[some] < HIGHEST) | (self._reach[others] < HIGHEST)  # then only part of the shingles is compared
+        sampled = (self._reach[some] < HIGHEST) | (self._reach[others] < HIGHEST)  # then only some of the shingles are compared
         enough = _n_bits(mine & theirs) + hidden >= LEAST_CONTAINED * fewest
         return np.asarray((fewest > 0) & (enough | sampled))
 
     def _draw(self, first: int, end: int) -> NDArray[np.uint64]:
-        """The sketches of a block of articles: uint64 (n_articles, BITS / 64)."""
+        """Return the sketches of a block of articles: uint64 (n_articles, BITS / 64)."""
         values, offsets = self._sets[SETS.index("shingles")]
         shingles = values[offsets[first] : offsets[end]]
         owners = np.repeat(np.arange(end - first), np.diff(offsets[first : end + 1]))

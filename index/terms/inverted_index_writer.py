@@ -1,9 +1,9 @@
-"""Write the lexical index of a release and its words; `recommender.terms.inverted_index` and `recommender.terms.word_dictionary` say what
-the files hold.
+"""Write the inverted index of a release and its words.
 
-Nothing here grows with the archive but the dictionary of words and what titles hold: terms go to plain files as articles come, are counted
-and numbered in sorted runs (`index.storage.external_sort`), weighed run by run, and turned into postings in ranges of terms
-(`index.terms.postings_writer`).
+`recommender.terms.inverted_index` and `recommender.terms.word_dictionary` describe the files. Only the word dictionary
+and the terms of titles grow with the archive in memory. Terms are written to plain files as articles arrive, counted
+and numbered in sorted runs (`index.storage.external_sort`), and weighed run by run. Then they are turned into postings
+in ranges of terms (`index.terms.postings_writer`).
 """
 
 from contextlib import closing
@@ -26,22 +26,23 @@ from recommender.terms.vocabulary import Vocabulary
 from recommender.terms.word_dictionary import WORDS
 
 STAGED_TERMS = "terms"
-"""A folder that a release has only while it is built: all keys of every article, and how often each stands in it."""
+"""A folder that exists only in a staged release: all keys of every article and their counts."""
 
 MEMORY = 1 << 27
 
 
 class LexicalWriter:
-    """Counts the terms of articles in order of rows; when all are there, weighs them.
+    """A writer of the inverted index. It counts the terms of articles in order of rows, and weighs them when all are
+    complete.
 
     Args:
         staged: The folder of the release.
-        memory: Bytes that its arrays may take; the dictionary of words comes on top, some 150 bytes
-            for each, and 70 more while `write` runs.
+        memory: Bytes that its arrays may take. The word dictionary takes about 150 bytes more for each word, and 70
+            more while `write` runs.
 
     Attributes:
         numbers: Word -> its number, in order of first use.
-        n_articles: How many have been added.
+        n_articles: Number of articles added.
     """
 
     def __init__(self, staged: Path, memory: int = MEMORY) -> None:
@@ -59,7 +60,7 @@ class LexicalWriter:
         """Count the terms of the next articles.
 
         Returns:
-            The numbers of their words, as `words.numbers` has them; new words get the next ones.
+            The numbers of their words, in the order of `words.numbers`. New words get the next numbers.
         """
         table = np.fromiter(map(self.numbers.__getitem__, words.distinct), dtype=np.uint32, count=len(words.distinct))
         numbers = table[words.numbers]
@@ -75,7 +76,10 @@ class LexicalWriter:
         return numbers
 
     def write(self) -> None:
-        """Once: weigh all terms and write the files, of the words too; also, until the release is published, the keys of all articles."""
+        """Weigh all terms, and write the files of terms and words, and the keys of all articles. Call it once.
+
+        The keys exist only until the release is published.
+        """
         self.numbers.default_factory = None
         self._close_files()
         write_words(self.numbers, self._words)
@@ -94,10 +98,10 @@ class LexicalWriter:
         close_all(self._keys, self._counts, self._titles)
 
     def _write_vocabulary(self) -> NDArray[np.uint32]:
-        """Terms of at least two articles, and their idf.
+        """Write the terms of at least two articles, and their idf.
 
         Returns:
-            In how many articles each is.
+            The number of articles that contain each term.
         """
         found = [np.empty(0, dtype=np.uint32)]
         with Growing(self._lexical / "keys.npy", np.uint64) as keys, Growing(self._lexical / "idf.npy", np.float32) as idf:
@@ -108,7 +112,7 @@ class LexicalWriter:
         return np.concatenate(found)
 
     def _write_weights(self, vocabulary: Vocabulary, df: NDArray[np.uint32]) -> None:
-        """Every article's best terms; every term's articles."""
+        """Write the best terms of every article, and the postings of every term."""
         offsets, counts = (mapped(self._terms / f"{name}.npy") for name in ("offsets", "counts"))
         writer = PostingsWriter(self._terms / "postings", df, self._memory)
         terms = GrowingStretches(self._lexical / "terms.npy", self._lexical / "offsets.npy", np.uint32)
@@ -127,11 +131,12 @@ class LexicalWriter:
 
 
 def _terms(numbers: NDArray[np.uint32], lengths: NDArray[np.int64]) -> list[Keys]:
-    """The keys of some titles and texts, one after the other: of every word, and of its pair with the word before.
+    """Return the keys of some titles and texts, one after the other: each word, and each pair of a word and its
+    predecessor.
 
     Args:
-        numbers: Of the words of all.
-        lengths: How many words are in each.
+        numbers: Numbers of the words of all texts.
+        lengths: Number of words in each text.
     """
     words = numbers.astype(np.uint64)
     keys = np.empty((len(words), 2), dtype=np.uint64)
@@ -143,7 +148,7 @@ def _terms(numbers: NDArray[np.uint32], lengths: NDArray[np.int64]) -> list[Keys
 
 
 def _titles(offsets: NDArray[np.int64], keys: NDArray[np.uint64], vocabulary: Vocabulary) -> dict[str, NDArray[Any]]:
-    """The idf of every title's pairs, and the titles that every pair stands in."""
+    """Return the idf of every title's pairs, and the titles that contain every pair."""
     of_pair = np.flatnonzero(keys >= PAIRS)
     owners = np.repeat(np.arange(len(offsets) - 1, dtype=np.uint32), np.diff(offsets))[of_pair]
     pairs = keys[of_pair]

@@ -1,4 +1,4 @@
-"""Turn every article's terms into every term's articles, strongest first, in ranges of terms that fit memory."""
+"""Invert every article's terms into postings, strongest first, in ranges of terms that fit in memory."""
 
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,10 @@ from recommender.storage.mapped import mapped
 from recommender.terms.inverted_index import POSTINGS
 
 BYTES = 64
-"""Of memory for each posting of a range that is sorted."""
+"""Bytes of memory for each posting of a range that is sorted."""
 
 MOST = 1 << 24
-"""Postings of a range: a place among them, and a term among theirs, must fit 64 bits with a weight's 16."""
+"""Most postings in a range. A posting's place, its term within the range, and a 16-bit weight must fit in 64 bits."""
 
 PLACE_BITS = 25
 
@@ -22,11 +22,12 @@ POSTING = np.dtype([("term", np.uint32), ("owner", np.uint32), ("weight", np.flo
 
 
 class PostingsWriter:
-    """Takes the terms of articles in order of rows, and puts them aside by ranges of terms; `write` makes postings of them.
+    """A writer of postings. It takes the terms of articles in order of rows, and stores them by ranges of terms until
+    `write`.
 
     Args:
-        folder: To be made, for what is put aside; `write` leaves it empty.
-        df: In how many articles each term of the vocabulary is, at most.
+        folder: Folder to create for the stored terms. `write` leaves it empty.
+        df: Upper bound of the number of articles that contain each term of the vocabulary.
         memory: Bytes that may be in use.
     """
 
@@ -35,13 +36,13 @@ class PostingsWriter:
         most = min(max(memory // BYTES, 1), MOST)
         total = np.concatenate([[0], np.cumsum(df, dtype=np.int64)])
         self._first = np.unique(np.searchsorted(total, np.arange(0, max(total[-1], 1), most)))
-        """Of every range; the last one's end follows."""
+        """First term of every range, followed by the end of the last range."""
         self._last = len(df)
         self._paths = [folder / f"{number}.npy" for number in range(len(self._first))]
         self._aside = [Growing(path, POSTING) for path in self._paths]
 
     def add(self, terms: NDArray[np.int64], owners: NDArray[np.int64], weights: NDArray[np.float32]) -> None:
-        """Put terms aside, with the rows of the articles that have them, and their weights there."""
+        """Store terms with the rows and the weights of their articles."""
         ranges = np.searchsorted(self._first, terms, side="right").astype(np.uint16) - np.uint16(1)
         by_range = np.argsort(ranges, kind="stable")
         postings = np.empty(len(terms), dtype=POSTING)
@@ -73,11 +74,12 @@ class PostingsWriter:
 
 
 def _strongest_first(terms: NDArray[np.uint32], weights: NDArray[np.float16], n_terms: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """The places of each term's `POSTINGS` strongest, equal ones in order, term by term; and how many these are.
+    """Return the places of each term's `POSTINGS` strongest, term by term, and their number per term.
 
-    Term, weight and place are sorted as one number, which is many times faster than by three.
+    Equal weights keep their order. Term, weight and place are sorted as one number, which is many times faster than by
+    three.
     """
-    weakness = np.uint64(0xFFFF) - np.ascontiguousarray(weights).view(np.uint16)  # the bits of floats above 0 are in their order
+    weakness = np.uint64(0xFFFF) - np.ascontiguousarray(weights).view(np.uint16)  # positive floats and their bits have the same order
     packed = terms.astype(np.uint64) << np.uint64(16 + PLACE_BITS) | weakness << np.uint64(PLACE_BITS)
     packed |= np.arange(len(terms), dtype=np.uint64)
     packed.sort()

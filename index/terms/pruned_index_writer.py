@@ -1,4 +1,6 @@
-"""Prune the lexical index of a large archive, once its lists are computed; `recommender.terms.pruned_index` reads what is left."""
+"""Prune the inverted index of a large archive after its lists are computed. `recommender.terms.pruned_index` reads the
+result.
+"""
 
 import shutil
 from contextlib import closing
@@ -16,24 +18,24 @@ from recommender.terms.pruned_index import FOUND_BY, KEPT, mention_names, one_by
 from recommender.terms.term_dictionary import PAIRS
 
 WORK = "whole-terms"
-"""A folder that a release has only while its terms are pruned."""
+"""A folder that exists only while terms are pruned."""
 
 BYTES = 64
-"""Of memory for each term of a block of articles."""
+"""Bytes of memory for each term of a block of articles."""
 
 
 def prune_terms(staged: Path, n_articles: int, memory: int) -> None:
-    """Write the files of a pruned index in place of those of a whole one.
+    """Replace the files of a whole index with those of a pruned index.
 
     Args:
-        memory: Bytes that its arrays may take; the table of terms, 12 bytes for each, comes on top.
+        memory: Bytes that its arrays may take. The table of terms takes 12 bytes more for each term.
     """
     whole, folder = staged / WORK, staged / FOLDER
     folder.rename(whole)
     folder.mkdir()
     index = LexicalIndex.open(whole, n_articles)
     n_articles_of = _keep_best(index, whole, memory)
-    named = index.arrays["keys"] < PAIRS  # how rare words are, and pairs in titles, is asked of texts that do not keep them
+    named = index.arrays["keys"] < PAIRS  # the idf of words and of title pairs is needed for texts that do not keep them
     named[index.vocabulary.table.find(index.arrays["mention_keys"])[0]] = True
     named |= n_articles_of > 0
     _write_vocabulary(index, named, folder)
@@ -43,10 +45,10 @@ def prune_terms(staged: Path, n_articles: int, memory: int) -> None:
 
 
 def _keep_best(index: LexicalIndex, whole: Path, memory: int) -> NDArray[np.uint32]:
-    """Put every article's best terms aside, strongest first.
+    """Store every article's best terms, strongest first.
 
     Returns:
-        In how many articles each term is kept.
+        The number of articles that keep each term.
     """
     n_articles_of = np.zeros(len(index.vocabulary), dtype=np.uint32)
     offsets = index.arrays["offsets"]
@@ -59,7 +61,7 @@ def _keep_best(index: LexicalIndex, whole: Path, memory: int) -> NDArray[np.uint
             owners, begins = np.repeat(np.arange(len(lengths)), lengths), offsets[first:last] - offsets[first]
             places = np.arange(len(owners)) - np.repeat(begins, lengths)
             packed = owners << 32 | (0xFFFF - np.ascontiguousarray(weights).view(np.uint16).astype(np.int64)) << 16 | places
-            packed.sort()  # as one number, which is many times faster than by three
+            packed.sort()  # sorted as one number, which is many times faster than by three
             best = (packed & 0xFFFF)[places < KEPT] + np.repeat(begins, np.minimum(lengths, KEPT))
             terms, n_kept = index.arrays["terms"][own][best], np.minimum(lengths, KEPT)
             np.add.at(n_articles_of, terms, np.uint32(1))
@@ -69,7 +71,7 @@ def _keep_best(index: LexicalIndex, whole: Path, memory: int) -> NDArray[np.uint
 
 
 def _of_length_1(weights: NDArray[np.float32], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
-    """The weights of each article's kept terms make up for those of the rest: without, all cosines would be too small."""
+    """Return the weights of each article's kept terms, scaled to unit norm. Otherwise all cosines would be too small."""
     begins = np.cumsum(lengths) - lengths
     norms = np.ones(len(lengths), dtype=np.float32)
     if len(weights):
@@ -83,7 +85,7 @@ def _write_vocabulary(index: LexicalIndex, named: NDArray[np.bool_], folder: Pat
 
 
 def _write_terms(whole: Path, folder: Path, named: NDArray[np.bool_], n_articles_of: NDArray[np.uint32], memory: int) -> None:
-    """Every article's terms and every term's articles, by the places that terms now have."""
+    """Write every article's terms and every term's postings, by the new numbers of terms."""
     place = (np.cumsum(named) - 1).astype(np.uint32)
     offsets, kept_terms, kept_weights = (mapped(whole / f"kept-{name}.npy") for name in ("offsets", "terms", "weights"))
     writer = PostingsWriter(whole / "postings", n_articles_of[named], memory)
@@ -121,12 +123,12 @@ def _write_titles(index: LexicalIndex, folder: Path) -> None:
 
 
 def _save_offsets(path: Path, offsets: NDArray[np.int64]) -> None:
-    """Save ascending places in half their bytes, where the last of them allows that."""
+    """Save ascending offsets in half their bytes if the last one allows that."""
     np.save(path, offsets.astype(np.uint32 if offsets[-1] < 1 << 32 else np.int64), allow_pickle=False)
 
 
 def _blocks(offsets: NDArray[np.int64], most: int) -> list[tuple[int, int]]:
-    """Bounds of blocks of articles that have at most so many terms; an article is never cut."""
+    """Return the bounds of blocks of whole articles with at most `most` terms."""
     blocks, first, n_articles = [], 0, len(offsets) - 1
     while first < n_articles:
         last = max(first + 1, int(np.searchsorted(offsets, offsets[first] + most, side="right")) - 1)

@@ -1,4 +1,4 @@
-"""The sentences of all articles, by the numbers of their words, staged for the passages that explain lists."""
+"""Stage the sentences of all articles, by the numbers of their words, for the passages that explain lists."""
 
 from pathlib import Path
 
@@ -13,14 +13,14 @@ from recommender.storage.mapped import mapped
 from recommender.storage.ragged import between
 
 SENTENCES = "sentences"
-"""A folder that a release has only while it is built."""
+"""A folder that exists only in a staged release."""
 
 FILES = {"of_chunk": np.int64, "begins": np.int64, "spans": np.int32, "words": np.uint32}
 """See `kernels.SentenceArrays`."""
 
 
 class SentenceWriter:
-    """Writes sentences in order of chunks; the files are complete when it is closed."""
+    """A writer of sentences in order of chunks. The files are complete when it is closed."""
 
     def __init__(self, staged: Path) -> None:
         (staged / SENTENCES).mkdir()
@@ -29,7 +29,7 @@ class SentenceWriter:
         self._files["begins"].add([0])
 
     def extend(self, sentences: SentenceSpans, numbers: NDArray[np.uint32]) -> None:
-        """Add the chunks of the next articles.
+        """Append the chunks of the next articles.
 
         Args:
             numbers: The numbers of all words of these articles.
@@ -49,10 +49,10 @@ class SentenceWriter:
 
 
 def staged_sentences(staged: Path, idf: NDArray[np.float64]) -> kernels.SentenceArrays:
-    """Open what `SentenceWriter` wrote.
+    """Open the files that `SentenceWriter` wrote.
 
     Args:
-        idf: Of every word of the archive, by number.
+        idf: The idf of every word of the archive, by number.
     """
     of = {name: mapped(staged / SENTENCES / f"{name}.npy") for name in FILES}
     return kernels.SentenceArrays(of["of_chunk"], of["spans"].reshape(-1, 2), of["begins"], of["words"], idf)

@@ -10,10 +10,10 @@ from recommender.terms.word_dictionary import TRIE
 
 
 def write_words(words: Collection[str], folder: Path) -> None:
-    """Write words in order of their numbers, 0 and up. Meanwhile some 70 bytes for each are in memory.
+    """Write words in order of their numbers, from 0. This takes about 70 bytes of memory for each word.
 
     Args:
-        words: Distinct.
+        words: Distinct words.
         folder: Created here.
     """
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""The online write path: articles, overrides and judgements, alone or through the journal.
+"""Write articles, overrides and judgements online, on one machine or through the journal.
 
-The service writes through this room; it decides whether `live.db` or the shared journal takes the change.
+The service writes through this package, which decides whether `live.db` or the shared journal takes the change.
 """

@@ -1,7 +1,7 @@
-"""Put and withdraw articles where several machines serve: into the journal first, then into this machine's copy of it.
+"""Upsert and delete articles where several machines serve: first in the journal, then in this machine's replica.
 
-What is put is durable, and every machine's, when the journal has it. That this machine shows it too when `put` returns is for whoever put
-it; if that fails, the watcher of the service does it a moment later.
+An update is durable and reaches every machine once the journal has it. `put` also updates this machine before it
+returns, so that its caller sees the change. If that fails, the service's watcher applies the update a moment later.
 """
 
 from pathlib import Path
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 
 def put(index_dir: Path, recommender: Recommender, article: Article, journal: "Journal | None") -> bool:
-    """Add an article, or put it in place of the one with its id; see `index.live.upserts.put`.
+    """Upsert an article. See `index.live.upserts.put`.
 
     Args:
-        journal: What machines share; None: this one is alone.
+        journal: The journal that machines share. None: this machine is alone.
 
     Returns:
         Whether its id was new.
 
     Raises:
-        InvalidArticle: It has neither a word of text nor a title.
-        JournalUnavailable: The journal does not answer; nothing was put, unless that was while it ended.
-        StorageError: This machine is alone, and its disk is full, or the folder cannot be written.
+        InvalidArticle: It has neither a title nor a word of text.
+        JournalUnavailable: The journal does not answer. Nothing was written, unless the commit itself failed.
+        StorageError: This machine is alone, and its disk is full or the folder cannot be written.
     """
     if journal is None:
         return upserts.put(index_dir, recommender, article)
@@ -51,12 +51,12 @@ def put(index_dir: Path, recommender: Recommender, article: Article, journal: "J
 
 
 def withdraw(index_dir: Path, recommender: Recommender, article_id: str, journal: "Journal | None") -> None:
-    """Take an article out of all lists of all machines, for good; see `index.live.upserts.withdraw`.
+    """Delete an article from all lists of all machines permanently. See `index.live.upserts.withdraw`.
 
     Raises:
-        ArticleNotFound: No article has this id, and none had.
+        ArticleNotFound: No article has or had this id.
         JournalUnavailable: The journal does not answer.
-        StorageError: This machine is alone, and its disk is full, or the folder cannot be written.
+        StorageError: This machine is alone, and its disk is full or the folder cannot be written.
     """
     if journal is None:
         upserts.withdraw(index_dir, recommender, article_id)

@@ -1,4 +1,4 @@
-"""What overrides and judgements are written with: the tables of `live.db`, or those of the journal that machines share."""
+"""Write overrides and judgements to the tables of `live.db`, or to those of the shared journal."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -8,26 +8,26 @@ from index.live.database import JUDGEMENTS, next_sequence
 
 
 class EditorialWriter(Protocol):
-    """A transaction in which something is said; the only one at a time."""
+    """An exclusive write transaction for editorial data."""
 
     def said(self, article_id: str) -> str | None:
-        """What is said of an article now, as JSON."""
+        """Return the current override of an article as JSON."""
 
     def last(self, article_id: str, n: int) -> list[str]:
-        """What was said of it, as JSON, the last first."""
+        """Return the latest overrides of an article as JSON, newest first."""
 
     def say(self, article_id: str, action: str, body: str, key: str | None, at: str) -> None:
-        """Say something in place of what was said before, and keep for good who did."""
+        """Replace the override of an article, and record its author permanently."""
 
     def take_back(self, article_id: str, action: str, body: str, key: str | None, at: str) -> None:
-        """Say nothing any more, and keep for good who did."""
+        """Remove the override of an article, and record the author permanently."""
 
     def judge(self, article_id: str, verdicts: Mapping[str, bool | None], at: str, owner: str, key: str | None) -> None:
-        """Keep what is thought of lines of a list."""
+        """Store the judgements of a list's lines."""
 
 
 class LocalWriter:
-    """See `EditorialWriter`; in `live.db`."""
+    """The `EditorialWriter` of `live.db`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

@@ -1,7 +1,8 @@
-"""What editors think of lines of our lists: to be linked, or not. `index.ranker_training` fits the ranker to it.
+"""Store editors' judgements of the lines of lists: to be linked, or not. `index.ranker_training` fits the ranker to
+them.
 
-A table of `live.db`, or of the journal that machines share, beside the overrides; lists are not changed by it. Of each pair of articles the
-last word counts.
+They are stored beside the overrides, in a table of `live.db` or of the shared journal. They do not change lists. For
+each pair of articles the latest judgement counts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,11 +28,11 @@ def judge(
     key: str | None,
     journal: "Journal | None" = None,
 ) -> None:
-    """Keep what an editor thinks of lines of a list.
+    """Store an editor's judgements of lines of a list.
 
     Args:
-        verdicts: Id of the line -> whether it is accepted; None takes back what was thought of it.
-        journal: What machines share; None: this one is alone.
+        verdicts: Id of the line -> whether it is accepted. None retracts the judgement.
+        journal: The journal that machines share. None: this machine is alone.
 
     Raises:
         StorageError: The disk is full, or the folder cannot be written.
@@ -42,10 +43,10 @@ def judge(
 
 
 def judged(index_dir: Path, article_id: str | None = None) -> dict[str, dict[str, bool]]:
-    """What editors think, of one article's list or of all: id of the article -> id of the line -> whether it is accepted.
+    """Return the judgements of one article's list, or of all: article id -> line id -> whether it is accepted.
 
     Raises:
-        StorageError: It cannot be read.
+        StorageError: The judgements cannot be read.
     """
     found: dict[str, dict[str, bool]] = {}
     sql = "SELECT article_id, target_id, accepted FROM judgement WHERE ? IN (article_id, '') ORDER BY article_id, at, target_id"
@@ -57,7 +58,7 @@ def judged(index_dir: Path, article_id: str | None = None) -> dict[str, dict[str
 
 
 def with_judgements(lists: Qrels, verdicts: Mapping[str, Mapping[str, bool]]) -> dict[str, tuple[str, ...]]:
-    """Hand-made lists with what was accepted added, and what was rejected taken out; lists of nothing are left out.
+    """Return the hand-made lists with accepted lines added and rejected lines removed. Empty lists are left out.
 
     >>> with_judgements({"a": ("b", "c")}, {"a": {"c": False, "d": True}, "x": {"y": True}})
     {'a': ('b', 'd'), 'x': ('y',)}

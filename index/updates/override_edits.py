@@ -1,4 +1,4 @@
-"""What an editor changes of what is said of an article: each step makes the next `Override` of the one before."""
+"""Edit an article's override: each function returns the next `Override`."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -7,10 +7,10 @@ from recommender.overrides import Block, Override, Pin
 
 
 def pin(said: Override, article_id: str, slot: int, until: datetime | None = None) -> Override:
-    """Put an article in a slot, from wherever it was; pins that stand in the way go down.
+    """Pin an article to a slot, from any other slot. Pins in the way move down.
 
     Args:
-        until: None: as it was, or never.
+        until: End of the pin. None keeps the end of the previous pin, or means no end.
 
     >>> [(of.article_id, of.slot) for of in pin(Override((Pin("a", 1), Pin("b", 2), Pin("c", 5))), "x", 1).pins]
     [('x', 1), ('a', 2), ('b', 3), ('c', 5)]
@@ -32,7 +32,7 @@ def unpin(said: Override, article_id: str) -> Override:
 
 
 def block(said: Override, article_id: str | None = None, section: str | None = None, until: datetime | None = None) -> Override:
-    """Hide an article, or a section; what is hidden is pinned no more."""
+    """Block an article or a section. A blocked article loses its pin."""
     blocks = unblock(said, article_id, section).blocks
     return replace(said if article_id is None else unpin(said, article_id), blocks=(*blocks, Block(article_id, section, until)))
 
@@ -42,7 +42,7 @@ def unblock(said: Override, article_id: str | None = None, section: str | None =
 
 
 def hide(said: Override, until: datetime | None = None) -> Override:
-    """Show the article on no list."""
+    """Hide the article from all lists."""
     return replace(said, everywhere=True, everywhere_until=until)
 
 

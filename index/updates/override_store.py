@@ -1,8 +1,7 @@
-"""Write the editors' word of the service; who said what, and when, is kept for good.
+"""Store the editors' overrides of the service, with a permanent audit trail.
 
-Tables of `live.db`, so that every process sees a change with its next answer, or of the journal that machines share
-(`index.updates.editorial_writer`);
-`recommender.overrides` says what it means.
+They are stored in tables of `live.db`, so that every process applies a change to its next answer. If machines share a
+journal, they are stored there (`index.updates.editorial_writer`). `recommender.overrides` defines their meaning.
 """
 
 import json
@@ -22,18 +21,18 @@ if TYPE_CHECKING:
     from index.journal.journal import Journal
 
 MOST_ENTRIES = 100
-"""Entries of an audit trail that are told."""
+"""Most entries of an audit trail that are returned."""
 
 UNDONE = "undo"
-"""The reason of an entry that takes the one before it back."""
+"""The reason of an entry that undoes the one before it."""
 
 
 def put(index_dir: Path, article_id: str, said: Override, key: str | None, journal: "Journal | None" = None) -> None:
-    """Say something of an article, in place of what was said before.
+    """Replace the override of an article.
 
     Args:
-        key: Of whom: the first digits of the key's hash, if there is one.
-        journal: What machines share; None: this one is alone. As in all that follows.
+        key: First digits of the hash of the author's key, if there is a key.
+        journal: The journal that machines share. None: this machine is alone. The same holds for the functions below.
     """
     with saying(index_dir, journal) as words:
         _put(words, article_id, said, key)
@@ -48,13 +47,13 @@ def change(
     key: str | None,
     journal: "Journal | None" = None,
 ) -> None:
-    """Change what is said of an article; of two who change it at once, neither undoes what the other did.
+    """Edit the override of an article. Concurrent edits do not undo each other.
 
     Args:
-        edit: Makes what is said from what was said before.
+        edit: Computes the new override from the current one.
 
     Raises:
-        InvalidOverride: What is made contradicts itself, or has no more room; nothing was changed.
+        InvalidOverride: The new override contradicts itself or exceeds a limit. Nothing was changed.
     """
     with saying(index_dir, journal) as words:
         body = words.said(article_id)
@@ -63,10 +62,10 @@ def change(
 
 
 def undo(index_dir: Path, article_id: str, owner: str, key: str | None, journal: "Journal | None" = None) -> bool:
-    """Say again what was said before the last change; done twice, the change is there again.
+    """Restore the override from before the last change. A second undo restores the change.
 
     Returns:
-        Whether anything was ever said.
+        Whether there ever was an override.
     """
     with saying(index_dir, journal) as words:
         bodies = words.last(article_id, 2)
@@ -77,10 +76,10 @@ def undo(index_dir: Path, article_id: str, owner: str, key: str | None, journal:
 
 
 def delete(index_dir: Path, article_id: str, key: str | None, journal: "Journal | None" = None) -> bool:
-    """Take back what was said of an article.
+    """Remove the override of an article.
 
     Returns:
-        Whether anything was.
+        Whether there was an override.
     """
     with saying(index_dir, journal) as words:
         said = words.said(article_id) is not None
@@ -90,10 +89,10 @@ def delete(index_dir: Path, article_id: str, key: str | None, journal: "Journal 
 
 
 def history(index_dir: Path, article_id: str) -> list[dict[str, Any]]:
-    """What was said of an article, the last first.
+    """Return the audit trail of an article, newest first.
 
     Raises:
-        StorageError: It cannot be read.
+        StorageError: The trail cannot be read.
     """
     with asking(index_dir) as connection:
         if connection is None:

@@ -16,21 +16,23 @@ if TYPE_CHECKING:
 
 @contextmanager
 def saying(index_dir: Path, journal: "Journal | None") -> Iterator[EditorialWriter]:
-    """Say something; durable at the end of the context, and then in all answers of this machine.
+    """Yield a writer for overrides and judgements.
+
+    Changes are durable at the end of the context, and then apply to all answers of this machine.
 
     Args:
-        journal: What machines share; None: this one is alone.
+        journal: The journal that machines share. None: this machine is alone.
 
     Raises:
-        JournalUnavailable: It does not answer; nothing was said.
+        JournalUnavailable: The journal does not answer. Nothing was written.
         StorageError: `live.db` cannot be written.
-        InputError: `live.db` is a copy of a journal, and none is given.
+        InputError: `live.db` is a replica of a journal, but no journal is given.
     """
     if journal is None:
         with writing(index_dir) as connection:
             alone(connection)
             yield LocalWriter(connection)
-            if not (index_dir / WITHDRAWN).exists():  # from now on a missing file is a lost one
+            if not (index_dir / WITHDRAWN).exists():  # from now on a missing file counts as lost
                 note_withdrawn(index_dir, connection)
         return
     from index.journal.checks import check_turn

@@ -1,7 +1,8 @@
-"""Embed the texts of an archive on workers, ahead of the build, which then finds them in its cache.
+"""Embed the texts of an archive on workers ahead of the build, which then finds the vectors in its cache.
 
-What comes back lies in Parquet files until the cache has taken it: a file a block, `key` (sha256 of the text) and `vector`, named by its
-keys, so that a block which comes twice is there once. A build that is killed leaves them, and the next one takes them first.
+Results are stored in Parquet files until the cache has taken them. Each file holds one block, with columns `key`
+(sha256 of the text) and `vector`. The file is named by its keys, so a block that arrives twice is stored once. A killed
+build leaves the files, and the next build takes them first.
 """
 
 import hashlib
@@ -19,16 +20,18 @@ from recommender.embedding.openvino import CompiledEmbedder
 from recommender.types import Vectors
 
 BLOCK = 256
-"""Texts that are embedded together: about a second of a processor."""
+"""Texts embedded together: about a second of a processor's work."""
 
 TAKEN_TOGETHER = 32
-"""Files that the cache takes together."""
+"""Number of files that the cache takes together."""
 
 log = logging.getLogger(__name__)
 
 
 def embed_ahead(texts: Iterable[str], embedder: Embedder, cache: EmbeddingCache, workers: BlockWorkers) -> Iterator[int]:
-    """Embed those texts that the cache does not know; yield how many are done. Only a compiled model can be sent to other machines."""
+    """Embed the texts that the cache lacks, and yield the number finished. Only a compiled model can be sent to other
+    machines.
+    """
     if not isinstance(embedder, CompiledEmbedder):
         log.warning("%s is not compiled: its texts are embedded on this machine", embedder.name)
         return
@@ -47,7 +50,7 @@ def embed_ahead(texts: Iterable[str], embedder: Embedder, cache: EmbeddingCache,
 
 
 Block = Mapping[bytes, str]
-"""Texts by their keys."""
+"""Key -> text."""
 
 
 def _unknown(texts: Iterable[str], cache: EmbeddingCache) -> Iterator[Block]:
@@ -66,7 +69,7 @@ def _embed(embedder: CompiledEmbedder, block: Block) -> tuple[Sequence[bytes], V
 
 
 class Parts:
-    """Parquet files of a folder, which is there while any of them is."""
+    """The Parquet files of a folder. The folder exists while it holds any."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -84,7 +87,7 @@ class Parts:
         path.with_suffix(".new").replace(path)
 
     def into(self, cache: EmbeddingCache) -> None:
-        """Have the cache take all of them; those that cannot be read only save time."""
+        """Move all files into the cache. Unreadable files are skipped, because they only save time."""
         import pyarrow as pa
         from pyarrow import parquet
 

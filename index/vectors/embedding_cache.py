@@ -1,8 +1,8 @@
-"""Embeddings by content, kept between builds: what was embedded once is never embedded again.
+"""Cache embeddings by content between builds, so that no text is embedded twice.
 
-One SQLite file a model, `cache/<weights>-<canaries>.db`: the same weights with another tokenizer, pooling or window give
-other vectors, and the canary texts tell. A row is the sha256 of the text, its vector and a checksum of that.
-A build that is killed leaves what it has embedded here, and the next one goes on from there.
+Each model has one SQLite file, `cache/<weights>-<canaries>.db`. The same weights with another tokenizer, pooling or
+window give other vectors, which the canary texts reveal. A row holds the sha256 of the text, its vector and a checksum
+of the vector. The cache keeps what a killed build has embedded, and the next build continues from there.
 """
 
 import hashlib
@@ -23,27 +23,27 @@ from recommender.types import Vectors
 Done = TypeVar("Done")
 
 BATCH = 500
-"""Keys asked for in one query; SQLite's oldest limit is 999."""
+"""Keys per query. SQLite's oldest limit is 999."""
 
 
 def key_of(text: str) -> bytes:
-    """What a text is known by."""
+    """Return the key of a text."""
     return hashlib.sha256(text.encode()).digest()
 
 
 def n_truncated(texts: Iterable[str], tokenizer: Tokenizer) -> int:
-    """Of how many texts the model does not read the end."""
+    """Return the number of texts that exceed the model's window."""
     return sum(len(tokenizer.token_spans(text)) > tokenizer.max_tokens for text in texts)
 
 
 class EmbeddingCache:
-    """Vectors of texts, embedded by `embedder` where they are new.
+    """A cache of vectors, which embeds new texts with `embedder`.
 
     Attributes:
-        path: Of the file.
-        n_embedded: Texts that were new.
-        n_reused: Texts asked for that were known.
-        n_truncated: New texts of which the model does not read the end.
+        path: Path of the file.
+        n_embedded: Number of new texts.
+        n_reused: Number of requested texts that were cached.
+        n_truncated: Number of new texts that exceed the model's window.
     """
 
     def __init__(self, folder: Path, embedder: Embedder, canaries: Vectors) -> None:
@@ -52,25 +52,27 @@ class EmbeddingCache:
         self._n_asked = 0
         self._embedder = embedder
         make_private_dir(folder, folder.parent)
-        # One decimal: the last bits differ between processors, and + 0.0 makes one zero of two.
+        # One decimal is kept, because the last bits differ between processors. Adding 0.0 turns -0.0 into 0.0.
         behaviour = hashlib.sha256((np.round(canaries, 1) + 0.0).tobytes()).hexdigest()
         self.path = folder / f"{embedder.sha256[:16]}-{behaviour[:8]}.db"
         self.path.touch()
-        keep_private(self.path, folder.parent)  # its log gets the same mode
+        keep_private(self.path, folder.parent)  # SQLite gives its log the same mode
         try:
             self._connection = _open(self.path)
         except sqlite3.DatabaseError as error:
             self._begin_anew(error)
 
     def __len__(self) -> int:
-        """How many texts are known."""
+        """Return the number of cached texts."""
         return int(self._mended(lambda: self._connection.execute("SELECT count(*) FROM embedding").fetchone()[0]))
 
     def close(self) -> None:
         self._connection.close()
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of the texts: float32 (len(texts), dim), unit norm. New ones are stored before this returns."""
+        """Return the vectors of the texts: float32 (len(texts), dim), unit norm. New vectors are stored before this
+        returns.
+        """
         keys = [key_of(text) for text in texts]
         known = self._mended(lambda: self._read(set(keys)))
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
@@ -88,18 +90,18 @@ class EmbeddingCache:
         return max(0, self._n_asked - self.n_embedded)
 
     def unknown(self, texts: Iterable[str]) -> dict[bytes, str]:
-        """Those of some texts that are new, by their keys."""
+        """Return the texts that are not cached, by their keys."""
         found = {key_of(text): text for text in texts}
         known = self._mended(lambda: self._read(found))
         return {key: text for key, text in found.items() if key not in known}
 
     def keep(self, vectors: Mapping[bytes, Vectors]) -> None:
-        """Store what was embedded elsewhere: of keys, float32 (dim,), unit norm."""
+        """Store vectors that were embedded elsewhere: key -> float32 (dim,), unit norm."""
         self.n_embedded += len(vectors) - len(self._mended(lambda: self._read(vectors)))
         self._mended(lambda: self._write(vectors))
 
     def _mended(self, action: Callable[[], Done]) -> Done:
-        """Do something with the file; if that shows it to be damaged, do it with a new one."""
+        """Run an action on the file. If it reveals damage, repeat it with a new file."""
         try:
             return action()
         except sqlite3.DatabaseError as error:
@@ -108,8 +110,8 @@ class EmbeddingCache:
             return action()
 
     def _begin_anew(self, error: sqlite3.DatabaseError) -> None:
-        """Drop a damaged file: it only saves time."""
-        if isinstance(error, sqlite3.OperationalError):  # disk full, folder not writable: not the file's fault
+        """Drop a damaged file, which only saves time."""
+        if isinstance(error, sqlite3.OperationalError):  # a full disk or a read-only folder is not damage
             raise error
         for damaged in self.path.parent.glob(f"{self.path.name}*"):
             damaged.unlink()

@@ -1,9 +1,9 @@
-"""Write the vectors of a release: floats, or two tiers (`recommender.vectors.two_tier`) of more than `EXACT` chunks.
+"""Write the vectors of a release: floats, or two tiers (`recommender.vectors.two_tier`) above `EXACT` chunks.
 
 Lists are computed from the vectors that the release keeps. Two more arrays exist only until it is published:
 
     staged_vectors/means.npy    float16 (n_articles, dim): mean chunk vector of each article, unit norm
-                   cells.npy    uint16 (n_articles,): the cell of each article in the upper tier
+                   cells.npy    uint16 (n_articles,): the cluster of each article in the upper tier
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,22 +23,22 @@ from recommender.vectors.exact import check_unit, mean_vectors
 from recommender.vectors.two_tier import ARTICLES, SCALES, StoredChunks, open_chunks
 
 EXACT = 100_000
-"""Chunks up to which the search is exact."""
+"""Most chunks for which the search is exact."""
 
 STAGED_VECTORS = "staged_vectors"
 MEANS, CELLS = (f"{STAGED_VECTORS}/{name}.npy" for name in ("means", "cells"))
 
 BLOCK = 1024
-"""Articles whose means are computed together."""
+"""Number of articles whose means are computed together."""
 
 CELLS_PER_ROOT, MOST_CELLS = 8.0, 1 << 16
-"""So many times the square root of the number of articles; of more than `MOST_CELLS`, two bytes could not name each."""
+"""Number of clusters per square root of the number of articles, and most clusters: their numbers must fit in two bytes."""
 
 PER_CELL, ROUNDS = 24, 10
-"""Articles that the place of a cell is computed from, and how often it is moved."""
+"""Number of sampled articles per cluster for k-means, and number of iterations."""
 
 BITS = 2
-"""Of a number in the upper tier."""
+"""Bits of a number in the upper tier."""
 
 
 def write_chunks(blocks: Iterable[Vectors], n_chunks: int, dim: int, staged: Path) -> None:
@@ -62,7 +62,7 @@ def write_chunks(blocks: Iterable[Vectors], n_chunks: int, dim: int, staged: Pat
 
 
 def write_tiers(layout: Layout, staged: Path) -> None:
-    """Write the upper tier over the integers of `write_chunks`; an exact index has none."""
+    """Write the upper tier over the integers of `write_chunks`. An exact index has no upper tier."""
     chunks = open_chunks(staged)
     if not isinstance(chunks, StoredChunks):
         return
@@ -74,7 +74,7 @@ def write_tiers(layout: Layout, staged: Path) -> None:
 
 
 def to_integers(vectors: Vectors) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Return unit vectors in 8 bits, and their scales.
+    """Quantize unit vectors to 8 bits, and return them with their scales.
 
     >>> integers, scales = to_integers(np.array([[0.6, -0.8]], dtype=np.float32))
     >>> integers, (integers * scales[:, None]).round(2)
@@ -91,7 +91,7 @@ def write_articles(means: NDArray[np.float16], path: Path) -> NDArray[np.uint16]
         means: float16 (n_articles, dim), unit norm.
 
     Returns:
-        The cell of each article: (n_articles,).
+        uint16 (n_articles,), the cluster of each article.
 
     Raises:
         StorageError: The disk is full, or the folder cannot be written.
@@ -117,7 +117,7 @@ def write_articles(means: NDArray[np.float16], path: Path) -> NDArray[np.uint16]
     try:
         faiss.write_index(index, str(path))
     except RuntimeError as error:
-        reason = str(error).strip().rpartition("(")[2].rstrip(")")  # the rest of what FAISS says is of its own code
+        reason = str(error).strip().rpartition("(")[2].rstrip(")")  # the rest of FAISS's message concerns its own code
         raise StorageError(f"{path} cannot be written ({reason}) - free space or give another folder; the index is as it was") from error
     return cells
 
@@ -133,7 +133,7 @@ def _means(chunks: StoredChunks, layout: Layout, articles: range) -> Vectors:
 
 @contextmanager
 def _array(path: Path, dtype: Any, *shape: int) -> Iterator[BinaryIO]:
-    """A file to write an array into, a few rows at a time; a mapped file would end the process where the disk is full."""
+    """Open a file for an array written a few rows at a time. With a mapped file, a full disk would kill the process."""
     with path.open("wb") as file:
         header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)

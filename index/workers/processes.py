@@ -1,6 +1,7 @@
-"""The same work on many blocks, in a process for every processor.
+"""Distribute blocks of the same work over local processes, one per processor.
 
-Processes are spawned, never forked: faiss and BLAS hang in a fork. They end when their parent ends, however that comes.
+Processes are spawned, never forked: faiss and BLAS hang in a fork. They end when their parent ends, for whatever
+reason.
 """
 
 import multiprocessing
@@ -19,7 +20,7 @@ from typing import Any, Generic, Protocol, TypeVar
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 AHEAD = 3
-"""Blocks for every process that are begun or made before the first of them is taken: none is idle because one block takes long."""
+"""Blocks per process that are started before the first result is taken, so that one slow block leaves no process idle."""
 
 Shared = TypeVar("Shared")
 Block = TypeVar("Block")
@@ -28,25 +29,26 @@ Opened = TypeVar("Opened", covariant=True)
 
 
 class BlockWorkers(Protocol):
-    """Who works on blocks: the processes of this machine, or the nodes of a cluster (`index.workers.ray_cluster`)."""
+    """The workers that process blocks: local processes, or the nodes of a cluster (`index.workers.ray_cluster`)."""
 
     def start(self) -> None:
-        """Be ready soon; work that is asked for before is done all the same."""
+        """Start the workers in advance. Work requested earlier is done all the same."""
         ...
 
     def everywhere(self, work: Callable[[Shared, Block], Found], shared: Callable[[], Shared], blocks: Iterable[Block]) -> Iterator[Found]:
-        """What some work makes of every block, in order.
+        """Apply a function to every block, and yield the results in order.
 
         Args:
             work: A function of a module.
-            shared: Opens what the work needs besides; called once in every process. What lies on this machine's disk is an `OfFolder`.
+            shared: Opens the other data that the work needs. It is called once in every process. Data on this machine's
+                disk is an `OfFolder`.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class OfFolder(Generic[Opened]):
-    """Opens what lies in a folder; on another machine, in a copy of it."""
+    """A callable that opens data in a folder, or in a copy of it on another machine."""
 
     open: Callable[[Path], Opened]
     folder: Path
@@ -56,10 +58,12 @@ class OfFolder(Generic[Opened]):
 
 
 class Processes:
-    """One for every processor, from `start` to the end of the context; before, and where one is enough, this process does all.
+    """A pool of local processes, one per processor, from `start` to the end of the context.
+
+    Before `start`, and where one process is enough, this process does all the work.
 
     Args:
-        most: No more than so many.
+        most: Most processes.
     """
 
     def __init__(self, most: int) -> None:
@@ -75,10 +79,10 @@ class Processes:
             self._pool.shutdown(cancel_futures=fault is not None)
 
     def start(self) -> None:
-        """Start them, without waiting until they are there."""
+        """Start the processes without waiting for them."""
         if self._pool is None and self._n > 1:
             self._pool = ProcessPoolExecutor(self._n, multiprocessing.get_context("spawn"), _begin)
-            # As many threads as there are processors, in each of them, would stand in each other's way.
+            # One thread per processor in each of the processes would overload the machine.
             with in_environment(dict.fromkeys(THREADS, "1")):
                 for _ in range(self._n):
                     self._pool.submit(_nothing)
@@ -104,12 +108,12 @@ class Processes:
 
 
 ALONE = Processes(1)
-"""This process does all."""
+"""This process does all the work."""
 
 
 @contextmanager
 def in_environment(values: Mapping[str, str]) -> Iterator[None]:
-    """For processes that are started inside."""
+    """Set environment variables for processes started inside the context."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -137,7 +141,7 @@ def _end_with_parent() -> None:
 
 
 def _nothing() -> None:
-    """What a process is started for before there is work."""
+    """Do nothing: a process is started by this task before there is work."""
 
 
 def _at_work(number: int, work: Callable[[Any, Block], Found], shared: Callable[[], Any], block: Block) -> Found:

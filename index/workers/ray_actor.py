@@ -1,4 +1,4 @@
-"""A process of a node, at work; it sees to it that its node has the code of the machine that builds."""
+"""Run work in a process of a node, after a check that the node has the code of the building machine."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ from recommender.errors import ClusterUnavailable, ReadmoreError
 
 
 class Actor:
-    """See the module."""
+    """A worker process of a node."""
 
     def __init__(self, work: Callable[[Any, Any], Any], opening: Callable[[], Any], expected: str) -> None:
         self._work, self._opening, self._expected = work, opening, expected
@@ -27,12 +27,12 @@ class Actor:
         return pa.table({"number": table["number"], "found": pa.array(found, pa.large_binary())})
 
     def _found(self, block: bytes) -> Any:
-        """What the work makes of a block, or what it raises: Ray would tell of that in words alone."""
+        """Return the result of a block, or the exception that the work raised. Ray itself would report only its text."""
         try:
             return self._work(self._here, ForkingPickler.loads(block))
         except ReadmoreError as error:
             return error
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where the build is
+        except Exception as error:  # noqa: BLE001 - every exception is raised again in the build
             away = ClusterUnavailable(
                 f"{self._work.__module__} failed on {os.uname().nodename} ({error!r:.300}) - build again with --resume"
             )
@@ -56,7 +56,7 @@ def _of_node(fault: str) -> ClusterUnavailable:
 
 
 def code() -> str:
-    """A fingerprint of the code that computes what is in a release."""
+    """Return a fingerprint of the code that computes the content of a release."""
     digest = hashlib.sha256()
     for package in (index, recommender):
         folder = Path(str(package.__file__)).parent

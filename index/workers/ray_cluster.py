@@ -1,7 +1,7 @@
-"""The same work on many blocks, on the nodes of a Ray cluster: what `index.workers.processes` is on one machine.
+"""Distribute blocks of the same work over the nodes of a Ray cluster, as `index.workers.processes` does on one machine.
 
-Work is a data set of Ray Data: numbered blocks go through a pool of actors, which open once what the work needs. Whatever dies at
-work, process or node, Ray has its blocks worked on again; and what is found is taken by number, so what is found twice counts once.
+The work is a Ray Data data set. Numbered blocks pass through a pool of actors, which open the shared data once. If a
+process or a node dies, Ray repeats its blocks. Results are taken by number, so a repeated result counts once.
 """
 
 import logging
@@ -26,20 +26,26 @@ from index.workers.stall_timeout import patiently
 from recommender.errors import ClusterUnavailable, InputError, ReadmoreError
 
 AUTO = "auto"
-"""In place of an address: a Ray of this build's own, on this machine."""
+"""Value in place of an address: the build starts its own Ray on this machine."""
 
 A_CPU = 0.25
-"""Of a processor, that an actor reserves; there is an actor for every processor. If they reserved all, nothing else of Ray's would run; and
-as long as a fourth of the cluster is left, it has room for all of them."""
+"""Share of a processor that an actor reserves. There is one actor per processor.
+
+If actors reserved whole processors, nothing else of Ray could run. With a fourth, all actors fit as long as a fourth of
+the cluster is left.
+"""
 
 WINDOW = 256 << 20
-"""Bytes of blocks that the cluster is given together; for the next so many it starts new actors."""
+"""Bytes of blocks given to the cluster together. The next window starts new actors."""
 
 MOST_BLOCKS = 2_048
-"""And so many of them: each takes some 40 kB of this machine's memory while it is on its way, however small it is."""
+"""Most blocks in a window. Each takes about 40 kB of this machine's memory in transit, however small it is."""
 
 PATIENCE_S = 900.0
-"""In which something must be found, or the work is given up: it takes a block seconds, and a node that died is missed within a minute."""
+"""Seconds without a result after which the work is given up.
+
+A block takes seconds, and a dead node is detected within a minute.
+"""
 
 REACHED_WITHIN_S = 10.0
 
@@ -48,19 +54,19 @@ ALWAYS = {
     "RAY_AUTH_MODE": "token",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
-    "RAY_ENABLE_AUTO_CONNECT": "0",  # what was given up must not join anew
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # an abandoned process must not join again
 }
-"""What this process, and a Ray of its own, are told of Ray."""
+"""Environment variables of Ray for this process and for a Ray of its own."""
 
 ALONE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-"""Without clusters Ray listens on 127.0.0.1 alone; with them, on all addresses."""
+"""Without clusters Ray listens on 127.0.0.1 alone, with clusters on all addresses."""
 
 
 class Cluster:
     """The nodes of a cluster, from the beginning of the context to its end.
 
     Args:
-        address: host:port of a cluster of which this machine is a node; or AUTO.
+        address: host:port of a cluster that includes this machine, or AUTO.
         patience_s: See PATIENCE_S.
     """
 
@@ -86,7 +92,7 @@ class Cluster:
         self._stack.close()
 
     def _join(self, stack: ExitStack) -> None:
-        """Raises InputError, ClusterUnavailable."""
+        """Join the cluster. Raises InputError, ClusterUnavailable."""
         try:
             import ray
             import ray.data
@@ -95,7 +101,7 @@ class Cluster:
         warnings.filterwarnings("ignore", "`ray_remote_args_fn` is deprecated")  # there is no other way to place actors
         options: dict[str, Any] = {"address": self._address}
         if self._address == AUTO:
-            # What Ray leaves on the disk goes with it. Its sockets lie there, too, and their paths must be short.
+            # Ray's files are removed with the folder. It also holds its sockets, whose paths must be short.
             folder = held(Path("/tmp") / f"{PREFIX}{secrets.token_hex(4)}")  # noqa: S108
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
             n_cpus = int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
@@ -106,7 +112,7 @@ class Cluster:
                 _reach(self._address)
             one_thread_each = {"env_vars": dict.fromkeys(THREADS, "1")}
             ray.init(**options, runtime_env=one_thread_each, log_to_driver=False, logging_level=logging.ERROR)
-        except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:  # ConnectionError among them
+        except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:  # includes ConnectionError
             raise ClusterUnavailable(
                 f"no Ray cluster can be joined at {self._address} ({' '.join(str(error).split())[:300]})"
                 " - start this machine as one of its nodes, with the cluster's token and version; see docs/ray.md"
@@ -119,7 +125,9 @@ class Cluster:
         context.execution_options.preserve_order = False
 
     def _look(self) -> None:
-        """See that the head is there: without it Ray would end this process, without a word, after a minute. Raises ClusterUnavailable."""
+        """Verify that the head node answers, else raise ClusterUnavailable. Otherwise Ray would kill this process after
+        a minute without a message.
+        """
         try:
             _reach(self._head)
         except OSError as error:
@@ -133,13 +141,14 @@ class Cluster:
             do(*given)
 
     def start(self) -> None:
-        """They are there."""
+        """Do nothing: the nodes run already."""
 
     def everywhere(self, work: Callable[[Shared, Block], Found], shared: Callable[[], Shared], blocks: Iterable[Block]) -> Iterator[Found]:
         """See `BlockWorkers.everywhere`.
 
         Raises:
-            ClusterUnavailable: Nothing was found for long, or the cluster gave up, or the work failed. An error of ours is raised as it is.
+            ClusterUnavailable: There was no result for long, the cluster gave up, or the work failed. Errors of
+                Readmore are raised unchanged.
         """
         opening = self._files.of(shared) if isinstance(shared, OfFolder) else shared
         stage = work.__module__.rpartition(".")[2]
@@ -158,7 +167,7 @@ class Cluster:
 
 
 def _found(work: Callable[[Any, Any], Any], opening: Callable[[], Any], window: list[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Number, and what was found, of all blocks of a window, in any order."""
+    """Yield the number and the result of all blocks of a window, in any order."""
     import pyarrow as pa
     import ray
 
@@ -179,14 +188,14 @@ def _found(work: Callable[[Any, Any], Any], opening: Callable[[], Any], window: 
 
 
 def _place(places: Iterator[str]) -> dict[str, Any]:
-    """Where the next actor is to be, as long as that node lives: left alone, Ray puts all small ones on one node."""
+    """Return the placement of the next actor, while its node lives. By default Ray puts all small actors on one node."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     return {"scheduling_strategy": NodeAffinitySchedulingStrategy(next(places), soft=True)}
 
 
 def _reach(address: str) -> None:
-    """See whether anybody listens: Ray tries for minutes. Raises OSError or ValueError."""
+    """Check whether a server listens, because Ray would try for minutes. Raises OSError or ValueError."""
     host, _, port = address.rpartition(":")
     socket.create_connection((host, int(port)), timeout=REACHED_WITHIN_S).close()
 
@@ -205,7 +214,7 @@ def _windows(blocks: Iterable[Any]) -> Iterator[list[bytes]]:
 
 
 def _in_order(found: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
-    """What was found, by its number from 0 on, each once."""
+    """Yield the results by number from 0, each once."""
     early: dict[int, bytes] = {}
     number = 0
     for its, what in found:

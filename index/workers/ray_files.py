@@ -1,7 +1,8 @@
-"""Folders of the machine that builds, as the nodes of a cluster see them.
+"""Give the nodes of a cluster access to folders of the building machine.
 
-A node that has the very same folder, because it is the same machine, reads it where it lies. Any other asks for the files, piece by piece,
-once for all its processes: they lie in its folder for temporary files until the build ends. If that is killed, the next build removes them.
+A node that has the same folder, because it is the same machine, reads it in place. Any other node fetches the files
+piece by piece, once for all its processes. They are kept in its temporary folder until the build ends. If the build is
+killed, the next build removes them.
 """
 
 import fcntl
@@ -21,21 +22,21 @@ from index.workers.processes import OfFolder, Opened
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 PIECE = 16 << 20
-"""Bytes that are sent at a time."""
+"""Bytes per transfer."""
 
 PREFIX, HELD = "readmore-nodes-", "held"
 
 AT_ONCE = 4
-"""Pieces that are read for different nodes at the same time."""
+"""Number of pieces read for different nodes at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One of a folder's.
+    """A file of a folder.
 
     Attributes:
-        name: Its path in the folder.
-        changed: When it last was, in ns.
+        name: Path in the folder.
+        changed: Time of the last change, in ns.
     """
 
     name: str
@@ -47,7 +48,7 @@ class File:
 
 
 class Source:
-    """Reads files of the machine that builds; an actor there."""
+    """An actor on the building machine that reads its files."""
 
     def files(self, folder: Path) -> list[File]:
         found = [(path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()]
@@ -61,10 +62,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Shipping:
-    """A build's.
+    """The file transfer of one build.
 
     Attributes:
-        build: A name of its own.
+        build: Unique name of the build.
         source: Handle of the actor.
     """
 
@@ -72,16 +73,16 @@ class Shipping:
     source: Any
 
     def of(self, opened: OfFolder[Opened]) -> "Shipped[Opened]":
-        """The same for nodes."""
+        """Return the equivalent of `opened` for nodes."""
         return Shipped(opened.open, opened.folder.absolute(), seen(opened.folder), self)
 
 
 @dataclass(frozen=True, slots=True)
 class Shipped(Generic[Opened]):
-    """Opens what lies in a folder, or on another machine in a copy of it.
+    """A callable that opens data in a folder, or in a copy of it on another machine.
 
     Attributes:
-        seen: The folder, as the machine that builds sees it.
+        seen: Identity of the folder on the building machine.
     """
 
     open: Callable[[Path], Opened]
@@ -94,7 +95,7 @@ class Shipped(Generic[Opened]):
 
 
 def seen(folder: Path) -> str:
-    """What no two folders have in common: the start of the machine, the device, the number and the last change."""
+    """Return the unique identity of a folder: boot, device, inode number and last change."""
     with suppress(OSError):
         stat = folder.stat()
         return f"{BOOT.read_text(encoding='ascii').strip()} {stat.st_dev} {stat.st_ino} {stat.st_ctime_ns}"
@@ -102,7 +103,7 @@ def seen(folder: Path) -> str:
 
 
 def begin() -> Shipping:
-    """Start the actor on this machine; Ray must be there."""
+    """Start the actor on this machine. Ray must be running."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -112,7 +113,7 @@ def begin() -> Shipping:
 
 
 def end(shipping: Shipping) -> None:
-    """Remove what lies on the nodes."""
+    """Remove the files on the nodes."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -131,11 +132,11 @@ def _remove(build: str) -> None:
 
 
 _held: dict[Path, IO[str]] = {}
-"""Files that this process keeps locked until it ends: nobody does so in a folder whose build was killed."""
+"""Files that this process keeps locked until it ends. In the folder of a killed build, no process holds a lock."""
 
 
 def _copied(folder: Path, shipping: Shipping) -> Path:
-    """A copy of a folder on this node, as it is now."""
+    """Return a current copy of a folder on this node."""
     mine = held(_folder_of(shipping.build))
     files: list[File] = _got(shipping.source.files.remote(folder))
     copy = mine / hashlib.sha256(repr((str(folder), files)).encode()).hexdigest()
@@ -151,7 +152,7 @@ def _copied(folder: Path, shipping: Shipping) -> Path:
 
 
 def _fetched(file: File, folder: Path, mine: Path, source: Any) -> Path:
-    """A file that was sent, now or for a copy made before."""
+    """Return a file that is fetched now, or was fetched for an earlier copy."""
     there = mine / file.key(folder)
     if not there.exists():
         with there.with_suffix(".part").open("wb") as part:
@@ -168,7 +169,9 @@ def _got(answer: Any) -> Any:
 
 
 def held(mine: Path) -> Path:
-    """A folder that is this process's until it ends, and of others who hold it; those beside it that nobody holds any more are removed."""
+    """Return a folder that this process holds until it ends, together with other holders. Folders beside it without a
+    holder are removed.
+    """
     for stray in mine.parent.glob(f"{PREFIX}*"):
         with suppress(OSError), (stray / HELD).open() as of_stray:
             if stray != mine:
@@ -183,7 +186,7 @@ def held(mine: Path) -> Path:
 
 @contextmanager
 def _alone(mine: Path) -> Iterator[None]:
-    """No other process of this node is inside."""
+    """Keep other processes of this node out."""
     with (mine / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""What takes its time elsewhere is waited for, but not for ever."""
+"""Wait for remote results, but give up when they stall."""
 
 import queue
 import threading
@@ -11,22 +11,22 @@ from recommender.errors import ClusterUnavailable
 Found = TypeVar("Found")
 
 LOOK_S = 5.0
-"""Seconds after which it is looked whether anything can come at all."""
+"""Seconds between checks whether results are still possible."""
 
 AHEAD = 16
-"""Of what is found, taken before it is asked for."""
+"""Number of results buffered ahead."""
 
 
 def patiently(
     begin: Callable[[], Iterator[Found]], patience_s: float, stage: str, look: Callable[[], None] = lambda: None
 ) -> Iterator[Found]:
-    """What an iterator yields, which runs in a thread of its own.
+    """Yield the items of an iterator that runs in a thread of its own.
 
     Args:
-        look: Called while nothing comes, every `LOOK_S`; raises if nothing can.
+        look: Called every `LOOK_S` seconds while no item arrives. It raises if none can.
 
     Raises:
-        ClusterUnavailable: It yields nothing for so long, or raises anything.
+        ClusterUnavailable: No item arrived for `patience_s` seconds, or the iterator raised an error.
     """
     found: queue.Queue[tuple[Found] | BaseException | None] = queue.Queue(AHEAD)
     given_up = threading.Event()
@@ -38,7 +38,7 @@ def patiently(
                 if given_up.is_set():
                     return
             found.put(None)
-        except BaseException as error:  # noqa: BLE001 - it is raised again, where somebody waits
+        except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
             found.put(error)
 
     threading.Thread(target=run, daemon=True).start()
