@@ -170,8 +170,8 @@ def paired_p(a: ArrayLike, b: ArrayLike) -> float:
     observed one. Then p = (hits + 1) / (RESAMPLES + 1) (Phipson and Smyth 2010), which is never 0. The signs come from
     a fixed seed. When several methods are compared with one baseline, report the values corrected by `holm`.
 
-    Example: five queries, each better by 1 with `a`. Of the 32 choices of signs, 2 are as far out (all plus, all minus).
-    So p is near 2/32 = .0625.
+    Example: five queries, each better by 1 with `a`. Of the 32 choices of signs, 2 (all plus, all minus) are as far
+    out. So p is near 2/32 = .0625.
     >>> round(paired_p([1, 1, 1, 1, 1], [0, 0, 0, 0, 0]), 2)
     0.06
     >>> paired_p([0.3, 0.2], [0.3, 0.2])

@@ -3,7 +3,8 @@
 It follows Lucene with its defaults. The query is the article's 25 terms of highest tf x idf. A term must occur twice in
 the article and in five articles. The answer is ranked by BM25 (Robertson and Zaragoza, 2009), k1 = 1.2, b = 0.75:
 
-    score(target) = sum over terms of idf x tf / (tf + k1 (1 - b + b length / mean length)),  idf = ln(1 + (N - df + 1/2) / (df + 1/2))
+    score(target) = sum over terms of idf x tf / (tf + k1 (1 - b + b length / mean length))
+    idf = ln(1 + (N - df + 1/2) / (df + 1/2))
 """
 
 from collections import Counter
