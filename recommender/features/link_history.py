@@ -7,7 +7,8 @@ Editors add to old lists at unknown times. So a link counts only from the time w
 Lists of undated articles never count.
 
     linked        = ln(1 + 100 n / (lists + 10)),  n of the older lists hold the target
-    linked_nearby = closeness of the near articles whose lists hold the target / (closeness of all near articles with a list + 1)
+    linked_nearby = closeness of the near articles whose lists hold the target
+                    / (closeness of all near articles with a list + 1)
 """
 
 import sqlite3
