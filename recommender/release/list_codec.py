@@ -1,6 +1,6 @@
 """Encode lists: candidates as fixed records, whose bytes are transposed and deflated.
 
-    number of candidates | deflated: articles and features, all first bytes, all second ones and so on | passages and terms
+    number of candidates | deflated: articles and features, all first bytes, all second ones, ... | passages and terms
 
 Features that the facts of two articles determine (`recommender.features.article_features`) are not stored. Any other
 feature is stored as a two-byte integer: its steps (`feature_schema.STEPS`), its rank (`feature_schema.RANKS`), or else

@@ -40,7 +40,7 @@ class StoredLists:
         return len(self._places)
 
     def read(self, row: int, *, briefly: bool = False) -> Candidates:
-        """Return the candidates of an article, best by the shipped weights first; see `list_codec.unpack`.
+        """Return the candidates of an article, best by the shipped weights first. See `list_codec.unpack`.
 
         Raises:
             ValueError: The list is damaged.
