@@ -169,7 +169,7 @@ class LexicalIndex:
         return seen
 
     def products(self, query: Terms, rows: Rows) -> tuple[Weights, Rows, Rows]:
-        """Return the weight products of the terms that a text shares with some articles. They sum to cosines.
+        """Return the weight products of the terms that a text shares with some articles. Sums are cosines.
 
         Returns:
             The products of all articles one after the other, the places of their terms in the vocabulary, and where each
@@ -240,7 +240,7 @@ class LexicalIndex:
     def titles(self, rows: Rows) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_], Rows]:
         """Return the terms of some titles.
 
-        The result holds their names (see `names`), their idf, a mask of pairs, and where each title begins (n_rows + 1,).
+        The result holds their names (see `names`), idf, a mask of pairs, and where each title begins (n_rows + 1,).
         """
         offsets = self.arrays["title_offsets"]
         keys = self.entries("title_keys", offsets[rows], offsets[rows + 1])

@@ -3,8 +3,8 @@
 A release keeps it for later texts, once its lists are computed. An article's strongest terms do nearly all of the work.
 docs/ranking.md reports the measures.
 
-    lexical/keys.npy  idf.npy                     the vocabulary, idf in steps: terms that some article keeps, words, and pairs
-                                                  in titles
+    lexical/keys.npy  idf.npy                     the vocabulary, idf in steps: terms that some article keeps,
+                                                  words, and pairs in titles
             offsets.npy  terms.npy  weights.npy   each article's `KEPT` best terms, strongest first
             starts.npy  rows.npy  impacts.npy     postings: articles that have the term among their best `FOUND_BY`
             title_offsets.npy  title_names.npy  title_idf.npy  title_masses.npy   each title's terms
