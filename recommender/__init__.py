@@ -1,9 +1,9 @@
-"""Readmore: what should a reader of this article read next?
+"""Recommend what a reader of an article should read next.
 
 >>> from recommender import Recommender                              # doctest: +SKIP
 >>> Recommender.open("var/index").related("article-id", limit=5)     # doctest: +SKIP
 
-Importing this package loads neither torch nor transformers; the first text to embed does.
+Importing this package loads neither torch nor transformers. The first text to embed loads them.
 """
 
 from recommender.embedding.embedder import Embedder

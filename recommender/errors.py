@@ -1,18 +1,18 @@
-"""Every error Readmore raises, in one tree.
+"""Define every error Readmore raises, in one tree.
 
     ReadmoreError
-    ├── InputError              what came in cannot be used
+    ├── InputError              the input cannot be used
     │   ├── InvalidArticle      one article: empty text, wrong type, bad URL
-    │   ├── InvalidOverride     a pin or block that cannot be
-    │   ├── OutOfRange          a number outside its range; a ValueError too
-    │   └── TooManyRejects      so many that nothing is published
+    │   ├── InvalidOverride     a pin or block that contradicts itself or is out of range
+    │   ├── OutOfRange          a number outside its range, a ValueError too
+    │   └── TooManyRejects      too many rejects, so nothing is published
     ├── ArticleNotFound         no article of this id or URL in the index
-    │   └── ArticleWithdrawn    there was one, and it was taken back
+    │   └── ArticleWithdrawn    the article was withdrawn
     ├── ModelError              no model, or not the one the index was built with
     ├── StorageError            disk full, folder not writable
-    ├── JournalUnavailable             the server that keeps what machines share does not answer; reading goes on
-    ├── VectorsUnavailable             the server that holds the vectors does not answer; lists by id need none
-    ├── ClusterUnavailable             the machines that build do not go on; the next build takes up what they found
+    ├── JournalUnavailable      the server of the shared journal does not answer, reading still works
+    ├── VectorsUnavailable      the server of the vectors does not answer, lists by id need none
+    ├── ClusterUnavailable      the build cluster stopped, the next build resumes from its results
     ├── IndexBusy               another build holds the index
     ├── Interrupted             the caller ended its own work early (`recommender.interruption`)
     └── IndexUnusable           the index cannot serve
@@ -20,7 +20,7 @@
         ├── IndexDamaged        a file is missing, cut or changed
         └── FormatUnsupported   written by another version of Readmore
 
-Every message names the value and the cure. `code` is stable: programs read it, people read the message.
+Every message names the value and the cure. `code` is stable: programs read it, and people read the message.
 """
 
 from pathlib import Path
@@ -30,7 +30,7 @@ MAY_NOT = "have this user read it, see 'Who may read an index' in docs/operation
 
 
 class ReadmoreError(Exception):
-    """The root: `except ReadmoreError` catches everything that Readmore raises on purpose."""
+    """The root of the tree: `except ReadmoreError` catches everything that Readmore raises on purpose."""
 
     code = "error"
 
@@ -40,7 +40,7 @@ class InputError(ReadmoreError):
 
 
 class InvalidArticle(InputError):
-    """One article that cannot be used.
+    """An article that cannot be used.
 
     Attributes:
         code: Stable name of the fault, as in `rejects.jsonl`: `empty_text`, `wrong_type`, `bad_url`, ...
@@ -116,6 +116,6 @@ class FormatUnsupported(IndexUnusable):
 
 
 def unreadable(path: Path, error: Exception) -> IndexDamaged:
-    """The error for a file of an index that cannot be read."""
+    """Return the error for a file of an index that cannot be read."""
     reason = type(error).__name__ if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
     return IndexDamaged(f"{path} cannot be read ({reason}) - {MAY_NOT if isinstance(error, PermissionError) else CURE}")

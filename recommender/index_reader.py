@@ -1,4 +1,4 @@
-"""An open release, with what was put and withdrawn since: which articles there are, and which one an id, a URL or words name."""
+"""Read an open release with its live overlay: find the row of an id or URL, read cards and articles, find titles."""
 
 from contextlib import ExitStack
 from types import TracebackType
@@ -20,14 +20,14 @@ TAKEN_BACK = "take it out of the page; to bring it back, put it again"
 
 
 class IndexReader:
-    """A release that no build removes until it is closed; safe to share between threads.
+    """A release that no build removes until it is closed. Safe to share between threads.
 
     Args:
-        embedder: The model the index was built with, where it is not the bundled one.
-        vectors: Where they are, if they are in Milvus.
+        embedder: The model the index was built with, if it is not the bundled one.
+        vectors: Address of the vectors, if they are in Milvus.
 
     Raises:
-        IndexDamaged: Its catalogue is not that of its manifest, or it was just removed.
+        IndexDamaged: The catalogue does not match the manifest, or the release was just removed.
     """
 
     def __init__(self, release: Release, embedder: Embedder | None, vectors: MilvusAddress | None = None) -> None:
@@ -47,7 +47,7 @@ class IndexReader:
             raise
 
     def close(self) -> None:
-        """Let the release go: a build may remove it from now on."""
+        """Release the files, so that a build may remove the release."""
         self.texts.close()
         self.live.close()
         self.catalogue.close()
@@ -60,19 +60,19 @@ class IndexReader:
         self.close()
 
     def row(self, article_id: str) -> int:
-        """Row of an article, of the release or put since.
+        """Return the row of an article of the release, or of one upserted since.
 
         Raises:
-            ArticleNotFound: No article has this id; `ArticleWithdrawn` if one had.
+            ArticleNotFound: No article has this id. `ArticleWithdrawn` if one had it.
         """
         with self.live.reading() as view:
             return self._row(article_id, view)
 
     def row_of_url(self, url: str) -> int:
-        """Row of the article published under a URL, however it is spelled; of several the first by id.
+        """Return the row of the article published under a URL, in any spelling. Of several, the first by id.
 
         Raises:
-            ArticleNotFound: No article has this URL; `ArticleWithdrawn` if one had.
+            ArticleNotFound: No article has this URL. `ArticleWithdrawn` if one had it.
         """
         with self.live.reading() as view:
             live = view.urls.get(url_key(clean_line(url)), ()) if view else ()
@@ -87,45 +87,48 @@ class IndexReader:
             return row
 
     def card_of(self, article_id: str) -> Card:
-        """What a page shows of an article, of the release or put since.
+        """Return the card of an article of the release, or of one upserted since.
 
         Raises:
-            ArticleNotFound: No article has this id; `ArticleWithdrawn` if one had.
+            ArticleNotFound: No article has this id. `ArticleWithdrawn` if one had it.
         """
         with self.live.reading() as view:
             return self._card_of(article_id, view)
 
     def card(self, row: int) -> Card:
-        """What a page shows of an article whose row is known."""
+        """Return the card of an article whose row is known."""
         with self.live.reading() as view:
             return self._card(row, view)
 
     def _card(self, row: int, view: LiveOverlay) -> Card:
         if row < LIVE:
             return self.catalogue.card(row)
-        if row not in view.articles:  # it was withdrawn, or put anew, a moment ago
+        if row not in view.articles:  # it was withdrawn or upserted again a moment ago
             raise ArticleWithdrawn(f"this article was withdrawn - {TAKEN_BACK}")
         return view.articles[row].card
 
     def article(self, article_id: str) -> Article:
-        """What is stored of an article; under embargo too.
+        """Return the stored article, even under embargo.
 
         Raises:
-            ArticleNotFound: No article has this id; `ArticleWithdrawn` if one had.
+            ArticleNotFound: No article has this id. `ArticleWithdrawn` if one had it.
         """
         with self.live.reading() as view:
             row = self._row(article_id, view)
             return self.texts.article(row)
 
     def find(self, words: str, limit: int) -> list[Card]:
-        """Published articles with `words` in the title: what was put since the build first, then as `Catalogue.find`."""
+        """Find published articles with `words` in the title.
+
+        Articles upserted since the build come first, then the hits of `Catalogue.find`.
+        """
         with self.live.reading() as view:
             put = [of for of in view.articles.values() if words.lower() in of.card.title.lower() and not of.card.under_embargo]
             newest_first = sorted(put, key=lambda of: -of.sequence)
             return [*(of.card for of in newest_first), *self.catalogue.find(words, limit, view.replaced)][:limit]
 
     def not_found(self, asked: str) -> ArticleNotFound:
-        """The error for an id or a URL that names no article."""
+        """Return the error for an id or a URL that names no article."""
         return ArticleNotFound(f"no article {asked[:100]!r} in index {self.release.name} - check it, or build the index again")
 
     def _row(self, article_id: str, view: LiveOverlay) -> int:

@@ -1,4 +1,4 @@
-"""End long work early: a caller sets a check, and long work asks it between steps of some tenths of a second.
+"""Interrupt long work early: a caller sets a check, and long work runs it every few tenths of a second.
 
 with interruptible(check):
     recommender.related_to(draft)
@@ -15,10 +15,10 @@ _check: ContextVar[Check | None] = ContextVar("check", default=None)
 
 @contextmanager
 def interruptible(check: Check) -> Iterator[None]:
-    """Have all work inside the context ask a check, in this thread.
+    """Run a check at every checkpoint of this thread's work inside the context.
 
     Args:
-        check: Raises `Interrupted` to end the work.
+        check: Function that raises `Interrupted` to end the work.
     """
     token = _check.set(check)
     try:
@@ -28,10 +28,10 @@ def interruptible(check: Check) -> Iterator[None]:
 
 
 def checkpoint() -> None:
-    """Ask whether this work is still needed.
+    """Run the check of this thread, if there is one.
 
     Raises:
-        Interrupted: It is not.
+        Interrupted: The caller no longer needs this work.
     """
     check = _check.get()
     if check is not None:

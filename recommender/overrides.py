@@ -1,17 +1,17 @@
-"""The editors' word: what a list must show, and what no list may show, whatever the ranking says.
+"""Define and read editorial overrides: pins that a list must show, and blocks that no list may show.
 
-It comes from two places, which add up: a file that is kept with the site (`read_overrides`), and the service
-(`index.updates.override_store`).
+Overrides take precedence over the ranking. They come from two sources, which add up: a file kept with the site
+(`read_overrides`), and the service (`index.updates.override_store`).
 
-    [[pin]]                                  # on the list of one article, another stands in a fixed place
+    [[pin]]                                  # show an article in a fixed slot of another article's list
     on = "summit-2026"
     show = "summit-explained"
     slot = 1
-    until = 2026-12-31                       # may be left out; a day counts to its end, in UTC
-    reason = "the explainer goes first"      # may be left out
-    owner = "foreign desk"                   # may be left out
+    until = 2026-12-31                       # optional. A day counts to its end, in UTC
+    reason = "the explainer goes first"      # optional
+    owner = "foreign desk"                   # optional
 
-    [[block]]                                # never shown: on one list, or without `on` on all of them
+    [[block]]                                # hide on one list, or without `on` on all lists
     on = "summit-2026"
     hide = "an-old-summit"                   # or: section = "Sport"
 """
@@ -41,11 +41,11 @@ Line = TypeVar("Line")
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """An article in a fixed place of a list.
+    """An article in a fixed slot of a list.
 
     Attributes:
-        slot: 1 for the first line.
-        until: When it ends; None: never.
+        slot: 1 for the first item.
+        until: When it ends. None: never.
     """
 
     article_id: str
@@ -55,10 +55,10 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What a list does not show: one article, or a section.
+    """An article or a section that a list hides.
 
     Attributes:
-        until: When it ends; None: never.
+        until: When it ends. None: never.
     """
 
     article_id: str | None = None
@@ -68,15 +68,15 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """All that is said of one article.
+    """All overrides of one article.
 
     Attributes:
-        pins, blocks: Of its list.
-        everywhere: Whether it is shown on no list.
-        everywhere_until: When that ends; None: never.
+        pins, blocks: Pins and blocks of its list.
+        everywhere: Whether every list hides the article.
+        everywhere_until: When that ends. None: never.
 
     Raises:
-        InvalidOverride: It contradicts itself, or a value is not in its range.
+        InvalidOverride: The override contradicts itself, or a value is out of range.
     """
 
     pins: tuple[Pin, ...] = ()
@@ -106,7 +106,7 @@ class Override:
             raise InvalidOverride(f"{min(map(str, both))!r:.100} is pinned and blocked - keep one of the two")
 
     def __or__(self, other: "Override") -> "Override":
-        """Return both: blocks add up; of two pins of one slot or one article, those of `other` count."""
+        """Combine two overrides: blocks add up. If two pins share a slot or an article, those of `other` count."""
         pinned = {pin.article_id for pin in other.pins}
         taken = {pin.slot for pin in other.pins} | pinned | {block.article_id for block in other.blocks}
         pins = tuple(pin for pin in self.pins if pin.slot not in taken and pin.article_id not in taken)
@@ -116,13 +116,13 @@ class Override:
 
     @property
     def ends(self) -> list[datetime]:
-        """The moments at which a part of it ends."""
+        """Return the moments at which a part of the override ends."""
         of_parts = [*(pin.until for pin in self.pins), *(block.until for block in self.blocks)]
         everywhere = [self.everywhere_until] if self.everywhere else []
         return [until for until in (*of_parts, *everywhere) if until is not None]
 
     def as_dict(self) -> dict[str, Any]:
-        """As the HTTP answer has it."""
+        """Return the override as in the HTTP answer."""
         return {
             "pins": [{"article_id": pin.article_id, "slot": pin.slot, "until": rfc3339(pin.until)} for pin in self.pins],
             "blocks": [
@@ -139,7 +139,7 @@ class Override:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Override":
-        """The inverse of `as_dict`; ids and sections are cleaned as the build cleans them."""
+        """Invert `as_dict`. Ids and sections are cleaned as in the build."""
         pins = tuple(Pin(clean_line(pin["article_id"]), pin["slot"], end_of(pin.get("until"))) for pin in fields.get("pins", ()))
         blocks = tuple(
             Block(_clean(block.get("article_id")), _clean(block.get("section")), end_of(block.get("until")))
@@ -157,7 +157,7 @@ class Overrides:
     """The overrides of a file.
 
     Attributes:
-        articles: Id -> the override of that article.
+        articles: Id -> override of that article.
         hidden: Blocks that count on every list.
     """
 
@@ -169,18 +169,18 @@ class Overrides:
 
     @cached_property
     def everywhere(self) -> Mapping[str, datetime | None]:
-        """Id of each article that no list shows -> when that ends; None: never."""
+        """Return the id of each article that no list shows -> when that ends. None: never."""
         return {article_id: override.everywhere_until for article_id, override in self.articles.items() if override.everywhere}
 
     @cached_property
     def ends(self) -> Sequence[datetime]:
-        """The moments at which an override ends."""
+        """Return the moments at which an override ends."""
         blocks = [block.until for block in self.hidden if block.until is not None]
         return [until for override in self.articles.values() for until in override.ends] + blocks
 
 
 def place_pins(lines: Sequence[Line], pins: Iterable[tuple[int, Line]], limit: int) -> list[Line]:
-    """Put pinned lines in their slots and push the others down; behind the end of a shorter list, a pin comes last.
+    """Insert pinned items in their slots and push the others down. A slot past the end of the list appends its pin.
 
     >>> place_pins(["a", "b", "c"], [(1, "x"), (3, "y")], limit=4)
     ['x', 'a', 'y', 'b']
@@ -195,10 +195,10 @@ def place_pins(lines: Sequence[Line], pins: Iterable[tuple[int, Line]], limit: i
 
 
 def read_overrides(path: Path) -> Overrides:
-    """Read the file.
+    """Read the overrides of a file.
 
     Raises:
-        InvalidOverride: It is not TOML, or an entry cannot be used; the message names file and entry.
+        InvalidOverride: The file is not TOML, or an entry cannot be used. The message names file and entry.
     """
     try:
         fields = tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -228,7 +228,7 @@ def read_overrides(path: Path) -> Overrides:
         raise InvalidOverride(f"{path}: {next(iter(fields))!r} is unknown - write [[pin]] or [[block]]")
     try:
         Override(blocks=tuple(hidden))
-        articles = {  # in the order of the file: all processes that read it name their answers alike
+        articles = {  # in the order of the file, so that all processes name their answers alike
             id_: Override(tuple(pins.get(id_, ())), tuple(blocks.get(id_, ())), id_ in everywhere)
             for id_ in {**pins, **blocks, **everywhere}
         }
@@ -238,7 +238,7 @@ def read_overrides(path: Path) -> Overrides:
 
 
 def _checked(entry: Any, keys: Sequence[str], where: str) -> dict[str, Any]:
-    """An entry of the file with cleaned ids and an aware `until`."""
+    """Return an entry of the file with cleaned ids and an aware `until`."""
     if not isinstance(entry, dict):
         raise InvalidOverride(f"{where} is no table - write it as [[pin]] or [[block]]")
     checked: dict[str, Any] = {}
@@ -263,21 +263,21 @@ def _checked(entry: Any, keys: Sequence[str], where: str) -> dict[str, Any]:
 
 
 def end_of(given: Any) -> datetime | None:
-    """When something ends: a time in UTC; of a day its end; UTC where no zone is given."""
+    """Return the end of an override: a time in UTC. A day ends with its last moment. A time without a zone is UTC."""
     if given is None:
         return None
     try:
         moment = datetime.fromisoformat(given) if isinstance(given, str) else given
         if isinstance(moment, datetime):
             return in_utc(moment)
-        last = datetime.combine(moment, time.max, UTC)  # of a time of day without a day: TypeError
+        last = datetime.combine(moment, time.max, UTC)  # a time of day without a day raises TypeError
         return last if moment == date.max else last + timedelta(microseconds=1)
     except (ValueError, TypeError):
         raise InvalidOverride(f"until is {given!r:.50}, which is no time - write it as 2026-12-31 or 2026-12-31T18:00:00Z") from None
 
 
 def _last(ends: Sequence[datetime | None]) -> datetime | None:
-    """The last of some ends; None: one of them is never."""
+    """Return the last of some ends. None: one of them never comes."""
     dated = [end for end in ends if end is not None]
     return max(dated) if dated and len(dated) == len(ends) else None
 
@@ -287,5 +287,5 @@ def _clean(name: str | None) -> str | None:
 
 
 def is_over(until: datetime | None, now: datetime) -> bool:
-    """Return whether something that ends at a moment has ended; None: it never does."""
+    """Return whether an override with this end is over. An end of None never comes."""
     return until is not None and until <= now

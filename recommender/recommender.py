@@ -1,4 +1,4 @@
-"""The face of the library: open an index, ask what to read next."""
+"""Open an index and recommend what to read next: the public interface of the library."""
 
 import hashlib
 import logging
@@ -39,16 +39,17 @@ log = logging.getLogger(__name__)
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 EVERYTHING = Selection()
-"""No filter, no diversity, no least score; age does not count."""
+"""No filter, no diversity, no minimum score. Age does not count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """The state that answers depend on: while its name is the same, so are they, except lists that count ages.
+    """The state that answers depend on. Answers change only with its name, except lists that count ages.
 
     Attributes:
-        name: Of release, weights, overrides, the last change of live articles, and the last one that came by itself.
-        changes_at: The next moment at which lists change by themselves: an embargo, a pin or a block ends. `NEVER`: there is none.
+        name: Made of release, weights, overrides, the last change of live articles, and the last change by time.
+        changes_at: The next moment at which lists change by time: an embargo, a pin or a block ends. `NEVER` if there
+            is none.
     """
 
     name: str
@@ -56,10 +57,10 @@ class Edition:
 
 
 class Recommender(IndexReader):
-    """Related articles from one release of an index; safe to share between threads.
+    """Recommends related articles from one release of an index. Safe to share between threads.
 
-    Lists by id are read as the build stored them: neither the model nor FAISS is loaded. The first text that the index
-    has never seen loads both.
+    Lists by id are read as the build stored them: neither the model nor FAISS is loaded. The first text from outside
+    the index loads both.
 
     >>> recommender = Recommender.open("var/index")                            # doctest: +SKIP
     >>> [item.title for item in recommender.related("2018-09-11-summit")]      # doctest: +SKIP
@@ -85,7 +86,7 @@ class Recommender(IndexReader):
             threading.Thread(target=self._read_all, name="verify", daemon=True).start()
 
     def _read_all(self) -> None:
-        """Check what was not checked when the release was opened."""
+        """Check the files that were not checked when the release was opened."""
         try:
             verify(self.release.folder)
         except IndexDamaged as fault:
@@ -99,16 +100,16 @@ class Recommender(IndexReader):
     ) -> Self:
         """Open the index that `scripts/build_index.py` wrote, after checking every byte of it.
 
-        Of a large one (`manifest.AT_ONCE`) a thread checks the hashes meanwhile; `damage` says what it finds.
+        A large index (`manifest.AT_ONCE`) opens at once, and a thread checks its hashes. `damage` then names any fault.
 
         Args:
             index_dir: The folder given to the build as `--out`.
-            embedder: The model the index was built with, where it is not the bundled one.
-            overrides: A file of what editors pin and block; see `recommender.overrides`.
-            vectors: Where they are, if they are in Milvus: `milvus://host:19530/name`; None: what READMORE_VECTORS says.
+            embedder: The model the index was built with, if it is not the bundled one.
+            overrides: A file of pins and blocks. See `recommender.overrides`.
+            vectors: Address of the vectors, if they are in Milvus: `milvus://host:19530/name`. None: READMORE_VECTORS.
 
         Raises:
-            InputError: `vectors` is no such address.
+            InputError: `vectors` is not a valid address.
             InvalidOverride: The file of overrides cannot be used.
             IndexNotFound: There is no index in the folder.
             IndexUnusable: None of its releases is sound.
@@ -126,27 +127,27 @@ class Recommender(IndexReader):
 
     @contextmanager
     def moment(self) -> Iterator[Edition]:
-        """All that this thread asks inside the context is answered of one moment, of one edition."""
+        """Yield an edition. All answers to this thread inside the context are of this edition."""
         with self.live.reading():
             yield self.edition()
 
     def related(self, article_id: str, limit: int = 5, selection: Selection = EVERYTHING, *, explain: bool = False) -> RelatedList:
-        """The related list of an article of the index, or put since it was built.
+        """Return the related list of an article of the index, or of one upserted since the build.
 
         Args:
             limit: Length of the list, 1 to the number of candidates that the build stored (`manifest.n_candidates`).
-            selection: Filters, time, diversity, and the least score of a line.
-            explain: Tell what each feature of a line adds to its score.
+            selection: Filters, time, diversity, and the minimum score of an item.
+            explain: Return what each feature of an item adds to its score.
 
         Raises:
-            ArticleNotFound: No article has this id; `ArticleWithdrawn` if one had.
+            ArticleNotFound: No article has this id. `ArticleWithdrawn` if one had it.
             OutOfRange: `limit` is out of range.
         """
         with self.live.reading() as view:
             return self._related(self._row(article_id, view), limit, selection, view, explain)
 
     def related_to_row(self, row: int, limit: int = 5, selection: Selection = EVERYTHING, *, explain: bool = False) -> RelatedList:
-        """`related`, for an article whose row is known."""
+        """Return `related` for an article whose row is known."""
         with self.live.reading() as view:
             return self._related(row, limit, selection, view, explain)
 
@@ -165,7 +166,7 @@ class Recommender(IndexReader):
         return RelatedList(card.id, self.release.name, self.release.manifest.model.label, items, reason)
 
     def _stored(self, row: int, view: LiveOverlay, *, briefly: bool = False) -> tuple[Card, str, Candidates]:
-        """Card, text and candidates of an article, as they are now."""
+        """Return card, text and candidates of an article, with the overlay applied."""
         if row < LIVE:
             card, text, found = self.catalogue.stored_list(row, briefly=briefly)
         else:
@@ -176,17 +177,16 @@ class Recommender(IndexReader):
         return card, text, found
 
     def related_to(self, article: Article, limit: int = 5, selection: Selection = EVERYTHING, *, explain: bool = False) -> RelatedList:
-        """The related list of a text that is not in the index: a draft, a page of another site.
+        """Return the related list of a text outside the index: a draft, or a page of another site.
 
-        Of a long text `MOST_PASSAGES` chunks are embedded, spread evenly; its words count all.
-
-        Its own stored version, if the index has an article of the same id, is left out.
+        Of a long text `MOST_PASSAGES` chunks are embedded, spread evenly. All its words count. If the index has an
+        article of the same id, the list leaves that stored version out.
 
         Raises:
-            InvalidArticle: There is neither a word of text nor a title.
+            InvalidArticle: The article has neither a word of text nor a title.
             ModelError: The model is not installed, or is not the one the index was built with.
             OutOfRange: `limit` is out of range.
-            Interrupted: The caller needs the list no more; see `recommender.interruption`.
+            Interrupted: The caller no longer needs the list. See `recommender.interruption`.
         """
         self._check_limit(limit, selection)
         chunks, vectors = embed_articles([article], self.embedder, MOST_PASSAGES)[0]
@@ -213,7 +213,7 @@ class Recommender(IndexReader):
     def related_to_seeds(
         self, positive: Sequence[str], negative: Sequence[str] = (), limit: int = 5, selection: Selection = EVERYTHING
     ) -> RelatedList:
-        """What is close to some articles of the index and not to others; see `recommender.retrieval.seeds`.
+        """Return articles close to some seed articles and not to others. See `recommender.retrieval.seeds`.
 
         Raises:
             ArticleNotFound: One of the ids names no article.
@@ -232,25 +232,25 @@ class Recommender(IndexReader):
             return RelatedList(None, self.release.name, self.release.manifest.model.label, items, reason)
 
     def similarity(self, a: str, b: str) -> float:
-        """Semantic similarity of two texts, with the index's model; see `recommender.similarity`."""
+        """Return the semantic similarity of two texts, with the index's model. See `recommender.similarity`."""
         return similarity(a, b, self.embedder)
 
     @property
     def embedder(self) -> Embedder:
-        """The index's model, loaded and checked on first use.
+        """Return the index's model, loaded and checked on first use.
 
         Raises:
-            ModelError: It is not installed, or is not the one the index was built with.
+            ModelError: The model is not installed, or is not the one the index was built with.
         """
         return self.texts.embedder
 
     @property
     def archive(self) -> CandidateSource:
-        """All that candidates of the release are found in, loaded on first use; lists by id do without."""
+        """Return the search structures of the release, loaded on first use. Lists by id do not need them."""
         return self.texts.archive
 
     def edition(self) -> Edition:
-        """What all answers depend on now."""
+        """Return the current edition, on which all answers depend."""
         with self.live.reading() as view:
             known, edition = self._edition
             if view is not known or (edition.changes_at is not NEVER and edition.changes_at <= datetime.now(UTC)):
@@ -266,7 +266,7 @@ class Recommender(IndexReader):
 
     @cached_property
     def _weighs_briefly(self) -> bool:
-        """Whether no feature counts but those that the shipped weights weigh."""
+        """Return whether only the features that the shipped weights use count."""
         return self.ranker.weights.keys() <= SHIPPED.weights.keys()
 
     @cached_property
@@ -276,7 +276,7 @@ class Recommender(IndexReader):
 
     @cached_property
     def _dates(self) -> Timeline:
-        """Return when articles of the release were, and will be, published: the last one before now, and all that lie ahead."""
+        """Return the publication times around now: the last one before now, and all later ones."""
         return Timeline().changed((), [(moment, None) for moment in set(self.catalogue.dates_from(datetime.now(UTC)))])
 
     @cached_property
@@ -285,13 +285,13 @@ class Recommender(IndexReader):
 
     @cached_property
     def _file_rows(self) -> dict[int, datetime | None]:
-        """Rows of the articles that the file hides everywhere, and when that ends."""
+        """Return the rows of the articles that the file hides everywhere, and when that ends."""
         found = ((self.catalogue.find_row(article_id), end) for article_id, end in self.file_overrides.everywhere.items())
         return {row: end for row, end in found if row is not None}
 
     @property
     def loaded_embedder(self) -> Embedder | None:
-        """The model, if a text has had it loaded; for another release, that need not load it again."""
+        """Return the model if a text has loaded it. Another release can then use it without loading it again."""
         loaded: Embedder | None = self.texts.__dict__.get("embedder")
         return loaded
 

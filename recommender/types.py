@@ -1,4 +1,4 @@
-"""The words of the library: Article, Chunk, Related, and the array types they travel with."""
+"""Define the data types of the library: Article, Chunk, Related, and array types."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,21 +19,21 @@ Scores = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
 Vectors = NDArray[np.float32]
-"""float32 (n, dim), every row of length 1, so that a dot product is a cosine."""
+"""float32 (n, dim). Every row has length 1, so that a dot product is a cosine."""
 
 
 Matrix = NDArray[np.float32]
-"""float32 (n, m), figures of pairs."""
+"""float32 (n, m), values of pairs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """One article of an archive, or a draft that is in none.
+    """One article of an archive, or a draft.
 
     Attributes:
         id: The publisher's own id, unique in the archive.
-        text: Plain text; paragraphs are separated by a blank line.
-        published: Aware, in UTC; None when unknown.
+        text: Plain text. A blank line separates paragraphs.
+        published: Aware, in UTC. None if unknown.
         lang: BCP 47 code, as the publisher gave it.
         read_more: Ids of the hand-made "Read more" list, in the editor's order.
     """
@@ -60,16 +60,16 @@ class Chunk:
 
 
 Relation = Literal["background", "follow_up", "same_story"]
-"""How a target stands to the article being read: older, newer, or another report of the same event in the same days."""
+"""Relation of a target to the article being read: older, newer, or another report of one event in the same days."""
 
 
 Source = Literal["model", "pinned", "fallback"]
-"""What put a line into a list: the ranking, an editor, or the date."""
+"""Origin of an item: the ranking, an editor, or the date."""
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One thing that speaks for a line or against it.
+    """The contribution of one feature to an item's score.
 
     Attributes:
         name: See `recommender.features.feature_schema.FEATURES`.
@@ -83,11 +83,11 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class PassagePair:
-    """The two sentences, one of each article, that match best.
+    """The best-matching pair of sentences, one of each article.
 
     Attributes:
-        query: Of the article being read.
-        target: Of the article that is suggested.
+        query: Sentence of the article being read.
+        target: Sentence of the suggested article.
     """
 
     query: str
@@ -96,7 +96,7 @@ class PassagePair:
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """A near-duplicate, for which another article stands in lists."""
+    """A near-duplicate that another article represents in lists."""
 
     id: str
     title: str
@@ -109,17 +109,17 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class Related:
-    """One line of a related list: the target's card, how close it is, and why.
+    """One item of a related list: the target's card, its score, and an explanation.
 
     Attributes:
         rank: 1 for the first.
-        score: In [0, 1], higher is closer: how likely an editor would link it, less what age takes if that was asked for.
-        relation: How it stands to the article being read.
-        passages: The best-matching pair of sentences; None where an editor or the date chose the line.
-        terms: The rarest words, and pairs of words, that both articles use.
+        score: In [0, 1], higher is closer: probability that an editor would link it, reduced by age on request.
+        relation: Relation to the article being read.
+        passages: The best-matching pair of sentences. None if an editor or the date chose the item.
+        terms: The rarest words and word pairs that both articles use.
         also: Its near-duplicates.
-        source: What put it here.
-        features: What speaks for it and against it, if that was asked for.
+        source: Origin of the item.
+        features: Contributions of the features, on request.
     """
 
     id: str
@@ -137,7 +137,7 @@ class Related:
     features: tuple[Feature, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """The line as the HTTP answer has it."""
+        """Return the item as in the HTTP answer."""
         return {
             "id": self.id,
             "rank": self.rank,
@@ -161,14 +161,14 @@ class Related:
 
 @dataclass(frozen=True, slots=True)
 class RelatedList(Sequence[Related]):
-    """What a reader of one article should read next: a sequence of `Related`, closest first.
+    """The articles that a reader of one article should read next: a sequence of `Related`, closest first.
 
     Attributes:
-        article_id: The query article; None for a draft.
+        article_id: The query article. None for a draft.
         index_version: The release that answered.
         model: Name of the embedding model.
-        reason: Why the list is empty: "no_candidates", "filtered_out", "below_threshold", or "no_more" where `offset` is past its end;
-            None when it is not.
+        reason: Reason for an empty list: "no_candidates", "filtered_out", "below_threshold", or "no_more" if `offset`
+            is past its end. None if the list is not empty.
     """
 
     article_id: str | None
@@ -195,7 +195,7 @@ class RelatedList(Sequence[Related]):
         return tuple(item.id for item in self.items)
 
     def as_dict(self) -> dict[str, Any]:
-        """The list as the HTTP answer has it, less the request's own id."""
+        """Return the list as in the HTTP answer, without the id of the request."""
         answer: dict[str, Any] = {
             "article_id": self.article_id,
             "index_version": self.index_version,
@@ -208,10 +208,10 @@ class RelatedList(Sequence[Related]):
 
 
 def in_utc(moment: datetime) -> datetime:
-    """A moment in UTC; one without a zone is taken as UTC.
+    """Convert a moment to UTC. A moment without a zone is taken as UTC.
 
     Raises:
-        ValueError: In UTC it is outside of years 1 to 9999, though it is not where its zone is.
+        ValueError: The year in UTC is outside of 1 to 9999, though the year in its own zone is not.
 
     >>> in_utc(datetime.fromisoformat("2018-09-11T14:41:00+04:00")).isoformat()
     '2018-09-11T10:41:00+00:00'
@@ -223,7 +223,7 @@ def in_utc(moment: datetime) -> datetime:
 
 
 def rfc3339(moment: datetime | None) -> str | None:
-    """`2018-09-11T10:41:00Z`, or None.
+    """Format a moment as `2018-09-11T10:41:00Z`, or return None.
 
     >>> rfc3339(datetime(2018, 9, 11, 10, 41, tzinfo=UTC))
     '2018-09-11T10:41:00Z'

@@ -1,4 +1,4 @@
-"""Embedders: from text to vectors of unit norm.
+"""Embedders: turn texts into vectors of unit norm.
 
-sentence-transformers is the reference, OpenVINO the fast way; both load at the first text, not on import.
+sentence-transformers is the reference, OpenVINO the fast embedder. Both load with the first text, not on import.
 """

@@ -1,7 +1,7 @@
-"""Text in, unit vectors out: the `Embedder` protocol, and sentence-transformers behind it.
+"""Embed texts as unit vectors: the `Embedder` protocol, and functions that work with any embedder.
 
-torch and transformers are imported when a model is loaded, not before: a process that only answers by id never pays
-for them.
+torch and transformers are imported when a model is loaded, not before. A process that only answers by id never loads
+them.
 """
 
 import os
@@ -19,18 +19,18 @@ from recommender.text.cleaning import has_words
 from recommender.types import Article, Chunk, Vectors
 
 CANARY_COSINE = 0.99
-"""A canary's vector and the recorded one are at least so close; processors differ in the sixth decimal."""
+"""Least cosine between a canary's vector and the recorded one. Processors differ in the sixth decimal."""
 
 SLICE = max(2, len(os.sched_getaffinity(0)))
-"""Texts that are embedded before other threads have their turn, and before it is asked whether the rest is needed."""
+"""Texts embedded between two checkpoints. At a checkpoint other threads run, and the caller may interrupt the work."""
 
 
 class Embedder(Tokenizer, Protocol):
-    """What a model must offer. Bring your own by writing these five.
+    """Interface of an embedding model. Implement these five members to bring your own.
 
     Attributes:
         name: Model name, for people.
-        sha256: Fingerprint of the weights, in hex; an index answers only to the model it was built with.
+        sha256: Fingerprint of the weights, in hex. An index accepts only the model it was built with.
         dim: Length of a vector.
         max_tokens: Tokens of text the model reads, special tokens not counted.
     """
@@ -54,17 +54,17 @@ class Embedder(Tokenizer, Protocol):
 
 
 def embed_articles(articles: Sequence[Article], embedder: Embedder, most: int | None = None) -> list[tuple[list[Chunk], Vectors]]:
-    """Chunk and embed articles, slice by slice; see `recommender.interruption`.
+    """Chunk and embed articles, slice by slice. See `recommender.interruption`.
 
     Args:
-        most: Chunks of each article that are embedded, spread over its text; None: all.
+        most: Number of chunks of each article to embed, spread over its text. None embeds all.
 
     Returns:
-        For each article these chunks and their vectors: float32 (n_chunks, dim), unit norm.
+        The chunks of each article and their vectors: float32 (n_chunks, dim), unit norm.
 
     Raises:
         InvalidArticle: An article has neither a word of text nor a title.
-        Interrupted: The caller needs them no more.
+        Interrupted: The caller no longer needs the vectors.
     """
     chunks = []
     for article in articles:
@@ -79,10 +79,10 @@ def embed_articles(articles: Sequence[Article], embedder: Embedder, most: int | 
 
 
 def embed_in_slices(texts: Sequence[str], embedder: Embedder) -> Vectors:
-    """Embed texts so that other threads have their turn in between.
+    """Embed texts in slices, so that other threads can run in between.
 
     Raises:
-        Interrupted: The caller needs them no more.
+        Interrupted: The caller no longer needs the vectors.
     """
     vectors = np.empty((len(texts), embedder.dim), dtype=np.float32)
     for first in range(0, len(texts), SLICE):
@@ -92,7 +92,7 @@ def embed_in_slices(texts: Sequence[str], embedder: Embedder) -> Vectors:
 
 
 def check_model(embedder: Embedder, card: ModelCard, folder: Path) -> None:
-    """Refuse a model other than the one a release was built with: it would answer, and wrongly.
+    """Refuse a model other than the one a release was built with. Such a model would give wrong answers.
 
     Raises:
         ModelError: The weights differ, or the canary texts get other vectors.

@@ -1,6 +1,8 @@
-"""Embedding on a GPU: it is through with a batch long before sentence-transformers' own loop has made the next one; so we make them.
+"""Embed texts in large batches on a GPU.
 
-Texts are tokenized on all processors at once; the longest go first, as many together as have so many tokens.
+A GPU finishes a batch long before the loop of sentence-transformers has prepared the next one. So this module makes
+the batches itself. It tokenizes texts on all processors at once. The longest texts go first, and each batch holds a
+fixed number of tokens.
 """
 
 from collections.abc import Sequence
@@ -15,11 +17,11 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 TOGETHER = 1 << 18
-"""Tokens that go through the model at a time: 5 GB of a GPU's memory in half precision."""
+"""Tokens per batch: 5 GB of GPU memory in half precision."""
 
 
 class Loaded(Protocol):
-    """A model that is loaded; see `recommender.embedding.sentence_transformer.SentenceTransformerEmbedder`."""
+    """A loaded model. See `recommender.embedding.sentence_transformer.SentenceTransformerEmbedder`."""
 
     model: "SentenceTransformer"
     tokenizer: "Tokenizer"
@@ -28,7 +30,7 @@ class Loaded(Protocol):
 
 
 def embed_in_large_batches(loaded: Loaded, texts: Sequence[str]) -> Vectors:
-    """The vectors of texts: float32 (len(texts), dim), unit norm; in whatever precision the model computes."""
+    """Return the vectors of texts: float32 (len(texts), dim), unit norm, computed in the precision of the model."""
     import torch
 
     model, window = loaded.model, loaded.window

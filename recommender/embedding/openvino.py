@@ -1,9 +1,10 @@
-"""The model as a compiled graph, run by OpenVINO: the vectors of sentence-transformers, twice as fast, without torch.
+"""Embed texts with OpenVINO: run the model as a compiled graph, without torch.
 
-`index.encoder.openvino_export` exports it into the index's folder, once for a model:
+The vectors are those of sentence-transformers, computed twice as fast. `index.encoder.openvino_export` exports each
+model once into the folder of the index:
 
     encoders/<first 16 digits of the weights' sha256>-<float or int8>/
-        encoder.json      what it is, and the sha256 of the other files
+        encoder.json      the encoder card, with the sha256 of the other files
         graph.xml, graph.bin
         tokenizer.json
 """
@@ -45,13 +46,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class EncoderCard:
-    """What `encoder.json` says.
+    """The content of `encoder.json`.
 
     Attributes:
-        name, sha256, dim, max_tokens: Those of the model it was compiled from.
-        window: Tokens that go into the graph, special ones among them.
-        precision: What it computes in.
-        parity: Least cosine of its vectors with the model's own, of the texts that were compared.
+        name, sha256, dim, max_tokens: Those of the source model.
+        window: Tokens the graph reads, special tokens included.
+        precision: Precision of the computation.
+        parity: Least cosine between its vectors and those of the source model, over the compared texts.
         files: Name -> sha256.
     """
 
@@ -69,13 +70,13 @@ class EncoderCard:
 
 
 class CompiledEmbedder:
-    """An `Embedder` whose vectors do not depend on what else is embedded with a text; safe to share between threads.
+    """An `Embedder` whose vectors do not depend on the other texts of a call. Safe to share between threads.
 
-    Every text goes through the graph by itself, so nothing is padded, and one by one on each processor, which is faster here than
-    several on all (docs/benchmarks.md).
+    Every text goes through the graph by itself, so nothing is padded. Each processor embeds one text at a time. That is
+    faster here than several processors on one text (docs/benchmarks.md).
 
     Args:
-        folder: What `index.encoder.openvino_export` wrote.
+        folder: Folder that `index.encoder.openvino_export` wrote.
 
     Raises:
         ModelError: OpenVINO is not installed, or a file is missing or changed.
@@ -96,7 +97,7 @@ class CompiledEmbedder:
         self._streams = threads
 
     def token_spans(self, text: str) -> TokenSpans:
-        """Start and end character of every token of the text, none dropped."""
+        """Return the start and end character of every token of the text, none dropped."""
         offsets = self._tokenizer.encode_batch([text], add_special_tokens=False)[0].offsets  # unlike `encode`, it releases the GIL
         return np.array(offsets, dtype=np.int64).reshape(-1, 2)
 
@@ -105,13 +106,13 @@ class CompiledEmbedder:
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         inputs = self._inputs(texts)
         with self._lock:
-            for row in sorted(range(len(inputs)), key=lambda row: -inputs[row][0].size):  # the longest first: all end together
+            for row in sorted(range(len(inputs)), key=lambda row: -inputs[row][0].size):  # the longest first, so all end together
                 self._queue.start_async(inputs[row], (vectors, row))
             self._queue.wait_all()
         return vectors
 
     def inputs(self, text: str) -> list[Tokens]:
-        """What the graph takes of a text: ids of its tokens and their mask, each int64 (1, n_tokens)."""
+        """Return the graph's inputs for a text: ids of its tokens and their mask, each int64 (1, n_tokens)."""
         return self._inputs([text])[0]
 
     def _inputs(self, texts: Sequence[str]) -> list[list[Tokens]]:
@@ -123,7 +124,7 @@ class CompiledEmbedder:
 
     @cached_property
     def _queue(self) -> "AsyncInferQueue":
-        """The graph, loaded with the first text: who only counts tokens needs none."""
+        """Return the graph, loaded with the first text. Counting tokens does not load it."""
         from openvino import AsyncInferQueue, Core
 
         hints = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": self._streams, "INFERENCE_NUM_THREADS": self._streams}
@@ -138,17 +139,17 @@ class CompiledEmbedder:
 
 
 def encoder_folder(index_dir: Path, sha256: str, precision: Precision) -> Path:
-    """Where the compiled graph of a model lies."""
+    """Return the folder of the compiled graph of a model."""
     return index_dir / ENCODERS / f"{sha256[:16]}-{precision}"
 
 
 def encoder_folders(index_dir: Path, model: ModelCard) -> list[Path]:
-    """Where the compiled graphs lie that may embed for a release; the first that is there does."""
+    """Return the folders of the compiled graphs that may embed for a release, in order of preference."""
     return [encoder_folder(index_dir, model.sha256, precision) for precision in dict.fromkeys((model.precision, FLOAT))]
 
 
 def compiled_embedder(index_dir: Path, sha256: str, wanted: Sequence[Precision]) -> CompiledEmbedder | None:
-    """The first compiled graph of a model that is there and sound; None if there is none."""
+    """Return the first compiled graph of a model that exists and is sound, or None."""
     for folder in (encoder_folder(index_dir, sha256, precision) for precision in wanted):
         if (folder / ENCODER).exists():
             try:
@@ -159,10 +160,12 @@ def compiled_embedder(index_dir: Path, sha256: str, wanted: Sequence[Precision])
 
 
 def embedder_of(index_dir: Path, model: ModelCard) -> Embedder:
-    """The model of an index: compiled, if it is; else by sentence-transformers. Never goes to the network.
+    """Return the model of an index: its compiled graph if there is one, else sentence-transformers.
+
+    It never uses the network.
 
     Raises:
-        ModelError: It is not on this machine.
+        ModelError: The model is not on this machine.
     """
     compiled = compiled_embedder(index_dir, model.sha256, (model.precision, FLOAT))
     if compiled is not None:
@@ -171,7 +174,7 @@ def embedder_of(index_dir: Path, model: ModelCard) -> Embedder:
 
 
 def checked_card(folder: Path) -> EncoderCard:
-    """What an encoder is; its files are as the card says.
+    """Read the card of an encoder and check its files against the card.
 
     Raises:
         ModelError: A file is missing or changed.

@@ -1,4 +1,4 @@
-"""Embed with sentence-transformers: the reference embedder, and the model that is bundled."""
+"""Embed texts with sentence-transformers, the reference embedder, and load the bundled model."""
 
 import copy
 import hashlib
@@ -32,23 +32,23 @@ class SentenceTransformerEmbedder:
     """The reference embedder: any sentence-transformers model whose weights are safetensors.
 
     Args:
-        model: A folder, or the name of a model; all-MiniLM-L6-v2 comes with the package and needs no network.
-        batch_size: Chunks that go through the model together; on a GPU it goes by tokens instead (`recommender.embedding.gpu_batches`).
-        download: Whether a model of that name may be fetched, if it is not on this machine.
+        model: A folder, or the name of a model. all-MiniLM-L6-v2 comes with the package and needs no network.
+        batch_size: Chunks per batch. A GPU batches by tokens instead (`recommender.embedding.gpu_batches`).
+        download: Allow a download of the model if it is not on this machine.
 
     Attributes:
-        model: sentence-transformers' own.
-        tokenizer: It neither truncates nor pads.
-        window: Tokens that the model reads, special ones among them.
-        on_gpu: Whether it runs on a GPU, in half precision.
+        model: The sentence-transformers model.
+        tokenizer: A tokenizer that neither truncates nor pads.
+        window: Tokens the model reads, special tokens included.
+        on_gpu: True if the model runs on a GPU, in half precision.
 
     Raises:
-        ModelError: The model is not there, cannot be loaded, or the bundled one is not the official file.
+        ModelError: The model is missing, cannot be loaded, or the bundled one is not the official file.
     """
 
     def __init__(self, model: str | Path = BUNDLED_MODEL, batch_size: int = 32, *, download: bool = True) -> None:
         folder = _model_folder(model, download)
-        # A folder by its whole path: the index has to find it again from any working directory.
+        # Store the absolute path of a folder: the index must find it again from any working directory.
         self.name = str(folder.resolve()) if Path(model).is_dir() else str(model)
         self.sha256 = _weights_sha256(folder)
         if model == BUNDLED_MODEL and self.sha256 != BUNDLED_SHA256:
@@ -59,17 +59,17 @@ class SentenceTransformerEmbedder:
         self.model = _load(folder)
         self.on_gpu = self.model.device.type == "cuda"
         self._batch_size = batch_size
-        # A copy of our own: encoding turns truncation on in the model's tokenizer and leaves it on.
+        # Use a copy: encoding turns truncation on in the model's own tokenizer and leaves it on.
         self.tokenizer = copy.deepcopy(self.model.tokenizer.backend_tokenizer)
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
         self.dim = int(self.model.get_embedding_dimension() or 0)
         self.window = int(self.model.max_seq_length or 512)
         self.max_tokens = self.window - self.tokenizer.num_special_tokens_to_add(False)
-        self._lock = threading.Lock()  # the model's own tokenizer cannot be set up by two threads at once
+        self._lock = threading.Lock()  # two threads cannot set up the model's own tokenizer at once
 
     def token_spans(self, text: str) -> TokenSpans:
-        """Start and end character of every token of the text, none dropped."""
+        """Return the start and end character of every token of the text, none dropped."""
         offsets = self.tokenizer.encode_batch([text], add_special_tokens=False)[0].offsets  # unlike `encode`, it releases the GIL
         return np.array(offsets, dtype=np.int64).reshape(-1, 2)
 
@@ -91,13 +91,13 @@ class SentenceTransformerEmbedder:
 
 
 def has_gpu() -> bool:
-    """Whether this machine shows a GPU of NVIDIA; torch, which takes seconds to load, is not asked."""
+    """Return whether this machine has an NVIDIA GPU. torch is not used: loading it takes seconds."""
     return any(Path("/dev").glob("nvidia[0-9]*"))
 
 
 @cache
 def bundled_embedder() -> SentenceTransformerEmbedder:
-    """The bundled model, loaded once a process."""
+    """Return the bundled model, loaded once per process."""
     return SentenceTransformerEmbedder()
 
 
@@ -121,10 +121,10 @@ def _model_folder(model: str | Path, download: bool) -> Path:
 
 
 def weights_sha256(model: str | Path) -> str:
-    """Fingerprint of a model's weights, without loading it.
+    """Return the fingerprint of a model's weights, without loading the model.
 
     Raises:
-        ModelError: The model is not there.
+        ModelError: The model is missing.
     """
     return _weights_sha256(_model_folder(model, download=True))
 

@@ -1,4 +1,4 @@
-"""Compare two texts, or several, by their meaning."""
+"""Compute the semantic similarity of two or more texts."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -13,11 +13,11 @@ from recommender.types import Article, Chunk, Matrix, Vectors
 from recommender.vectors.exact import mean_vector
 
 SPREAD = 1.5
-"""Power that cosines are raised to, to spread as people's ratings do."""
+"""Exponent applied to cosines, so that they spread as people's ratings do."""
 
 
 def similarity(a: str, b: str, embedder: Embedder | None = None) -> float:
-    """Semantic similarity of two texts of any length, in [0, 1]; higher is closer. See `similarity_matrix`.
+    """Return the semantic similarity of two texts of any length, in [0, 1], higher is closer. See `similarity_matrix`.
 
     Raises:
         InvalidArticle: A text has no words.
@@ -27,11 +27,14 @@ def similarity(a: str, b: str, embedder: Embedder | None = None) -> float:
 
 
 def similarity_matrix(texts: Sequence[str], embedder: Embedder | None = None) -> Matrix:
-    """`similarity` of every pair of texts: float32 (n, n), symmetric, 1 on the diagonal.
+    """Return the `similarity` of every pair of texts: float32 (n, n), symmetric, 1 on the diagonal.
 
-    The mean of two closenesses, to the power of 1.5: the cosine of the whole texts (the mean of their chunks), and MaxSim both ways
-    over their parts, which are chunks or, of a text of one chunk, sentences. People rate likeness less evenly than cosines spread;
-    on their ratings the power and the sentences together lift Pearson from .66 to .72 (docs/ranking.md). Below 0 is 0.
+    A similarity is the mean of two measures, raised to the power of 1.5. One is the cosine of the whole texts, each the
+    mean of its chunks. The other is MaxSim both ways over their parts. Parts are chunks, or sentences where a text has
+    only one chunk. Values below 0 become 0.
+
+    People rate likeness less evenly than cosines spread. On their ratings the power and the sentences together lift
+    Pearson from .66 to .72 (docs/ranking.md).
     """
     embedder = embedder or bundled_embedder()
     articles = [Article("", "", clean_text(text)) for text in texts]
@@ -48,7 +51,7 @@ def similarity_matrix(texts: Sequence[str], embedder: Embedder | None = None) ->
 
 
 def _parts(chunks: Sequence[Chunk], vectors: Vectors, embedder: Embedder) -> Vectors:
-    """Vectors of a text's chunks; of its sentences, if it is one chunk."""
+    """Return the vectors of a text's chunks, or of its sentences if it has only one chunk."""
     if len(chunks) > 1:
         return vectors
     ends = [match.end() for match in SENTENCE_END.finditer(chunks[0].text)]

@@ -1,4 +1,4 @@
-"""Metrics against hand-made lists, and baselines to compare with.
+"""Evaluation metrics against hand-made lists (qrels), and baselines to compare with.
 
-nDCG, recall and intervals by plain definitions; the baselines are what a search engine would do.
+nDCG, recall and confidence intervals follow their plain definitions. The baselines include a search engine.
 """

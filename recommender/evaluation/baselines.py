@@ -1,6 +1,6 @@
-"""What the lists are compared with: other ways to rank an archive, from the widget every site has to single signals of ours.
+"""Rank an archive with baseline methods, from the widget every site has to single signals of Readmore.
 
-Each ranks all articles that may be ranked (`pool`), so that nothing depends on which candidates a build stored.
+Each baseline ranks all articles of the `pool`, so no figure depends on the candidates that a build stored.
 """
 
 from typing import Any
@@ -27,7 +27,7 @@ NEWEST, MORE_LIKE_THIS, FIRST, MEAN, MAXSIM, TFIDF, FUSED, FITTED = (
     "fused",
     "fitted",
 )
-"""`fused` is what a reader gets without any list of the publisher's, `fitted` with the weights of `scripts/fit_ranker.py`."""
+"""`fused` is what a reader gets without hand-made lists. `fitted` uses the weights of `scripts/fit_ranker.py`."""
 
 
 def rank_all(
@@ -36,12 +36,12 @@ def rank_all(
     """Rank a pool of articles for one article, by every method.
 
     Args:
-        pool: Rows of the articles that may be ranked; the article itself is left out.
+        pool: Rows of the articles to rank. The article itself is left out.
         like_this: The texts of all articles, in order of rows.
-        ranker: The fitted one; None leaves `fitted` out.
+        ranker: The fitted ranker. None leaves `fitted` out.
 
     Returns:
-        Method -> rows, closest first, `depth` at most. Equal ones newest first, then by id.
+        Method -> at most `depth` rows, closest first. Ties: newest first, then by id.
     """
     archive = recommender.archive
     query = recommender.texts.stored_query(row)
@@ -69,7 +69,7 @@ def rank_all(
 
 
 def stored_list(recommender: Recommender, row: int, ranker: Ranker, wanted: Selection, depth: int) -> list[int]:
-    """The list that a reader gets, by the weights of some ranker: rows, closest first."""
+    """Return the list that a reader gets with the weights of a ranker: rows, closest first."""
     found = recommender.catalogue.candidates(row)
     published = int(recommender.archive.facts.published[row])
     chosen = select(found, published, ranker, wanted, depth, recommender.texts.mean_vectors)
@@ -77,7 +77,7 @@ def stored_list(recommender: Recommender, row: int, ranker: Ranker, wanted: Sele
 
 
 def _neighbours(query: Query, rows: Rows, scores: Floats, recommender: Recommender) -> Neighbours:
-    """The nearest among a pool: what rank features are made of."""
+    """Return the nearest articles of a pool. Rank features are computed from them."""
     words = np.sqrt(recommender.archive.lexical.cosines(query.terms, rows), dtype=np.float64)
     in_meaning, in_words = np.argsort(-scores, kind="stable")[:N_CANDIDATES], np.argsort(-words, kind="stable")[:N_CANDIDATES]
     return Neighbours(rows[in_meaning], scores[in_meaning], rows[in_words], words[in_words])

@@ -1,7 +1,8 @@
-"""How good the lists are, measured on the editors' own: qrels are the hand-made lists, the run is ours.
+"""Compute evaluation metrics: compare a run (our lists) with qrels (the editors' hand-made lists).
 
-An editor picks about two of many fitting articles, so absolute figures are low for every method: compare methods, on the same
-lists, and look at the interval and the p-value before believing a difference. What hand-made lists cannot tell, `collection_facts` does.
+An editor picks about two of many fitting articles, so absolute figures are low for every method. Compare methods on
+the same lists. Look at the interval and the p-value before believing a difference. `collection_facts` measures what
+hand-made lists cannot show.
 """
 
 import math
@@ -16,20 +17,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 METRICS = ("nDCG@5", "nDCG@10", "R@10", "R@50", "RR", "hit@3")
-"""`hit@3` is the share of lists of which at least one article stands among our first three."""
+"""`hit@3` is the share of lists with at least one hand-made link among our first three."""
 DEPTH = 50
-"""Articles of a list that are looked at: what R@50 needs."""
+"""Articles of a list that are evaluated: the depth that R@50 needs."""
 RESAMPLES = 10_000
-"""Bootstrap samples of an interval, and permutations of a test."""
+"""Bootstrap samples per interval, and permutations per test."""
 SMALL_GROUP = 10
-"""Groups of fewer queries have no figure of their own."""
+"""Groups with fewer queries get no figure of their own."""
 OTHERS, NOT_GIVEN = "others", "not given"
-"""Names of the two groups that are none: the small ones together, and the articles without section or date."""
+"""Names of two catch-all groups: small groups together, and articles without section or date."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A metric over the `n` queries of one section or year: its mean and the ends of the mean's 95 % interval, to 4 places."""
+    """A metric over the `n` queries of one section or year: mean and ends of its 95 % interval, to 4 places."""
 
     name: str
     n: int
@@ -40,30 +41,39 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class CollectionFacts:
-    """What the lists of a whole archive are like, beyond how well they match the editors'. None where nothing could be counted."""
+    """Properties of all lists of an archive, independent of hand-made lists. None where nothing could be counted."""
 
     n_articles: int
-    """Articles of the archive; each has one list, which may be empty."""
+    """Articles of the archive. Each has one list, which may be empty."""
     coverage: float
     """Share of the articles that are in at least one list."""
     n_orphans: int
-    """Articles that are in no list: no reader is ever led to them."""
+    """Articles that are in no list, so that no list leads readers to them."""
     largest_hub: int
-    """The greatest number of lists that one article is in."""
+    """Largest number of lists that contain one article."""
     hub_share: float
-    """Share of all places that the most listed 1 % of the articles take (rounded up to whole articles); .01 if all were listed alike."""
+    """Share of all places that the most listed 1 % of the articles take, rounded up to whole articles.
+
+    It is .01 if all articles were listed equally often.
+    """
     gini: float
-    """Sum of (2 i - n - 1) x_i over n times the sum of x_i, x_i the i-th smallest number of lists an article is in: 0 if all are alike."""
+    """Gini coefficient: sum of (2 i - n - 1) x_i over n times the sum of x_i.
+
+    x_i is the i-th smallest number of lists that contain an article. It is 0 if all are alike.
+    """
     duplicates_shown: float
-    """Share of the lists, empty ones left out, that show two articles of one duplicate group."""
+    """Share of the non-empty lists that show two articles of one duplicate group."""
     median_age_days: float | None
-    """Median over the places of query's date less target's, in days; positive: the target is older. Pairs with both dates count."""
+    """Median over the places of query's date less target's, in days. Pairs with both dates count.
+
+    A positive value means that the target is older.
+    """
     older_share: float | None
     """Share of the same places whose target is older than the query."""
     same_section_share: float | None
-    """Share of the places whose target is of the query's section. Pairs with both sections count."""
+    """Share of the places whose target is in the query's section. Pairs with both sections count."""
     mean_length: float
-    """Articles of a list, empty lists included."""
+    """Mean number of articles per list, empty lists included."""
     n_empty: int
     """Articles whose list is empty."""
 
@@ -72,15 +82,16 @@ class CollectionFacts:
 
 
 def per_query(qrels: Mapping[str, Iterable[str]], run: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
-    """Score every list of a run against the hand-made one.
+    """Score every list of a run against the hand-made list.
 
     Args:
         qrels: Query article id -> ids of its hand-made list. Queries with an empty list are not counted.
-        run: Query article id -> our ids, closest first. A query that is missing scores 0.
+        run: Query article id -> our ids, closest first. A missing query scores 0.
 
     Returns:
-        Metric, as in `METRICS`, -> query id, in the order of `qrels`, -> score in [0, 1]. The measures are trec_eval's: nDCG@k
-        (Järvelin and Kekäläinen 2002) discounts by log2(rank + 1) and divides by what the hand-made list would give in the first k places.
+        Metric, as in `METRICS`, -> query id, in the order of `qrels`, -> score in [0, 1]. The measures are trec_eval's.
+        nDCG@k (Järvelin and Kekäläinen 2002) discounts by log2(rank + 1) and divides by the score of the hand-made list
+        in the first k places.
 
     >>> scores = per_query({"a": ["b"], "c": ["a"]}, {"a": ["c", "b"]})
     >>> scores["RR"], round(scores["nDCG@5"]["a"], 3)
@@ -91,7 +102,7 @@ def per_query(qrels: Mapping[str, Iterable[str]], run: Mapping[str, Sequence[str
     judged = [ir_measures.Qrel(query, target, 1) for query, targets in qrels.items() for target in targets]
     if not judged:
         raise ValueError("no hand-made lists to compare with - give articles a `read_more` field with ids of the archive")
-    # A score that falls with the rank keeps our order: trec_eval sorts by score and would break ties by id.
+    # A score that falls with the rank keeps our order. trec_eval sorts by score and would break ties by id.
     scored = [ir_measures.ScoredDoc(query, target, -float(place)) for query, targets in run.items() for place, target in enumerate(targets)]
     measures = {ir_measures.parse_measure(name.replace("hit", "Success")): name for name in METRICS}
     queries = dict.fromkeys(line.query_id for line in judged)
@@ -103,7 +114,7 @@ def per_query(qrels: Mapping[str, Iterable[str]], run: Mapping[str, Sequence[str
 
 
 def evaluate(qrels: Mapping[str, Iterable[str]], run: Mapping[str, Sequence[str]]) -> dict[str, float]:
-    """The means of `per_query` over the hand-made lists: metric name to a figure in [0, 1], rounded to 4 places.
+    """Return the means of `per_query` over the hand-made lists: metric name -> figure in [0, 1], to 4 places.
     >>> evaluate({"a": ["b"]}, {"a": ["c", "b"]})["RR"]
     0.5
     """
@@ -111,10 +122,10 @@ def evaluate(qrels: Mapping[str, Iterable[str]], run: Mapping[str, Sequence[str]
 
 
 def pooled(run: Mapping[str, Sequence[str]], pool: Set[str]) -> dict[str, tuple[str, ...]]:
-    """Keep only the articles of a pool in each ranking, in their order, as if nothing else had been there to choose from.
+    """Keep only the articles of a pool in each ranking, in order, as if the archive held nothing else.
 
-    The run must be deep enough: a measure at k is right only if k articles are left, or the run ranked everything. So rank the whole
-    archive, or to a depth of k times its size over the pool's and more, before calling this.
+    The run must be deep enough. A measure at k is right only if k articles are left, or if the run ranked everything.
+    Before calling this, rank the whole archive, or rank to a depth of more than k times its size over the pool's.
     >>> pooled({"a": ["b", "c", "d"]}, {"d", "b"})
     {'a': ('b', 'd')}
     """
@@ -122,9 +133,10 @@ def pooled(run: Mapping[str, Sequence[str]], pool: Set[str]) -> dict[str, tuple[
 
 
 def interval(values: ArrayLike, n: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
-    """95 % interval of a mean over queries, by the percentile bootstrap (Efron 1979).
+    """Return the 95 % interval of a mean over queries, by the percentile bootstrap (Efron 1979).
 
-    `values` is (queries,), one figure a query. `n` samples of as many queries are drawn with replacement, always the same for one seed.
+    `values` is (queries,), one figure per query. `n` samples of that size are drawn with replacement. One seed always
+    gives the same samples.
     >>> interval([0.25] * 9)
     (0.25, 0.25)
     """
@@ -137,12 +149,12 @@ def resampled(
     """Return the 95 % interval of a statistic by the percentile bootstrap of `scipy.stats`.
 
     Args:
-        columns: Each (queries,), in the same order; a query is drawn with its figures of all columns.
-        statistic: Called with the drawn columns, (samples, queries), and `axis`.
+        columns: Arrays (queries,), all in the same order. A query is drawn with its figures of all columns.
+        statistic: Function called with the drawn columns, (samples, queries), and `axis`.
     """
     from scipy.stats import bootstrap
 
-    if columns[0].size == 1:  # every sample is the same, and scipy asks for two figures
+    if columns[0].size == 1:  # every sample is the same, and scipy needs two figures
         only = float(statistic(*columns, axis=-1))
         return only, only
     batch = max(1, 2**20 // columns[0].size)  # 8 MB of numbers drawn at once
@@ -151,13 +163,15 @@ def resampled(
 
 
 def paired_p(a: ArrayLike, b: ArrayLike) -> float:
-    """Two-sided paired randomisation test (Fisher 1935) of two methods' means; `a` and `b` are (queries,), in the same order of queries.
+    """Return the p-value of the two-sided paired randomisation test (Fisher 1935) of two methods' means.
 
-    If the methods were alike, each query's difference could as well have the other sign. Of `RESAMPLES` random choices of signs, `hits`
-    give a mean at least as far from 0 as the one observed, and p = (hits + 1) / (RESAMPLES + 1) (Phipson and Smyth 2010): never 0.
-    The signs come from a fixed seed. Of several methods compared with one baseline, report the values that `holm` makes of these.
+    `a` and `b` are (queries,), in the same order of queries. If the methods were alike, each difference could as
+    well have the other sign. Of `RESAMPLES` random choices of signs, `hits` give a mean at least as far from 0 as the
+    observed one. Then p = (hits + 1) / (RESAMPLES + 1) (Phipson and Smyth 2010), which is never 0. The signs come from
+    a fixed seed. When several methods are compared with one baseline, report the values corrected by `holm`.
 
-    Five queries, each better by 1 with `a`: of the 32 choices of signs, 2 are as far out (all plus, all minus), so p is near 2/32 = .0625.
+    Example: five queries, each better by 1 with `a`. Of the 32 choices of signs, 2 (all plus, all minus) are as far
+    out. So p is near 2/32 = .0625.
     >>> round(paired_p([1, 1, 1, 1, 1], [0, 0, 0, 0, 0]), 2)
     0.06
     >>> paired_p([0.3, 0.2], [0.3, 0.2])
@@ -167,9 +181,9 @@ def paired_p(a: ArrayLike, b: ArrayLike) -> float:
     if one.size != other.size:
         raise ValueError(f"{one.size} figures cannot be paired with {other.size}")
     differences = one - other
-    # Flipping the queries of a subset leaves total - 2 x their sum; sums that are equal but for rounding are ties, and count.
+    # Flipping a subset of the queries leaves total - 2 x their sum. Sums equal up to rounding are ties, and count.
     total, rounding = differences.sum(), 1e-12 * np.abs(differences).sum()
-    chance, hits = np.random.default_rng(0), 1  # the signs as they are are a hit
+    chance, hits = np.random.default_rng(0), 1  # the observed signs are a hit
     step = max(1, 2**20 // differences.size)  # 8 MB of numbers drawn at once
     for rows in (min(step, RESAMPLES - start) for start in range(0, RESAMPLES, step)):
         flipped = chance.integers(2, size=(rows, differences.size), dtype=np.int8).astype(np.float64)
@@ -178,9 +192,10 @@ def paired_p(a: ArrayLike, b: ArrayLike) -> float:
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Correct the p-values of several comparisons (Holm 1979): below .05, the chance of any false one among them is below .05.
+    """Correct the p-values of several comparisons (Holm 1979).
 
-    The smallest of m is multiplied by m, the next by m - 1, and so on; none may fall below the one before, or exceed 1.
+    Below .05, the chance of any false difference among them is below .05. The smallest of m values is multiplied by m,
+    the next by m - 1, and so on. No value may fall below the one before, or exceed 1.
     >>> holm({"bm25": 0.03, "dense": 0.02, "both": 0.001})
     {'bm25': 0.04, 'dense': 0.04, 'both': 0.003}
     """
@@ -192,9 +207,10 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 
 
 def by_group(values: Mapping[str, float], group_of: Mapping[str, str | None], order: Literal["size", "name"] = "size") -> tuple[Group, ...]:
-    """One metric of `per_query` by section (order "size": largest first) or by year (order "name").
+    """Aggregate one metric of `per_query` by section (order "size": largest first) or by year (order "name").
 
-    Queries whose group is None, or that have no entry, are `NOT_GIVEN`. All groups below `SMALL_GROUP` together are `OTHERS`, the last.
+    Queries whose group is None, or that have no entry, are `NOT_GIVEN`. All groups below `SMALL_GROUP` together are
+    `OTHERS`, the last group.
     >>> [(group.name, group.n) for group in by_group(dict.fromkeys("abcdefghijklm", 0.5), dict.fromkeys("abcdefghijkl", "world"))]
     [('world', 12), ('others', 1)]
     """
@@ -215,12 +231,12 @@ def collection_facts(
     published: Mapping[str, datetime | None],
     section_of: Mapping[str, str | None],
 ) -> CollectionFacts:
-    """Look at the lists of all articles at once, as readers see them: cut to the length that is shown, say 5.
+    """Compute the properties of all lists at once, as readers see them: cut to the displayed length, say 5.
 
     Args:
-        lists: Article id -> ids of its list, none twice. Every article of the archive has an entry, also one whose list is empty.
-        group_of_article: Article id -> its duplicate group; articles without an entry have no duplicate.
-        published: Article id -> when, aware.
+        lists: Article id -> ids of its list, without repeats. Every article has an entry, even if its list is empty.
+        group_of_article: Article id -> its duplicate group. Articles without an entry have no duplicate.
+        published: Article id -> time of publication, aware.
         section_of: Article id -> section.
 
     >>> facts = collection_facts({"a": ["b"], "b": ["a"], "c": ["b"]}, group_of_article={}, published={}, section_of={})

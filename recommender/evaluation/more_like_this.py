@@ -1,9 +1,10 @@
-"""What a site has today: a search engine's "more like this", to compare with.
+"""Rank a baseline: the "more like this" query of a search engine, as sites have it today.
 
-As Lucene does it, with its defaults: the query is the article's 25 terms of highest tf x idf, of those that it holds twice
-and five articles hold; the answer is ranked by BM25 (Robertson and Zaragoza, 2009), k1 = 1.2, b = 0.75:
+It follows Lucene with its defaults. The query is the article's 25 terms of highest tf x idf. A term must occur twice in
+the article and in five articles. The answer is ranked by BM25 (Robertson and Zaragoza, 2009), k1 = 1.2, b = 0.75:
 
-    score(target) = sum over terms of idf x tf / (tf + k1 (1 - b + b length / mean length)),  idf = ln(1 + (N - df + 1/2) / (df + 1/2))
+    score(target) = sum over terms of idf x tf / (tf + k1 (1 - b + b length / mean length))
+    idf = ln(1 + (N - df + 1/2) / (df + 1/2))
 """
 
 from collections import Counter
@@ -19,7 +20,7 @@ QUERY_TERMS, LEAST_TF, LEAST_DF = 25, 2, 5
 
 
 class MoreLikeThis:
-    """Texts in memory, ready to be searched for what is like one of them."""
+    """An in-memory index of texts that finds texts similar to one of them."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._counts = [Counter(words(text)) for text in texts]
@@ -32,7 +33,7 @@ class MoreLikeThis:
         self._postings = {word: np.array(of) for word, of in postings.items()}
 
     def scores(self, row: int) -> NDArray[np.float64]:
-        """BM25 of all texts for the query that is made of one: float64 (n_texts,)."""
+        """Return the BM25 scores of all texts for the query made of one text: float64 (n_texts,)."""
         counts = self._counts[row]
         worth = {
             word: times * self._idf(word) for word, times in counts.items() if times >= LEAST_TF and len(self._postings[word]) >= LEAST_DF

@@ -1,10 +1,10 @@
-"""What ranking knows of all articles at once: where their vectors lie, their dates, sections, lengths and hubness.
+"""Map the ranking features of all articles: offsets of their vectors, dates, sections, lengths and hubness.
 
     facts.npy      an entry of `FACT` for every article, 29 bytes
     offsets.npy    int64 (n_articles + 1,): where each article's chunks begin
     spans.npy      int32 (n_chunks, 2): first and last character of each chunk in its article's text
 
-They are mapped into memory: read as they are needed, once for all processes of a machine.
+The files are mapped into memory. Pages are read on demand and shared by all processes of a machine.
 """
 
 from collections.abc import Mapping
@@ -47,11 +47,11 @@ DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the articles lie in the vector index.
+    """Offsets of the articles in the vector index.
 
     Attributes:
         offsets: int64 (n_articles + 1,): article a has the chunks offsets[a] <= row < offsets[a + 1].
-        tie_order: int32 or int64 (n_articles,): place of each article among equals, newest first, then by id.
+        tie_order: int32 or int64 (n_articles,): place of each article among ties, newest first, then by id.
     """
 
     offsets: NDArray[np.int64]
@@ -64,15 +64,16 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class ArticleFeatures:
-    """What ranking knows of each article besides its words.
+    """Ranking features of each article that do not depend on its words.
 
     Attributes:
         published: int64 (n_articles,): seconds since 1970, UNDATED if unknown.
         section: int32 (n_articles,): number of its section, -1 if it has none.
         length: float32 (n_articles,): characters of title and text.
         headline: bool (n_articles,): whether only the title is known.
-        canonical: int32 (n_articles,): row of the article that stands for it in lists; its own, unless it is a near-duplicate.
-        hubness: float16 (n_articles, 2): mean closeness to its nearest, in meaning and in words.
+        canonical: int32 (n_articles,): row of the article that represents it in lists. Only a near-duplicate has
+            another row than its own.
+        hubness: float16 (n_articles, 2): mean closeness to its nearest neighbours, in meaning and in words.
         sections: Name of every section -> its number.
     """
 
@@ -86,12 +87,12 @@ class ArticleFeatures:
 
 
 def map_layout(folder: Path) -> Layout:
-    """Where the articles of a release lie, finished or not."""
+    """Map the vector offsets of the articles of a release, finished or not."""
     return Layout(mapped(folder / OFFSETS), mapped(folder / FACTS)["tie"])
 
 
 def map_facts(folder: Path, sections: Mapping[str, int]) -> ArticleFeatures:
-    """The facts of all articles of a release, finished or not."""
+    """Map the features of all articles of a release, finished or not."""
     table = mapped(folder / FACTS)
     return ArticleFeatures(
         published=table["published"],
@@ -105,11 +106,11 @@ def map_facts(folder: Path, sections: Mapping[str, int]) -> ArticleFeatures:
 
 
 def from_facts(published: Any, section: Any, length: Any, rows: AnyRows, facts: ArticleFeatures) -> Matrix:
-    """The features `FROM_FACTS` of some articles, which follow from their facts and the query's: float32 (n_features, n_rows).
+    """Compute the features `FROM_FACTS` of some articles and a query: float32 (n_features, n_rows).
 
     Args:
-        published, section, length: Of the query; or, of queries of their own, one for each row.
-        published: When the query was, in seconds since 1970; UNDATED if unknown.
+        published, section, length: Facts of the query. If every row has its own query, arrays with one value per row.
+        published: Publication time of the query, in seconds since 1970. UNDATED if unknown.
         section: Number of the query's section, -1 if it has none or the archive does not know it.
         length: Characters of the query's title and text.
     """
@@ -132,10 +133,10 @@ def from_facts(published: Any, section: Any, length: Any, rows: AnyRows, facts: 
 
 
 def fill_in(found: Candidates, row: int, layout: Layout, facts: ArticleFeatures, *, briefly: bool = False) -> Candidates:
-    """Fill in what is not stored of the candidates of an article, because it follows from the facts.
+    """Fill in the features of an article's candidates that are not stored because the facts determine them.
 
     Args:
-        briefly: Fill in only hubness, the one of these features that the shipped weights weigh.
+        briefly: Fill in only hubness. Of these features, the shipped weights use hubness alone.
     """
     rows = found["article"]
     found["tie"], found["published"], found["section"] = layout.tie_order[rows], facts.published[rows], facts.section[rows]

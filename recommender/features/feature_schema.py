@@ -1,4 +1,4 @@
-"""A candidate: one article that another's list may show, with all that ranking and explaining it needs."""
+"""Define a candidate: an article that the list of another may show, with the data for ranking and explaining it."""
 
 from datetime import datetime
 from typing import Any
@@ -31,7 +31,7 @@ FEATURES = {
     "linked": "ln(1 + 100 x share of the editors' older lists that hold the target)",
     "linked_nearby": "how far the editors' older lists of near articles hold the target",
 }
-"""Name of every feature, in the order in which candidates hold them, and what it says."""
+"""Name and meaning of every feature, in the order of a candidate's columns."""
 
 STEPS = {
     "maxsim": 1024,
@@ -45,7 +45,7 @@ STEPS = {
 """Quantization levels per unit. Finer levels enlarge the release and improve no list."""
 
 RANKS = ("maxsim_rank", "words_rank")
-"""Features that are 1 / a rank below 256, or 0."""
+"""Features with the value 1 / a rank below 256, or 0."""
 
 COLUMNS = {name: place for place, name in enumerate(FEATURES)}
 
@@ -54,24 +54,24 @@ N_TERMS = 3
 CANDIDATE = np.dtype(
     [
         ("article", "<i4"),  # row
-        ("tie", "<i4"),  # place among equals: newest first, then by id
+        ("tie", "<i4"),  # place among ties: newest first, then by id
         ("published", "<i8"),  # seconds since 1970, UNDATED if unknown
         ("section", "<i4"),  # row of its section, -1 if it has none
         ("query_passage", "<i4", (2,)),  # first and last character of the best-matching sentences
         ("target_passage", "<i4", (2,)),
-        ("terms", "<u8", (N_TERMS,)),  # keys of shared terms + 1; 0: no more
+        ("terms", "<u8", (N_TERMS,)),  # keys of shared terms + 1, padded with 0
         ("features", "<f2", (len(FEATURES),)),
     ]
 )
 
 UNTOLD = -1
-"""First and last character of the query's passage, of a candidate that is explained when it is shown."""
+"""First and last character of a query passage that is not stored. Such a candidate is explained when it is shown."""
 
 UNDATED = np.iinfo(np.int64).min
 
 
 def seconds(moment: datetime | None) -> int:
-    """Seconds since 1970; UNDATED if unknown.
+    """Return the seconds since 1970, or UNDATED if the moment is unknown.
 
     Raises:
         InvalidArticle: The moment has no time zone.
@@ -91,11 +91,11 @@ Features = NDArray[np.floating[Any]]
 
 
 def in_steps(name: str, values: NDArray[Any]) -> NDArray[np.float32]:
-    """Values of a feature that is kept in steps, to the nearest one: float32 (n,)."""
+    """Round the values of a quantized feature to the nearest step: float32 (n,)."""
     steps: NDArray[np.float32] = np.rint(values * STEPS[name]).astype(np.float32)
     return steps / np.float32(STEPS[name])
 
 
 def column(name: str) -> int:
-    """Where a feature stands among all."""
+    """Return the column of a feature."""
     return COLUMNS[name]

@@ -1,4 +1,4 @@
-"""Which articles a search may find, where not all of them."""
+"""Restrict a search to some articles."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,14 +12,14 @@ from recommender.features.feature_schema import UNDATED, Candidates
 
 @dataclass(frozen=True)
 class SearchFilter:
-    """A filter that an index applies while it searches: what is left out takes no place of what is found.
+    """A filter that an index applies during the search, so that excluded articles take no place among the hits.
 
     Attributes:
-        facts: Of all articles of the release.
-        sections: Only articles of these; none names all.
-        published_after, published_before: Seconds since 1970: only what was published then or later; before then. Undated articles
-            are left out.
-        until: Only what was published by then; undated articles are not left out.
+        facts: Features of all articles of the release.
+        sections: Keep only articles of these sections. Empty keeps all.
+        published_after, published_before: Seconds since 1970. Keep only articles published at the first or later, and
+            before the second. Undated articles are left out.
+        until: Keep only articles published by then. Undated articles are kept.
     """
 
     facts: ArticleFeatures
@@ -30,15 +30,15 @@ class SearchFilter:
 
     @cached_property
     def mask(self) -> NDArray[np.bool_]:
-        """Whether what stands for each article in lists is wanted: bool (n_articles,)."""
+        """Return for each article whether the filter keeps its representative in lists: bool (n_articles,)."""
         return self.lets_through(self.facts.published, self.facts.section)[self.facts.canonical]
 
     def among(self, found: Candidates) -> NDArray[np.bool_]:
-        """Whether each of some candidates is wanted: bool (n_candidates,)."""
+        """Return whether the filter keeps each candidate: bool (n_candidates,)."""
         return self.lets_through(found["published"], found["section"])
 
     def lets_through(self, published: NDArray[np.int64], section: NDArray[np.int32] | None) -> NDArray[np.bool_]:
-        """Whether each of some articles is wanted; section None: of whatever section: bool (n_articles,)."""
+        """Return whether the filter keeps each article: bool (n_articles,). With section None, any section passes."""
         wanted = np.ones(len(published), dtype=np.bool_)
         if self.sections and section is not None:
             wanted &= np.isin(section, [number for name, number in self.facts.sections.items() if name in self.sections])
@@ -47,5 +47,5 @@ class SearchFilter:
         if self.published_before is not None:
             wanted &= (published < self.published_before) & (published != UNDATED)
         if self.until is not None:
-            wanted &= published <= self.until  # UNDATED is the least there is
+            wanted &= published <= self.until  # UNDATED is the smallest value
         return wanted

@@ -1,10 +1,14 @@
-"""Precedents: what the editors linked before. Of use only to a ranker fitted on their lists; the shipped one ignores it.
+"""Compute ranking features from the link history: what the editors linked before.
 
-A list counts for an article only if it is older: if its own article was published before. So no list speaks for itself. Editors
-add to old lists; when is not known, but a link counts only from when both its articles were published. Undated articles' lists never count.
+Only a ranker fitted on the editors' lists uses them. The shipped ranker ignores them.
+
+A list counts for an article only if the list's own article was published before. So no list is evidence for itself.
+Editors add to old lists at unknown times. So a link counts only from the time when both its articles were published.
+Lists of undated articles never count.
 
     linked        = ln(1 + 100 n / (lists + 10)),  n of the older lists hold the target
-    linked_nearby = closeness of the near articles whose lists hold the target / (closeness of all near articles with a list + 1)
+    linked_nearby = closeness of the near articles whose lists hold the target
+                    / (closeness of all near articles with a list + 1)
 """
 
 import sqlite3
@@ -19,19 +23,21 @@ from recommender.storage.ragged import stretches, sums
 from recommender.types import Floats, Rows
 
 EVER, NEVER = np.iinfo(np.int64).max, UNDATED
-"""After and before every list."""
+"""Moments after and before every list."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkHistory:
-    """The hand-made lists, from both ends; near-duplicates are replaced by what stands for them.
+    """The hand-made lists, from both ends. Near-duplicates are replaced by their canonical article.
 
     Attributes:
-        moments: int64 (n_lists,), sorted: when the articles with dated lists were published.
-        link_at: int64 (n_links,), when each entry of `targets` can have been made: both articles were published.
-        offsets, targets: int64 (n_articles + 1,) and (n_links,): article a's list is targets[offsets[a]:offsets[a + 1]]; empty if undated.
-        linked_offsets, linked_at: int64 (n_articles + 1,) and (n_links,): when each article was linked, likewise.
-        published: int64 (n_articles,), of the articles.
+        moments: int64 (n_lists,), sorted: publication times of the articles with dated lists.
+        link_at: int64 (n_links,), earliest time of each entry of `targets`: when both articles were published.
+        offsets, targets: int64 (n_articles + 1,) and (n_links,): article a's list is
+            targets[offsets[a]:offsets[a + 1]], empty if undated.
+        linked_offsets, linked_at: int64 (n_articles + 1,) and (n_links,): times at which each article was linked,
+            likewise.
+        published: int64 (n_articles,), publication times of the articles.
     """
 
     moments: NDArray[np.int64]
@@ -43,16 +49,18 @@ class LinkHistory:
     published: NDArray[np.int64]
 
     def linked(self, rows: Rows, moment: int) -> Floats:
-        """How often some articles were linked before a moment: float64 (n_rows,), 0 if never."""
+        """Return how often some articles were linked before a moment: float64 (n_rows,), 0 if never."""
         places, begins = stretches(self.linked_offsets, rows)
         times = sums((self.linked_at[places] < moment).astype(np.float64), begins)
         return np.log1p(100 * times / (np.searchsorted(self.moments, moment) + 10))
 
     def linked_nearby(self, rows: Rows, near: Rows, closeness: Floats, moment: int) -> Floats:
-        """How far the lists of near articles, of before a moment, agree on some articles: float64 (n_rows,), in [0, 1).
+        """Return how far lists of near articles agree on some articles: float64 (n_rows,), in [0, 1).
+
+        Only lists from before the moment count.
 
         Args:
-            near: The near articles; one that is named twice counts twice.
+            near: Rows of the near articles. An article given twice counts twice.
             closeness: float64 (n_near,), at least 0.
         """
         counts = (self.published[near] < moment) & (self.offsets[near + 1] > self.offsets[near])

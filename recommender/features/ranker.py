@@ -1,9 +1,10 @@
-"""From a candidate's features to its score, and from the score to the chance that an editor would link it.
+"""Score a candidate from its features with a linear ranker, and calibrate the score to a link probability.
 
     score = sum of weight x feature            confidence = 1 / (1 + exp(-(slope x score + offset)))
 
-The second is Platt's calibration (1999), fitted on hand-made lists: of lines with confidence 0.5, editors link about half.
-Weights are kept as JSON: the shipped ones, or those that `scripts/fit_ranker.py` learned from a publisher's own lists.
+The confidence is Platt's calibration (1999), fitted on hand-made lists. Editors link about half of the items with
+confidence 0.5. Weights are stored as JSON: the shipped ones, or those that `scripts/fit_ranker.py` learned from a
+publisher's own lists.
 """
 
 import json
@@ -21,10 +22,10 @@ from recommender.features.feature_schema import FEATURES, Features, column
 from recommender.types import Floats
 
 RANKER = "ranker.json"
-"""In the index's folder, beside CURRENT: the weights that `fit_ranker.py` wrote."""
+"""File in the index's folder, beside CURRENT, with the weights that `fit_ranker.py` wrote."""
 
 DECIMALS = 4
-"""Scores are rounded to so many places before they are compared, so that noise in the last bits decides nothing."""
+"""Decimals of a score in comparisons. Rounding keeps noise in the last bits from deciding an order."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,9 @@ class Ranker:
     """A linear ranker with a calibration.
 
     Attributes:
-        weights: Feature name -> weight per unit of the feature; features without one count nothing.
-        slope, offset: Of the calibration.
-        provenance: Where the weights come from: what they were fitted on, when, and what that gave.
+        weights: Feature name -> weight per unit of the feature. Features without a weight do not count.
+        slope, offset: Parameters of the calibration.
+        provenance: Origin of the weights: what they were fitted on, when, and with what result.
     """
 
     weights: Mapping[str, float]
@@ -43,12 +44,12 @@ class Ranker:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def scores(self, features: Features) -> Floats:
-        """Score of each candidate: float64 (n,), higher is closer, not calibrated."""
+        """Return the score of each candidate: float64 (n,), higher is closer, not calibrated."""
         columns, weights = self._columns
         return (features[:, columns].astype(np.float64) @ weights).round(DECIMALS)
 
     def confidence(self, scores: Floats) -> Floats:
-        """The chance that an editor would link each: float64 (n,), in [0, 1], rising with the score."""
+        """Return the probability that an editor would link each: float64 (n,), in [0, 1], rising with the score."""
         return np.asarray(1 / (1 + np.exp(-np.maximum(np.minimum(self.slope * scores + self.offset, 50), -50))))
 
     @cached_property
@@ -60,10 +61,10 @@ class Ranker:
 
     @classmethod
     def from_fields(cls, fields: Any, where: Path) -> "Ranker":
-        """Check what a JSON file holds.
+        """Build a ranker from the fields of a JSON file, after checking them.
 
         Raises:
-            IndexDamaged: It is not what `to_json` wrote, or names a feature that this version does not have.
+            IndexDamaged: `to_json` did not write the fields, or they name a feature that this version does not have.
         """
         try:
             weights = {str(name): float(weight) for name, weight in fields["weights"].items()}
@@ -79,7 +80,7 @@ class Ranker:
 
     @classmethod
     def of_index(cls, index_dir: Path) -> "Ranker":
-        """The weights that `fit_ranker.py` wrote for an index, or the shipped ones.
+        """Return the weights that `fit_ranker.py` wrote for an index, or the shipped ones.
 
         Raises:
             IndexDamaged: See `read`.
@@ -89,10 +90,10 @@ class Ranker:
 
     @classmethod
     def read(cls, path: Path) -> "Ranker":
-        """Read what `fit_ranker.py` wrote.
+        """Read the file that `fit_ranker.py` wrote.
 
         Raises:
-            IndexDamaged: See `from_fields`; or the file cannot be read.
+            IndexDamaged: See `from_fields`. Raised too if the file cannot be read.
         """
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
@@ -104,10 +105,10 @@ class Ranker:
 CURE = "run scripts/fit_ranker.py again, or remove the file to rank by the shipped weights"
 
 SHIPPED = Ranker(
-    # Close in meaning and close in words, each less half of what makes a target close to everything; and named in the text.
+    # Closeness in meaning and in words, each less half of the target's hubness, and mention of the title in the text.
     weights={"maxsim": 1.0, "maxsim_hubness": -0.5, "words": 1.0, "words_hubness": -0.5, "mention": 0.6},
     slope=7.0,
     offset=-5.8,
     provenance={"from": "shipped with Readmore; nothing of this archive is in them"},
 )
-"""Good without any list: see docs/ranking.md."""
+"""Weights that work without hand-made lists: see docs/ranking.md."""

@@ -1,4 +1,4 @@
 """From ranked candidates to a list: filter, diversify (MMR), pin, block, explain.
 
-`selection` chooses, `assembly` applies overrides, `items` renders each line.
+`selection` filters and diversifies, `assembly` applies overrides, `items` renders each item.
 """

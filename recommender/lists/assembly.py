@@ -1,4 +1,4 @@
-"""From the candidates of an article to its list: what editors say, what was asked for, and what fills a list that is too short."""
+"""Assemble the list of an article from its candidates: apply overrides and selection, and fill a short list."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,19 +21,19 @@ from recommender.release.catalogue import Card, Catalogue
 from recommender.types import LIVE, Related, Rows, Vectors
 
 FALLBACK_REACH = 64
-"""Newest articles looked at beyond those that are wanted: so many may be hidden or on the list already."""
+"""Extra newest articles to read. Some of the newest may be hidden or on the list already."""
 
 Pinned = tuple[int, Chosen]
-"""Slot and line."""
+"""Slot and item."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListBuilder:
-    """What lists of one moment are made with.
+    """Builds the lists of one moment.
 
     Attributes:
-        overrides: Those of the file and of the service.
-        mean_vectors: Rows of articles -> their mean vectors.
+        overrides: Overrides of the file and of the service.
+        mean_vectors: Maps rows of articles to their mean vectors.
     """
 
     catalogue: Catalogue
@@ -55,13 +55,14 @@ class ListBuilder:
         fill_in: Callable[[Rows], None] | None = None,
         confidence: NDArray[np.float64] | None = None,
     ) -> tuple[tuple[Related, ...], str | None]:
-        """The list of an article, and why it is empty, if it is.
+        """Return the list of an article, and the reason if it is empty.
 
         Args:
-            card: Its row is -1 for a text that is in no index.
+            card: Card of the article. Its row is -1 for a text outside the index.
             found: Its candidates, best first.
-            fill_in: Called with the places of those that were chosen, where `found` has no passages and terms yet.
-            confidence: Of each candidate, of several articles at once: then lines have neither passages nor terms.
+            fill_in: Called with the places of the chosen candidates if `found` has no passages and terms yet.
+            confidence: Confidence of each candidate, given for several seed articles at once. Items then have neither
+                passages nor terms.
         """
         override = self.overrides.override(card.id) if self.overrides else NOTHING
         lines = self._lines(override, text, card.published, wanted, explain)
@@ -80,7 +81,7 @@ class ListBuilder:
         return ItemRenderer(self.catalogue, self.live, self.view, wanted, text, published, hidden, sections, weights)
 
     def _pinned(self, card: Card, override: Override, lines: ItemRenderer) -> list[Pinned]:
-        """What editors put into the list; not what is hidden, on the page already, or not there."""
+        """Return the items that editors pin to the list, except those hidden, on the page already, or missing."""
         pinned = []
         for pin in self.overrides.pins(override) if override.pins else ():
             row = self._find(pin.article_id)
@@ -92,7 +93,7 @@ class ListBuilder:
         return pinned
 
     def _find(self, article_id: str) -> int | None:
-        """Row of an article that is there; None if it is not, or was withdrawn."""
+        """Return the row of an article, or None if it does not exist or was withdrawn."""
         row = self.view.rows.get(article_id)
         if row is None:
             row = self.catalogue.find_row(article_id)
@@ -102,7 +103,7 @@ class ListBuilder:
     def _select(
         self, found: Candidates, published: int, lines: ItemRenderer, limit: int, confidence: NDArray[np.float64] | None
     ) -> selection.Selected:
-        """The candidates that are wanted and not hidden, in the order of the list."""
+        """Return the candidates that pass the selection and are not hidden, in the order of the list."""
         among, wanted, rows = None, lines.wanted, found["article"]
         if wanted.sections or wanted.langs or wanted.exclude:
             among = np.isin(rows, self._rows_among(rows, wanted.sections, wanted.langs, wanted.exclude))
@@ -129,7 +130,7 @@ class ListBuilder:
         *,
         plain: bool,
     ) -> tuple[tuple[Related, ...], str | None]:
-        """Pins in their slots, the ranking around them, and what fills the rest."""
+        """Return pins in their slots, ranked items around them, and fallback items at the end."""
         last = lines.wanted.offset + limit
         taken = {line.row for _, line in pinned}
         ranked = [
@@ -144,7 +145,7 @@ class ListBuilder:
         return items, None if items else chosen.reason or "no_more"
 
     def _newest(self, card: Card, taken: set[int], n: int, lines: ItemRenderer) -> list[Chosen]:
-        """The newest articles that may be shown and are not yet: of the same section first, then any."""
+        """Return the newest visible articles not on the list yet: first of the same section, then of any section."""
         found: list[Chosen] = []
         for section in dict.fromkeys((card.section, None)):
             newest = [of for of in self._dated(section, n + FALLBACK_REACH, lines) if of.row not in taken and of.id != card.id]
@@ -153,7 +154,7 @@ class ListBuilder:
         return found
 
     def _dated(self, section: str | None, n: int, lines: ItemRenderer) -> list[Card]:
-        """The newest articles of a section, or of any, that may be shown."""
+        """Return the newest visible articles of a section, or of any section."""
         wanted = lines.wanted
         as_of = wanted.as_of or datetime.now(UTC)
         put = (self.view.articles[row] for _, row in self.view.dates.until(as_of))

@@ -1,4 +1,4 @@
-"""From what was chosen to what a page shows: cards, passages, shared terms, near-duplicates."""
+"""Render the items of a list: cards, passages, shared terms, near-duplicates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ from recommender.types import LIVE, Duplicate, Feature, PassagePair, Related, Re
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A line before it is read.
+    """An item of a list before it is rendered.
 
     Attributes:
-        candidate: None where editors or the date chose it.
+        candidate: The candidate. None if editors or the date chose the item.
     """
 
     row: int
@@ -33,11 +33,11 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """Rows that a list does not show.
+    """Rows that a list hides.
 
     Attributes:
-        blocked: On this list.
-        overrides: They say what is hidden everywhere.
+        blocked: Rows blocked on this list.
+        overrides: Overrides that hide articles on every list.
     """
 
     blocked: frozenset[int]
@@ -47,19 +47,19 @@ class Hidden:
         return row in self.blocked or self.overrides.hides(row)
 
     def among(self, rows: Sequence[int]) -> set[int]:
-        """Return those of some rows that are hidden."""
+        """Return the hidden rows among some rows."""
         return self.overrides.hidden_among(rows).union(self.blocked.intersection(rows))
 
 
 @dataclass(frozen=True, slots=True)
 class ItemRenderer:
-    """What the lines of one list are read with.
+    """Renders the items of one list.
 
     Attributes:
-        text: Of the article being read.
-        published: Of the article being read.
-        hidden, hidden_sections: Rows, and names of sections, that are not shown.
-        explained_by: The weights that say what each feature adds; None: they are not told.
+        text: Text of the article being read.
+        published: Publication time of the article being read.
+        hidden, hidden_sections: Rows and names of sections that the list hides.
+        explained_by: Weights used to compute what each feature adds. None leaves features out.
     """
 
     catalogue: Catalogue
@@ -73,7 +73,7 @@ class ItemRenderer:
     explained_by: Ranker | None = None
 
     def read(self, ranked: Sequence[tuple[int, Chosen]]) -> tuple[Related, ...]:
-        """The lines of a list, given what was chosen and its rank."""
+        """Return the items of a list, given the chosen items and their ranks."""
         passages = {of.row: of.candidate["target_passage"].tolist() if of.candidate is not None else (0, 0) for _, of in ranked}
         stored = self.catalogue.lines([(row, *passage) for row, passage in passages.items() if row < LIVE])
         return tuple([self._line(rank, of, *(stored.get(of.row) or self._live(of.row, *passages[of.row]))) for rank, of in ranked])
@@ -102,7 +102,7 @@ class ItemRenderer:
         )
 
     def may_show(self, card: Card) -> bool:
-        """Whether an article may be shown: editors do not hide it, and it is published, and of the dates that are wanted."""
+        """Return whether an article may be shown: not hidden, published, and within the selection's dates."""
         return card.row not in self.hidden and card.section not in self.hidden_sections and may_show(card.published, self.wanted)
 
     def _pair(self, candidate: np.void, passage: str) -> PassagePair:
@@ -118,7 +118,7 @@ class ItemRenderer:
 
 
 def _features(candidate: np.void, ranker: Ranker) -> tuple[Feature, ...]:
-    """All features, those that add most first."""
+    """Return all features, the largest contribution first."""
     values = {name: float(candidate["features"][column(name)]) for name in FEATURES}
     told = [Feature(name, round(value, DECIMALS), round(ranker.weights.get(name, 0.0) * value, DECIMALS)) for name, value in values.items()]
     return tuple(sorted(told, key=lambda feature: -abs(feature.adds)))

@@ -1,10 +1,11 @@
-"""From candidates to a list: filters, time, near-duplicates of one another in subject, and the least confidence.
+"""Select the items of a list from candidates: filters, age, MMR diversity, and the minimum confidence.
 
     score = confidence x 0.5 ** (age / half-life)
 
-Age is counted from the moment the list is asked for (`as_of`); without a half-life, age counts nothing. An article without a
-date counts as one half-life old, or as old as the oldest candidate, if that is more. The least score is asked of the confidence,
-before age. Diversity picks the list one by one, by maximal marginal relevance (Carbonell and Goldstein, 1998):
+Age is counted back from `as_of`, the moment of the request by default. Without a half-life, age does not count. An
+article without a date counts as one half-life old. If the oldest candidate is older, it counts as old as that one.
+The minimum score applies to the confidence, before age. Diversity picks items one by one, by maximal marginal
+relevance (MMR; Carbonell and Goldstein, 1998):
 
     (1 - diversity) x score / highest score - diversity x largest cosine to what is already in the list
 """
@@ -31,27 +32,28 @@ Mode = Literal["mixed", "background", "latest"]
 LATEST_HALF_LIFE_DAYS = 14.0
 DAY = 86_400
 MOST_HALVINGS = 900.0
-"""So that the oldest of a very old archive still have an order."""
+"""Cap on halvings of a score, so that the oldest articles of a very old archive still have an order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a list should be like; the defaults leave it to the ranking.
+    """Filters and preferences for a list. The defaults leave everything to the ranking.
 
     Attributes:
-        mode: "background": only what is older than the article being read. "latest": newer articles first, by a half-life of
-            14 days unless `half_life_days` gives another. "mixed": all.
-        half_life_days: The score is halved for every so many days of age; None: age does not count.
-        max_age_days: Only what was published in the last so many days, counted from `as_of`; undated articles are left out.
-        sections, langs: Only articles of these; none names all.
-        exclude: Ids of articles that are left out: what is on the page already.
-        published_after, published_before: Only what was published then or later; before then. Aware. Undated articles are left out.
-        as_of: The list as it would have been at that moment, of the candidates that the build stored; None: now. Aware.
-        diversity: 0 (none) to 1: how much a line is held back for being like those above it.
-        max_per_section: So many lines of one section at most; None: any number.
-        offset: Lines of the list that are left out at its head.
-        fallback: Fill a list that is too short with the newest articles, of the same section first.
-        min_score: Only lines with at least this score, 0 to 1. At 0.5 an editor would link about half of them.
+        mode: "background": only articles older than the one being read. "latest": newer articles first, by a half-life
+            of 14 days unless `half_life_days` gives another. "mixed": all.
+        half_life_days: Age in days that halves the score. None: age does not count.
+        max_age_days: Maximum age in days, counted back from `as_of`. Undated articles are left out.
+        sections, langs: Keep only articles of these. Empty keeps all.
+        exclude: Ids of articles to leave out because they are on the page already.
+        published_after, published_before: Keep only articles published at the first or later, and before the second.
+            Aware. Undated articles are left out.
+        as_of: Return the list as of this moment, from the candidates that the build stored. None: now. Aware.
+        diversity: 0 (none) to 1: penalty for similarity to the items above.
+        max_per_section: Maximum number of items of one section. None: any number.
+        offset: Number of items to skip at the head of the list.
+        fallback: Fill a short list with the newest articles, first of the same section.
+        min_score: Minimum score of an item, 0 to 1. Editors would link about half of the items at 0.5.
 
     Raises:
         OutOfRange: A value is not in its range.
@@ -74,17 +76,17 @@ class Selection:
 
     @property
     def counts_age(self) -> bool:
-        """Whether the list depends on when it is asked for."""
+        """Return whether the list depends on the moment of the request."""
         return self.half_life_days is not None or self.max_age_days is not None or self.mode == "latest"
 
     @property
     def half_life(self) -> float | None:
-        """Days that halve a score; None: age does not count."""
+        """Return the days that halve a score. None: age does not count."""
         return self.half_life_days or (LATEST_HALF_LIFE_DAYS if self.mode == "latest" else None)
 
     @property
     def holds_back(self) -> bool:
-        """Whether a line depends on those above it."""
+        """Return whether an item depends on the items above it."""
         return bool(self.diversity) or self.max_per_section is not None
 
     def __post_init__(self) -> None:
@@ -107,12 +109,12 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """The lines of a list.
+    """The selected items of a list.
 
     Attributes:
         places: Places of the candidates, in the order of the list.
         scores: float64 (n,), in [0, 1], rounded.
-        reason: Why there is none; None when there is one.
+        reason: Reason for an empty list. None if there are items.
     """
 
     places: Rows
@@ -130,13 +132,14 @@ def select(
     among: NDArray[np.bool_] | None = None,
     confidence: NDArray[np.float64] | None = None,
 ) -> Selected:
-    """Choose the lines of a list.
+    """Select the items of a list.
 
     Args:
-        published: Of the query article, in seconds since 1970; UNDATED if unknown.
-        vectors: Rows of articles -> their mean vectors; called only for diversity.
-        among: bool (n_candidates,), those that may be chosen by what is not in a candidate: section, language, id; None allows all.
-        confidence: float64 (n_candidates,), in [0, 1]; None: by the ranker.
+        published: Publication time of the query article, in seconds since 1970. UNDATED if unknown.
+        vectors: Maps rows of articles to their mean vectors. Called only for diversity.
+        among: bool (n_candidates,), candidates that pass the filters a candidate does not store: section, language, id.
+            None allows all.
+        confidence: float64 (n_candidates,), in [0, 1]. None: computed by the ranker.
     """
     as_of = _as_of(wanted)
     allowed = _allowed(found, published, wanted, as_of)
@@ -158,10 +161,10 @@ def select(
 
 
 def narrowed(wanted: Selection, published: int, facts: ArticleFeatures) -> SearchFilter | None:
-    """What of a selection a search can apply while it searches; None: nothing.
+    """Return the filter of a selection that a search can apply while it searches. None: no filter.
 
     Args:
-        published: Of the query article, in seconds since 1970; UNDATED if unknown.
+        published: Publication time of the query article, in seconds since 1970. UNDATED if unknown.
     """
     after, before = wanted.published_after, wanted.published_before
     firsts = [] if after is None else [after.timestamp()]
@@ -177,7 +180,7 @@ def narrowed(wanted: Selection, published: int, facts: ArticleFeatures) -> Searc
 
 
 def may_show(published: datetime | None, wanted: Selection) -> bool:
-    """Whether an article of some date may be shown beside another, as its near-duplicate."""
+    """Return whether an article of some date may be shown beside another, as its near-duplicate."""
     now = datetime.now(UTC)
     if published is None:
         return wanted.published_after is None and wanted.published_before is None
@@ -190,15 +193,15 @@ def _none(reason: str) -> Selected:
 
 
 def _as_of(wanted: Selection) -> int:
-    """The moment that a list is of: seconds since 1970."""
+    """Return the moment of a list: seconds since 1970."""
     now = datetime.now(UTC)
     return int(min(wanted.as_of or now, now).timestamp())
 
 
 def _allowed(found: Candidates, published: int, wanted: Selection, as_of: int) -> NDArray[np.bool_]:
-    """Which candidates may be shown at all; what is not yet published never."""
+    """Return which candidates may be shown. Unpublished candidates never are."""
     moments = found["published"]
-    allowed = moments <= as_of  # undated ones too: UNDATED is the least there is
+    allowed = moments <= as_of  # undated ones pass: UNDATED is the smallest value
     dated = moments != UNDATED
     if wanted.mode == "background":
         allowed &= dated & (moments < published) if published != UNDATED else True
@@ -212,7 +215,7 @@ def _allowed(found: Candidates, published: int, wanted: Selection, as_of: int) -
 
 
 def _decay(moments: NDArray[np.int64], half_life: float, as_of: int) -> NDArray[np.float64]:
-    """What age leaves of a score: float64 (n,), in (0, 1]."""
+    """Return the factor by which age reduces a score: float64 (n,), in (0, 1]."""
     dated = moments != UNDATED
     age = (as_of - np.where(dated, moments, as_of)) / DAY
     undated = max(half_life, float(age.max()))
@@ -220,7 +223,7 @@ def _decay(moments: NDArray[np.int64], half_life: float, as_of: int) -> NDArray[
 
 
 def _choose(found: Candidates, scores: NDArray[np.float64], wanted: Selection, limit: int, vectors: Callable[[Rows], Vectors]) -> Rows:
-    """Pick lines one by one, in order of score, or of marginal relevance."""
+    """Pick items one by one, in order of score or of marginal relevance (MMR)."""
     relevance = scores / (float(scores.max()) or 1.0)
     means = vectors(found["article"]) if wanted.diversity else None
     likeness = np.zeros(len(found))
@@ -245,14 +248,14 @@ def _choose(found: Candidates, scores: NDArray[np.float64], wanted: Selection, l
 SAME_STORY_DAYS = 3.5
 SAME_STORY_MAXSIM = 0.65
 SAME_STORY_WORDS = 0.3
-"""Closeness from which two articles of the same days tell the same story; measured in docs/ranking.md."""
+"""Closeness from which two articles of the same days tell the same story. Measured in docs/ranking.md."""
 
 
 def relation(candidate: np.void, published: int) -> Relation:
-    """How a candidate stands to the article being read; undated articles are background.
+    """Return how a candidate relates to the article being read. Undated articles are background.
 
     Args:
-        published: When the article being read was, in seconds since 1970; UNDATED if unknown.
+        published: Publication time of the article being read, in seconds since 1970. UNDATED if unknown.
     """
     moment = int(candidate["published"])
     if UNDATED in (moment, published):

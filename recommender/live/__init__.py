@@ -1,4 +1,5 @@
 """Updates since the build: `live.db`, and the overlay that applies them to a release.
 
-An overlay is one moment; a request takes it once and hands it on. `index/live` writes the database.
+An overlay is the state at one moment. A request takes one overlay and uses it throughout. `index/live` writes
+`live.db`.
 """

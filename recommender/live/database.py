@@ -1,20 +1,23 @@
-"""What was put and withdrawn since a release was built, laid over it: `live.db`, beside CURRENT.
+"""Read upserts and withdrawals since the build from `live.db`, beside CURRENT, and overlay them on a release.
 
-A release never changes; an editor does not wait for the next one. `index.live.upserts` writes an article here, with its vectors, terms,
-own list and its places in older articles' lists, in one transaction; whoever answers lays that over what the release says:
+A release never changes, but an editor does not wait for the next one. `index.live.upserts` writes an article here in
+one transaction. It writes the article's vectors, terms and own list, and its places in the lists of older articles.
+Readers overlay these changes on the release:
 
-    own list of a live article      `own`, computed when it was put
-    list of any other article       its stored candidates, those of `place` among them, less what was withdrawn
+    own list of a live article      `own`, computed at the upsert
+    list of any other article       its stored candidates and those of `place`, less the withdrawn ones
 
-Rows from `LIVE` on are of live articles. Every change has a number, `sequence`; a release's manifest says up to which one the build folded
-in, and only what came later counts. So what is in a release counts once, and going back to an older release loses nothing.
-A withdrawal counts for all releases, older and newer, until the article is put again.
+Rows from `LIVE` on are of live articles. Every change has a number, `sequence`. The manifest of a release names the
+last change that the build included, and only later changes count. So a change in a release counts once, and a rollback
+to an older release loses nothing. A withdrawal counts for all releases, older and newer, until the article is upserted
+again.
 
-Every file has a name, and a release names the file whose changes it holds: changes of another file all count. If the file is lost or
-damaged, lists are those of the release, less what was withdrawn: releases hold those ids too (`recommender.live.withdrawn`).
+Every file has a name. A release names the file whose changes it holds. All changes of another file count. If the file
+is lost or damaged, lists are those of the release, less the withdrawn articles. Releases hold the withdrawn ids too
+(`recommender.live.withdrawn`).
 
-Where several machines serve, the file is this one's copy of a journal that they share (`index.journal`), and the numbers are the
-journal's.
+If several machines serve, the file is a local replica of a shared journal (`index.journal`). The numbers are then those
+of the journal.
 """
 
 import json
@@ -129,21 +132,21 @@ RESTORE = (
 IMMUTABLE = "&immutable=1"
 
 AGAIN_S = 1.0
-"""Seconds between two tries to read what could not be."""
+"""Seconds between two attempts to read an unreadable file."""
 
 UNREADABLE = (sqlite3.DatabaseError, OSError, InvalidOverride, ValueError, TypeError)
-"""What reading a damaged file raises."""
+"""Exceptions that reading a damaged file raises."""
 
 log = logging.getLogger(__name__)
 
 
 class LiveArticles:
-    """`live.db` as one release sees it; read-only, safe to share between threads.
+    """`live.db` as one release sees it. Read-only, safe to share between threads.
 
     Attributes:
-        fault: Why it cannot be read; None if it can, or if there never was one.
-        damaged: Whether the file was found to be damaged. That is kept in mind until another one takes its place, for what a thread
-            holds in memory may be sound still.
+        fault: Why the file cannot be read. None if it can, or if there never was one.
+        damaged: Whether the file is damaged. This stays true until another file replaces it, because the pages that a
+            thread holds in memory may still be sound.
         listed: The ids that the newest release lists as withdrawn.
     """
 
@@ -168,9 +171,9 @@ class LiveArticles:
 
     @contextmanager
     def reading(self) -> Iterator[LiveOverlay]:
-        """The live articles of now; what this thread reads inside the context is of the same moment."""
+        """Yield the current overlay. All reads of this thread inside the context see the same moment."""
         view: LiveOverlay | None = getattr(self._here, "view", None)
-        if view is not None:  # inside another
+        if view is not None:  # inside an outer context
             yield view
             return
         found = self._begin()
@@ -184,13 +187,13 @@ class LiveArticles:
                 _end(connection)
 
     def stored_list(self, row: int) -> tuple[str, Candidates]:
-        """Text and candidates of a live article; none, if they are not computed yet."""
+        """Return text and candidates of a live article. Candidates are empty until they are computed."""
         sql = "SELECT text, candidates FROM article LEFT JOIN own ON own.article = number AND own.release = ? WHERE number = ?"
         text, candidates = self._one(sql, self._release.name, row - LIVE)
         return text, np.frombuffer(candidates or b"", dtype=CANDIDATE).copy()  # the caller explains them in place
 
     def places(self, row: int) -> Candidates:
-        """The live articles that are candidates of an article."""
+        """Return the live articles that are candidates of an article."""
         view: LiveOverlay | None = getattr(self._here, "view", None)
         if view is not None and not view.articles:
             return np.empty(0, dtype=CANDIDATE)
@@ -199,38 +202,44 @@ class LiveArticles:
         return np.frombuffer(b"".join([blob for (blob,) in found]), dtype=CANDIDATE)
 
     def passage(self, row: int, start: int, stop: int) -> str:
-        """Some characters of a live article's text."""
+        """Return a range of characters of a live article's text."""
         return str(self._one(LINE, start, stop, start, row - LIVE)[0])
 
     def mean(self, row: int, dim: int) -> Any:
-        """Mean chunk vector of a live article: float32 (dim,), unit norm."""
+        """Return the mean chunk vector of a live article: float32 (dim,), unit norm."""
         vectors = np.frombuffer(self._one("SELECT vectors FROM article WHERE number = ?", row - LIVE)[0], dtype=np.float32)
         mean = vectors.reshape(-1, dim).mean(axis=0)
         return mean / np.linalg.norm(mean)
 
     def article(self, row: int) -> Article:
-        """The whole of a live article; its hand-made list holds names as they were given."""
+        """Return a live article. Its hand-made list holds names as the publisher gave them."""
         found = self._one(f"SELECT {ARTICLE} FROM article WHERE number = ?", row - LIVE)
         return read_article(found)
 
     def title_and_text(self, row: int) -> tuple[str, str]:
-        """Title and text of a live article."""
+        """Return title and text of a live article."""
         title, text = self._one("SELECT title, text FROM article WHERE number = ?", row - LIVE)
         return title, text
 
     def compared(self, row: int) -> tuple[str, int, str | None, str | None, bytes, bytes, bytes, bytes, bytes]:
-        """What is compared of a live article, as it is stored: title, length of the text, date, section, and five arrays."""
+        """Return the stored data of a live article for comparison.
+
+        It holds title, length of the text, date, section, and five arrays.
+        """
         columns = "title, length(text), published, section, chunks, vectors, hubness, terms, candidates"
         sql = f"SELECT {columns} FROM article JOIN own ON own.article = number AND own.release = ? WHERE number = ?"
         found: tuple[str, int, str | None, str | None, bytes, bytes, bytes, bytes, bytes] = self._one(sql, self._release.name, row - LIVE)
         return found
 
     def changed_rows(self, before: LiveOverlay, view: LiveOverlay) -> set[int] | None:
-        """Rows of live articles that changed between two views, of which this thread reads the second; None: all of them may have."""
+        """Return the rows of live articles that changed between two overlays. None: all may have changed.
+
+        This thread must be reading the second overlay.
+        """
         return changed_rows(before, view, self._release.name, self._connections.here)
 
     def override(self, article_id: str) -> Override:
-        """Read what editors say of an article through the service."""
+        """Read the override of an article that editors made through the service."""
         with self.reading() as view:
             found = self._one("SELECT body FROM override WHERE article_id = ?", article_id) if view.overridden else None
             return NOTHING if found is None else Override.from_dict(json.loads(found[0]))
@@ -249,14 +258,14 @@ class LiveArticles:
             raise StorageError(str(self.fault)) from error
 
     def _begin(self) -> tuple[sqlite3.Connection, LiveOverlay] | None:
-        """Begin to read, of one moment; None if there is nothing to read."""
+        """Begin a read transaction on one moment. Return None if there is nothing to read."""
         try:
             file = self._stamp()
         except OSError:
             if self._file is not None or (self._path.parent / WITHDRAWN).exists():
                 self._report("is gone")
             return None
-        if file != self._file:  # the first time, or another file was put in its place
+        if file != self._file:  # the first time, or another file has replaced it
             with self._lock:
                 uri = read_only_uri(self._path)
                 self._frozen = IMMUTABLE in uri
@@ -282,7 +291,9 @@ class LiveArticles:
         return connection, view
 
     def _stamp(self) -> tuple[int, ...]:
-        """What tells the file from another in its place; where nobody tells us of changes, from an older state of it, too.
+        """Return a stamp that identifies the file. A file that replaces it has another stamp.
+
+        Where the file is opened immutable, an older state of it has another stamp too.
 
         Raises:
             OSError: There is no file.
@@ -297,12 +308,12 @@ class LiveArticles:
         if (state.sequence, state.prepared) == view.moment and view.file is not None:
             return view
         with self._lock:
-            if self._view.moment > (state.sequence, state.prepared):  # another thread knows more by now: look again
+            if self._view.moment > (state.sequence, state.prepared):  # another thread has read a newer state: read again
                 connection.execute("COMMIT")
                 connection.execute("BEGIN")
                 state = read_state(connection)
             before = self._view
-            if before.moment > (state.sequence, state.prepared):  # an older state of the file was put in its place
+            if before.moment > (state.sequence, state.prepared):  # an older state of the file has replaced it
                 self._read_list()
                 before = self._none
             folded = Folded(
@@ -314,7 +325,7 @@ class LiveArticles:
             return self._view
 
     def _note(self, error: Exception) -> None:
-        """What keeps the file from being read: damage stays, anything else may pass."""
+        """Record an error that keeps the file from being read. Damage persists, other errors may pass."""
         if isinstance(error, OSError | sqlite3.OperationalError):
             self._again = time.monotonic() + AGAIN_S
             self._connections = Connections(read_only_uri(self._path))
@@ -329,21 +340,21 @@ class LiveArticles:
         self.fault = fault
 
     def _read_list(self) -> None:
-        """Read the list of withdrawn ids: the newest release's, for a new file may know less than the one it replaces."""
+        """Read the newest release's list of withdrawn ids. A new file may know fewer than the one it replaces."""
         self.listed = read_withdrawn(self._path.parent)
         self._none = self._of_release(self.listed.ids)
 
     def _of_release(self, withdrawn: Iterable[str]) -> LiveOverlay:
-        """Return the view where nothing but withdrawals is known."""
+        """Return the view that knows only withdrawals."""
         ids = frozenset(withdrawn)
         rows = (self._catalogue.find_row(article_id) for article_id in ids)
         return LiveOverlay(withdrawn=Map(dict.fromkeys(ids, 0)), replaced=Map({row: None for row in rows if row is not None}))
 
     def _fall_back(self) -> LiveOverlay:
-        """Return what is left without the file.
+        """Return the view without the file.
 
-        Known are withdrawals that releases, this process or the list beside CURRENT name, and what this process knows to be hidden
-        everywhere. All other overrides are in the file.
+        It knows the withdrawals named by releases, by this process, or by the list beside CURRENT. It also knows the
+        articles that this process has seen hidden everywhere. All other overrides are in the file.
         """
         if self._without_file is None:
             beside = frozenset[str]()
@@ -356,14 +367,14 @@ class LiveArticles:
 
 
 def _end(connection: sqlite3.Connection) -> None:
-    """End a transaction that only read; where the file is damaged SQLite may have ended it, or cannot."""
+    """End a read-only transaction. If the file is damaged, SQLite may have ended it already, or cannot end it."""
     with suppress(sqlite3.DatabaseError):
         if connection.in_transaction:
             connection.execute("ROLLBACK")
 
 
 class LiveState(NamedTuple):
-    """What `live.db` says of itself; see the table `state`."""
+    """The state row of `live.db`. See the table `state`."""
 
     sequence: int = 0
     prepared: int = 0
@@ -376,24 +387,25 @@ class LiveState(NamedTuple):
 
     @property
     def counter(self) -> str:
-        """Name of what numbers the changes: the journal, or this file."""
+        """Return the name of the counter of changes: the journal, or this file."""
         return self.journal or self.name
 
 
 def read_state(connection: sqlite3.Connection) -> LiveState:
-    """Of a file of an older version, too: it knows the first of these fields."""
+    """Read the state of a file. A file of an older version holds only the first of these fields."""
     return LiveState(*connection.execute("SELECT * FROM state").fetchone())
 
 
 def read_article(found: Any) -> Article:
-    """The article of the columns `ARTICLE`."""
+    """Build an article from the columns `ARTICLE`."""
     id_, title, text, url, published, section, lang, names = found
     return Article(id_, title, text, url, parse_time(published), section, lang, tuple(json.loads(names)))
 
 
 def read_only_uri(path: Path) -> str:
-    """How SQLite opens the file to read it. Its log needs a folder that can be written; without a log, and where nobody can write, the file
-    is read as it lies.
+    """Return the URI with which SQLite opens the file read-only.
+
+    The write-ahead log needs a writable folder. Without a log, a file in a read-only folder is opened immutable.
     """
     frozen = not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
     return f"file:{quote(str(path.resolve()))}?mode=ro{IMMUTABLE if frozen else ''}"

@@ -1,4 +1,4 @@
-"""The live articles at one moment, and how they change what a release says."""
+"""Define the overlay: the live articles at one moment, and how they change the lists of a release."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,12 +19,12 @@ EMPTY: Map[Any, Any] = Map()
 
 @dataclass(frozen=True, slots=True)
 class LiveCard:
-    """A live article as lists need it.
+    """Card and state of a live article, as lists need them.
 
     Attributes:
-        sequence: Of its last change.
-        prepared: Whether its lists are computed for this release; shortly after a swap they may not be yet.
-        canonical: Row of the article that stands for it in lists; None if it stands for itself.
+        sequence: Number of its last change.
+        prepared: Whether its lists are computed for this release. Shortly after a swap they may not be yet.
+        canonical: Row of the article that represents it in lists. None if it represents itself.
     """
 
     card: Card
@@ -38,26 +38,26 @@ class LiveCard:
 class LiveOverlay:
     """The live articles at one moment.
 
-    Its maps are persistent: the next view shares all with this one but what changed (`recommender.live.refresh`).
+    Its maps are persistent: the next view shares all unchanged parts with this one (`recommender.live.refresh`).
 
     Attributes:
-        sequence: The last change that it knows.
-        prepared: How often lists had been computed for a release; with `sequence`, it tells one moment from another.
-        articles: Row -> live article; in no order.
+        sequence: Number of the last change in the view.
+        prepared: How often lists had been computed for a release. With `sequence` it identifies a moment.
+        articles: Row -> live article, in no order.
         rows: Id -> row of the live article.
-        urls: Key of a URL -> rows of the live articles that have it, the last that was put last.
+        urls: Key of a URL -> rows of the live articles that have it, the last upserted last.
         withdrawn: Id -> number of the change that withdrew it.
-        replaced: Row of the release -> row of the live article with its id; None: it was withdrawn.
-        copies: Row of any article -> rows of the live near-duplicates that it stands for, ascending.
+        replaced: Row of the release -> row of the live article with its id. None: it was withdrawn.
+        copies: Row of any article -> rows of the live near-duplicates that it represents, ascending.
         unprepared: Rows of live articles whose lists are not computed for this release yet -> number of the change.
-        dates: When live articles were, or will be, published, and their rows.
-        hidden: Row of each article that the service hides everywhere -> when that ends; None: never.
-        ends: Id -> when parts of its override end; only of overrides of which a part does.
+        dates: Publication times of live articles, past and future, and their rows.
+        hidden: Row of each article that the service hides everywhere -> when that ends. None: never.
+        ends: Id -> when parts of its override end. Only overrides with such a part have an entry.
         moments: All these ends.
-        entries: Number of the last entry of the audit trail that it knows.
+        entries: Number of the last entry of the audit trail in the view.
         overridden: Whether any article has an override.
-        lineage: The same object in all views that follow from one that was read whole; None: nothing was read.
-        file: Number of the file that it was read from; None: no file, the view without it.
+        lineage: The same object in all views that follow from one full read. None: nothing was read.
+        file: Number of the file it was read from. None: the view without a file.
         counter: Name of the counter of the changes: the journal, or the name and number of the file.
     """
 
@@ -85,16 +85,16 @@ class LiveOverlay:
 
     @property
     def moment(self) -> tuple[int, int]:
-        """What grows with every change, and whenever lists are computed."""
+        """Return a pair that grows with every change, and whenever lists are computed."""
         return self.sequence, self.prepared
 
     @property
     def name(self) -> str:
-        """The name of this state alone: a state of a file that was lost, or of a backup in its place, has another."""
+        """Return the name of this state alone. A state of a lost file, or of a restored backup, has another name."""
         return f"{self.counter} {self.sequence} {self.prepared}"
 
     def copies_of(self, row: int, stored: Sequence[Card]) -> list[Card]:
-        """The near-duplicates that an article stands for: those that the release knows, and live ones."""
+        """Return the near-duplicates that an article represents: those of the release, and live ones."""
         if not stored and row not in self.copies:
             return []
         now = [card if card.row not in self.replaced else self._card(self.replaced[card.row]) for card in stored]
@@ -104,7 +104,10 @@ class LiveOverlay:
         return None if row is None else self.articles[row].card
 
     def among(self, rows: Iterable[int], sections: Collection[str], langs: Collection[str], exclude: Collection[str]) -> set[int]:
-        """Return the live articles among some rows that are of some sections and languages, where any are named, and not of some ids."""
+        """Return the live articles among some rows that pass filters.
+
+        Sections and languages keep only their articles, unless they are empty. `exclude` drops articles by id.
+        """
         names = {clean_line(name) for name in sections}
         regions = [clean_line(lang).lower() for lang in langs]
         out = {clean_line(article_id) for article_id in exclude}
@@ -120,11 +123,11 @@ class LiveOverlay:
 
 
 def laid_over(found: Candidates, places: Candidates, view: LiveOverlay, catalogue: Catalogue) -> Candidates:
-    """The candidates of an article, as they are now: stored ones that are still there, and live ones.
+    """Overlay live articles on the candidates of an article: keep stored ones that still exist, and add live ones.
 
-    An article that was put anew keeps the place that its older text had, where its new one was not near enough to get a place of its own;
-    its passages are told when it is shown.
-    Of near-duplicates whose article was withdrawn, the first that is left stands for the others.
+    If an upserted article is not near enough for a place of its own, it keeps the place of its older text. Its passages
+    are then computed when it is shown. If the canonical article of a duplicate group was withdrawn, the first remaining
+    one represents the others.
 
     Args:
         places: The live candidates.
@@ -145,7 +148,10 @@ def laid_over(found: Candidates, places: Candidates, view: LiveOverlay, catalogu
 
 
 def _as_they_are(found: Candidates, changed: Sequence[int], taken: set[int], view: LiveOverlay, catalogue: Catalogue) -> Candidates:
-    """Return candidates less those that are gone, and with what now stands for those that changed, which are at some places."""
+    """Return candidates without withdrawn ones, and with the current article for each changed one.
+
+    `changed` holds the places of the candidates that changed.
+    """
     now, stays = found.copy(), np.ones(len(found), dtype=np.bool_)
     for place in changed:
         row = int(found["article"][place])
@@ -158,7 +164,7 @@ def _as_they_are(found: Candidates, changed: Sequence[int], taken: set[int], vie
 
 
 def _stands_for(row: int, view: LiveOverlay, catalogue: Catalogue) -> Card | None:
-    """What is shown now where a list was to show an article that changed; None: nothing."""
+    """Return the card that lists now show for a changed article. None: nothing."""
     after = row if row >= LIVE else view.replaced[row]
     if after is not None:
         live = view.articles.get(after)

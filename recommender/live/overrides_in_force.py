@@ -1,4 +1,4 @@
-"""The overrides in force at one moment: those of the file, and those of the service over them."""
+"""Combine the overrides in force at one moment: those of the file, overlaid with those of the service."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from recommender.types import LIVE
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """Overrides are asked for an article, or for a row, so that no answer takes longer where there are many.
+    """The overrides in force. Each is read by article or by row, so that many overrides slow down no answer.
 
     Attributes:
         file: The overrides of the file.
-        file_rows: Row of the release -> when that ends; None: never; of the articles that the file hides everywhere.
+        file_rows: Row of each article that the file hides everywhere -> when that ends. None: never.
         of_service: Reads the override of an article that was made through the service.
-        now: What ended by then does not count.
+        now: The moment. Overrides that ended by then do not count.
     """
 
     file: Overrides
@@ -30,7 +30,7 @@ class InForce:
         return self.view.overridden or bool(self.file)
 
     def override(self, article_id: str) -> Override:
-        """Return the override of an article, of the file and of the service together."""
+        """Return the override of an article, combined from the file and the service."""
         in_file = self.file.articles.get(article_id, NOTHING)
         of_service = self.of_service(article_id) if self.view.overridden else NOTHING
         return of_service if in_file is NOTHING else in_file if of_service is NOTHING else in_file | of_service
@@ -40,17 +40,17 @@ class InForce:
         return sorted((pin for pin in override.pins if not is_over(pin.until, self.now)), key=lambda pin: pin.slot)
 
     def blocks(self, override: Override) -> list[Block]:
-        """Return the blocks that have not ended, with those of the file that count on every list."""
+        """Return the blocks that have not ended, and those of the file that count on every list."""
         return [block for block in (*override.blocks, *self.file.hidden) if not is_over(block.until, self.now)]
 
     def hidden_among(self, rows: Sequence[int]) -> set[int]:
-        """Return those of some articles that no list shows."""
+        """Return the rows of some articles that no list shows."""
         hidden = self.view.hidden
         found = {row for row in rows if row in hidden and not is_over(hidden[row], self.now)} if hidden else set[int]()
         return found.union(row for row in rows if self._file_hides(row)) if self.file.everywhere else found
 
     def hides(self, row: int) -> bool:
-        """Return whether an article is shown on no list."""
+        """Return whether no list shows an article."""
         hidden = self.view.hidden
         return (row in hidden and not is_over(hidden[row], self.now)) or self._file_hides(row)
 

@@ -1,8 +1,8 @@
-"""Bring a view of `live.db` up to date: what changed since is read, and nothing else.
+"""Refresh a view of `live.db` incrementally: read only the changes since the last view.
 
-Three counts say what changed. Articles carry the number of their last change. `computed` says for which of them lists were computed
-since. The audit trail names every article whose override changed. So the cost of a view follows from what changed since the last one, not
-from how many articles and overrides there are.
+Three counters tell the changes. Each article carries the number of its last change. `computed` names the articles whose
+lists were computed since. The audit trail names every article whose override changed. So the cost of a view depends on
+the number of changes since the last view, not on the number of articles and overrides.
 """
 
 import json
@@ -36,8 +36,8 @@ class Folded:
     """The changes that releases hold.
 
     Attributes:
-        sequence: The last change that the release holds.
-        listed: The last change that the newest release's list of withdrawn ids knows; of later ones `live.db` counts.
+        sequence: Number of the last change that the release holds.
+        listed: Number of the last change in the newest release's list of withdrawn ids. Later ones come from `live.db`.
         withdrawn: The ids of that list.
         release: Name of the release.
     """
@@ -51,10 +51,10 @@ class Folded:
 def up_to_date(
     view: LiveOverlay, nothing: LiveOverlay, moment: tuple[int, int], folded: Folded, catalogue: Catalogue, connection: sqlite3.Connection
 ) -> LiveOverlay:
-    """Return the view of another moment.
+    """Return the view at another moment.
 
     Args:
-        view: An earlier one of the same file, or `nothing`.
+        view: An earlier view of the same file, or `nothing`.
         nothing: The view of the release without the file.
         moment: See `LiveOverlay.moment`.
     """
@@ -69,14 +69,14 @@ def up_to_date(
 
 
 def changed_rows(before: LiveOverlay, view: LiveOverlay, release: str, connection: sqlite3.Connection) -> set[int] | None:
-    """Return the rows of live articles that changed between two views; None: all of them may have."""
+    """Return the rows of live articles that changed between two views. None: all may have changed."""
     if before.lineage is not view.lineage or before.moment > view.moment or not _accounted_for(before, view.prepared, connection):
         return None
     return {LIVE + number for (number,) in connection.execute(ROWS, (before.sequence, before.prepared, release))}
 
 
 def _accounted_for(view: LiveOverlay, prepared: int, connection: sqlite3.Connection) -> bool:
-    """Return whether `computed` holds all that happened since a view; it does not where rows were forgotten, which has no number."""
+    """Return whether `computed` holds all changes since a view. Deleted rows have no number, so it then does not."""
     if view.lineage is None or prepared == view.prepared:
         return True
     (steps,) = connection.execute("SELECT count(*) FROM computed WHERE prepared > ?", (view.prepared,)).fetchone()
@@ -84,7 +84,7 @@ def _accounted_for(view: LiveOverlay, prepared: int, connection: sqlite3.Connect
 
 
 def _with_articles(view: LiveOverlay, changed: Iterable[Any], folded: Folded, catalogue: Catalogue) -> LiveOverlay:
-    """Lay changed articles over a view, in order of their changes."""
+    """Apply changed articles to a view, in order of their changes."""
     articles, rows, urls, withdrawn = view.articles.mutate(), view.rows.mutate(), view.urls.mutate(), view.withdrawn.mutate()
     replaced, copies, unprepared = view.replaced.mutate(), view.copies.mutate(), view.unprepared.mutate()
     gone, dated = dict[int, datetime](), dict[int, datetime]()
@@ -133,7 +133,7 @@ def _with_articles(view: LiveOverlay, changed: Iterable[Any], folded: Folded, ca
 
 
 def _take_out(rows_of: Any, key: Any, row: int) -> None:
-    """Take a row out of a map of rows."""
+    """Remove a row from a map of rows."""
     left = tuple(other for other in rows_of.get(key, ()) if other != row)
     if left:
         rows_of[key] = left
@@ -144,7 +144,7 @@ def _take_out(rows_of: Any, key: Any, row: int) -> None:
 def _with_overrides(
     before: LiveOverlay, view: LiveOverlay, changed: Iterable[Any], catalogue: Catalogue, connection: sqlite3.Connection
 ) -> LiveOverlay:
-    """Lay changed overrides over a view, and those of articles that changed."""
+    """Apply changed overrides to a view, and those of changed articles."""
     last, overridden = connection.execute(LAST_ENTRY).fetchone()
     hidden, ends = view.hidden.mutate(), view.ends.mutate()
     gone, new = list[tuple[datetime, str]](), list[tuple[datetime, str]]()
@@ -174,12 +174,12 @@ def _with_overrides(
 
 
 def _overrides(before: LiveOverlay, last: int, changed: Iterable[Any], connection: sqlite3.Connection) -> Iterator[tuple[str, Override]]:
-    """Yield the overrides that may be others than before; of an article without any, an empty one."""
+    """Yield the overrides that may have changed. An article without one yields an empty override."""
     if not before.entries:
         for article_id, body in connection.execute("SELECT article_id, body FROM override"):
             fields = json.loads(body)
             parts = (*fields.get("pins", ()), *fields.get("blocks", ()))
-            if fields.get("everywhere") or any(part.get("until") for part in parts):  # few do, and parsing is slow
+            if fields.get("everywhere") or any(part.get("until") for part in parts):  # few have one, and parsing is slow
                 yield article_id, Override.from_dict(fields)
         return
     ids = {article_id for _, article_id, *_ in changed} if before.overridden else set[str]()

@@ -1,7 +1,7 @@
-"""Ids of withdrawn articles outside `live.db`, so that a lost `live.db` brings nothing back.
+"""Store ids of withdrawn articles outside `live.db`, so that a lost `live.db` brings no article back.
 
-Every release holds the ids that were withdrawn when it was built, as the file `withdrawn.json` with its hash in the manifest. A file of the
-same name beside CURRENT holds those of `live.db`, and shows that there was one.
+Every release holds the ids withdrawn when it was built, in `withdrawn.json`, with its hash in the manifest. A file of
+the same name beside CURRENT holds the ids of `live.db`, and shows that there was one.
 """
 
 import json
@@ -20,11 +20,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """The list of the newest kept release, which knows more than older ones. Without one, `live.db` alone says what is withdrawn.
+    """The withdrawn ids listed by the newest kept release. It knows more than older ones.
+
+    Without such a release, only `live.db` knows the withdrawn articles.
 
     Attributes:
-        release: Name of that release; None: it was built before releases had the list, or there is none.
-        sequence, counter: The last change that the list knows, see `Manifest`.
+        release: Name of that release. None: there is none, or it was built before releases had the list.
+        sequence, counter: The last change in the list, see `Manifest`.
     """
 
     ids: frozenset[str] = frozenset()
@@ -33,12 +35,15 @@ class Withdrawn:
     counter: str = ""
 
     def until(self, counter: str) -> int:
-        """The last change of a `live.db` or journal that the list knows. What `live.db` says of later ones counts more than the list."""
+        """Return the number of the list's last change, by the counter of a `live.db` or journal.
+
+        For later changes `live.db` overrules the list.
+        """
         return self.sequence if self.release is not None and self.counter == counter else 0
 
 
 def read_withdrawn(index_dir: Path) -> Withdrawn:
-    """The list of the newest release that can be read. A release that is damaged is passed over."""
+    """Read the list of the newest readable release. Damaged releases are skipped."""
     for folder in release_folders(index_dir):
         try:
             manifest = Manifest.from_json((folder / MANIFEST).read_text(encoding="utf-8"), folder / MANIFEST)
@@ -55,16 +60,16 @@ def read_withdrawn(index_dir: Path) -> Withdrawn:
 
 
 def list_of_ids(ids: Iterable[str]) -> str:
-    """The text of a list."""
+    """Return the text of a list."""
     return json.dumps(sorted(ids), ensure_ascii=False) + "\n"
 
 
 def read_ids(path: Path) -> frozenset[str]:
-    """The ids of a list.
+    """Read the ids of a list.
 
     Raises:
         IndexDamaged: The file is cut or changed.
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
     """
     try:
         ids = json.loads(path.read_text(encoding="utf-8"))

@@ -1,7 +1,8 @@
-"""The catalogue of a release: articles and hand-made lists in a SQLite file; chunks, words and related lists in files beside it.
+"""Read the catalogue of a release: articles and hand-made lists in SQLite, with chunks, words and lists beside it.
 
-Rows count from 0, without gaps. The chunks of an article are neighbours, in text order, and a chunk's row is its vector's row in
-the vector index. The SQLite file is opened immutable, the others are mapped: no lock, no journal, no write, ever.
+Rows count from 0, without gaps. The chunks of an article are adjacent, in text order. A chunk's row is the row of its
+vector in the vector index. The SQLite file is opened immutable, and the other files are mapped. So reading takes no
+lock, writes nothing, and keeps no journal.
 """
 
 import json
@@ -31,7 +32,7 @@ from recommender.text.urls import url_key
 from recommender.types import Article, rfc3339
 
 MAPPED = 1 << 40
-"""More than SQLite maps: it then maps what it can, 2 GiB as it is compiled most of the time."""
+"""More bytes than SQLite maps. It then maps its maximum, 2 GiB in most builds of SQLite."""
 
 CARD = "row, id, title, url, published, section"
 LINES = f"""
@@ -42,7 +43,7 @@ FROM wanted CROSS JOIN article ON row = place
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a page shows of an article."""
+    """The metadata of an article that a page shows."""
 
     row: int
     id: str
@@ -53,25 +54,25 @@ class Card:
 
     @property
     def under_embargo(self) -> bool:
-        """Whether its time of publication is still to come."""
+        """Return whether the article's time of publication is in the future."""
         return self.published is not None and self.published > datetime.now(UTC)
 
 
 class Catalogue:
-    """Read-only access; safe to share between threads, each of which reads over a connection of its own."""
+    """Read-only access. Safe to share between threads: each reads over its own connection."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._folder = path, path.parent
         self._connections = Connections(immutable_uri(path), MAPPED)
 
     def close(self) -> None:
-        """Close the connections of all threads, and the lists; nobody may be reading."""
+        """Close the connections of all threads, and the lists. No thread may be reading."""
         self._connections.close()
         if "_lists" in self.__dict__:
             self._lists.close()
 
     def row(self, article_id: str) -> int:
-        """Row of an article.
+        """Return the row of an article.
 
         Raises:
             ArticleNotFound: No article has this id.
@@ -82,29 +83,29 @@ class Catalogue:
         return found
 
     def find_row(self, article_id: str) -> int | None:
-        """Row of an article, or None. Ids are compared as the build cleaned them: two spellings of one id are equal."""
+        """Return the row of an article, or None. Two spellings of one id are equal: ids are cleaned as in the build."""
         found = self._one("SELECT row FROM article WHERE id = ?", clean_line(article_id))
         return None if found is None else int(found[0])
 
     def find_card(self, article_id: str) -> Card | None:
-        """Card of an article, or None, as `find_row`."""
+        """Return the card of an article, or None, as `find_row`."""
         found = self._one(f"SELECT {CARD} FROM article WHERE id = ?", clean_line(article_id))
         return None if found is None else _card(found)
 
     def find_row_of_url(self, url: str) -> int | None:
-        """Row of the article published under a URL, however it is spelled, or None; of several the first by id."""
+        """Return the row of the article published under a URL in any spelling, or None. Of several, the first by id."""
         found = self._one("SELECT row FROM article WHERE url_key = ? ORDER BY row LIMIT 1", url_key(clean_line(url)))
         return None if found is None else int(found[0])
 
     def article(self, row: int) -> Article:
-        """The whole article, its hand-made list included."""
+        """Return the stored article, its hand-made list included."""
         columns = "id, title, text, url, published, section, lang"
         found = self._one(f"SELECT {columns} FROM article WHERE row = ?", row)
         id_, title, text, url, published, section, lang = found or _missing("article", row)
         return Article(id_, title, text, url, parse_time(published), section, lang, tuple(card.id for card in self.read_more(row)))
 
     def titles_and_texts(self, rows: Sequence[int]) -> dict[int, tuple[str, str]]:
-        """Title and text of some articles, by row."""
+        """Return title and text of some articles, by row."""
         sql = "SELECT row, title, text FROM article WHERE row IN (SELECT value FROM json_each(?))"
         return {row: (title, text) for row, title, text in self._all(sql, json.dumps(list(rows)))}
 
@@ -113,7 +114,7 @@ class Catalogue:
         return _card(found or _missing("article", row))
 
     def read_more(self, row: int) -> list[Card]:
-        """The hand-made list of an article, in the editor's order."""
+        """Return the hand-made list of an article, in the editor's order."""
         return [
             _card(found)
             for found in self._all(
@@ -123,7 +124,7 @@ class Catalogue:
         ]
 
     def hand_made_lists(self) -> dict[str, tuple[str, ...]]:
-        """All hand-made lists: id of the article, ids of its list in order."""
+        """Return all hand-made lists: id of the article -> ids of its list in order."""
         lists: dict[str, list[str]] = {}
         for source, target in self._all(
             "SELECT source.id, target.id FROM read_more JOIN article AS source ON source.row = read_more.article"
@@ -133,10 +134,10 @@ class Catalogue:
         return {source: tuple(targets) for source, targets in lists.items()}
 
     def find(self, words: str, limit: int, replaced: Container[int] = ()) -> list[Card]:
-        """Published articles with `words` in the title, those with a hand-made list first, then the newest.
+        """Find published articles with `words` in the title, those with a hand-made list first, then the newest.
 
         Args:
-            replaced: Rows that are passed over.
+            replaced: Rows to skip.
         """
         pattern = "%" + words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         sql = (
@@ -147,19 +148,21 @@ class Catalogue:
         return self._first(limit, replaced, sql, pattern, rfc3339(datetime.now(UTC)))
 
     def newest(self, section: str | None, limit: int, before: datetime, replaced: Container[int] = ()) -> list[Card]:
-        """The newest articles up to some moment, of one section or of any; near-duplicates stand back for what stands for them.
+        """Return the newest articles up to some moment, of one section or of any.
+
+        Only the canonical article of each duplicate group counts.
 
         Args:
-            replaced: Rows that are passed over.
+            replaced: Rows to skip.
         """
         sql = f"SELECT {CARD} FROM article WHERE canonical IS NULL AND published <= ? AND (? IS NULL OR section = ?)"
         return self._first(limit, replaced, f"{sql} ORDER BY published DESC LIMIT ?", rfc3339(before), section, section)
 
     def candidates(self, row: int, *, briefly: bool = False) -> Candidates:
-        """The precomputed candidates of an article, best by the shipped weights first.
+        """Return the precomputed candidates of an article, best by the shipped weights first.
 
         Args:
-            briefly: Only with the features that the shipped weights weigh; the others are 0.
+            briefly: Read only the features that the shipped weights use. The others are 0.
         """
         try:
             return fill_in(self._lists.read(row, briefly=briefly), row, *self._known, briefly=briefly)
@@ -167,10 +170,10 @@ class Catalogue:
             raise IndexDamaged(f"the list of row {row} cannot be read ({error}) - build the index again") from error
 
     def rows_among(self, rows: Sequence[int], sections: Sequence[str], langs: Sequence[str], exclude: Sequence[str]) -> set[int]:
-        """Those of some rows whose articles are of some sections and languages, where any are named, and have none of some ids,
-        nor stand for an article that has.
+        """Return the rows among some whose articles pass filters.
 
-        An article of a language is of its regions too: `en` names `en-GB`.
+        Sections and languages keep only their articles, unless they are empty. `exclude` drops articles with these ids,
+        and articles that represent them. A language includes its regions: `en` matches `en-GB`.
         """
         asked = {"sections": sections, "langs": langs, "exclude": exclude, "rows": rows}
         values = {name: json.dumps([clean_line(of) if isinstance(of, str) else of for of in wanted]) for name, wanted in asked.items()}
@@ -185,18 +188,18 @@ class Catalogue:
         return {row for (row,) in found}
 
     def stored_list(self, row: int, *, briefly: bool = False) -> tuple[Card, str, Candidates]:
-        """Card, text and candidates of an article."""
+        """Return card, text and candidates of an article."""
         *card, text = self._one(f"SELECT {CARD}, text FROM article WHERE row = ?", row) or _missing("article", row)
         return _card(card), text, self.candidates(row, briefly=briefly)
 
     def lines(self, wanted: Sequence[tuple[int, int, int]]) -> dict[int, tuple[Card, str, list[Card]]]:
-        """What a list shows of some articles, in one read, which is faster than one for each.
+        """Return the data a list shows of some articles. One read is faster than one for each.
 
         Args:
-            wanted: Row, and first and last character of the passage that is shown.
+            wanted: Row, and first and last character of the passage to show.
 
         Returns:
-            Of every row its card, its passage, and the near-duplicates that it stands for.
+            Row -> card, passage, and the near-duplicates that the article represents.
         """
         if not wanted:
             return {}
@@ -212,33 +215,33 @@ class Catalogue:
         return found
 
     def chunk(self, chunk_row: int) -> tuple[int, str]:
-        """Where a chunk begins in its article's text, and what it says."""
+        """Return where a chunk begins in its article's text, and the text of the chunk."""
         start, stop = self._spans[chunk_row].tolist()
         row = int(np.searchsorted(self._known[0].offsets, chunk_row, side="right")) - 1
         found = self._one("SELECT substr(text, ?, ?) FROM article WHERE row = ?", start + 1, stop - start, row)
         return start, str((found or _missing("article", row))[0])
 
     def duplicates(self, row: int) -> list[Card]:
-        """The near-duplicates that an article stands for, in order of rows."""
+        """Return the near-duplicates that an article represents, in order of rows."""
         return [_card(found) for found in self._all(f"SELECT {CARD} FROM article WHERE canonical = ? ORDER BY row", row)]
 
     def dates_from(self, moment: datetime) -> list[datetime]:
         """Return the dates of articles from a moment on, and the last one before it, if there are any."""
         sql = "SELECT max(published) FROM article WHERE published < ?1 UNION SELECT published FROM article WHERE published >= ?1"
-        second = moment.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00")  # sorts before all fractions of it
+        second = moment.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00")  # sorts before all its fractions
         return [date for (text,) in self._all(sql, second) if (date := parse_time(text)) is not None]
 
     def layout(self) -> Layout:
-        """Where the articles lie."""
+        """Return the layout of the articles in the vector index."""
         return self._known[0]
 
     def facts(self) -> ArticleFeatures:
-        """What ranking knows of all articles."""
+        """Return the ranking features of all articles."""
         return self._known[1]
 
     @cached_property
     def words(self) -> WordTable:
-        """The words of all articles, by number."""
+        """Return the word dictionary: the words of all articles, and their numbers."""
         return WordTable(self._folder / WORDS)
 
     @cached_property
@@ -255,16 +258,17 @@ class Catalogue:
         return StoredLists(self._folder)
 
     def precedents(self, facts: ArticleFeatures) -> LinkHistory:
-        """What the editors linked, for ranking: read once per release, with the facts."""
+        """Return the link history of the editors for ranking, read once per release, with the facts."""
         try:
             return read_precedents(self._connections.here, facts)
         except sqlite3.DatabaseError as error:
             raise unreadable(self._path, error) from error
 
     def counts(self) -> tuple[int, int, int]:
-        """Articles, chunks and related lists. Rows of the table have no gaps, so the last one tells, however many there are.
+        """Return the numbers of articles, chunks and related lists.
 
-        All that lists by id need is mapped then: they go on if the folder is removed.
+        Rows of the table have no gaps, so the last row gives their number. This call also maps
+        all files that lists by id need. They stay readable if the folder is removed.
         """
         found = self._one("SELECT max(row) + 1 FROM article")
         n_articles = (found and found[0]) or 0
@@ -278,7 +282,7 @@ class Catalogue:
         """
         try:
             counts = self.counts()
-        except (sqlite3.DatabaseError, OSError, ValueError, EOFError, IndexDamaged):  # a file that is no catalogue, or no array
+        except (sqlite3.DatabaseError, OSError, ValueError, EOFError, IndexDamaged):  # a file that is not a catalogue, or not an array
             counts = None
         if counts != (n_articles, n_chunks, n_articles):
             raise IndexDamaged(f"{self._folder}: the catalogue's counts are not the manifest's - build the index again")
@@ -287,7 +291,7 @@ class Catalogue:
         return next(iter(self._all(sql, *values)), None)
 
     def _first(self, limit: int, replaced: Container[int], sql: str, *values: object) -> list[Card]:
-        """Return the first cards of a query, whose last parameter is its limit, that are not of some rows."""
+        """Return the first cards of a query, without those of some rows. The query's last parameter is its limit."""
         asked = limit
         while True:
             found = self._all(sql, *values, asked)
@@ -303,7 +307,7 @@ class Catalogue:
         """Read all rows of a query.
 
         Raises:
-            IndexDamaged: The file cannot be read, or is gone.
+            IndexDamaged: The file cannot be read, or is missing.
         """
         try:
             return self._connections.here.execute(sql, values).fetchall()
@@ -314,12 +318,12 @@ class Catalogue:
 
 
 def immutable_uri(path: Path) -> str:
-    """A catalogue file as SQLite opens it without a lock, a journal or a write."""
+    """Return the URI with which SQLite opens a catalogue without a lock, a journal or a write."""
     return f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
 
 
 def parse_time(text: str | None) -> datetime | None:
-    """The inverse of `rfc3339`."""
+    """Invert `rfc3339`."""
     return None if text is None else datetime.fromisoformat(text)
 
 

@@ -1,5 +1,6 @@
-"""The tables of a release's catalogue, `catalogue.db`: `index.release.catalogue_writer` fills them, `recommender.release.catalogue` reads
-them.
+"""Define the tables of a release's catalogue, `catalogue.db`.
+
+`index.release.catalogue_writer` fills them. `recommender.release.catalogue` reads them.
 """
 
 SCHEMA = """

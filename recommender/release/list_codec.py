@@ -1,10 +1,11 @@
-"""The list codec: candidates as fixed records, whose bytes are transposed and deflated.
+"""Encode lists: candidates as fixed records, whose bytes are transposed and deflated.
 
-    number of candidates | deflated: articles and features, all first bytes, all second ones and so on | passages and terms
+    number of candidates | deflated: articles and features, all first bytes, all second ones, ... | passages and terms
 
-Features that follow from the facts of two articles (`recommender.features.article_features`) are not stored. Any other feature is stored
-as an integer of two bytes: its steps (`feature_schema.STEPS`), its rank (`feature_schema.RANKS`), or else the bits of its float16. A new
-feature needs no change here.
+Features that the facts of two articles determine (`recommender.features.article_features`) are not stored. Any other
+feature is stored as a two-byte integer: its steps (`feature_schema.STEPS`), its rank (`feature_schema.RANKS`), or else
+the bits of its float16. A new feature needs no change here.
+
 Passages and terms are stored for the first `EXPLAINED` candidates. The others are explained when they are shown.
 """
 
@@ -19,13 +20,13 @@ from recommender.features.article_features import FROM_FACTS
 from recommender.features.feature_schema import CANDIDATE, FEATURES, RANKS, STEPS, UNTOLD, Candidates, column
 
 EXPLAINED = 12
-"""Passages and terms of all 64 would take half as many bytes again, and few lists show so many lines."""
+"""Passages and terms of all 64 candidates would add half the bytes again, and few lists show so long a list."""
 
 STORED = tuple(sorted(FEATURES.keys() - {*FROM_FACTS}, key=lambda name: (name not in STEPS, name not in RANKS, column(name))))
 """The features of a record: those in steps, then ranks, then all others."""
 
 BRIEF = 3
-"""The first features of a record, `maxsim`, `words` and `mention`, are those that the shipped weights weigh."""
+"""The first features of a record, `maxsim`, `words` and `mention`, are the ones that the shipped weights use."""
 
 COLUMNS = np.array([column(name) for name in STORED])
 LEVELS = np.array([[STEPS[name]] for name in STORED if name in STEPS], dtype=np.float32)
@@ -36,7 +37,7 @@ HEADER = struct.Struct("<H")
 
 BEGIN, END = CANDIDATE.fields["query_passage"][1], CANDIDATE.fields["features"][1]  # type: ignore[index]
 EXPLANATION = np.dtype({"names": ["bytes"], "formats": [f"V{END - BEGIN}"], "offsets": [BEGIN], "itemsize": CANDIDATE.itemsize})
-"""The passages and terms of a `CANDIDATE` as one field, so that they are copied at once."""
+"""The passages and terms of a `CANDIDATE` as one field, so that one copy moves them all."""
 
 
 def pack(candidates: Candidates) -> bytes:
@@ -48,13 +49,13 @@ def pack(candidates: Candidates) -> bytes:
 
 
 def unpack(packed: bytes, *, briefly: bool = False) -> Candidates:
-    """Decode what `pack` encoded. What follows from the facts of the articles is 0.
+    """Decode the bytes that `pack` encoded. Features that the facts of the articles determine are 0.
 
     Args:
-        briefly: Leave all features 0 but the first `BRIEF`.
+        briefly: Decode only the first `BRIEF` features. The others are 0.
 
     Raises:
-        ValueError: The bytes are not those of a list.
+        ValueError: The bytes are not an encoded list.
     """
     try:
         (n,) = HEADER.unpack_from(packed)
@@ -93,7 +94,7 @@ def _shuffled(columns: NDArray[np.integer[Any]]) -> bytes:
 
 
 def _unshuffled(content: bytes, dtype: str, n_columns: int, n: int, first: int) -> NDArray[Any]:
-    """Return the first columns of what `_shuffled` returned: (first, n). Bytes that follow are ignored."""
+    """Return the first columns of the content that `_shuffled` returned: (first, n). Bytes that follow are ignored."""
     n_bytes = np.dtype(dtype).itemsize
     planes = np.frombuffer(content, np.uint8, n_bytes * n_columns * n).reshape(n_bytes, n_columns, n)[:, :first]
     return planes.transpose(1, 2, 0).copy().view(dtype)[..., 0]

@@ -1,6 +1,7 @@
-"""The related lists of a release: `lists.bin` holds them one after the other, `lists.npy` says where each begins.
+"""Read the related lists of a release: `lists.bin` holds the encoded lists, `lists.npy` the offset of each.
 
-They may lie in any order: the build computes neighbours of each other together. Both files are mapped into memory.
+The lists may be in any order, because the build computes neighbours of each other together. Both files are mapped into
+memory.
 """
 
 import mmap
@@ -17,11 +18,11 @@ LISTS = "lists.bin"
 PLACES = "lists.npy"
 
 PLACE = np.dtype([("begin", "<i8"), ("length", "<i4")])
-"""Where a list lies in `lists.bin`, in bytes; an entry for every article."""
+"""Offset and length of a list in `lists.bin`, in bytes. Every article has an entry."""
 
 
 class StoredLists:
-    """Read-only; safe to share between threads.
+    """Read-only access to the stored lists. Safe to share between threads.
 
     Raises:
         IndexDamaged: A file cannot be read.
@@ -39,7 +40,7 @@ class StoredLists:
         return len(self._places)
 
     def read(self, row: int, *, briefly: bool = False) -> Candidates:
-        """Return the candidates of an article, best by the shipped weights first; see `list_codec.unpack`.
+        """Return the candidates of an article, best by the shipped weights first. See `list_codec.unpack`.
 
         Raises:
             ValueError: The list is damaged.
@@ -48,5 +49,5 @@ class StoredLists:
         return unpack(self._content[begin : begin + length], briefly=briefly)
 
     def close(self) -> None:
-        """Let go of the file; no thread may be reading."""
+        """Close the file. No thread may be reading."""
         self._content.close()

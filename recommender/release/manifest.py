@@ -1,11 +1,11 @@
-"""The manifest of a release: what it is, and the sha256 of every file, so that nothing damaged is ever served.
+"""Read the manifest of a release: its metadata and the sha256 of every file, so that nothing damaged is ever served.
 
     index_dir/
-      CURRENT                     one line: the name of the release that serves
-      releases/<name>/            manifest.json (written last), catalogue.db, facts.npy, lists.bin, chunks.npy, lexical/ and others
+      CURRENT                     one line: the name of the serving release
+      releases/<name>/            manifest.json (written last), catalogue.db, facts.npy, lists.bin, and others
 
-`open_release` goes CURRENT -> manifest -> format -> sizes and hashes; the hashes of a large release may wait (`quick`).
-When CURRENT or the release it names is damaged, the newest sound release serves in its place, and `Release.degraded` says why.
+`open_release` goes CURRENT -> manifest -> format -> sizes and hashes. The hashes of a large release may wait (`quick`).
+When CURRENT or the release it names is damaged, the newest sound release serves instead. `Release.degraded` says why.
 """
 
 import fcntl
@@ -24,7 +24,7 @@ from recommender.errors import CURE, FormatUnsupported, IndexDamaged, IndexNotFo
 from recommender.terms.word_dictionary import TRIE, WORDS
 
 FORMAT = 5
-"""Version of the files on disk. A reader refuses any other."""
+"""Version of the files on disk. A reader refuses any other version."""
 
 MANIFEST = "manifest.json"
 CURRENT = "CURRENT"
@@ -42,7 +42,7 @@ CANARIES = (
     "Der Bundestag hat das Gesetz am Freitag verabschiedet.",
     "La ministre a présenté sa démission au président.",
 )
-"""Texts whose vectors every release records: another model or tokenizer gives others, and is refused."""
+"""Texts whose vectors every release records. Another model or tokenizer gives other vectors, and is refused."""
 
 Precision = Literal["float", "int8"]
 FLOAT: Precision = "float"
@@ -54,10 +54,13 @@ TIERED: Kind = "two tiers"
 MILVUS: Kind = "milvus"
 
 AT_ONCE = 1 << 28
-"""Bytes of a release that are always read before it serves: a fraction of a second."""
+"""Bytes of a release that are always hashed before it serves. That takes a fraction of a second."""
 
 UNGUARDED = (f"{WORDS}/{TRIE}",)
-"""Files that are always read before a release serves, however large it is: the library that maps them does not check its bounds."""
+"""Files that are always hashed before a release serves, however large it is.
+
+The library that maps them does not check its bounds.
+"""
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +70,9 @@ class ModelCard:
     """The model a release was built with.
 
     Attributes:
-        name: What loads it again: a model's name, or the whole path of its folder.
+        name: Name that loads the model again: a model's name, or the absolute path of its folder.
         sha256: Fingerprint of the weights.
-        precision: What it computed in: "int8" if it was quantized, see `index.encoder.int8`.
+        precision: Precision of the computation. "int8" if the model was quantized, see `index.encoder.int8`.
         canaries: Vectors of `CANARIES`, (len(CANARIES), dim).
     """
 
@@ -82,7 +85,7 @@ class ModelCard:
 
     @property
     def label(self) -> str:
-        """The name as answers show it: of a folder only its own name, not where it lies."""
+        """Return the name as answers show it. Of a folder it is only the last part, not the path."""
         return Path(self.name).name if self.name.startswith("/") else self.name
 
 
@@ -94,15 +97,16 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What `manifest.json` holds.
+    """The content of `manifest.json`.
 
     Attributes:
         created: RFC 3339 time of the build.
-        vectors: How they are kept and searched, by the number of chunks; see `recommender.vectors.two_tier`.
-        ranker: The weights in force at the build, as `Ranker.to_json` has them; they rank if `ranker.json` is damaged later.
-        live_sequence: The last change of `live.db` that the release holds; see `recommender.live.database`.
-        journal: Name of the journal that numbered it, or of the `live.db`; empty: of a `live.db` from before these had names.
-        files: Every file of the release but the manifest itself, by name.
+        vectors: How vectors are stored and searched, by the number of chunks. See `recommender.vectors.two_tier`.
+        ranker: The weights in force at the build, as in `Ranker.to_json`. They rank if `ranker.json` is damaged.
+        live_sequence: The last change of `live.db` that the release holds. See `recommender.live.database`.
+        journal: Name of the journal, or of the `live.db`, that numbered the change. Empty: a `live.db` from before
+            these had names.
+        files: Every file of the release except the manifest itself, by name.
     """
 
     format: int
@@ -119,20 +123,20 @@ class Manifest:
     journal: str = ""
 
     def folded(self, counter: str) -> int:
-        """Up to which change of a journal or `live.db` the release holds what was put.
+        """Return the number of the last change of a journal or `live.db` that the release holds.
 
-        Changes are not numbered alike by another counter: the release knows nothing of them, and they all count.
+        Another counter numbers changes differently. The release then holds none of its changes, and they all count.
         """
         return self.live_sequence if self.journal == counter else 0
 
     def to_json(self) -> str:
-        """The text of `manifest.json`, with a checksum of itself in it."""
+        """Return the text of `manifest.json`, which contains a checksum of itself."""
         fields = asdict(self)
         return _render({**fields, "checksum": hashlib.sha256(_render(fields).encode()).hexdigest()})
 
     @classmethod
     def from_json(cls, text: str, path: Path) -> "Manifest":
-        """Read what `to_json` wrote.
+        """Read the text that `to_json` wrote.
 
         Raises:
             IndexDamaged: The text is cut or changed.
@@ -155,7 +159,7 @@ class Manifest:
             model = ModelCard(**fields.pop("model"))
             files = {name: FileEntry(**entry) for name, entry in fields.pop("files").items()}
             return cls(**fields, model=model, files=files)
-        except (KeyError, TypeError) as error:  # whole, and still not ours: written between two versions
+        except (KeyError, TypeError) as error:  # intact but not ours: written by a version in between
             raise FormatUnsupported(f"{path} has other fields than this version of Readmore writes - build the index again") from error
 
 
@@ -164,8 +168,8 @@ class Release:
     """A verified release.
 
     Attributes:
-        degraded: Why this is not the release that CURRENT names; None when it is.
-        unread: Only the sizes of its files were compared, not yet all hashes.
+        degraded: Why this is not the release that CURRENT names. None if it is.
+        unread: Whether only the sizes of its files were compared, and not yet all hashes.
     """
 
     folder: Path
@@ -182,11 +186,12 @@ def open_release(index_dir: Path, *, quick: bool = False) -> Release:
     """Find and verify the release that serves.
 
     Args:
-        quick: Of a release of more than `AT_ONCE` bytes compare only the sizes, and the hashes of `UNGUARDED`. Call `verify` later.
+        quick: Of a release of more than `AT_ONCE` bytes, compare only the sizes, and the hashes of `UNGUARDED`. Call
+            `verify` later.
 
     Raises:
         IndexNotFound: There is no release in the folder.
-        IndexUnusable: There are releases, and none is sound; the message is of the one that CURRENT names.
+        IndexUnusable: There are releases, and none is sound. The message is about the one that CURRENT names.
     """
     folders = release_folders(index_dir)
     if not folders and not (index_dir / CURRENT).exists():
@@ -208,16 +213,16 @@ def open_release(index_dir: Path, *, quick: bool = False) -> Release:
 
 @contextmanager
 def holding(folder: Path, *, alone: bool = False) -> Iterator[None]:
-    """Hold a release: several readers may, and while one does, no build removes it.
+    """Hold a release with a file lock. Several readers may hold it, and no build removes it meanwhile.
 
     Args:
-        alone: Hold it against all readers, to remove it.
+        alone: Hold it exclusively, to remove it.
 
     Raises:
-        BlockingIOError: `alone`, and somebody reads it; or somebody is removing it.
-        OSError: The release is gone.
+        BlockingIOError: `alone`, and a reader holds it, or another process is removing it.
+        OSError: The release does not exist any more.
     """
-    with (folder / MANIFEST).open("rb") as file:  # the system lets go when the process ends, however it ends
+    with (folder / MANIFEST).open("rb") as file:  # the system releases the lock when the process ends, however it ends
         fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         yield
 
@@ -236,7 +241,7 @@ def release_folders(index_dir: Path) -> list[Path]:
 
 
 def current_folder(index_dir: Path) -> Path:
-    """The folder that CURRENT names.
+    """Return the folder that CURRENT names.
 
     Raises:
         IndexDamaged: CURRENT is missing, empty, or names no release.
@@ -246,7 +251,7 @@ def current_folder(index_dir: Path) -> Path:
         name = pointer.read_text(encoding="utf-8").strip()
         folder = index_dir / RELEASES / name
         there = folder.is_dir()
-    except (OSError, ValueError) as error:  # not there, not UTF-8, a NUL in it, longer than a name may be
+    except (OSError, ValueError) as error:  # missing, not UTF-8, contains NUL, or too long for a name
         raise unreadable(pointer, error) from error
     if Path(name).name != name or name in ("", "..") or not there:
         raise IndexDamaged(f"{pointer} names {name[:80]!r}, which is no release - {CURE}")
@@ -254,13 +259,13 @@ def current_folder(index_dir: Path) -> Path:
 
 
 def verify(folder: Path, *, quick: bool = False) -> Release:
-    """Check every byte of a release, the largest files side by side.
+    """Check every byte of a release, hashing the largest files in parallel.
 
     Args:
         quick: See `open_release`.
 
     Raises:
-        IndexDamaged: A file is missing, of another size, or of another hash; the message names it.
+        IndexDamaged: A file is missing, or its size or hash differs. The message names it.
         FormatUnsupported: Another version of Readmore wrote it.
     """
     path = folder / MANIFEST
@@ -278,7 +283,7 @@ def verify(folder: Path, *, quick: bool = False) -> Release:
     unread = quick and sum(entry.bytes for entry in manifest.files.values()) > AT_ONCE
     names = manifest.files.keys() & UNGUARDED if unread else manifest.files
     largest_first = sorted(names, key=lambda name: -manifest.files[name].bytes)
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:  # hashing lets the interpreter go
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:  # hashing releases the GIL
         for name, found_entry in zip(largest_first, threads.map(lambda name: _entry(folder / name), largest_first), strict=True):
             if found_entry != manifest.files[name]:
                 raise IndexDamaged(f"{folder / name} has another sha256 than its manifest says - {CURE}")
@@ -293,7 +298,7 @@ def _entry(path: Path) -> FileEntry:
 
 
 def file_entry(path: Path) -> FileEntry:
-    """Size and sha256 of a file."""
+    """Return size and sha256 of a file."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         return FileEntry(bytes=file.tell(), sha256=digest.hexdigest())
@@ -304,7 +309,7 @@ def _render(fields: dict[str, Any]) -> str:
 
 
 def kept_manifests(index_dir: Path) -> list[Manifest]:
-    """Of all releases that are there and sound enough to be read."""
+    """Return the manifests of all releases whose manifest can be read."""
     manifests = []
     for folder in release_folders(index_dir):
         with suppress(OSError, ValueError, IndexUnusable):

@@ -1,4 +1,4 @@
 """Candidates of an article or a text, with their features.
 
-Stored articles, live articles and near-duplicates are found here; nothing is sorted or cut.
+Modules here find stored articles, live articles and near-duplicates. `recommender/lists` sorts and cuts.
 """

@@ -1,7 +1,7 @@
-"""Candidates of an article: the closest in meaning, the closest in words, and those whose titles it names, each with its features.
+"""Retrieve candidates of an article: the closest in meaning, the closest in words, and those whose titles it names.
 
-A draft gets it on the spot. The build does the same for every article and stores the outcome: `index.kernels` repeats in loops what is said
-here, and a test holds the two against each other.
+Each candidate gets its features. A draft gets its candidates on the spot. The build computes those of every article and
+stores them. `index.kernels` repeats this computation in loops, and a test compares the two.
 """
 
 from collections.abc import Container, Sequence
@@ -22,32 +22,32 @@ from recommender.vectors import maxsim
 from recommender.vectors.exact import VectorIndex
 
 N_CANDIDATES = 64
-"""Candidates kept of each article, and neighbours of each kind that they are chosen from: enough for filters to leave a list."""
+"""Candidates stored per article, and neighbours of each kind that they are chosen from. Filters still leave a list."""
 
 N_MENTIONED = 16
 
 HUB_NEIGHBOURS = 10
-"""The hubness of an article is its mean closeness to so many nearest ones."""
+"""Number of nearest articles whose mean closeness is the hubness of an article."""
 
 OWN_TITLE = 0.8
-"""Titles so close are one, but for a word such as "Exclusive"."""
+"""Closeness from which two titles are one, except for a word such as "Exclusive"."""
 
 OWN_TEXT = 0.97
-"""MaxSim from which a text under the same title is the same text."""
+"""MaxSim from which two texts under the same title are the same text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """An article whose candidates are wanted.
+    """An article that needs candidates.
 
     Attributes:
         vectors: Its chunk vectors: float32 (n_chunks, dim).
         published: Seconds since 1970, UNDATED if unknown.
         section: Number of its section, -1 if it has none or the archive does not know it.
         length: Characters of title and text.
-        row: Of the release's article that it is; None if it is none of them.
-        draft: Whether it may be an article of the archive without saying so.
-        part: Whether the vectors are of some of its chunks only.
+        row: Row of the query in the release. None if it is not in the release.
+        draft: Whether the query may be an article of the archive under another id.
+        part: Whether the vectors cover only some of its chunks.
     """
 
     vectors: Vectors
@@ -61,17 +61,20 @@ class Query:
 
     @property
     def moment(self) -> int:
-        """Before when a hand-made list has to be known to count: for a draft without a date all are, for an undated article none."""
+        """Return the moment before which a hand-made list must be known to count.
+
+        For a draft without a date all lists count, for an undated article none.
+        """
         return self.published if self.published != UNDATED else EVER if self.draft else NEVER
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """The nearest of an article, closest first.
+    """The nearest neighbours of an article, closest first.
 
     Attributes:
         in_meaning, in_words: Rows.
-        maxsim, words: How close each is: MaxSim, and the square root of the TF-IDF cosine.
+        maxsim, words: Closeness of each: MaxSim, and the square root of the TF-IDF cosine.
     """
 
     in_meaning: Rows
@@ -80,28 +83,28 @@ class Neighbours:
     words: NDArray[np.float64]
 
     def first(self, limit: int) -> "Neighbours":
-        """The nearest of these only."""
+        """Return only the first of these neighbours."""
         return Neighbours(self.in_meaning[:limit], self.maxsim[:limit], self.in_words[:limit], self.words[:limit])
 
     def without(self, rows: Container[int]) -> "Neighbours":
-        """Less some articles."""
+        """Return the neighbours without some articles."""
         in_meaning, in_words = (~_in(near, rows) for near in (self.in_meaning, self.in_words))
         return Neighbours(self.in_meaning[in_meaning], self.maxsim[in_meaning], self.in_words[in_words], self.words[in_words])
 
     @property
     def both(self) -> tuple[Rows, NDArray[np.float64]]:
-        """Rows and closeness of all; what is near in both ways is named twice."""
+        """Return rows and closeness of all. An article that is near in both ways occurs twice."""
         return np.concatenate([self.in_meaning, self.in_words]), np.maximum(np.concatenate([self.maxsim, self.words]), 0.0)
 
     @property
     def hubness(self) -> tuple[float, float]:
-        """Mean closeness to the nearest: in meaning and in words."""
+        """Return the mean closeness to the nearest, in meaning and in words."""
         return _mean(self.maxsim[:HUB_NEIGHBOURS]), _mean(self.words[:HUB_NEIGHBOURS])
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateSource:
-    """What candidates are found in and described by."""
+    """Search structures in which candidates are found and described."""
 
     index: VectorIndex
     layout: Layout
@@ -113,7 +116,7 @@ class CandidateSource:
 def neighbours(
     queries: Sequence[Query], index: VectorIndex, layout: Layout, lexical: LexicalIndex, limit: int = N_CANDIDATES
 ) -> list[Neighbours]:
-    """The `limit` nearest of each query, in meaning and in words."""
+    """Return the `limit` nearest neighbours of each query, in meaning and in words."""
     in_meaning = maxsim.nearest([query.vectors for query in queries], index, layout, limit, [query.row for query in queries])
     found = []
     for query, (rows, scores) in zip(queries, in_meaning, strict=True):
@@ -125,15 +128,15 @@ def neighbours(
 def candidates(
     query: Query, near: Neighbours, archive: CandidateSource, wanted: SearchFilter | None = None, gone: Container[int] = ()
 ) -> tuple[Candidates, maxsim.Comparison]:
-    """The best `N_CANDIDATES` by the shipped weights, near-duplicates replaced by what stands for them.
+    """Return the best `N_CANDIDATES` by the shipped weights. Near-duplicates are replaced by their canonical article.
 
     Args:
-        near: The nearest of all articles: by their ranks candidates are weighed, whatever is wanted.
-        wanted: The nearest of these are looked at, too, and come before all others.
-        gone: Rows of articles that were withdrawn or put anew since the release was built.
+        near: The nearest of all articles. Their ranks weigh the candidates, whatever the filter.
+        wanted: Filter. The nearest articles that pass it are candidates too, and come before all others.
+        gone: Rows of articles that were withdrawn or replaced since the build.
 
     Returns:
-        Candidates, best first, without passages and terms; and their comparison with the query.
+        Candidates, best first, without passages and terms, and their comparison with the query.
     """
     named = archive.lexical.mentioned(query.terms, N_MENTIONED, query.row)
     more = [] if wanted is None else _nearest_among(query, archive, wanted)
@@ -144,7 +147,10 @@ def candidates(
 
 
 def _standing(rows: Rows, canonical: NDArray[np.int32], gone: Container[int]) -> Rows:
-    """What stands for some articles in lists: of near-duplicates whose article is gone, the first that is left."""
+    """Return the rows that represent some articles in lists.
+
+    If the canonical article of a duplicate group is gone, the first remaining one represents it.
+    """
     stands = canonical[rows]
     lost = _in(stands, gone)
     if lost.any():
@@ -155,26 +161,26 @@ def _standing(rows: Rows, canonical: NDArray[np.int32], gone: Container[int]) ->
 
 
 def _in(rows: NDArray[Any], some: Container[int]) -> NDArray[np.bool_]:
-    """Whether each row is one of some, of which there may be many more."""
+    """Return whether each row is in `some`, which may be much larger."""
     return np.fromiter((row in some for row in rows.tolist()), dtype=np.bool_, count=len(rows))
 
 
 def _nearest_among(query: Query, archive: CandidateSource, wanted: SearchFilter) -> tuple[Rows, Rows]:
-    """The nearest of those that are wanted, in meaning and in words."""
+    """Return the nearest articles that pass the filter, in meaning and in words."""
     ((in_meaning, _),) = maxsim.nearest([query.vectors], archive.index, archive.layout, N_CANDIDATES, [query.row], wanted)
     in_words, _ = archive.lexical.search(query.terms, N_CANDIDATES, query.row, wanted.mask)
     return in_meaning, in_words
 
 
 def described(query: Query, rows: Rows, near: Neighbours, archive: CandidateSource) -> tuple[Candidates, maxsim.Comparison]:
-    """Some articles as candidates of a query, without passages and terms; what is the query itself is left out."""
+    """Describe some articles as candidates of a query, without passages and terms. The query itself is left out."""
     compared = maxsim.compare(query.vectors, rows, archive.index, archive.layout)
     found = np.zeros(len(rows), dtype=CANDIDATE)
     found["article"], found["tie"] = rows, archive.layout.tie_order[rows]
     found["published"], found["section"] = archive.facts.published[rows], archive.facts.section[rows]
     found["features"] = features(query, rows, near, compared, archive)
     itself = is_itself(found["features"], rows, archive)
-    if query.draft:  # a draft, or a page that the archive holds under an id that nobody named
+    if query.draft:  # a draft, or a page that the archive holds under another id
         closeness = found["features"][:, column("maxsim_there" if query.part else "maxsim")]
         itself |= (closeness >= OWN_TEXT) & (found["features"][:, column("title_overlap")] >= OWN_TITLE)
     others = np.flatnonzero(~itself)
@@ -182,20 +188,23 @@ def described(query: Query, rows: Rows, near: Neighbours, archive: CandidateSour
 
 
 def best(found: Candidates, compared: maxsim.Comparison, wanted: SearchFilter | None = None) -> tuple[Candidates, maxsim.Comparison]:
-    """The best `N_CANDIDATES` by the shipped weights, best first; what is wanted before all else."""
-    # A live article may be of a section that the release does not know; there are few of them.
+    """Return the best `N_CANDIDATES` by the shipped weights, best first.
+
+    Those that pass the filter come before all others.
+    """
+    # A live article may be in a section that the release does not know. There are few such articles.
     others = np.zeros(len(found), dtype=np.bool_) if wanted is None else ~wanted.among(found) & (found["article"] < LIVE)
     order = np.lexsort((found["tie"], -SHIPPED.scores(found["features"]), others))[:N_CANDIDATES]
     return found[order], compared.of(order)
 
 
 def least_score(found: Candidates) -> float:
-    """The score that an article must have to get among some candidates, which are the best of all."""
+    """Return the minimum score for a place among some candidates, which are the best of all."""
     return float(SHIPPED.scores(found["features"][-1:])[0]) if len(found) == N_CANDIDATES else -np.inf
 
 
 def features(query: Query, rows: Rows, near: Neighbours, compared: maxsim.Comparison, archive: CandidateSource) -> Matrix:
-    """The features of some articles as candidates of a query: float32 (n_rows, len(FEATURES))."""
+    """Compute the features of some articles as candidates of a query: float32 (n_rows, len(FEATURES))."""
     mention, overlap = archive.lexical.title_features(query.terms, rows)
     stepped = {
         "maxsim": (compared.there + compared.back) / 2,
@@ -218,7 +227,7 @@ def features(query: Query, rows: Rows, near: Neighbours, compared: maxsim.Compar
 
 
 def is_itself(found: Features, rows: Rows, archive: CandidateSource) -> NDArray[np.bool_]:
-    """Which candidates are the query's own headline: a title without text, and the same title."""
+    """Return which candidates are the query's own headline: a title without text, equal to the query's title."""
     return np.asarray(archive.facts.headline[rows] & (found[:, column("title_overlap")] >= OWN_TITLE))
 
 

@@ -1,10 +1,11 @@
-"""Why two articles belong together, in their own words: the pair of sentences, one of each, that shares most.
+"""Explain why two articles are related: find the pair of sentences, one of each, that shares most.
 
-The embeddings say which two chunks are closest; inside these, sentences are compared by their words, weighed by rarity:
+The embeddings determine the closest pair of chunks. Inside these chunks, sentences are compared by their words,
+weighted by rarity:
 
     score(a, b) = sum of idf over shared words / sqrt(sum of idf over a's words x sum of idf over b's words)
 
-Embedding every sentence would cost as much again as embedding the archive.
+Embedding every sentence would cost as much as embedding the whole archive.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,17 +19,17 @@ from recommender.text.chunking import SENTENCE_END
 from recommender.text.words import words
 
 FEWEST_WORDS = 4
-"""A shorter sentence explains nothing, if there is a longer one."""
+"""Minimum words of a sentence that explains, if there is a longer one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sentences:
-    """The sentences of a chunk; one at least.
+    """The sentences of a chunk, at least one.
 
     Attributes:
         spans: int32 (n, 2), first and last character of each in the article's text.
-        numbers: uint64 (n_words,), numbers of the distinct words of each sentence, one sentence after the other.
-        idf: float64 (n_words,), of these words.
+        numbers: uint64 (n_words,), numbers of the distinct words of each sentence, sentence by sentence.
+        idf: float64 (n_words,), idf of these words.
         begins: int64 (n + 1,), where each sentence begins among the words.
     """
 
@@ -39,7 +40,9 @@ class Sentences:
 
 
 def split(chunk: str, start: int) -> list[tuple[int, int, list[str]]]:
-    """Cut a chunk, which begins at character `start` of its article, into sentences, and these into words; one without an end is one.
+    """Split a chunk, which begins at character `start` of its article, into sentences, and these into words.
+
+    A text without a sentence end is one sentence.
 
     >>> split("Ships left the old port. They came back late. No!", 10)
     [(10, 34, ['ships', 'left', 'the', 'old', 'port']), (35, 55, ['they', 'came', 'back', 'late'])]
@@ -59,11 +62,11 @@ def split(chunk: str, start: int) -> list[tuple[int, int, list[str]]]:
 def read_sentences(
     chunk: str, start: int, numbers_of: Callable[[Sequence[str]], Mapping[str, int]], idf_of: Callable[[Keys], NDArray[np.float64]]
 ) -> Sentences:
-    """The sentences of a chunk, with the words that the archive knows.
+    """Return the sentences of a chunk, with the words that the archive knows.
 
     Args:
-        start: Where the chunk begins in its article's text.
-        numbers_of: Words -> the numbers of those that the archive knows.
+        start: First character of the chunk in its article's text.
+        numbers_of: Maps words to the numbers of those that the archive knows.
     """
     spans, of_sentences = [], []
     for begin, end, of in split(chunk, start):
@@ -76,9 +79,9 @@ def read_sentences(
 
 
 def best_pairs(query: Sentences, targets: Sequence[Sentences]) -> list[tuple[int, int]]:
-    """The best-matching sentences of a query chunk and of each of some target chunks: the first, where nothing is shared."""
+    """Return the best-matching sentences of a query chunk and of each target chunk. Without shared words, the first."""
     own, places = np.unique(query.numbers, return_inverse=True)
-    holds = np.zeros((len(query.spans), len(own) + 1))  # the last column: words that the query does not have
+    holds = np.zeros((len(query.spans), len(own) + 1))  # the last column is for words that the query does not have
     sentence_of_word = np.repeat(np.arange(len(query.spans)), np.diff(query.begins))
     holds[sentence_of_word, places] = query.idf
     mass = np.sqrt(np.maximum(holds.sum(axis=1), 1e-9))

@@ -1,10 +1,11 @@
-"""The live articles as an archive of their own, in memory: what a text is compared with besides the release.
+"""Find candidates among the live articles, kept in memory as an archive of their own beside the release.
 
-Each is compared with every query, exactly, in two passes over flat arrays; the nearest are described as candidates. Words and hubness are
-those of the release: what is rare there is rare here.
+Each live article is compared with every query, exactly, in two passes over flat arrays. The nearest become candidates.
+Words and hubness are those of the release: a word that is rare there is rare here.
 
-The arrays only grow. An article that is put takes the next slot, and leaves the one that it had; an archive is as many slots as there were
-at one moment, and the slots that counted then. When more than half count no more, the others move to new arrays.
+The arrays are append-only. An upserted article takes the next slot and leaves its old one. An archive consists of the
+number of slots at one moment, and a mask of the slots in use. When more than half are unused, the others move to new
+arrays.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,18 +32,21 @@ from recommender.vectors import maxsim
 from recommender.vectors.exact import FlatIndex, check_unit
 
 FEWEST = 64
-"""Slots up to which none is taken back."""
+"""Number of slots up to which none is reclaimed."""
 
 
 def pack_terms(terms: Terms) -> bytes:
-    """Terms as `live.db` keeps them: three lengths as int32, keys, title keys, terms, weights. Nobody reads the keys: there are none."""
+    """Encode terms as `live.db` stores them: three int32 lengths, keys, title keys, terms, weights.
+
+    Nobody reads the keys, so none are stored.
+    """
     lengths = np.array([0, len(terms.title_keys), len(terms.terms)], dtype=np.int32)
     parts = (terms.title_keys, terms.terms.astype(np.uint32), terms.weights.astype(np.float16))
     return b"".join([lengths.tobytes(), *(part.tobytes() for part in parts)])
 
 
 def unpack_terms(packed: bytes) -> Terms:
-    """The inverse of `pack_terms`."""
+    """Invert `pack_terms`."""
     n_keys, n_title, n_terms = np.frombuffer(packed, dtype=np.int32, count=3).tolist()
     ends = 12 + np.cumsum([8 * n_keys, 8 * n_title, 4 * n_terms])
     return Terms(
@@ -54,7 +58,7 @@ def unpack_terms(packed: bytes) -> Terms:
 
 
 class Column:
-    """An array that grows at its end; what was read of it stays as it was."""
+    """An append-only array. Parts read earlier stay as they were."""
 
     def __init__(self, dtype: DTypeLike, *width: int) -> None:
         self._values: NDArray[Any] = np.empty((FEWEST, *width), dtype=dtype)
@@ -70,7 +74,7 @@ class Column:
 
     @property
     def now(self) -> NDArray[Any]:
-        """What it holds."""
+        """Return the current content."""
         return self._values[: self._n]
 
 
@@ -89,7 +93,7 @@ FACT = np.dtype(
 
 
 class Slots:
-    """The arrays; see the module. `chunks`, `terms` and `titles` hold where each slot's entries end."""
+    """The arrays of the module. `chunks`, `terms` and `titles` hold where each slot's entries end."""
 
     def __init__(self, dim: int) -> None:
         self.facts = Column(FACT)
@@ -98,7 +102,7 @@ class Slots:
         self.titles, self.title_key, self.title_idf = _from_0(), Column(np.uint64), Column(np.float32)
 
     def read(self, live: LiveArticles, row: int, release: CandidateSource) -> None:
-        """Give a live article the next slot."""
+        """Append a live article in the next slot."""
         title, length, published, section, spans, vectors, hubness, packed, candidates = live.compared(row)
         terms, lexical = unpack_terms(packed), release.lexical
         known = np.frombuffer(vectors, dtype=np.float32).reshape(-1, self.vectors.now.shape[1])
@@ -144,12 +148,12 @@ class LiveArchive:
     Attributes:
         slots: Slot of each live article, by its row.
         counts: bool (n_slots,), whether a slot holds an article of this moment.
-        archive: Their vectors, terms and facts, slot by slot.
+        archive: Vectors, terms and facts, slot by slot.
         vectors: float32 (n_chunks, dim), of the chunks.
         spans: int32 (n_chunks, 2), first and last character of each chunk.
-        rows: int64 (n_slots,): whose each slot is.
+        rows: int64 (n_slots,): row of the article in each slot.
         title_idf: float32, of each of the titles' terms.
-        least: float64 (n_slots,), from which score on an article gets among the candidates of each.
+        least: float64 (n_slots,), minimum score for a place among the candidates of each article.
     """
 
     slots: Map[int, int]
@@ -168,16 +172,18 @@ class LiveArchive:
     def candidates(
         self, query: Query, near: Neighbours, own_row: int | None, limit: int = N_CANDIDATES, wanted: SearchFilter | None = None
     ) -> tuple[Candidates, maxsim.Comparison]:
-        """The nearest live articles as candidates of a query, and those that it names, but for itself; in order of rows.
+        """Return the nearest live articles, and those that the query names, as candidates in order of rows.
+
+        The query itself is left out.
 
         Args:
-            near: The nearest of the release.
-            own_row: The query's, if it is a live article.
-            limit: How many of the nearest in meaning, and in words.
-            wanted: The nearest of these are among them.
+            near: The nearest neighbours in the release.
+            own_row: Row of the query, if it is a live article.
+            limit: Number of nearest articles in meaning, and in words.
+            wanted: Filter. The nearest articles that pass it are candidates too.
 
         Returns:
-            Candidates and their comparison with the query, which counts chunks of live articles only.
+            Candidates and their comparison with the query. The comparison counts only chunks of live articles.
         """
         others = self.counts.copy()
         if own_row is not None and own_row in self.slots:
@@ -194,21 +200,21 @@ class LiveArchive:
         for feature, rank, theirs in (("maxsim", "maxsim_rank", near.maxsim), ("words", "words_rank", near.words)):
             found["features"][:, column(rank)] = _reciprocal_ranks(found["features"][:, column(feature)], theirs)
         found["article"] = self.rows[found["article"]]
-        found["tie"] = LIVE - found["article"]  # before all of the release, the last that was put first
+        found["tie"] = LIVE - found["article"]  # before all of the release, the last upserted first
         return found, compared
 
     def chunk(self, chunk_row: int) -> tuple[int, int, int]:
-        """Return the row of the article that a chunk is of, and where in its text the chunk begins and ends."""
+        """Return the row of the article of a chunk, and where in its text the chunk begins and ends."""
         slot = int(np.searchsorted(self.archive.layout.offsets, chunk_row, side="right")) - 1
         return (int(self.rows[slot]), *self.spans[chunk_row].tolist())
 
     def _best(self, closeness: NDArray[np.float64], among: NDArray[np.bool_], limit: int) -> Rows:
-        """Return the slots of the closest, of equals the last put."""
+        """Return the slots of the closest articles. Among ties, the last upserted come first."""
         slots = np.flatnonzero(among)
         return slots[np.lexsort((-self.rows[slots], -closeness[slots]))[:limit]]
 
     def _maxsim(self, query: Query) -> NDArray[np.float64]:
-        """Return the MaxSim of each slot, rounded, so that slots in another order give the same."""
+        """Return the MaxSim of each slot, rounded, so that it does not depend on the order of slots."""
         return maxsim.scores_of_all(query.vectors, self.vectors, self.archive.layout)
 
     def _cosines(self, query: Terms) -> NDArray[np.float64]:
@@ -219,7 +225,7 @@ class LiveArchive:
         return np.asarray(sums(products, np.searchsorted(places, arrays["offsets"])).round(6))
 
     def _named(self, query: Query, among: NDArray[np.bool_]) -> Rows:
-        """Return the slots whose titles the text names, at least by half, the most fully named first."""
+        """Return the slots whose titles the text names at least by half, the most fully named first."""
         arrays = self.archive.lexical.arrays
         keys = arrays["title_keys"]
         places, _ = _among(keys, query.terms.keys)
@@ -228,13 +234,13 @@ class LiveArchive:
         return self._best(shares, among & (shares >= NAMED), N_MENTIONED)
 
     def _fit(self, wanted: SearchFilter) -> NDArray[np.bool_]:
-        """Return which slots a filter lets through; articles of sections that the release does not know, too."""
+        """Return which slots pass a filter. Articles of sections that the release does not know can pass too."""
         facts = self.archive.facts
         return wanted.lets_through(facts.published, facts.section) | (wanted.lets_through(facts.published, None) & (facts.section < 0))
 
 
 class LiveArchives:
-    """Makes the archive of each moment from the one before; not safe to share between threads."""
+    """Builds the archive of each moment from the previous one. Not safe to share between threads."""
 
     def __init__(self, live: LiveArticles, release: CandidateSource) -> None:
         self._live = live
@@ -243,11 +249,11 @@ class LiveArchives:
         self._of: Map[int, int] = EMPTY
 
     def changed(self, rows: Iterable[int], prepared: Iterable[int]) -> LiveArchive | None:
-        """Return the archive after some live articles changed; None if there is none.
+        """Return the archive after some live articles changed, or None if it is empty.
 
         Args:
-            rows: Of those that changed.
-            prepared: Those of them that count.
+            rows: Rows of the articles that changed.
+            prepared: Those of them whose lists are computed, and which count.
         """
         of, prepared = self._of.mutate(), set(prepared)
         for row in sorted(rows):
@@ -296,7 +302,10 @@ class LiveArchives:
 
 
 def _among(values: NDArray[Any], some: NDArray[Any]) -> tuple[Rows, Rows]:
-    """Return the places of those of many values that are among some, ascending, and where each is among these, which ascend."""
+    """Return the places of the values that are among some others, ascending, and the place of each in those.
+
+    The others must be ascending.
+    """
     bits = np.uint64(FILTER - 1)
     maybe = np.zeros(FILTER, dtype=np.bool_)
     maybe[some.astype(np.uint64) & bits] = True
@@ -306,13 +315,13 @@ def _among(values: NDArray[Any], some: NDArray[Any]) -> tuple[Rows, Rows]:
 
 
 def _reciprocal_ranks(closeness: NDArray[np.float16], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """1 / rank of live articles among all that are near: those of the release, and one another; 0 behind the last."""
+    """Return 1 / rank of live articles among all that are near, both of the release and live. It is 0 past the last."""
     nearer = (others[None, :] > closeness[:, None]).sum(axis=1) + (closeness[None, :] > closeness[:, None]).sum(axis=1)
     return np.where(nearer < N_CANDIDATES, 1.0 / (1 + nearer), 0.0)
 
 
 def lexical_of(terms: Sequence[Terms], release: LexicalIndex) -> LexicalIndex:
-    """The terms of some texts, by the vocabulary of the release."""
+    """Build an index of the terms of some texts, by the vocabulary of the release."""
     arrays = {
         "offsets": np.cumsum([0, *(len(of.terms) for of in terms)]),
         "terms": np.concatenate([of.terms for of in terms]),

@@ -1,9 +1,9 @@
-"""Near-duplicates: re-sends, updates, corrections and syndicated copies of one piece of writing.
+"""Detect near-duplicates: re-sends, updates, corrections and syndicated copies of one piece of writing.
 
-Two outlets' own reports of an event are the same story, not the same writing, and stay apart; so do template articles
-(results, dividends, rates) that share every word but their names and figures. So three things are asked of a pair: how much of
-the shorter text stands in the longer one word for word, whether their figures agree, and whether their titles name
-somebody whom the other article does not know. What was tried and measured stands in docs/duplicates.md.
+Two outlets' own reports of an event are the same story, not the same writing, and stay apart. So do template articles
+(results, dividends, rates), which share every word except names and figures. So a pair passes three tests. Is enough of
+the shorter text contained in the longer one, word for word? Do their figures agree? Does each title name only somebody
+whom the other article knows? docs/duplicates.md reports the methods tried and their measures.
 """
 
 import re
@@ -18,47 +18,50 @@ from numpy.typing import NDArray
 from recommender.types import Article
 
 Hashes = NDArray[np.uint32]
-"""uint32 (n,), distinct and ascending: a set of hashes, or the smallest `SKETCH` of a larger one (bottom-k sketch)."""
+"""uint32 (n,), distinct and ascending: a set of hashes, or its `SKETCH` smallest (bottom-k sketch)."""
 
 Canonical = Literal["earliest", "newest", "longest"]
-"""Which article of a group stands for it; without a date last, equal ones by id."""
+"""Which article represents a duplicate group. Undated articles come last, ties are ordered by id."""
 
 SHINGLE = 3
-"""Neighbouring words that are compared as one."""
+"""Number of neighbouring words that are hashed as one shingle."""
 
 SKETCH = 1024
-"""Hashes kept of a set: all of an article of up to a thousand words, a sample of a longer one."""
+"""Hashes stored per set: all of an article of up to a thousand words, a sample of a longer one."""
 
 HIGHEST = 2**32 - 1
 
 COMMON = 10
-"""Articles that may have a shingle before it counts as boilerplate."""
+"""Articles that may contain a shingle before it counts as boilerplate."""
 
 LEAST_CONTAINED = 0.4
-"""Of the shingles of the shorter text, found in the longer one; with fewer, two are never one piece of writing."""
+"""Minimum share of the shorter text's shingles in the longer text. Below it, a pair is never one piece of writing."""
 
 NEAR = 2
-"""Days within which an article is updated or sent again; later, the same words are more likely next week's form."""
+"""Days within which an article is updated or sent again. Later, equal words are more likely next week's form."""
 
 PART, WHOLE = 0.5, 0.9
-"""Of the longer text; what is shorter, and not of the same days or without a date, is a section of it rather than a copy."""
+"""Minimum lengths of the shorter text, as shares of the longer one.
+
+A shorter text from other days, or without a date, is a section of the longer one rather than a copy.
+"""
 
 LONG = 60
-"""Shared shingles, some four sentences, that no template gives by chance."""
+"""Shared shingles, some four sentences, that no template produces by chance."""
 
-# A word, or a figure with its separators; scripts without spaces count each character as a word.
+# A word, or a figure with its separators. In scripts without spaces each character counts as a word.
 WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+(?:[.,/]\d+)*")
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What is compared of an article: at most 13 KB, some 1 KB for a news item. The same in every process.
+    """The hashes of an article that are compared: at most 13 KB, some 1 KB for a news item. The same in every process.
 
     Attributes:
-        shingles: Of the text; `reach` is the hash up to which none is left out.
-        words: Of title and text.
-        figures: The words of the text that begin with a digit.
-        title: The words of the title, all of them.
+        shingles: Shingles of the text. All hashes up to `reach` are kept.
+        words: Words of title and text.
+        figures: Words of the text that begin with a digit.
+        title: All words of the title.
     """
 
     shingles: Hashes
@@ -69,7 +72,7 @@ class Fingerprint:
 
 
 def fingerprint(article: Article) -> Fingerprint:
-    """The fingerprint of an article; case, white space, quotes and punctuation leave no trace in it."""
+    """Compute the fingerprint of an article. Case, white space, quotes and punctuation do not change it."""
     words, title = WORD.findall(article.text.casefold()), WORD.findall(article.title.casefold())
     hashes = hashes_of(words)
     figures = np.unique(hashes[[word[0].isdigit() for word in words]] if words else hashes)
@@ -84,10 +87,10 @@ def fingerprint(article: Article) -> Fingerprint:
 
 
 def is_duplicate(a: Fingerprint, b: Fingerprint, days: float | None = None) -> bool:
-    """Whether two articles are one piece of writing. Symmetric.
+    """Return whether two articles are one piece of writing. Symmetric.
 
     Args:
-        days: Between their dates; None when one is unknown, which asks as much of a pair as when they are far apart.
+        days: Days between their dates. None if a date is unknown. The test is then as strict as for distant dates.
     """
     reach = min(a.reach, b.reach)
     in_common, of = _overlap(a.shingles, b.shingles, reach)
@@ -103,7 +106,7 @@ def is_duplicate(a: Fingerprint, b: Fingerprint, days: float | None = None) -> b
     if changed > max(of_figures / 5, shared >= LONG and contained >= 0.8):  # a long text may correct a figure
         return False
     strange = sorted((_unknown(a.title, b.words), _unknown(b.title, a.words)))
-    if days is None and contained >= 0.97 and not changed and not strange[1] and shared >= 20:  # the same text; nothing tells it is not
+    if days is None and contained >= 0.97 and not changed and not strange[1] and shared >= 20:  # the same text, and nothing contradicts
         return True
     if days is None or days > NEAR:
         if shared < 100 and (changed or figures < 5):
@@ -115,14 +118,14 @@ def is_duplicate(a: Fingerprint, b: Fingerprint, days: float | None = None) -> b
 
 
 def groups(pairs: Iterable[tuple[int, int]], order: Sequence[int]) -> list[list[int]]:
-    """Groups of duplicates, each with its canonical article first.
+    """Group duplicates, each group with its canonical article first.
 
-    Every member is a duplicate of the canonical article itself: chains of updates, each like the one before, would
-    drift from one piece of writing to another.
+    Every member is a duplicate of the canonical article itself. Chains of updates, each similar to the one before,
+    would drift from one piece of writing to another.
 
     Args:
         pairs: Places of duplicates, in any order.
-        order: All places, those first that should stand for a group.
+        order: All places, the preferred canonical articles first.
 
     >>> groups([(0, 1), (1, 2)], order=[0, 1, 2])
     [[0, 1]]
@@ -146,25 +149,25 @@ def groups(pairs: Iterable[tuple[int, int]], order: Sequence[int]) -> list[list[
 
 
 def hashes_of(words: Sequence[str]) -> Hashes:
-    """A hash of each word: uint32 (n_words,)."""
+    """Return a hash of each word: uint32 (n_words,)."""
     return np.fromiter(map(zlib.crc32, map(str.encode, words)), dtype=np.uint32, count=len(words))
 
 
 def shingles_of(words: Hashes) -> Hashes:
-    """A hash of each run of `SHINGLE` words; of all words where there are fewer."""
+    """Return a hash of each run of `SHINGLE` words, or of all words where there are fewer."""
     size = min(SHINGLE, len(words))
     if not size:
         return words
     runs = np.zeros(len(words) - size + 1, dtype=np.uint64)
     for start in range(size):
-        runs = (runs ^ words[start : start + len(runs)]) * np.uint64(0x9E3779B97F4A7C15)  # wraps; the odd factor loses nothing
+        runs = (runs ^ words[start : start + len(runs)]) * np.uint64(0x9E3779B97F4A7C15)  # wraps, and the odd factor loses nothing
         runs ^= runs >> np.uint64(29)
     mixed: Hashes = (runs >> np.uint64(32)).astype(np.uint32)
     return mixed
 
 
 def among(some: Hashes, others: Hashes) -> NDArray[np.bool_]:
-    """For each of some hashes whether it is among the others."""
+    """Return for each of some hashes whether it is among the others."""
     if not len(others):
         return np.zeros(len(some), dtype=np.bool_)
     found: NDArray[np.bool_] = others[np.searchsorted(others, some).clip(max=len(others) - 1)] == some
@@ -172,7 +175,7 @@ def among(some: Hashes, others: Hashes) -> NDArray[np.bool_]:
 
 
 def _overlap(a: Hashes, b: Hashes, reach: int = HIGHEST) -> tuple[int, int]:
-    """How many hashes up to `reach` two sets have in common, and how many of them the smaller set has."""
+    """Return how many hashes up to `reach` two sets share, and how many of them the smaller set has."""
     if reach < HIGHEST:
         a, b = a[: np.searchsorted(a, reach, "right")], b[: np.searchsorted(b, reach, "right")]
     both = np.concatenate((a, b))
@@ -185,12 +188,12 @@ def _reach(hashes: Hashes) -> int:
 
 
 def _length(fingerprint: Fingerprint) -> float:
-    """How many different runs a text has; estimated, where only the smallest are kept."""
+    """Return the number of distinct shingles of a text, estimated if only the smallest hashes are kept."""
     return len(fingerprint.shingles) * (HIGHEST / fingerprint.reach)
 
 
 def _unknown(title: Hashes, words: Hashes) -> int:
-    """How many words of a title an article does not have; of what was left out of its words, none."""
+    """Return the number of title words that an article lacks. Words beyond the article's sketch do not count."""
     if len(words) == SKETCH:
         title = title[: np.searchsorted(title, words[-1], "right")]
     return len(title) - _overlap(title, words)[0]

@@ -1,8 +1,9 @@
-"""Candidates of several articles at once: what is close to some and not to others.
+"""Combine the candidates of several seed articles: rank articles close to some seeds and not to others.
 
     confidence = mean over the positive seeds - mean over the negative ones, at least 0
 
-An article that is no candidate of a seed counts 0 for it (CombSUM; Fox and Shaw, 1994, divided by the number of seeds).
+An article that is not a candidate of a seed counts 0 for it (CombSUM; Fox and Shaw, 1994, divided by the number
+of seeds).
 """
 
 from collections.abc import Sequence
@@ -17,10 +18,10 @@ from recommender.features.ranker import Ranker
 def combined(
     positive: Sequence[Candidates], negative: Sequence[Candidates], seeds: Sequence[int], ranker: Ranker
 ) -> tuple[Candidates, NDArray[np.float64]]:
-    """The candidates of some seeds, each once, as the seed sees it that it is closest to.
+    """Combine the candidates of some seeds. Each is kept once, as a candidate of its closest seed.
 
     Args:
-        seeds: Rows that are left out.
+        seeds: Rows to leave out.
 
     Returns:
         The candidates without passages and terms, and their confidence: float64 (n,), in [0, 1].

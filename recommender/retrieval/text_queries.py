@@ -1,6 +1,6 @@
-"""What answering for a text needs, loaded with the first one: the model, and the vectors, terms and facts of all articles.
+"""Search candidates for a text, with the model and the vectors, terms and facts of all articles.
 
-Lists by id do without.
+All of these load with the first text. Lists by id do not need them.
 """
 
 import threading
@@ -40,7 +40,7 @@ from recommender.vectors.milvus_index import MilvusIndex
 from recommender.vectors.two_tier import TieredIndex, open_chunks, open_vectors
 
 STRANGE = 1 << 31
-"""Numbers from here on are of words that are not in the archive."""
+"""Numbers from here on are of words outside the archive."""
 
 LIVE_CHUNK = 1 << 40
 """Chunk rows from here on are of live articles."""
@@ -49,14 +49,14 @@ LIVE_CHUNK = 1 << 40
 LOOK_S = 1.0
 
 KNOWN = 4
-"""Archives of live articles that are kept: a text may still be read of one moment while an article is put at the next."""
+"""Number of archives of live articles kept. One text may be read at one moment while an article is upserted."""
 
 
 class TextSearcher:
-    """Of one release, with what was put since; safe to share between threads.
+    """Searches one release with its live articles. Safe to share between threads.
 
     Args:
-        vectors: Where they are, if they are in Milvus.
+        vectors: Address of the vectors, if they are in Milvus.
     """
 
     def __init__(
@@ -74,10 +74,10 @@ class TextSearcher:
 
     @cached_property
     def embedder(self) -> Embedder:
-        """The index's model, loaded and checked on first use.
+        """Return the index's model, loaded and checked on first use.
 
         Raises:
-            ModelError: It is not installed, or is not the one the index was built with.
+            ModelError: The model is not installed, or is not the one the index was built with.
         """
         card = self.release.manifest.model
         embedder = self._given_embedder or embedder_of(self.release.folder.parents[1], card)
@@ -86,7 +86,7 @@ class TextSearcher:
 
     @cached_property
     def archive(self) -> CandidateSource:
-        """All that candidates are found in."""
+        """Return the search structures of the release."""
         folder, manifest, index = self.release.folder, self.release.manifest, self._index
         if (len(index), index.dim, index.kind) != (manifest.n_chunks, manifest.model.dim, manifest.vectors):
             raise IndexDamaged(
@@ -97,7 +97,7 @@ class TextSearcher:
 
     @cached_property
     def lexical(self) -> LexicalIndex:
-        """The words of the release."""
+        """Return the inverted index of the release."""
         return open_terms(self.release.folder / FOLDER, self.release.manifest.n_articles)
 
     @cached_property
@@ -116,7 +116,10 @@ class TextSearcher:
 
     @property
     def elsewhere(self) -> bool:
-        """Whether the vectors are on a server, which may be away: lists by id go on without it, unless they are to be diverse."""
+        """Return whether the vectors are on a server, which may fail.
+
+        Lists by id work without it, unless they ask for diversity.
+        """
         return self.release.manifest.vectors == MILVUS
 
     @cached_property
@@ -130,7 +133,7 @@ class TextSearcher:
         return self._vectors
 
     def fault(self) -> str | None:
-        """Why texts cannot be answered now, as far as a server's answer within a second tells; None if they can."""
+        """Return why texts cannot be answered now, or None. A server is given one second to answer."""
         if not self.elsewhere:
             return None
         try:
@@ -140,14 +143,14 @@ class TextSearcher:
         return None if there else f"Milvus has no vectors of release {self.release.name} - build again, or go back with scripts/rollback.py"
 
     def close(self) -> None:
-        """Let the connection to a server go."""
+        """Close the connection to a server."""
         if "_milvus" in self.__dict__:
             self._milvus.close()
 
     def mean_vectors(self, rows: Rows) -> Vectors:
-        """The mean chunk vectors of some articles, of the release or put since: float32 (len(rows), dim), unit norm.
+        """Return the mean chunk vectors of some articles, live ones included: float32 (len(rows), dim), unit norm.
 
-        Diversity of lists by id needs them, and so they need neither the model nor faiss.
+        Diversity of lists by id needs them. So this method needs neither the model nor faiss.
         """
         vectors = np.empty((len(rows), self.release.manifest.model.dim), dtype=np.float32)
         stored = rows < LIVE
@@ -158,7 +161,7 @@ class TextSearcher:
         return vectors
 
     def live_archive(self, view: LiveOverlay) -> LiveArchive | None:
-        """The live articles of a view, whose lists are computed; None if there are none. Call it inside the view's context."""
+        """Return the live articles of a view whose lists are computed, or None. Call it inside the view's context."""
         with self._lock:
             for known, archive in reversed(self._known):
                 if known is view:
@@ -174,16 +177,16 @@ class TextSearcher:
             return archive
 
     def stored_query(self, row: int) -> Query:
-        """An article of the release, as a query for its candidates."""
+        """Return an article of the release as a query for its candidates."""
         chunk_rows = np.arange(*self.archive.layout.offsets[[row, row + 1]])
         article = self._catalogue.article(row)
         return self.query(article, self.archive.index.vectors(chunk_rows), row, self.terms(article))
 
     def query(self, article: Article, vectors: Vectors, row: int | None, terms: Terms, *, draft: bool = False, part: bool = False) -> Query:
-        """A text as the archive's articles are seen.
+        """Return a text as a query, in the same form as the archive's articles.
 
         Args:
-            row: Of the release's article that it is, if it is one.
+            row: Row of the text in the release, if it is there.
             draft, part: See `Query`.
         """
         return Query(
@@ -198,11 +201,11 @@ class TextSearcher:
         )
 
     def terms(self, article: Article) -> Terms:
-        """The words of a text by the archive's numbers, where the archive has them."""
+        """Return the terms of a text by the archive's numbers, where the archive knows its words."""
         return self.lexical.weigh(count_terms(*self._numbers(article)))
 
     def rarity_of_pairs(self, title: str) -> dict[tuple[str, str], float]:
-        """The idf of all pairs of neighbouring words of a title."""
+        """Return the idf of all pairs of neighbouring words of a title."""
         of, numbers = words(title), self._numbers(Article("", title, ""))[0]
         keys = pair_keys(np.array(numbers, dtype=np.uint64))
         return dict(zip(pairwise(of), self.lexical.idf_of(keys).tolist(), strict=True))
@@ -210,23 +213,23 @@ class TextSearcher:
     def _numbers(self, article: Article) -> tuple[list[int], list[int]]:
         title, text = words(article.title), words(article.text[:MAX_TEXT])
         numbers = self._catalogue.words.numbers([*title, *text])
-        for word in {*title, *text} - numbers.keys():  # numbers of their own, the same in every text: they match among live articles
+        for word in {*title, *text} - numbers.keys():  # an unknown word has one number in all texts, to match among live articles
             numbers[word] = STRANGE + zlib.crc32(word.encode()) % (STRANGE - 2)
         return [numbers[word] for word in title], [numbers[word] for word in text]
 
     def neighbours(self, query: Query, view: LiveOverlay, limit: int = retrieval.N_CANDIDATES) -> Neighbours:
-        """The nearest of the release, in meaning and in words, less those that were withdrawn or put anew."""
+        """Return the nearest of the release, in meaning and in words, less withdrawn and replaced articles."""
         near = retrieval.neighbours([query], self.archive.index, self.archive.layout, self.lexical, limit)[0]
         return near.without(view.replaced) if view else near
 
     def candidates(
         self, query: Query, near: Neighbours, view: LiveOverlay, own_row: int | None = None, wanted: SearchFilter | None = None
     ) -> tuple[Candidates, Comparison]:
-        """The best candidates of a text, in the release and among live articles, best first; without passages and terms.
+        """Return the best candidates of a text, of the release and live, best first, without passages and terms.
 
         Args:
-            own_row: The text's, if it is a live article.
-            wanted: Those that come before all others.
+            own_row: Row of the text, if it is a live article.
+            wanted: Filter. Articles that pass it come before all others.
         """
         found, compared = retrieval.candidates(query, near, self.archive, wanted, view.replaced)
         live = self.live_archive(view) if view else None
@@ -245,32 +248,32 @@ class TextSearcher:
         limit: int = retrieval.N_CANDIDATES,
         wanted: SearchFilter | None = None,
     ) -> tuple[Candidates, Comparison]:
-        """The nearest live articles as candidates of a text; see `LiveArchive.candidates`."""
+        """Return the nearest live articles as candidates of a text. See `LiveArchive.candidates`."""
         found, compared = live.candidates(query, near, own_row, limit, wanted)
         compared.target_chunk[:] += LIVE_CHUNK
         return found, compared
 
     def stored_row(self, article_id: str) -> int | None:
-        """Row of the release's article of an id, if there is one."""
+        """Return the row of the release's article with an id, or None."""
         return self._catalogue.find_row(article_id)
 
     def stored_candidates(self, row: int, *, briefly: bool = False) -> Candidates:
-        """The candidates of any article as they were computed, without what was put or withdrawn since; see `Catalogue.candidates`."""
+        """Return the candidates of any article as computed, without later changes. See `Catalogue.candidates`."""
         return self._live.stored_list(row)[1] if row >= LIVE else self._catalogue.candidates(row, briefly=briefly)
 
     def least_scores(self, rows: Sequence[int]) -> NDArray[np.float64]:
-        """From which score on an article gets among the candidates of some articles of the release: float64 (n_rows,)."""
+        """Return the minimum score of a candidate for each of some articles of the release: float64 (n_rows,)."""
         for row in rows:
             if row not in self._least_scores:
                 self._least_scores[row] = retrieval.least_score(self._catalogue.candidates(row, briefly=True))
         return np.array([self._least_scores[row] for row in rows], dtype=np.float64)
 
     def article(self, row: int) -> Article:
-        """Any article, but for its hand-made list."""
+        """Return any article without its hand-made list."""
         return self._live.article(row) if row >= LIVE else self._catalogue.article(row)
 
     def titles_and_texts(self, rows: Sequence[int]) -> list[tuple[str, str]]:
-        """Title and text of some articles."""
+        """Return title and text of some articles."""
         stored = self._catalogue.titles_and_texts([row for row in rows if row < LIVE])
         return [stored[row] if row < LIVE else self._live.title_and_text(row) for row in rows]
 
@@ -295,9 +298,11 @@ class TextSearcher:
                 found["query_passage"][place], found["target_passage"][place] = own.spans[mine], target.spans[its]
 
     def explain_stored(self, title: str, text: str, shown: Candidates) -> None:
-        """Fill in what the build stored of an article's best candidates only (`list_codec.EXPLAINED`), and not of those put anew since.
+        """Fill in passages and terms of shown candidates for which the build stored none.
 
-        Sentences are compared with those of the whole text, not of the closest chunks alone: neither model nor vectors are loaded.
+        The build stores them only for the best candidates (`list_codec.EXPLAINED`), and not for later upserts.
+        Sentences are compared with those of the whole text, not only of the closest chunks. So neither model nor
+        vectors are loaded.
         """
         terms, rows = self.terms(Article("", title, text)), shown["article"].astype(np.int64)
         articles, stored = [self.article(row) for row in rows.tolist()], rows < LIVE

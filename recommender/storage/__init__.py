@@ -1,4 +1,4 @@
-"""Arrays and SQLite files of a release, read in place.
+"""Memory-mapped arrays and read-only SQLite files of a release.
 
-Everything here is mapped or opened read-only and shared between processes; `index/storage` writes it.
+Processes share the mapped pages. `index/storage` writes these files.
 """

@@ -1,4 +1,4 @@
-"""Arrays of a release, read where they lie on disk."""
+"""Map the arrays of a release into memory."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,9 @@ from recommender.errors import CURE, IndexDamaged, unreadable
 
 
 def mapped(path: Path) -> NDArray[Any]:
-    """An array whose pages are read when they are needed; a plain one, since every slice of a `memmap` costs as much as a small sum.
+    """Return a memory-mapped array, whose pages are read on demand.
+
+    It is a plain array: every slice of a `memmap` costs as much as a small sum.
 
     Raises:
         IndexDamaged: The file cannot be read.
@@ -22,10 +24,10 @@ def mapped(path: Path) -> NDArray[Any]:
 
 
 class MappedArrays(dict[str, Any]):
-    """The arrays of a folder by the names of their files.
+    """The arrays of a folder, by the names of their files.
 
     Raises:
-        IndexDamaged: A file cannot be read; or, when it is asked for, is missing.
+        IndexDamaged: A file cannot be read, or is missing when its array is requested.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Arrays in which every article has a stretch of its own, one after the other: chunks, terms, titles."""
+"""Slice ragged arrays, in which every article has a stretch of its own, one after the other: chunks, terms, titles."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def between(values: NDArray[Any], begins: NDArray[Any], ends: NDArray[Any]) -> NDArray[Any]:
-    """The entries of some stretches, one after the other; copied in pieces, not one by one.
+    """Return the entries of some stretches, one after the other. They are copied in pieces, not one by one.
 
     >>> between(np.arange(9), np.array([6, 1]), np.array([8, 2])).tolist()
     [6, 7, 1]
@@ -17,11 +17,11 @@ def between(values: NDArray[Any], begins: NDArray[Any], ends: NDArray[Any]) -> N
 
 
 def stretches(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where the entries of some articles lie.
+    """Return the places of the entries of some articles.
 
     Args:
         offsets: int64 (n_articles + 1,): article a has the entries offsets[a] <= place < offsets[a + 1].
-        rows: int64 (n,): the articles asked for.
+        rows: int64 (n,): rows of the articles.
 
     Returns:
         The places of all their entries, article by article, and where each article begins among these: int64 (n + 1,).
@@ -35,7 +35,7 @@ def stretches(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDAr
 
 
 def sums(values: NDArray[np.float64], begins: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The sum of each article's entries: float64 (n,); some may have none.
+    """Return the sum of each article's entries: float64 (n,). An article may have no entries.
 
     >>> sums(np.array([1.0, 2.0, 4.0]), np.array([0, 2, 2, 3])).tolist()
     [3.0, 0.0, 4.0]

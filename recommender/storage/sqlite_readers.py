@@ -1,4 +1,4 @@
-"""Connections to a SQLite file, one for each thread that reads."""
+"""Open connections to a SQLite file, one for each reading thread."""
 
 import sqlite3
 import threading
@@ -6,10 +6,10 @@ import weakref
 
 
 class _Reader:
-    """A connection that closes when the thread that reads over it ends; by itself it would wait for the garbage collector."""
+    """A connection that closes when its reading thread ends, without waiting for the garbage collector."""
 
     def __init__(self, uri: str, mapped: int) -> None:
-        # check_same_thread: closing is done by other threads. None but its own reads over a connection.
+        # check_same_thread: other threads may close the connection. Only its own thread reads over it.
         self.connection = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
         self.connection.execute(f"PRAGMA mmap_size = {mapped}")
 
@@ -19,10 +19,10 @@ class _Reader:
 
 
 class Connections:
-    """Safe to share between threads, each of which gets a connection of its own.
+    """A pool of connections, one per thread. Safe to share between threads.
 
     Args:
-        mapped: Bytes of the file that are read where they lie in memory, not copied; it must never be written to then.
+        mapped: Bytes of the file to map into memory instead of copying. Such a file must never be written to.
     """
 
     def __init__(self, uri: str, mapped: int = 0) -> None:
@@ -34,7 +34,7 @@ class Connections:
 
     @property
     def here(self) -> sqlite3.Connection:
-        """The connection of this thread."""
+        """Return the connection of this thread."""
         try:
             reader: _Reader = self._here.reader
         except AttributeError:
@@ -45,7 +45,7 @@ class Connections:
         return reader.connection
 
     def close(self) -> None:
-        """Close the connections of all threads; none may be reading."""
+        """Close the connections of all threads. No thread may be reading."""
         self._closed = True
         for reader in list(self._readers):
             reader.connection.close()

@@ -1,4 +1,4 @@
-"""Moments in order, and what each belongs to."""
+"""Keep moments in order, each with its owner."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,17 +7,17 @@ from datetime import datetime
 from typing import Any
 
 Entry = tuple[datetime, Any]
-"""A moment and its owner; owners of one timeline are of one kind."""
+"""A moment and its owner. All owners of a timeline have one type."""
 
 CHUNK = 256
-"""Entries of a chunk, on average."""
+"""Average number of entries of a chunk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """A sorted set of moments and their owners; never changed, so that a view may keep it.
+    """An immutable sorted set of moments and their owners. A view may keep it.
 
-    A change copies one chunk and the row of chunks: some microseconds for 50,000 entries.
+    A change copies one chunk and the tuple of chunks. That takes some microseconds for 50,000 entries.
 
     Attributes:
         chunks: Entries in ascending order, in chunks that are not empty.
@@ -43,11 +43,11 @@ class Timeline:
         return Timeline(tuple(chunks))
 
     def last(self, now: datetime) -> datetime | None:
-        """Return the last moment up to now; None: there is none."""
+        """Return the last moment up to now, or None."""
         return next((moment for moment, _ in self.until(now)), None)
 
     def next(self, now: datetime) -> datetime | None:
-        """Return the first moment after now; None: there is none."""
+        """Return the first moment after now, or None."""
         at = bisect_right(self.chunks, now, key=lambda chunk: chunk[-1][0])
         return self.chunks[at][bisect_right(self.chunks[at], now, key=_moment)][0] if at < len(self.chunks) else None
 
@@ -69,7 +69,7 @@ def _moment(entry: Entry) -> datetime:
 
 
 def _cut(entries: tuple[Entry, ...]) -> list[tuple[Entry, ...]]:
-    """Cut entries into chunks of an ordinary length."""
+    """Cut entries into chunks of average length."""
     if len(entries) <= 2 * CHUNK:
         return [entries] if entries else []
     return [entries[begin : begin + CHUNK] for begin in range(0, len(entries), CHUNK)]

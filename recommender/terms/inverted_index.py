@@ -1,19 +1,21 @@
-"""The words of the archive: TF-IDF over words and pairs of neighbouring words, symmetric and of unit length.
+"""Read the inverted index: postings and sparse TF-IDF vectors over words and pairs of neighbouring words.
 
     weight(term) = sqrt(n) ln((N + 1) / (df + 1))        similarity = cosine of the weights
 
-n counts the title twice and the first `LEAD` words of the text once more. The square root, the pairs and the lead each
-beat what they replace on hand-made lists (docs/ranking.md). An article keeps its best `BEST` terms.
+Vectors have unit length, so the similarity is symmetric. n counts the title twice and the first `LEAD` words of the
+text once more. The square root, the pairs and the lead each beat their simpler alternatives on hand-made lists
+(docs/ranking.md). An article keeps its `BEST` terms of highest weight.
 
     lexical/keys.npy  idf.npy                     the vocabulary: terms of at least two articles
-            offsets.npy  terms.npy  weights.npy   each article's best terms: what cosines are computed from
-            starts.npy  rows.npy  impacts.npy     each term's articles, strongest first, `POSTINGS` at most
+            offsets.npy  terms.npy  weights.npy   each article's sparse vector: its best terms, for cosines
+            starts.npy  rows.npy  impacts.npy     postings: each term's articles, strongest first, at most `POSTINGS`
             title_offsets.npy  title_keys.npy  title_masses.npy   each title's terms, and the idf of all its pairs
-            mention_keys.npy  mention_starts.npy  mention_rows.npy   pairs of words -> the titles they stand in
+            mention_keys.npy  mention_starts.npy  mention_rows.npy   pairs of words -> the titles that contain them
 
-A search adds up the postings of the query's best `QUERY_TERMS` terms, takes the `DEPTH` articles that gathered most,
-and computes their cosines exactly. Terms and postings are capped, so a search costs at most QUERY_TERMS x POSTINGS
-additions, however large the archive; only finding the terms in the sorted vocabulary grows, with its logarithm.
+A search adds up the postings of the query's best `QUERY_TERMS` terms. It takes the `DEPTH` articles with the largest
+sums, and computes their cosines exactly. Terms and postings are capped, so a search costs at most
+QUERY_TERMS x POSTINGS additions, however large the archive. Only the look-up of terms in the sorted vocabulary grows,
+with its logarithm.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,24 +38,24 @@ POSTINGS = 1024
 QUERY_TERMS = 96
 DEPTH = 192
 MENTIONS = 1024
-"""A pair of words in more titles than this brings no candidate."""
+"""Maximum number of titles with a pair of words. A pair in more titles brings no candidate."""
 
-NAMED = 0.5 - 1e-6  # a half, whatever the last bits are
-"""A title of which the text holds so much of its pairs, by idf, is a candidate."""
+NAMED = 0.5 - 1e-6  # a half, less rounding
+"""Share of a title's pairs, by idf, that the text must contain to make the title's article a candidate."""
 
 FILTER = 1 << 16
-"""Places of a table that says which terms a text cannot have; it stays in the processor's nearest memory."""
+"""Size of a table that excludes terms a text cannot have. It stays in the processor's nearest cache."""
 
 FOLDER = "lexical"
 
 
 def pair_keys(numbers: NDArray[np.uint64]) -> Keys:
-    """Keys of the pairs of neighbouring words of a text, given the words' numbers."""
+    """Return the keys of the pairs of neighbouring words of a text, given the words' numbers."""
     return (numbers[:-1] + np.uint64(1) << np.uint64(32)) | numbers[1:]
 
 
 def words_of_key(key: int) -> tuple[int, ...]:
-    """The numbers of the one or two words of a term.
+    """Return the numbers of the one or two words of a term.
 
     >>> words_of_key(7), words_of_key((3 + 1) << 32 | 7)
     ((7,), (3, 7))
@@ -63,11 +65,11 @@ def words_of_key(key: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class TermCounts:
-    """The terms of one article, before it is known how rare they are.
+    """The terms of one article, before their idf is known.
 
     Attributes:
         keys: All terms of title and text.
-        counts: float32 (n_keys,), how often, with title and lead counted again.
+        counts: float32 (n_keys,), frequency of each, with title and lead counted again.
         title_keys: Terms of the title.
     """
 
@@ -88,12 +90,12 @@ def count_terms(title: Sequence[int], text: Sequence[int]) -> TermCounts:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """An article as the lexical index sees it.
+    """The terms of an article as the inverted index stores them.
 
     Attributes:
-        terms: int64 (n,): places in the vocabulary of its best terms.
-        weights: float32 (n,), of length 1.
-        keys: All its keys, those outside the vocabulary included.
+        terms: int64 (n,): places of its best terms in the vocabulary.
+        weights: float32 (n,), a vector of length 1.
+        keys: All its keys, including those outside the vocabulary.
         title_keys: Keys of its title.
     """
 
@@ -104,11 +106,11 @@ class Terms:
 
 
 class LexicalIndex:
-    """Read-only; safe to share between threads. See the module for what the arrays hold.
+    """The inverted index. Read-only, safe to share between threads. The module describes the arrays.
 
     Attributes:
-        arrays: By the names of their files; such as are read like one among them.
-        vocabulary: What its terms are places in.
+        arrays: Arrays by the names of their files, or other sequences that support the same reads.
+        vocabulary: The vocabulary whose places the terms are.
     """
 
     def __init__(self, arrays: Mapping[str, Any], n_articles: int, vocabulary: Vocabulary | None = None) -> None:
@@ -118,11 +120,11 @@ class LexicalIndex:
 
     @classmethod
     def open(cls, folder: Path, n_articles: int) -> Self:
-        """Map the files of a release into memory; they are read as they are needed."""
+        """Map the files of a release into memory. Pages are read on demand."""
         return cls(MappedArrays(folder), n_articles)
 
     def sharing_vocabulary(self, arrays: Mapping[str, NDArray[Any]]) -> "LexicalIndex":
-        """The terms of other articles, by the vocabulary of these; without postings, so not for `search`."""
+        """Return the terms of other articles, by this vocabulary. Without postings, so `search` does not work on it."""
         return LexicalIndex(arrays, self.n_articles, self.vocabulary)
 
     def weigh(self, counted: TermCounts) -> Terms:
@@ -131,16 +133,16 @@ class LexicalIndex:
         return Terms(terms, weights, counted.keys, counted.title_keys)
 
     def search(self, query: Terms, limit: int, own_row: int | None, among: NDArray[np.bool_] | None = None) -> tuple[Rows, Weights]:
-        """The articles whose terms are closest to a text's.
+        """Return the articles whose terms are closest to a text's.
 
         Args:
-            own_row: Left out of the answer; None leaves nothing out.
-            among: bool (n_articles,): only these articles; None: any.
+            own_row: Row to leave out of the answer. None leaves nothing out.
+            among: bool (n_articles,): only these articles. None: any.
 
         Returns:
             Rows and cosines of at most `limit` articles, closest first.
         """
-        if among is not None and np.count_nonzero(among) <= DEPTH:  # so few that the postings' caps need not hide any
+        if among is not None and np.count_nonzero(among) <= DEPTH:  # few enough to bypass the capped postings
             seen = np.flatnonzero(among)
             seen = seen if own_row is None else seen[seen != own_row]
         else:
@@ -151,7 +153,7 @@ class LexicalIndex:
         return seen[closest], cosines[closest]
 
     def _sharing(self, query: Terms, most: int, own_row: int | None, among: NDArray[np.bool_] | None) -> Rows:
-        """The articles that share most with a text, as far as the postings tell: at most so many rows, ascending."""
+        """Return at most `most` rows of the articles that share most with a text, by the postings, ascending."""
         strongest = np.argsort(-query.weights, kind="stable")[:QUERY_TERMS]
         begins, ends = self.arrays["starts"][query.terms[strongest]], self.arrays["starts"][query.terms[strongest] + 1]
         found, impacts = (self.entries(name, begins, ends) for name in ("rows", "impacts"))
@@ -161,17 +163,17 @@ class LexicalIndex:
             gathered[own_row] = 0
         if among is not None:
             gathered[~among] = 0
-        seen = np.flatnonzero(gathered > 0)  # of truths, four times as fast as of numbers
+        seen = np.flatnonzero(gathered > 0)  # on booleans, four times as fast as on numbers
         if len(seen) > most:
             seen = np.sort(seen[np.argpartition(-gathered[seen], most - 1)[:most]])
         return seen
 
     def products(self, query: Terms, rows: Rows) -> tuple[Weights, Rows, Rows]:
-        """What the terms that a text shares with some articles add to their cosines.
+        """Return the weight products of the terms that a text shares with some articles. Sums are cosines.
 
         Returns:
-            The products of all articles in a row, the places of their terms in the vocabulary, and where each article begins
-            (n_rows + 1,).
+            The products of all articles one after the other, the places of their terms in the vocabulary, and where each
+            article begins (n_rows + 1,).
         """
         offsets = self.arrays["offsets"]
         theirs, weights = (self.entries(name, offsets[rows], offsets[rows + 1]) for name in ("terms", "weights"))
@@ -184,20 +186,23 @@ class LexicalIndex:
         return query.weights[own] * self.decoded(weights[places]), theirs[places].astype(np.int64), np.searchsorted(places, begins)
 
     def cosines(self, query: Terms, rows: Rows) -> Weights:
-        """Exact cosines of a text with some articles: float32 (n_rows,), in [0, 1]."""
+        """Return exact cosines of a text with some articles: float32 (n_rows,), in [0, 1]."""
         products, _, begins = self.products(query, rows)
         return np.clip(sums(products.astype(np.float64), begins), 0.0, 1.0).astype(np.float32)
 
     def entries(self, name: str, begins: Rows, ends: Rows) -> NDArray[Any]:
-        """The entries of some stretches of an array, one after the other."""
+        """Return the entries of some stretches of an array, one after the other."""
         return between(self.arrays[name], begins, ends)
 
     def decoded(self, weights: NDArray[Any]) -> Weights:
-        """Weights as they were before they were stored."""
+        """Return weights as they were before they were stored."""
         return weights.astype(np.float32)
 
     def shared_terms(self, query: Terms, rows: Rows, limit: int) -> Keys:
-        """The rarest terms that a text shares with each of some articles, no word twice: uint64 (n_rows, limit), 0-padded, keys + 1."""
+        """Return the rarest terms that a text shares with each of some articles.
+
+        No word occurs twice. The result is uint64 (n_rows, limit), 0-padded, with keys + 1.
+        """
         products, terms, begins = self.products(query, rows)
         keys = self.vocabulary.table.at(terms).tolist()
         shared = np.zeros((len(rows), limit), dtype=np.uint64)
@@ -215,15 +220,16 @@ class LexicalIndex:
         return shared
 
     def title_mass(self, title_keys: Keys) -> float:
-        """The idf of a title's pairs; at least 1, so that a title of one pair that is everywhere names nothing."""
+        """Return the idf of a title's pairs, at least 1. So a title of one pair that is everywhere names nothing."""
         return max(float(self.idf_of(title_keys[title_keys >= PAIRS]).sum()), 1.0)
 
     def title_features(self, query: Terms, rows: Rows) -> tuple[Weights, Weights]:
-        """How far a text names the titles of some articles, and how close its own title is to theirs.
+        """Return how far a text names the titles of some articles, and how close its own title is to theirs.
 
         Returns:
-            mention: float32 (n_rows,), the share of the title's pairs of words, by idf, that stand in the text, squared:
-            1 where the text holds the whole title, 0 for titles of one word. overlap: float32 (n_rows,), cosine of the titles.
+            mention: float32 (n_rows,), the square of the share of the title's pairs, by idf, that the text contains.
+            It is 1 if the text contains the whole title, and 0 for titles of one word.
+            overlap: float32 (n_rows,), cosine of the titles.
         """
         names, idf, pairs, begins = self.titles(rows)
         share = sums(np.where(pairs, idf, 0.0) * _among(names, self.names(query.keys)), begins) / self.arrays["title_masses"][rows]
@@ -232,18 +238,24 @@ class LexicalIndex:
         return np.clip(share, 0.0, 1.0).astype(np.float32) ** 2, np.clip(overlap, 0.0, 1.0).astype(np.float32)
 
     def titles(self, rows: Rows) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_], Rows]:
-        """The terms of some titles: their names, as `names` has them; idf; which are pairs; and where each title begins (n_rows + 1,)."""
+        """Return the terms of some titles.
+
+        The result holds their names (see `names`), idf, a mask of pairs, and where each title begins (n_rows + 1,).
+        """
         offsets = self.arrays["title_offsets"]
         keys = self.entries("title_keys", offsets[rows], offsets[rows + 1])
         begins = np.concatenate([[0], np.cumsum(offsets[rows + 1] - offsets[rows], dtype=np.int64)])
         return keys, self.idf_of(keys), keys >= PAIRS, begins
 
     def names(self, keys: Keys) -> NDArray[Any]:
-        """What titles call some terms, in ascending order: their keys."""
+        """Return the names that titles use for some terms, in ascending order. Here these are their keys."""
         return keys
 
     def mentioned(self, query: Terms, limit: int, own_row: int | None) -> Rows:
-        """Articles whose titles the text names, at least by half: at most `limit` rows, the most fully named first."""
+        """Return the articles whose titles the text names at least by half.
+
+        The result has at most `limit` rows, the most fully named first.
+        """
         pairs = query.keys[np.searchsorted(query.keys, PAIRS) :]
         begins, ends, known = self.in_titles(pairs)
         if not len(begins):
@@ -255,12 +267,12 @@ class LexicalIndex:
         return rows[enough[np.argsort(-shares[enough], kind="stable")[:limit]]]
 
     def in_titles(self, pairs: Keys) -> tuple[Rows, Rows, NDArray[np.bool_]]:
-        """Where in `mention_rows` the titles of those pairs begin and end that stand in any; and which these are."""
+        """Return the ranges in `mention_rows` of the pairs that occur in any title, and a mask of these pairs."""
         places, known = SortedKeys(self.arrays["mention_keys"]).find(pairs)
         return self.arrays["mention_starts"][places], self.arrays["mention_starts"][places + 1], known
 
     def idf_of(self, keys: Keys) -> NDArray[np.float64]:
-        """Idf of any keys; what is not in the vocabulary stands in one article."""
+        """Return the idf of any keys. A key outside the vocabulary counts as a term of one article."""
         return self.vocabulary.idf_of(keys)
 
 

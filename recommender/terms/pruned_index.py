@@ -1,15 +1,17 @@
-"""The terms of a large archive in few bytes: what a release keeps of them once its lists are computed, for texts that come later.
+"""Read the pruned inverted index of a large archive.
 
-An article's strongest terms do nearly all of the work; what was measured stands in docs/ranking.md.
+A release keeps it for later texts, once its lists are computed. An article's strongest terms do nearly all of the work.
+docs/ranking.md reports the measures.
 
-    lexical/keys.npy  idf.npy                     the vocabulary, idf in steps: terms that some article keeps, words, and pairs
-                                                  in titles
-            offsets.npy  terms.npy  weights.npy   each article's `KEPT` best terms, strongest first; of length 1
-            starts.npy  rows.npy  impacts.npy     each term's articles of which it is among the best `FOUND_BY`
+    lexical/keys.npy  idf.npy                     the vocabulary, idf in steps: terms that some article keeps,
+                                                  words, and pairs in titles
+            offsets.npy  terms.npy  weights.npy   each article's `KEPT` best terms, strongest first
+            starts.npy  rows.npy  impacts.npy     postings: articles that have the term among their best `FOUND_BY`
             title_offsets.npy  title_names.npy  title_idf.npy  title_masses.npy   each title's terms
-            mention_names.npy  mention_rows.npy   hashes of pairs of words, ascending, and a title that each stands in
+            mention_names.npy  mention_rows.npy   hashes of pairs of words, ascending, and a title that contains each
 
-Weights and impacts are one byte, the square root of what they stand for: so small ones keep two digits too. Places and rows are uint32.
+Each article's weights have length 1. Weights and impacts are stored as one byte: their square root, so that small ones
+keep two digits. Places and rows are uint32.
 """
 
 from pathlib import Path
@@ -33,13 +35,13 @@ MENTION_NAMES = "mention_names.npy"
 
 
 def open_terms(folder: Path, n_articles: int) -> LexicalIndex:
-    """The lexical index of a release, whole or pruned; its files are read as they are needed."""
+    """Map the inverted index of a release, whole or pruned. Pages are read on demand."""
     kind = PrunedIndex if (folder / MENTION_NAMES).exists() else LexicalIndex
     return kind.open(folder, n_articles)
 
 
 class PrunedIndex(LexicalIndex):
-    """Answers as `LexicalIndex` does, nearly."""
+    """An inverted index that answers nearly as `LexicalIndex` does."""
 
     def decoded(self, weights: NDArray[Any]) -> Weights:
         """See `LexicalIndex`."""
@@ -53,7 +55,10 @@ class PrunedIndex(LexicalIndex):
         return names, self.vocabulary.decoded(idf).astype(np.float64), (names & 1).astype(np.bool_), each
 
     def in_titles(self, pairs: Keys) -> tuple[Rows, Rows, NDArray[np.bool_]]:
-        """See `LexicalIndex`. Now and then a pair is taken for another: a title more is looked at, by names of another kind."""
+        """See `LexicalIndex`.
+
+        Hashes of two pairs rarely collide. Then one more title is compared, by names of another hash.
+        """
         hashes, wanted = self.arrays["mention_names"], mention_names(pairs)
         begins, ends = (np.searchsorted(hashes, wanted, side=side) for side in ("left", "right"))
         known = begins < ends
@@ -65,20 +70,26 @@ class PrunedIndex(LexicalIndex):
 
 
 def title_names(keys: Keys) -> NDArray[np.uint32]:
-    """What titles call their terms: 31 bits of a hash, then whether it is a pair. Two terms of one text are rarely called the same."""
+    """Return the names of terms in titles: 31 bits of a hash, then a bit for pairs.
+
+    Two terms of one text rarely collide.
+    """
     return _hashed(keys, 0x9E3779B97F4A7C15) & np.uint32(0xFFFFFFFE) | (keys >= PAIRS).astype(np.uint32)
 
 
 def mention_names(pairs: Keys) -> NDArray[np.uint32]:
-    """What mentions call their pairs: another hash, so that what one takes for the same the other tells apart."""
+    """Return the names of pairs in mentions.
+
+    They use another hash: pairs that collide in one hash differ in the other.
+    """
     return _hashed(pairs, 0xC2B2AE3D27D4EB4F)
 
 
 def _hashed(keys: Keys, factor: int) -> NDArray[np.uint32]:
-    mixed = (keys ^ keys >> np.uint64(29)) * np.uint64(factor)  # wraps; the odd factor loses nothing
+    mixed = (keys ^ keys >> np.uint64(29)) * np.uint64(factor)  # wraps, and the odd factor loses nothing
     return (mixed >> np.uint64(32)).astype(np.uint32)
 
 
 def one_byte(weights: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
-    """Weights from 0 to 1 as they are stored."""
+    """Encode weights from 0 to 1 in one byte each."""
     return np.asarray(np.rint(np.sqrt(weights, dtype=np.float32) * 255).astype(np.uint8))

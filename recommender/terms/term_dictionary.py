@@ -1,4 +1,4 @@
-"""The term dictionary: the keys of all terms in ascending order. The place of a key is the number of its term."""
+"""Look up terms in the term dictionary: their keys in ascending order. The place of a key is the number of its term."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ PAIRS = np.uint64(1 << 32)
 """The keys of pairs begin here."""
 
 Keys = NDArray[np.uint64]
-"""uint64 (n,), sorted, distinct: a word's key is its number, a pair's is (first + 1) << 32 | second."""
+"""uint64 (n,), sorted, distinct. A word's key is its number, a pair's is (first + 1) << 32 | second."""
 
 
 class SortedKeys:
-    """Distinct keys in ascending order, or any other ascending numbers; 8 bytes each."""
+    """Distinct keys in ascending order, or any other ascending numbers, 8 bytes each."""
 
     def __init__(self, keys: NDArray[Any]) -> None:
         self._keys = keys

@@ -1,4 +1,4 @@
-"""The words of an archive and their numbers in the lexical index, both ways, in some 11 bytes a word.
+"""Map the words of an archive to their numbers in the inverted index, and back, in some 11 bytes a word.
 
     words/trie.marisa   all words in UTF-8, as a trie that numbers them in an order of its own (marisa-trie)
           numbers.npy   uint32 (n_words,): the number of each word, in the order of the trie
@@ -20,11 +20,11 @@ WORDS = "words"
 TRIE = "trie.marisa"
 
 KEPT = 1 << 16
-"""Answers that are kept each way: most texts use the same words, and most lists show the same terms."""
+"""Cached answers in each direction. Most texts use the same words, and most lists show the same terms."""
 
 
 class WordTable:
-    """Read-only; safe to share between threads.
+    """The word dictionary. Read-only, safe to share between threads.
 
     Raises:
         IndexDamaged: The files cannot be read, or do not fit together.
@@ -44,7 +44,7 @@ class WordTable:
         return len(self._numbers)
 
     def numbers(self, words: Iterable[str]) -> dict[str, int]:
-        """Return the numbers of those words that some article of the archive holds."""
+        """Return the numbers of the words that occur in the archive."""
         return {word: number for word in set(words) if (number := self._number(word)) is not None}
 
     def _number_of(self, word: str) -> int | None:
@@ -55,7 +55,7 @@ class WordTable:
         """Return the words of some numbers, separated by spaces.
 
         Raises:
-            IndexDamaged: A number is of no word.
+            IndexDamaged: A number has no word.
         """
         for number in numbers:
             if not 0 <= number < len(self):

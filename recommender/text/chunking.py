@@ -1,7 +1,7 @@
-"""Cut an article into chunks that the model reads to the end.
+"""Chunk an article into passages that the model reads to the end.
 
-A sentence-transformers model drops, without a word, all tokens past its limit. So chunks are counted in the model's
-own tokens, break at sentences, and leave room for the title, which every chunk carries in front when it is embedded.
+A sentence-transformers model silently drops all tokens past its limit. So chunks are counted in the model's own tokens
+and break at sentences. They leave room for the title, which is put in front of every chunk when it is embedded.
 """
 
 import re
@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 from recommender.types import Article, Chunk
 
 MAX_TEXT = 200_000
-"""Characters of an article that are embedded; a longer one is capped there, and the build counts it."""
+"""Maximum characters of an article to embed. The build caps a longer text there, and counts it."""
 
 MOST_PASSAGES = 24
-"""Chunks of a draft that are embedded, spread evenly over its text: they decide its list (docs/ranking.md)."""
+"""Maximum chunks of a draft to embed, spread evenly over its text. They decide its list (docs/ranking.md)."""
 
 TITLE_SHARE = 4
-"""The title in front of a chunk takes at most one fourth of the model's window."""
+"""Divisor of the model's window: the title in front of a chunk takes at most one fourth."""
 
-# A full stop (with closing quotes or brackets) before white space, a paragraph's end, or an ideographic full stop. All begin with one of
-# a few characters, so that the text between them is skipped in one go.
+# A full stop (with closing quotes or brackets) before white space, a paragraph's end, or an ideographic full stop. All
+# begin with one of a few characters, so that the regular expression skips the text between them quickly.
 SENTENCE_END = re.compile(r"[.!?…\n。！？](?:(?<=[.!?…])[\"'”’»)\]]*\s+|(?<=\n)\s*\n|(?<=[。！？]))")
 
 TokenSpans = NDArray[np.int64]
@@ -31,7 +31,7 @@ TokenSpans = NDArray[np.int64]
 
 
 class Tokenizer(Protocol):
-    """What the chunker asks of a model.
+    """The interface of a model that the chunker needs.
 
     Attributes:
         max_tokens: Tokens of text the model reads, special tokens not counted.
@@ -62,19 +62,19 @@ def chunk_article(article: Article, tokenizer: Tokenizer) -> list[Chunk]:
 
 
 def spread(chunks: Sequence[Chunk], most: int) -> list[Chunk]:
-    """At most so many of the chunks, spread evenly, the first and the last among them."""
+    """Return at most `most` of the chunks, spread evenly, including the first and the last."""
     if len(chunks) <= most:
         return list(chunks)
     return [chunks[round(place * (len(chunks) - 1) / (most - 1))] for place in range(most)]
 
 
 def embedding_text(title: str, passage: str, tokenizer: Tokenizer) -> str:
-    """What the model reads for a chunk: the title of its article, then the passage."""
+    """Return the text the model reads for a chunk: the title of its article, then the passage."""
     return f"{_short_title(title, tokenizer)}\n{passage}".strip()
 
 
 def _short_title(title: str, tokenizer: Tokenizer) -> str:
-    """The title, cut to its share of the window."""
+    """Return the title, cut to its share of the window."""
     share = tokenizer.max_tokens // TITLE_SHARE
     if len(title) <= share:  # a token has at least one character
         return title
@@ -83,14 +83,14 @@ def _short_title(title: str, tokenizer: Tokenizer) -> str:
 
 
 def _sentences(text: str, spans: TokenSpans) -> list[tuple[int, int]]:
-    """Sentences as half-open token ranges, without gaps: the next begins where one ends."""
+    """Return sentences as half-open token ranges without gaps: each begins where the previous one ends."""
     ends = [match.end() for match in SENTENCE_END.finditer(text)]
     cuts = np.unique([0, *np.searchsorted(spans[:, 0], ends, side="left").tolist(), len(spans)])
     return list(zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True))
 
 
 def _split_long(sentences: Sequence[tuple[int, int]], text: str, spans: TokenSpans, budget: int) -> list[tuple[int, int]]:
-    """Cut sentences that are longer than a whole chunk, between words where there are words."""
+    """Split sentences that are longer than a whole chunk, between words where there are words."""
     pieces: list[tuple[int, int]] = []
     for start, end in sentences:
         while end - start > budget:
@@ -105,7 +105,7 @@ def _split_long(sentences: Sequence[tuple[int, int]], text: str, spans: TokenSpa
 
 
 def _pack(pieces: Sequence[tuple[int, int]], budget: int) -> list[tuple[int, int]]:
-    """Join neighbouring pieces into as many chunks as needed, filled evenly: a short last chunk says little."""
+    """Join neighbouring pieces into the fewest chunks, filled evenly. A short last chunk would say little."""
     total = pieces[-1][1]
     even = total / -(-total // budget)
     chunks: list[tuple[int, int]] = []
@@ -120,7 +120,10 @@ def _pack(pieces: Sequence[tuple[int, int]], budget: int) -> list[tuple[int, int
 
 
 def _characters(pieces: Sequence[tuple[int, int]], text: str, spans: TokenSpans) -> list[tuple[int, int]]:
-    """Token ranges to character ranges that meet, so that marks the tokenizer ignores stay in a chunk; ends trimmed."""
+    """Convert token ranges to adjacent character ranges, with trimmed ends.
+
+    Marks that the tokenizer ignores stay in a chunk.
+    """
     starts = [0] + [int(spans[start, 0]) for start, _ in pieces[1:]]
     ranges = []
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):

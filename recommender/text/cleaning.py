@@ -1,28 +1,28 @@
-"""Text as it arrives to text as it is stored: the same for an archive, a draft and a page as pasted."""
+"""Clean text in the same way for an archive, a draft and a pasted page."""
 
 import re
 import unicodedata
 
 from recommender.errors import InvalidArticle
 
-# Line ends of other systems, among them the separators that old exports are full of.
+# Line ends of other systems, and the separators that are frequent in old exports.
 LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1f\x85\u2028\u2029]")
-# C0 and C1 controls but tab and newline; zero-width characters that carry no meaning; byte order mark; soft hyphen.
-# Joiners (U+200C, U+200D) stay: Persian, Hindi and emoji are spelled with them.
+# C0 and C1 controls except tab and newline, zero-width characters without meaning, byte order mark, soft hyphen.
+# Joiners (U+200C, U+200D) stay: Persian, Hindi and emoji need them.
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff]")
 TAG = re.compile(r"<[^<>]*>")
-# Where there may be more combining marks on one letter than any language has: ordering n of them takes n * n steps.
+# More combining marks on one letter than any language has: ordering n of them takes n * n steps.
 MARKS = re.compile(r"[^\w\s\x00-\x7f]{31,}")
 MOST_MARKS = 30
-"""Marks on one letter that are kept, as in Unicode's stream-safe text format (UAX 15)."""
+"""Maximum marks kept on one letter, as in Unicode's stream-safe text format (UAX 15)."""
 BLANK_LINES = re.compile(r"\n[^\S\n]*(?:\n[^\S\n]*)+")
 
 
 def clean_text(text: str) -> str:
-    """NFC, `\\n` line ends, no invisible characters, one blank line between paragraphs.
+    """Normalize text: NFC, `\\n` line ends, no invisible characters, one blank line between paragraphs.
 
     Raises:
-        InvalidArticle: `bad_encoding`, the text holds half of a surrogate pair.
+        InvalidArticle: `bad_encoding`: the text contains half of a surrogate pair.
 
     >>> clean_text("Cafe\\u0301\\r\\n\\r\\n\\r\\n\\x00Two\\u200b ")
     'Café\\n\\nTwo'
@@ -38,7 +38,7 @@ def clean_text(text: str) -> str:
 
 
 def clean_line(text: str) -> str:
-    """`clean_text` on one line, for titles and names.
+    """Apply `clean_text` and join the lines, for titles and names.
 
     >>> clean_line("Two\\n lines")
     'Two lines'
@@ -47,7 +47,7 @@ def clean_line(text: str) -> str:
 
 
 def has_words(text: str) -> bool:
-    """Whether anything is left to read without tags.
+    """Return whether the text contains anything to read besides tags.
 
     >>> has_words("<p>\\n<br/></p>"), has_words("<p>Yes"), has_words("...")
     (False, True, False)

@@ -1,7 +1,7 @@
-"""Read a news page as pasted from a site: what is the article, and what stands around it.
+"""Parse a news page pasted from a site: separate the article from the parts around it.
 
-A page is a column of paragraphs. Nothing marks the title, the caption or the hand-made list but where they stand and
-how they look; the rules below are those a reader uses.
+A page is a column of paragraphs. Only position and form mark the title, the caption and the hand-made list. The rules
+below are those of a human reader.
 """
 
 import re
@@ -24,7 +24,7 @@ TIME = re.compile(
     r"\s*(?P<zone>UTC|GMT|Z|(?P<sign>[+-])(?P<zone_hours>\d\d):?(?P<zone_minutes>\d\d))?)?$",
     re.IGNORECASE,
 )
-CLOCK = re.compile(r"[\s,|–-]*(?:at )?(?:\d{1,2}:\d{2}[\w\s.:+-]{0,16})?$")  # what may follow a date, understood or not
+CLOCK = re.compile(r"[\s,|–-]*(?:at )?(?:\d{1,2}:\d{2}[\w\s.:+-]{0,16})?$")  # the rest after a date, parsed or not
 WEEKDAY = re.compile("(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,? $", re.IGNORECASE)
 UPDATED = re.compile(r"(?:last |first )?(?:updated|published|posted)\b\s*(?:on|at|:)?\s*", re.IGNORECASE)
 BYLINE = re.compile(r"by [^.!?]{2,80}$", re.IGNORECASE)
@@ -38,16 +38,16 @@ WIDE_GAP = re.compile(r"\n[^\S\n]*\n[^\S\n]*\n")
 BULLET = re.compile(r"^[-*•–·>]\s+")
 
 HEADLINE_WORDS = 30
-"""A paragraph of more words is no headline."""
+"""Maximum words of a headline."""
 
 STANDFIRST_WORDS = 60
-"""A first paragraph of more words is the story itself."""
+"""Maximum words of a standfirst. A longer first paragraph is the story itself."""
 
 CAPTION_WORDS = 4
-"""A line of fewer words that stands there twice is no caption."""
+"""Minimum words of a caption. A shorter line that occurs twice is not a caption."""
 
 LIST_LENGTH = 12
-"""A hand-made list has no more entries."""
+"""Maximum entries of a hand-made list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,12 @@ class Page:
     """The parts of a pasted page.
 
     Attributes:
-        title: The first line; empty where it is too long for a title.
-        standfirst: The line under the title that sums the story up; empty where there is none.
+        title: The first line. Empty if it is too long for a title.
+        standfirst: The line under the title that sums the story up. Empty if there is none.
         body: The story, without captions and without the list.
-        captions: Picture captions: lines that the page has twice, once for the eye and once for the screen reader.
-        updated: The time the page says it was updated or published, UTC where it names no zone; None where the zone
-            stands there by name.
+        captions: Picture captions: lines that occur twice, once for the eye and once for the screen reader.
+        updated: The time of update or publication on the page, UTC if it names no zone. None if the zone is given by
+            name.
         read_more: Titles of the hand-made list, in order.
     """
 
@@ -73,19 +73,19 @@ class Page:
 
     @property
     def text(self) -> str:
-        """What there is to read: standfirst and body."""
+        """Return the readable text: standfirst and body."""
         return "\n\n".join(part for part in (self.standfirst, self.body) if part)
 
     def as_article(self, article_id: str = "") -> Article:
-        """The page as an article; its list stays with the page, as titles are no ids."""
+        """Return the page as an article. Its list stays with the page, because titles are not ids."""
         return Article(article_id, self.title, self.text, published=self.updated)
 
 
 def parse_page(pasted: str) -> Page:
-    """Take a pasted page apart.
+    """Parse a pasted page into its parts.
 
     Raises:
-        InvalidArticle: `empty_text`, there are no words; `bad_encoding`.
+        InvalidArticle: `empty_text`: the page has no words. Or `bad_encoding`.
 
     >>> page = parse_page("Bridge reopens\\n\\nTraffic is back.\\n\\nRead more:\\n\\nWhy the bridge closed\\n\\nIt took a year.")
     >>> page.title, page.body, page.read_more
@@ -94,7 +94,7 @@ def parse_page(pasted: str) -> Page:
     lines = _lines(pasted)
     updated, lines = _take_updated(lines)
     lines = _drop_site_line(_from_first_word(lines))
-    lines = lines[lines[:1] == lines[1:2] :]  # a title that stands there twice is no caption
+    lines = lines[lines[:1] == lines[1:2] :]  # a title that occurs twice is not a caption
     captions = dict.fromkeys(line for line, after in pairwise(lines) if line == after and len(line.split()) >= CAPTION_WORDS)
     lines = [line for line in lines if line not in captions]
     read_more, lines = _take_lists(lines)
@@ -112,7 +112,7 @@ def parse_page(pasted: str) -> Page:
 
 
 def _lines(pasted: str) -> list[str]:
-    """The lines that hold something, and an empty one wherever the page leaves a wide gap (two blank lines)."""
+    """Return the lines with text, and an empty line for each wide gap (two blank lines)."""
     lines: list[str] = []
     for block in WIDE_GAP.split(pasted.replace("\r\n", "\n")):
         lines += [line for line in map(clean_line, clean_text(block).split("\n")) if line]
@@ -121,7 +121,10 @@ def _lines(pasted: str) -> list[str]:
 
 
 def _take_updated(lines: list[str]) -> tuple[datetime | None, list[str]]:
-    """The time behind "Updated:" or its like, and the lines without it; a time in a zone known by name only is not guessed."""
+    """Return the time after "Updated:" or a similar label, and the lines without it.
+
+    A time in a zone given only by name is not guessed.
+    """
     updated, others = None, []
     for line in lines:
         label = UPDATED.match(line)
@@ -134,7 +137,7 @@ def _take_updated(lines: list[str]) -> tuple[datetime | None, list[str]]:
 
 
 def _moment(text: str) -> datetime | None:
-    """A date, with a time if one follows, when the text is nothing but that, in UTC if it names no offset.
+    """Parse a text that is only a date, with an optional time. The result is UTC if the text names no offset.
 
     >>> _moment("September 11, 2018 10:41 AM").isoformat()
     '2018-09-11T10:41:00+00:00'
@@ -162,7 +165,7 @@ def _moment(text: str) -> datetime | None:
 
 
 def _drop_site_line(lines: list[str]) -> list[str]:
-    """Drop a first line that is the site's own: a place and today's date, with the day of the week, above the title.
+    """Drop a first line of the site itself above the title: a place and today's date with the day of the week.
 
     >>> _drop_site_line(["Springfield, Friday 3 May 2024", "Old bridge reopens"])
     ['Old bridge reopens']
@@ -177,13 +180,13 @@ def _drop_site_line(lines: list[str]) -> list[str]:
 
 
 def _from_first_word(lines: list[str]) -> list[str]:
-    """The lines without the empty ones at the beginning."""
+    """Return the lines without the empty ones at the beginning."""
     first = next((place for place, line in enumerate(lines) if line), len(lines))
     return lines[first:]
 
 
 def _take_lists(lines: list[str]) -> tuple[list[str], list[str]]:
-    """The titles under (or behind) headings such as "Read more:", and the other lines."""
+    """Return the titles under (or behind) headings such as "Read more:", and the other lines."""
     titles: list[str] = []
     others: list[str] = []
     rest = iter(range(len(lines)))
@@ -205,7 +208,7 @@ def _take_lists(lines: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _headlines(lines: list[str]) -> list[str]:
-    """The lines at the beginning that look like headlines, up to a wide gap; bullets are cut off."""
+    """Return the leading lines that look like headlines, up to a wide gap, without bullets."""
     found: list[str] = []
     for line in lines:
         if not line or not _is_headline(line, HEADLINE_WORDS):
@@ -215,5 +218,5 @@ def _headlines(lines: list[str]) -> list[str]:
 
 
 def _is_headline(line: str, words: int) -> bool:
-    """Short, and not a sentence with its full stop, nor something said."""
+    """Return whether a line is short, and neither a sentence with its full stop nor a quotation."""
     return len(line.split()) <= words and not SENTENCE.search(line)

@@ -1,13 +1,15 @@
-"""When two URLs are one page."""
+"""Normalize URLs, so that all spellings of one page's address are equal."""
 
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 TRACKING = frozenset(["fbclid", "gclid", "dclid", "gbraid", "wbraid", "msclkid", "twclid", "yclid", "igshid", "mc_cid", "mc_eid", "_ga"])
-"""Parameters that say where a reader came from; so do all that begin with `utm_`."""
+"""Parameters that tell where a reader came from. Parameters that begin with `utm_` do too."""
 
 
 def url_key(url: str) -> str:
-    """What all spellings of one page's address have in common: host without `www.`, path without a last slash, query without tracking.
+    """Return the common key of all spellings of one page's address.
+
+    The key has the host without `www.`, the path without a last slash, and the query without tracking parameters.
 
     >>> url_key("HTTPS://www.Example.org:443/2018/parade/?utm_source=x&page=2#top")
     'example.org/2018/parade?page=2'

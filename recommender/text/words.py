@@ -4,14 +4,14 @@ import re
 
 LONGEST_WORD = 64
 
-# Chinese and Japanese have no spaces: there a character counts as a word, and pairs of neighbours do the work.
+# Chinese and Japanese have no spaces. There a character counts as a word, and pairs of neighbours act as words.
 CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 
 WORD = re.compile(rf"[{CJK}]|[^\W_{CJK}]+(?:['’][^\W_{CJK}]+)?")
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, in lower case.
+    """Return the words of a text, in lower case.
 
     >>> words("The city's 2 ferries, 渡船")
     ['the', "city's", '2', 'ferries', '渡', '船']
@@ -21,5 +21,5 @@ def words(text: str) -> list[str]:
 
 
 def lowered(text: str) -> str:
-    """What words are looked for in."""
+    """Return the lower-case text in which words are searched."""
     return text.lower().replace("’", "'")

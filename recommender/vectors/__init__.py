@@ -1,4 +1,4 @@
-"""Dense search: MaxSim over the vectors of chunks, exact, in two tiers, or in Milvus.
+"""Dense search: MaxSim over chunk vectors, exact, in two tiers, or in Milvus.
 
-All back ends implement `VectorIndex` of `exact`; `index/vectors` writes what is read here.
+All back ends implement `VectorIndex` of `exact`. `index/vectors` writes the vectors.
 """

@@ -1,6 +1,6 @@
-"""The `VectorIndex` seam, and the exact index behind it.
+"""Define the `VectorIndex` interface, and search exactly with a flat index.
 
-Chunk vectors are one array, `chunks.npy`. It is mapped into memory: processes share its pages, and nothing is read before it is needed.
+Chunk vectors are one array, `chunks.npy`, mapped into memory. Processes share its pages, and pages are read on demand.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from recommender.types import Rows, Vectors
 
 
 class VectorIndex(Protocol):
-    """Vectors of chunks, by row.
+    """Chunk vectors, by row.
 
     Attributes:
         dim: Length of a vector.
@@ -32,20 +32,20 @@ class VectorIndex(Protocol):
 
 @runtime_checkable
 class ArticleIndex(VectorIndex, Protocol):
-    """An index that finds articles, to be compared chunk by chunk: what a large archive is searched with."""
+    """An index that finds articles to compare chunk by chunk. Large archives are searched with it."""
 
     def near(self, queries: Sequence[Vectors], k: int, wanted: SearchFilter | None = None) -> list[Rows]:
-        """The rows of the articles that are worth comparing with each query, about k of them, in no order.
+        """Return the rows of the articles worth comparing with each query, about k of them, in no order.
 
         Args:
             queries: The chunk vectors of each query article: float32 (n_chunks, dim), unit norm.
-            wanted: Only these articles; None: any.
+            wanted: Filter: only these articles. None: any.
         """
         ...
 
 
 class FlatIndex:
-    """Float vectors, all of which a query is compared with. The reference for every other back end.
+    """Float vectors, all of which are compared with a query. The reference for every other back end.
 
     Args:
         vectors: float32 (n, dim), unit norm.
@@ -82,7 +82,7 @@ class FlatIndex:
 
 
 def mean_vectors(vectors: Vectors, begins: Rows) -> Vectors:
-    """The mean chunk vector of each of some articles: float32 (n_articles, dim), unit norm.
+    """Return the mean chunk vector of each of some articles: float32 (n_articles, dim), unit norm.
 
     Args:
         vectors: float32 (n_chunks, dim), article by article.
@@ -94,10 +94,10 @@ def mean_vectors(vectors: Vectors, begins: Rows) -> Vectors:
 
 
 def check_unit(vectors: Vectors) -> None:
-    """Refuse what would be searched in silence and answered wrongly.
+    """Refuse invalid vectors, which a search would accept silently and rank wrongly.
 
     Raises:
-        ValueError: Not two-dimensional, not finite (NaN, infinity), or a row is not of length 1.
+        ValueError: The array is not two-dimensional, not finite (NaN, infinity), or has a row not of length 1.
     """
     if vectors.ndim != 2:
         raise ValueError(f"vectors have {vectors.ndim} dimensions, 2 are needed: (n, dim)")
@@ -108,6 +108,6 @@ def check_unit(vectors: Vectors) -> None:
 
 
 def mean_vector(vectors: Vectors) -> Vectors:
-    """The direction of the mean of an article's chunk vectors: float32 (dim,), unit norm."""
+    """Return the direction of the mean of an article's chunk vectors: float32 (dim,), unit norm."""
     mean = vectors.mean(axis=0)
     return np.asarray(mean / np.linalg.norm(mean), dtype=np.float32)

@@ -1,13 +1,13 @@
-"""Closeness in meaning, from chunks to articles: which articles are closest to one article, all of its chunks counted.
+"""Compute MaxSim: the closeness in meaning of articles, from the cosines of all their chunks.
 
     score(query, target) = 1/2 (mean over query chunks of the cosine to the closest target chunk
                               + mean over target chunks of the cosine to the closest query chunk)
 
-That is MaxSim (Khattab and Zaharia, ColBERT, 2020) over passages instead of tokens, taken both ways: each part of one
-article has to be close to some part of the other, so neither a long target nor a long query is favoured.
+This is MaxSim (Khattab and Zaharia, ColBERT, 2020) over passages instead of tokens, in both directions. Each part of
+one article must be close to some part of the other. So neither a long target nor a long query has an advantage.
 
-A small archive is searched exactly: all its chunks are multiplied with the query's. In a large one the index finds some hundred
-articles (`ArticleIndex.near`), and these are compared.
+A small archive is searched exactly: all its chunks are multiplied with the query's. In a large archive the index finds
+some hundred articles (`ArticleIndex.near`), and only these are compared.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,22 +25,22 @@ from recommender.types import Rows, Scores, Vectors
 from recommender.vectors.exact import ArticleIndex, FlatIndex, VectorIndex, check_unit, mean_vector, mean_vectors
 
 FOUND = 512
-"""Articles of a large archive that are compared chunk by chunk, which costs (docs/benchmarks.md)."""
+"""Articles of a large archive to compare chunk by chunk. docs/benchmarks.md reports the cost."""
 
 BLOCK = 128
-"""Articles compared together: their vectors stay in the processor's cache. All at once, a thousand take several times as long."""
+"""Articles to compare together. Their vectors fit the processor's cache. All at once take several times as long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One article compared with some others, chunk by chunk; all arrays are (n_others,).
+    """One article compared with some others, chunk by chunk. All arrays are (n_others,).
 
     Attributes:
         there: float64, mean over the query's chunks of the cosine to the closest target chunk.
         back: float64, mean over the target's chunks of the cosine to the closest query chunk.
         closest: float64, cosine of the closest pair of chunks.
         mean_cosine: float64, cosine of the mean vectors.
-        query_chunk: Which of the query's chunks is in that pair, counted from its first.
+        query_chunk: Number of the query's chunk in that pair, counted from its first.
         target_chunk: Row of the target's chunk in that pair.
     """
 
@@ -52,11 +52,11 @@ class Comparison:
     target_chunk: Rows
 
     def of(self, places: Rows) -> "Comparison":
-        """The comparison with some of the others only."""
+        """Return the comparison with only some of the others."""
         return Comparison(*(getattr(self, name)[places] for name in self.__slots__))
 
     def and_(self, other: "Comparison") -> "Comparison":
-        """The comparison with the others of both."""
+        """Return the comparison with the others of both."""
         return Comparison(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in self.__slots__))
 
 
@@ -68,15 +68,15 @@ def nearest(
     own_rows: Sequence[int | None],
     wanted: SearchFilter | None = None,
 ) -> list[tuple[Rows, NDArray[np.float64]]]:
-    """The `limit` closest articles of each query article.
+    """Return the `limit` closest articles of each query article.
 
     Args:
         queries: The chunk vectors of each query article: float32 (n_chunks, dim), n_chunks >= 1, unit norm.
-        own_rows: The query's own row, which is left out; None for a draft.
-        wanted: Only these articles; None: any.
+        own_rows: The query's own row, which is left out. None for a draft.
+        wanted: Filter: only these articles. None: any.
 
     Returns:
-        For each query rows and scores, closest first; equal scores by date, newest first, then by id.
+        Rows and scores for each query, closest first. Equal scores are ordered by date, newest first, then by id.
     """
     if isinstance(index, ArticleIndex):
         found = index.near(queries, max(FOUND, 2 * limit) + 1, wanted)
@@ -124,8 +124,8 @@ def _compare(query: Vectors, articles: Rows, index: VectorIndex, layout: Layout)
 
 
 def _scores(query: Vectors, articles: Rows, index: VectorIndex, layout: Layout) -> NDArray[np.float64]:
-    """Return the score of each article, exact, rounded to `DECIMALS`; without what `compare` finds besides."""
-    if isinstance(index, FlatIndex) and 2 * len(articles) > layout.n_articles:  # then one product of all is faster than copies of some
+    """Return the exact score of each article, rounded to `DECIMALS`, without the other results of `compare`."""
+    if isinstance(index, FlatIndex) and 2 * len(articles) > layout.n_articles:  # one product is then faster than copies
         return _scores_of(_cosines(query, index.array), layout.offsets)[articles]
     scores = [np.empty(0)]
     for block in _blocks(articles):
@@ -147,7 +147,7 @@ def _scores_of(cosines: Scores, begins: Rows) -> NDArray[np.float64]:
 
 
 def scores_of_all(query: Vectors, vectors: Vectors, layout: Layout) -> NDArray[np.float64]:
-    """The score of every article whose vectors are in memory, rounded as those of `nearest` are.
+    """Return the score of every article whose vectors are in memory, rounded as in `nearest`.
 
     Args:
         vectors: float32 (n_chunks, dim), article by article.
@@ -164,5 +164,8 @@ def _blocks(articles: Rows) -> Iterator[Rows]:
 
 
 def _cosines(query: Vectors, vectors: Vectors) -> Scores:
-    """Cosines of a query's chunks and others: float32 (n_query, n_others); with the many first BLAS is three times as fast."""
+    """Compute the cosines of a query's chunks and others: float32 (n_query, n_others).
+
+    BLAS is three times as fast with the larger matrix first.
+    """
     return np.ascontiguousarray((vectors @ query.T).T)

@@ -1,15 +1,17 @@
-"""Milvus, where the vectors of an archive lie that one machine cannot hold: its address, and calls that outlast a short absence.
+"""Connect to Milvus, which stores vectors too many for one machine: parse its address, and retry calls.
 
     milvus://host:19530/readmore         a server, and the archive's name on it
     milvus+tls://host:19530/readmore     the same, encrypted
 
-A release is a collection of two partitions, which are searched apart. The archive's name is an alias: of the release that serves.
+A release is a collection of two partitions, which are searched separately. The archive's name is an alias for the
+serving release.
 
     readmore_20261123T121500Z_1f3a     articles   id: row of the article                  vector: the mean of its chunks
                                        chunks     id: FIRST_CHUNK + row of the chunk      vector: its own
 
-Beside the vector lie `article` (its row), `article_id`, `section`, `lang`, `published` and `release`. Who has opened a release reads the
-collection by its own name, so that rows are always those of its catalogue; the alias is for whoever asks Milvus itself.
+Each vector also has the fields `article` (its row), `article_id`, `section`, `lang`, `published` and `release`.
+A reader of an open release uses the collection's own name, so that rows always match its catalogue. The alias
+is for direct queries to Milvus.
 """
 
 import logging
@@ -25,34 +27,37 @@ if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 VARIABLE = "READMORE_VECTORS"
-"""Of the environment: the address, where none is given."""
+"""Environment variable with the default address."""
 
 TOKEN = "READMORE_VECTORS_TOKEN"  # noqa: S105
-"""Of the environment: `user:password`, or a token, where the server asks for one. Addresses are printed and kept; this is not."""
+"""Environment variable with `user:password` or a token, if the server requires one.
+
+Addresses are printed and stored. This value is not.
+"""
 
 ARTICLES, CHUNKS = "articles", "chunks"
 FIRST_CHUNK = 1 << 40
 
 NO_DATE = -(1 << 62)
-"""What `published` is of an undated article: Milvus has no word for nothing, and cannot read the least of all numbers."""
+"""Value of `published` for an undated article. Milvus has no null value, and cannot read the least int64."""
 
 TRY_S, PATIENCE_S = 3.0, 5.0
-"""Seconds that a call may take, and in which it is tried again."""
+"""Timeout of one attempt, and of all attempts of a call, in seconds."""
 
 NOT_FOUND = 100
 NEVER_PASSES = "not enough"
-"""Milvus has fewer nodes than replicas were asked for; waiting adds none."""
+"""Milvus has fewer nodes than requested replicas. Waiting adds none."""
 
 ADDRESS = re.compile(r"milvus(?P<tls>\+tls)?://(?P<server>[^/@]+)/(?P<name>[A-Za-z_][A-Za-z0-9_]{0,99})")
 
 
 @dataclass(frozen=True, slots=True)
 class MilvusAddress:
-    """Where the vectors of an archive lie.
+    """Address of the vectors of an archive.
 
     Attributes:
-        server: What pymilvus connects to.
-        name: Of the archive on that server.
+        server: The URI for pymilvus.
+        name: Name of the archive on that server.
     """
 
     server: str
@@ -63,16 +68,16 @@ class MilvusAddress:
         """Read `milvus://host:19530/readmore`.
 
         Raises:
-            InputError: It is something else.
+            InputError: The text is not a valid address.
         """
         found = ADDRESS.fullmatch(text)
         if found is None:
-            shown = text.rpartition("@")[2][:100]  # a password may stand before it
+            shown = text.rpartition("@")[2][:100]  # a password may come before it
             raise InputError(f"{shown!r} is no address of vectors - write milvus://host:19530/name, the name in letters, digits and _")
         return cls(f"{'https' if found['tls'] else 'http'}://{found['server']}", found["name"])
 
     def collection(self, release: str) -> str:
-        """Name of a release's collection.
+        """Return the name of a release's collection.
 
         >>> MilvusAddress("http://localhost:19530", "readmore").collection("20261123T121500Z-1f3a")
         'readmore_20261123T121500Z_1f3a'
@@ -81,11 +86,11 @@ class MilvusAddress:
 
 
 class Milvus:
-    """Calls to one server; safe to share between threads. Nothing is connected before the first call.
+    """Calls to one server. Safe to share between threads. The first call opens the connection.
 
     Args:
-        try_s: Seconds after which a call is given up.
-        patience_s: Seconds in which it is tried again, at times that differ by chance: many who wait do not come back all at once.
+        try_s: Timeout of one attempt, in seconds.
+        patience_s: Seconds in which a call is retried, with random delays. So many clients do not retry at once.
     """
 
     def __init__(self, address: MilvusAddress, try_s: float = TRY_S, patience_s: float = PATIENCE_S) -> None:
@@ -98,7 +103,7 @@ class Milvus:
         """Call a method of pymilvus' client.
 
         Raises:
-            VectorsUnavailable: Milvus did not answer in time, or has not what was asked for.
+            VectorsUnavailable: Milvus did not answer in time, or lacks the requested data.
         """
         from grpc import RpcError
         from pymilvus.exceptions import MilvusException
@@ -134,7 +139,7 @@ class Milvus:
             return self._client
 
     def close(self) -> None:
-        """Let the connection go."""
+        """Close the connection."""
         with self._connecting:
             if self._client is not None:
                 self._client.close()

@@ -1,7 +1,8 @@
-"""The vectors of a release in Milvus, read and searched.
+"""Read and search the vectors of a release in Milvus.
 
-An article is worth comparing if its mean vector is close, or one of its chunks. Of chunks more are fetched than articles are wanted, and
-collapsed here: Milvus 2.3 ignores `group_by_field` without a word. What is then compared chunk by chunk comes from Milvus, too.
+An article is worth comparing if its mean vector is close, or one of its chunks. A search fetches more chunks than
+articles, and collapses them here, because Milvus 2.3 silently ignores `group_by_field`. The vectors for the comparison
+chunk by chunk come from Milvus, too.
 """
 
 import json
@@ -17,26 +18,26 @@ from recommender.vectors.exact import check_unit, mean_vector
 from recommender.vectors.milvus_client import ARTICLES, CHUNKS, FIRST_CHUNK, NO_DATE, Milvus
 
 BY_CHUNK = 64
-"""Articles that are found by their chunks alone."""
+"""Number of articles found by their chunks alone."""
 
 CHUNKS_EACH = 4
-"""Chunks fetched first for each of them; four times as many each time that is not enough."""
+"""Chunks fetched first per article. Each retry fetches four times as many."""
 
 MOST = 16_384
-"""Milvus returns no more."""
+"""Maximum number of results that Milvus returns."""
 
 BREADTH = 128
-"""How far around an HNSW search looks, at least."""
+"""Minimum search breadth (`ef`) of HNSW."""
 
 FETCHED = 1024
-"""Vectors fetched at a time."""
+"""Vectors per fetch."""
 
 EVENTUALLY = "Eventually"
-"""A release does not change, so nobody has to wait for the latest."""
+"""Consistency level. A release does not change, so reads need not wait for the latest writes."""
 
 
 class MilvusIndex:
-    """One release, or what an alias names.
+    """The vectors of one release, or of the release that an alias names.
 
     Raises:
         VectorsUnavailable: Milvus does not answer, or has no such collection.
@@ -61,8 +62,8 @@ class MilvusIndex:
         """See `VectorIndex.vectors`.
 
         Raises:
-            IndexDamaged: Milvus has not all of them.
-            VectorsUnavailable: It does not answer.
+            IndexDamaged: Milvus lacks some of the vectors.
+            VectorsUnavailable: Milvus does not answer.
         """
         wanted, places = np.unique(rows, return_inverse=True)
         vectors = np.empty((len(wanted), self._dim), dtype=np.float32)
@@ -92,7 +93,9 @@ class MilvusIndex:
         return [np.union1d(rows, self._by_chunk(query, wanted)) for query, (_, rows) in zip(queries, by_mean, strict=True)]
 
     def search(self, vectors: Vectors, k: int, among: str, wanted: SearchFilter | None = None) -> list[tuple[Scores, Rows]]:
-        """The closest of each vector in one of the partitions, closest first: scores, and the rows of the articles they belong to.
+        """Return the closest entries of one partition for each vector, closest first.
+
+        The result holds scores, and the rows of the articles.
 
         Raises:
             VectorsUnavailable: Milvus does not answer.
@@ -132,7 +135,7 @@ class MilvusIndex:
 
 
 def collapsed(found: Sequence[tuple[Scores, Rows]]) -> Rows:
-    """The articles of some chunks, each once, in the order of their closest chunk.
+    """Return the articles of some chunks, each once, in the order of their closest chunk.
 
     >>> collapsed([(np.array([0.9, 0.8, 0.3]), np.array([4, 4, 2])), (np.array([0.95]), np.array([7]))])
     array([7, 4, 2])
@@ -144,7 +147,7 @@ def collapsed(found: Sequence[tuple[Scores, Rows]]) -> Rows:
 
 
 def expression(wanted: SearchFilter) -> str:
-    """A filter in Milvus' words.
+    """Return a filter as a Milvus expression.
 
     >>> from recommender.features.article_features import ArticleFeatures
     >>> expression(SearchFilter(ArticleFeatures(*[None] * 7), ("local", 'the "arts"'), published_before=1000))

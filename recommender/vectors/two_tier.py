@@ -1,10 +1,11 @@
-"""The vectors of a large archive, in two tiers: articles, to find what may be near; chunks, to tell how near it is.
+"""Search the vectors of a large archive in two tiers: mean vectors find articles, chunk vectors score them.
 
-    articles.faiss   the articles' mean vectors, two bits a number, in cells of like ones (FAISS IndexIVFRaBitQ)
-    chunks.npy       int8 (n_chunks, dim): the chunks' vectors, each scaled to the integers' range
-    scales.npy       float32 (n_chunks,): what makes each of length 1 again
+    articles.faiss   the articles' mean vectors, two bits a number, in clusters (FAISS IndexIVFRaBitQ)
+    chunks.npy       int8 (n_chunks, dim): the chunks' vectors, each scaled to the range of int8
+    scales.npy       float32 (n_chunks,): the factor that restores each vector to length 1
 
-What is found by means is compared chunk by chunk, which costs, and so is done of the `maxsim.FOUND` closest only (docs/benchmarks.md).
+Only the `maxsim.FOUND` closest articles by mean are compared chunk by chunk, because that is costly
+(docs/benchmarks.md).
 """
 
 from collections.abc import Sequence
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
 ARTICLES, SCALES = "articles.faiss", "scales.npy"
 
 LOOKED_INTO, LEAST = 8, 192
-"""A search looks into one cell in so many, but no fewer than the second: real texts lie less neatly in cells than made-up ones."""
+"""A search probes one cluster in `LOOKED_INTO`, at least `LEAST`. Real texts cluster less clearly than synthetic."""
 
 
 class StoredChunks:
-    """The lower tier: chunk vectors in 8 bits a number. They can be read and not searched.
+    """The lower tier: chunk vectors in 8 bits a number (scalar quantization). They can be read, but not searched.
 
     Args:
         integers: int8 (n, dim).
@@ -57,11 +58,11 @@ class TieredIndex:
     """Both tiers.
 
     Args:
-        chunks: The lower one.
-        path: Of the upper one.
+        chunks: The lower tier.
+        path: File of the upper tier.
 
     Raises:
-        IndexDamaged: The file cannot be read, or is of something else.
+        IndexDamaged: The file cannot be read, or holds something else.
     """
 
     kind = TIERED
@@ -92,7 +93,7 @@ class TieredIndex:
         return self._chunks.vectors(rows)
 
     def near(self, queries: Sequence[Vectors], k: int, wanted: SearchFilter | None = None) -> list[Rows]:
-        """The rows of the articles whose mean vectors are closest: at most k for each query, closest first."""
+        """Return the rows of the articles whose mean vectors are closest: at most k for each query, closest first."""
         means = np.stack([mean_vector(query) for query in queries])
         check_unit(means)
         if wanted is None:
@@ -106,20 +107,20 @@ class TieredIndex:
 
 
 def open_vectors(folder: Path) -> FlatIndex | TieredIndex:
-    """The vectors of a release, whichever way it keeps them, to be searched.
+    """Open the vectors of a release for search, in either storage format.
 
     Raises:
-        IndexDamaged: A file cannot be read, or is of something else.
+        IndexDamaged: A file cannot be read, or holds something else.
     """
     chunks = open_chunks(folder)
     return chunks if isinstance(chunks, FlatIndex) else TieredIndex(chunks, folder / ARTICLES)
 
 
 def open_chunks(folder: Path) -> FlatIndex | StoredChunks:
-    """The same, to be read: no faiss is needed for it.
+    """Open the vectors of a release for reading, without faiss.
 
     Raises:
-        IndexDamaged: The file cannot be read, or is of something else.
+        IndexDamaged: The file cannot be read, or holds something else.
     """
     stored = mapped(folder / VECTORS)
     if stored.ndim != 2 or stored.dtype not in (np.float32, np.int8):
@@ -141,7 +142,7 @@ def open_faiss(path: Path) -> "faiss.Index":
     import faiss
 
     try:
-        # A damaged header can ask for any amount of memory; no vector of a sound file is larger than the file.
+        # A damaged header can request any amount of memory. No vector of a sound file is larger than the file.
         faiss.set_deserialization_vector_byte_limit(max(path.stat().st_size, 1))
         return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)  # processes share its pages
     except (RuntimeError, OSError) as error:
@@ -149,13 +150,16 @@ def open_faiss(path: Path) -> "faiss.Index":
 
 
 def _among(mask: NDArray[np.bool_], n_cells: int) -> Any:
-    """A search of some articles only: they may lie in any cell, and the others there cost next to nothing."""
+    """Return search parameters that restrict a search to some articles.
+
+    All clusters are probed: the articles may be in any, and other articles cost next to nothing.
+    """
     import faiss
 
-    of: Any = faiss  # its type hints do not know that Python's own constructors take arrays and names
+    of: Any = faiss  # its type hints omit that its constructors in Python take arrays and names
     return of.SearchParametersIVF(sel=of.IDSelectorBitmap(np.packbits(mask, bitorder="little")), nprobe=n_cells)
 
 
 def looked_into(n_cells: int) -> int:
-    """How many cells a search looks into."""
+    """Return the number of clusters that a search probes (`nprobe`)."""
     return min(n_cells, max(LEAST, n_cells // LOOKED_INTO))
