@@ -59,8 +59,9 @@ class Runs:
             yield values[firsts], np.diff(firsts, append=len(values))
 
     def numbered(self) -> Iterator[tuple[NDArray[Any], NDArray[np.int64]]]:
-        """Number the values that were added more than once, from 0 in ascending order. `numbers` then yields the number
-        of each value.
+        """Assign numbers to the values that were added more than once, from 0 in ascending order.
+
+        `numbers` then yields the number of each value.
 
         Returns:
             These values and the count of each, in ranges that fit in memory.
