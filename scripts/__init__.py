@@ -1,1 +1,1 @@
-"""Commands: parse, one call, print."""
+"""Commands: each parses its arguments, makes one library call and prints the result."""

@@ -38,11 +38,11 @@ EXAMPLES = """\
 """
 FIELDS = ("id", "title", "text", "html", "url", "published", "section", "lang", "read_more", "status")
 REASONS = 20
-"""Reasons for which something was passed over that are named; a source may have any number of its own."""
+"""Maximum number of printed reasons for skipped records. A source may have any number of its own."""
 
 SIZE = re.compile(r"(?P<number>\d+(\.\d+)?) ?(?P<unit>[KMGT]?)(iB|(?P<decimal>B)|)", re.IGNORECASE)
 LEAST_S = 0.05
-"""A stage that takes less is not told of."""
+"""Seconds below which a stage is not printed."""
 LABELS = {"read": "read", "chunk": "articles", "embed": "chunks", "neighbours": "neighbours", "lists": "lists", "vectors": "vectors"}
 
 
@@ -53,7 +53,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def _build(arguments: argparse.Namespace) -> None:
     logging.basicConfig(format="%(message)s")
-    logging.getLogger("index").setLevel(logging.INFO)  # what was passed over, and how a file was read
+    logging.getLogger("index").setLevel(logging.INFO)  # logs skipped records, and how each file was read
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description:>10}"),
@@ -116,7 +116,7 @@ def _figures(report: BuildReport) -> dict[str, object]:
 
 
 def _told(report: BuildReport, figures: Mapping[str, object], out: Path) -> dict[str, str]:
-    """The same for people: what there always is, and of the rest what there is this time."""
+    """Return the report for people: its fixed lines, and the optional lines that apply to this build."""
     changes = report.changes
     of_articles = {
         "named by no source": changes.n_kept,
@@ -137,7 +137,7 @@ def _told(report: BuildReport, figures: Mapping[str, object], out: Path) -> dict
         "passages": f"{report.n_chunks:,}: {report.n_embedded:,} embedded, {report.n_reused:,} known"
         f"{_if_any({'cut short by the model': report.n_truncated})}",
         "links": f"{report.n_links:,} of hand-made lists{_if_any(of_links)}{f': {out / LINKS}' if any(of_links.values()) else ''}",
-        "mended": _if_any(report.mended).removeprefix("; "),
+        "mended": "; ".join(f"{fault}: {count:,}" for fault, count in report.mended.items()),
         "left out": "; ".join(filter(None, [rejected, passed])) or "nothing",
         "time": ", ".join(f"{stage} {seconds:,.1f} s" for stage, seconds in report.seconds.items() if seconds >= LEAST_S),
         "memory": f"{figures['peak_memory_mb']:,} MB",
@@ -146,7 +146,7 @@ def _told(report: BuildReport, figures: Mapping[str, object], out: Path) -> dict
 
 
 def _if_any(counts: Mapping[str, int]) -> str:
-    """What there is of each, but for what there is none of."""
+    """Return the non-zero counts as text."""
     return "".join(f"; {n:,} {what}" for what, n in counts.items() if n)
 
 

@@ -1,4 +1,4 @@
-"""A real browser, for tests and pictures."""
+"""Start a real browser, for tests and pictures."""
 
 import shutil
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ from recommender.errors import InputError
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium without a window.
+    """Run Debian's Chromium without a window.
 
     Raises:
-        InputError: It is not installed.
+        InputError: Chromium is not installed.
     """
     path = shutil.which("chromium")
     if path is None:

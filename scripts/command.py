@@ -1,4 +1,4 @@
-"""What all commands share: one table from errors to exit codes, one line for people, no traceback without `--debug`."""
+"""Run a command: map errors to exit codes, print errors as one line, and show tracebacks only with `--debug`."""
 
 import argparse
 import os
@@ -40,18 +40,21 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (ReadmoreError, 3),
     (KeyboardInterrupt, 130),
 )
-"""The first that fits; anything else is a bug and exits 1. argparse exits 2 on wrong usage."""
+"""Exit codes of errors; the first match counts. Other errors are bugs and exit 1. argparse exits 2 on usage errors."""
 
 
 GRACE_S = 0.5
-"""Time in which our own signal arrives after a worker died: a service manager stops all processes of a command at once."""
+"""Seconds in which this process's own signal arrives after a worker died.
+
+A service manager signals all processes of a command at once.
+"""
 
 
 class Stopped(KeyboardInterrupt):
     """A signal that ends the command as Ctrl-C does.
 
     Attributes:
-        number: Of the signal.
+        number: Number of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -61,10 +64,10 @@ class Stopped(KeyboardInterrupt):
 
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """Take SIGTERM and SIGHUP as Ctrl-C is taken; a SIGHUP that is ignored stays so (`nohup`).
+    """Handle SIGTERM and SIGHUP like Ctrl-C. A SIGHUP that is ignored stays ignored (`nohup`).
 
     Raises:
-        Stopped: A signal came. Another one does not disturb the cleaning up.
+        Stopped: A signal arrived. Further signals do not disturb the cleanup.
     """
     numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) == signal.SIG_DFL]
 
@@ -75,7 +78,7 @@ def stopped_by_signals() -> Iterator[None]:
 
     for number in numbers:
         signal.signal(number, signal.SIG_IGN)
-    resource_tracker.ensure_running()  # it ignores what it is started with: a terminal signals it as well, and it outlives the workers
+    resource_tracker.ensure_running()  # inherits ignored signals: a terminal signals it too, and it must outlive the workers
     for number in numbers:
         signal.signal(number, stop)
     try:
@@ -89,7 +92,7 @@ def stopped_by_signals() -> Iterator[None]:
 
 
 def parser(description: str, examples: str) -> argparse.ArgumentParser:
-    """A parser with examples under its help, and the switches that every command has."""
+    """Return a parser with examples below its help, and the switches that every command has."""
     made = argparse.ArgumentParser(
         description=description, epilog=f"examples:\n{examples}", formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
@@ -103,7 +106,7 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespac
     try:
         main(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:  # `| head` has read enough
+    except BrokenPipeError:  # `| head` closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except BaseException as error:
         code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Say whether this machine and an index are fit, and what to do where they are not."""
+"""Check this machine and an index, and print how to fix each fault."""
 
 import argparse
 import json
@@ -37,7 +37,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def _raise_first(found: Sequence[Check]) -> None:
-    """End with the code of what has to be mended first."""
+    """Raise the first error to fix, which sets the exit code."""
     for kind, error in ERRORS:
         for check in found:
             if check.kind == kind and check.state == "fail":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compare the lists of an index with the editors' own, the `read_more` lists of its articles; or similarity with people's ratings."""
+"""Compare the lists of an index with the editors' `read_more` lists, or similarity scores with human ratings."""
 
 import argparse
 import json
@@ -32,7 +32,7 @@ EXAMPLES = """\
   evaluate.py --similarity ratings.jsonl --json          similarity of texts against people's ratings
 """
 SHOWN = 5
-"""Length of the lists whose coverage, hubs and ages are looked at, and of those in the report."""
+"""Length of the lists in the report, and of those whose coverage, hubs and ages are measured."""
 
 Runs = dict[str, dict[str, list[str]]]
 
@@ -87,7 +87,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def _protocol(recommender: Recommender, pool: str, as_of: bool) -> tuple[dict[str, tuple[str, ...]], dict[str, str | int]]:
-    """The hand-made lists that are compared with, and what is done with them."""
+    """Return the qrels, made of the hand-made lists, and a description of the protocol."""
     qrels = recommender.catalogue.hand_made_lists()
     split = Split.of_ranker(recommender.ranker)
     queries = "articles with a hand-made list"
@@ -113,7 +113,7 @@ def _protocol(recommender: Recommender, pool: str, as_of: bool) -> tuple[dict[st
 
 
 def _runs(recommender: Recommender, qrels: Mapping[str, Sequence[str]], pool: str, as_of: bool) -> Runs:
-    """Method -> query -> ids, closest first. Over the whole archive, ours are the lists that readers get."""
+    """Return the runs: method -> query -> ids, closest first. For the whole archive, ours are the served lists."""
     catalogue = recommender.catalogue
     rows = {article_id: catalogue.row(article_id) for article_id in qrels}
     ids = [catalogue.card(row).id for row in range(recommender.release.manifest.n_articles)]
@@ -138,7 +138,7 @@ def _runs(recommender: Recommender, qrels: Mapping[str, Sequence[str]], pool: st
 
 
 def _facts(recommender: Recommender) -> CollectionFacts:
-    """What the lists of all articles are like, as readers see them."""
+    """Return the facts of all lists as readers see them."""
     catalogue = recommender.catalogue
     cards = [catalogue.card(row) for row in range(recommender.release.manifest.n_articles)]
     groups = {cards[row].id: int(canonical) for row, canonical in enumerate(recommender.archive.facts.canonical)}
@@ -156,7 +156,7 @@ def _facts(recommender: Recommender) -> CollectionFacts:
 def _article(
     recommender: Recommender, article_id: str, ranking: Sequence[str], ndcg: tuple[float, float], wanted: Selection
 ) -> QueryArticle:
-    """One article of the report; `ndcg` is that of the ranking and that of the baseline's."""
+    """Return one article of the report. `ndcg` holds the nDCG of the ranking and of the baseline."""
     catalogue = recommender.catalogue
     row = catalogue.row(article_id)
     card = catalogue.card(row)
@@ -179,13 +179,13 @@ def _article(
             )
         )
     by_hand = tuple(HandMade(other.id, other.title, other.published, other.section) for other in linked)
-    # A pinned line's score is the editor's doing.
+    # An editor sets the score of a pinned line.
     scored = tuple((by_id[of].score, of in chosen) for of in ranking[:DEPTH] if of in by_id and by_id[of].source == "model")
     return QueryArticle(card.id, card.title, card.url, card.published, card.section, by_hand, tuple(ours), *ndcg, scored)
 
 
 def _print_votes(paths: Sequence[Path], as_json: bool) -> None:
-    """What readers of the report's blind comparison said."""
+    """Print the votes from the report's blind comparison."""
     votes = add_up(paths)
     if as_json:
         print(json.dumps(votes.as_dict()))
@@ -197,7 +197,7 @@ def _print_votes(paths: Sequence[Path], as_json: bool) -> None:
 
 
 def _print_similarity(path: Path, as_json: bool) -> None:
-    """Pearson and Spearman of similarity with people's ratings, of pairs or of all pairs of some texts."""
+    """Print Pearson and Spearman correlations with human ratings, of pairs or of all pairs of some texts."""
     from scipy.stats import pearsonr, spearmanr
 
     ours, ratings = _rated(path)
@@ -211,7 +211,10 @@ def _print_similarity(path: Path, as_json: bool) -> None:
 
 
 def _rated(path: Path) -> tuple[list[float], list[float]]:
-    """Our similarities and people's ratings: of lines with sentence1, sentence2 and score, or with text and meta.sims."""
+    """Return our similarities and the human ratings.
+
+    A line holds sentence1, sentence2 and score, or text and meta.sims.
+    """
     try:
         lines: list[dict[str, Any]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         if "sentence1" in lines[0]:

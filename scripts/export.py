@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write every list of an index to files: for a database, a CDN, or a site without a service."""
+"""Export every list of an index to files: for a database, a CDN, or a site without a service."""
 
 import argparse
 from pathlib import Path

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fit the ranker to the hand-made lists of an index: on the older ones, and show what it gives on the newer ones."""
+"""Fit the ranker to the older hand-made lists of an index, and measure it on the newer ones."""
 
 import argparse
 import json
@@ -21,7 +21,7 @@ EXAMPLES = """\
   fit_ranker.py --index var/index --dry-run   fit and show
 """
 SURE = 0.05
-"""Chance of so great a gain if there were none, above which fitted weights are not written: few lists fit noise."""
+"""Significance level. Fitted weights with a larger p-value are not written, because few lists fit noise."""
 
 METRICS = ("nDCG@5", "nDCG@10", "R@10", "RR", "hit@3")
 
@@ -75,7 +75,7 @@ def _held_back_scores(recommender: Recommender, found: Fit, ranker: Ranker) -> d
 
 
 def _reliability(recommender: Recommender, found: Fit) -> tuple[int, int]:
-    """Of the lists held back: lines with a confidence of a half or more, and how many of these the editors linked."""
+    """Return the number of held-out lines with confidence >= 0.5, and how many of them editors linked."""
     qrels = recommender.catalogue.hand_made_lists()
     shown = kept = 0
     for article_id in found.held_back:

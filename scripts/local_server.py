@@ -1,4 +1,4 @@
-"""Servers in processes of their own, and load on them over loopback by wrk: what the benchmarks share."""
+"""Run servers in separate processes, and load them over loopback with wrk. All benchmarks share this module."""
 
 import http.client
 import json
@@ -36,7 +36,7 @@ end
 
 
 def check_wrk() -> None:
-    """Refuse early, not after minutes of building.
+    """Check for wrk before minutes of building are spent.
 
     Raises:
         InputError: wrk is not installed.
@@ -49,12 +49,12 @@ def check_wrk() -> None:
 def running(
     command_line: Sequence[str], path: str = "/readyz", environment: Mapping[str, str] | None = None
 ) -> Iterator[tuple[str, int, float]]:
-    """A server in a process of its own: its address, its pid, and the seconds until it was ready.
+    """Run a server in a separate process. Yield its address, its pid, and the seconds until it was ready.
 
     Args:
-        command_line: "{port}" stands for the port that it gets.
-        path: What it answers with 200 when it is ready.
-        environment: Variables beside this process's own.
+        command_line: "{port}" is replaced by the server's port.
+        path: Path that answers 200 when the server is ready.
+        environment: Variables in addition to those of this process.
     """
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -78,17 +78,17 @@ def running(
 
 
 def get(url: str) -> tuple[bytes, str]:
-    """Body and entity tag."""
+    """Return the body and the entity tag."""
     with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310
         return answer.read(), answer.headers.get("etag", "")
 
 
 EACH, FEW = "math.random(#paths)", "math.floor((#paths) ^ math.random())"
-"""Which path is asked for: each as often as any other; or as readers do, the k-th as often as 1 / k."""
+"""Distribution of requests over paths. EACH: uniform. FEW: like readers, the k-th path in proportion to 1 / k."""
 
 
 def wrk(address: str, paths: Sequence[str], seconds: int, seed: int, headers: str = "nil", place: str = EACH) -> dict[str, float]:
-    """Requests a second, p99 in ms, and errors, over random ones of all paths."""
+    """Return requests per second, p99 in ms, and errors, over random paths."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(LUA.format(paths=",".join(json.dumps(path) for path in paths), seed=seed, headers=headers, place=place))
         script.flush()
@@ -102,10 +102,10 @@ def wrk(address: str, paths: Sequence[str], seconds: int, seed: int, headers: st
 
 
 def rate(address: str, paths: Sequence[str], seconds: int) -> float:
-    """Answers a second of `CONNECTIONS`, over random ones of all paths.
+    """Return the answers per second over `CONNECTIONS` connections and random paths.
 
     Raises:
-        InputError: One of them failed.
+        InputError: A request failed.
     """
     loaded = wrk(address, paths, seconds, 1)
     if loaded["errors"]:
@@ -114,7 +114,7 @@ def rate(address: str, paths: Sequence[str], seconds: int) -> float:
 
 
 def one_by_one(address: str, paths: Sequence[str]) -> list[float]:
-    """Seconds of each path, asked for one after another over one connection."""
+    """Return the seconds of each path, requested one after another over one connection."""
     connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=10)
     times = []
     for path in paths:
@@ -130,13 +130,13 @@ def one_by_one(address: str, paths: Sequence[str]) -> list[float]:
 
 
 def drafts_of(texts: Sequence[str], n: int) -> list[str]:
-    """At most n drafts of `DRAFT_WORDS` words, cut from some articles one after another."""
+    """Return at most n drafts of `DRAFT_WORDS` words, cut from consecutive articles."""
     words = " ".join(texts).split()
     return [" ".join(words[start : start + DRAFT_WORDS]) for start in range(0, min(n * DRAFT_WORDS, len(words)), DRAFT_WORDS)]
 
 
 def posted(url: str, bodies: Sequence[object]) -> list[float]:
-    """Seconds of each body, with the model warm: the first is sent once before."""
+    """Return the seconds of each body with a warm model. The first body is sent once before timing."""
     times = []
     for body in [bodies[0], *bodies]:
         asked = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})  # noqa: S310 - our own address

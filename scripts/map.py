@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Draw the map of an archive: what is related lies together. One HTML file that opens from disk, and a table for embedding-atlas."""
+"""Draw the map of an archive, with related articles close together.
+
+Writes one HTML file that opens from disk, and a table for embedding-atlas.
+"""
 
 import argparse
 import sys
@@ -22,7 +25,7 @@ EXAMPLES = """\
 
 def main(arguments: argparse.Namespace) -> None:
     wanted = [path for path in (arguments.out, arguments.parquet) if path]
-    for path in wanted:  # before the work, not after it
+    for path in wanted:  # before the work starts
         if not path.parent.is_dir() or path.is_dir():
             raise StorageError(f"{path} cannot be written: it is a folder, or lies in none - give a file in a folder that is there")
     with Recommender.open(arguments.index) as recommender:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Take the pictures of docs/ in a real browser, each in light and dark: `make pictures`."""
+"""Take the pictures of docs/ in a real browser, in light and dark mode: `make pictures`."""
 
 import argparse
 import re
@@ -27,7 +27,7 @@ EXAMPLES = """\
 """
 Scheme = Literal["light", "dark"]
 SCALE = 1.25
-"""Pixels of a picture for one of the page, so that it is sharp on most screens."""
+"""Picture pixels per page pixel, for sharp pictures on most screens."""
 
 ARTICLE, PINNED = "102", "113"
 TOPIC = "Execution model"
@@ -36,14 +36,14 @@ EDITOR = "Harbour desk"
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What pictures are taken of.
+    """The services and files that the pictures show.
 
     Attributes:
-        service: Address of a service of the gazette's index, which nobody has pinned anything on yet.
+        service: Address of a service of the gazette's index, without any pins yet.
         key: Its admin key.
-        site: Address of another site, which is what lies in `folder`.
+        site: Address of another site, which serves `folder`.
         topics: Index of Python's help topics.
-        folder: For files on the way.
+        folder: For intermediate files.
     """
 
     service: str
@@ -53,7 +53,7 @@ class Scene:
     folder: Path
 
     def page_of(self, script: str, *arguments: str) -> str:
-        """Address of a page that another script makes of the help topics, once."""
+        """Return the address of a page that another script makes of the help topics. The page is made once."""
         path = self.folder / f"{script}.html"
         if not path.exists():
             line = [sys.executable, f"scripts/{script}.py", "--index", str(self.topics.resolve()), *arguments, str(path)]
@@ -66,7 +66,7 @@ def home(page: Page, scene: Scene) -> None:
 
 
 def widget(page: Page, scene: Scene) -> None:
-    """The page that the tutorial puts a list on."""
+    """Show the page on which the tutorial embeds a list."""
     tutorial = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
     found = re.search(r"^```html\n(<!doctype html>.*?)^```$", tutorial, re.DOTALL | re.MULTILINE)
     tag = re.match(r"<script .*?</script>", page.request.get(f"{scene.service}/v1/widget?format=html").text())
@@ -79,10 +79,10 @@ def widget(page: Page, scene: Scene) -> None:
 
 
 def desk(page: Page, scene: Scene) -> None:
-    """A list with a pinned line, and why the first one stands there."""
+    """Show a list with a pinned line, and the reason for the first line."""
     pins = {"pins": [{"article_id": PINNED, "slot": 2}], "reason": "commuters went round by the bridge", "owner": EDITOR}
     address, headers = f"{scene.service}/v1/articles/{ARTICLE}/overrides", {"Authorization": f"Bearer {scene.key}"}
-    if not page.request.get(address, headers=headers).json()["pins"]:  # said once, it stands once in the audit trail
+    if not page.request.get(address, headers=headers).json()["pins"]:  # one pin makes one entry in the audit trail
         page.request.put(address, headers=headers, data=pins, fail_on_status_code=True)
     page.goto(f"{scene.service}/desk/article?id={ARTICLE}")
 
@@ -91,7 +91,7 @@ def map_(page: Page, scene: Scene) -> None:
     page.goto(scene.page_of("map", "--out"))
     page.get_by_label("Find words of a title").fill(TOPIC)
     page.locator("#found").get_by_role("button", name=TOPIC).click()
-    page.reload()  # the address names the article; the words are gone
+    page.reload()  # the address names the article; reloading drops the words
 
 
 def report(page: Page, scene: Scene) -> None:
@@ -105,7 +105,7 @@ PICTURES: dict[str, tuple[Callable[[Page, Scene], None], ViewportSize]] = {
     "map": (map_, {"width": 960, "height": 600}),
     "report": (report, {"width": 960, "height": 700}),
 }
-"""By name: what is in the picture, and its size without `SCALE`."""
+"""Name -> the scene of a picture, and its size before `SCALE`."""
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -129,7 +129,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def taken(browser: Browser, name: str, scheme: Scheme, scene: Scene, folder: Path) -> str:
-    """Take a picture; the file, and its size."""
+    """Take a picture. Return its file name and size."""
     show, size = PICTURES[name]
     credentials: HttpCredentials = {"username": EDITOR, "password": scene.key}
     context = browser.new_context(viewport=size, device_scale_factor=SCALE, color_scheme=scheme, http_credentials=credentials)

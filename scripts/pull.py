@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fetch the current release of a store, if it is not here yet; services take it up within a second, as after a build."""
+"""Fetch the current release of a store, if it is missing here. Services load it within a second, as after a build."""
 
 import argparse
 import json

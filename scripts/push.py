@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Put the release that serves into a store, where service machines fetch it with pull.py; only files that it lacks are sent."""
+"""Push the current release into a store, from which service machines fetch it with pull.py.
+
+Only files that the store lacks are sent.
+"""
 
 import argparse
 import json

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Print the related list of an article of the index, or of a text that is not in it."""
+"""Print the related list of an article of the index, or of a text outside it."""
 
 import argparse
 import json

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make an older release of an index the current one, or list the releases. Services pick it up when they open the index."""
+"""Make an older release of an index current, or list the releases. Services load it when they open the index."""
 
 import argparse
 import json

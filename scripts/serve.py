@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Serve an index over HTTP.
 
-Every setting is a flag, an environment variable READMORE_NAME, or a line of a TOML file; of several, the first in this order counts.
+Every setting is a flag, an environment variable READMORE_NAME, or a line of a TOML file, in this precedence.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def main(arguments: argparse.Namespace) -> None:
         for name, value in settings:
             shown = ", ".join(map(str, value)) if isinstance(value, tuple) else "" if value is None else value
             if name == "live" and value:
-                shown = JournalAddress.parse(value)  # without the password
+                shown = JournalAddress.parse(value)  # hides the password
             print(f"{name:<16} {shown!s:<40} {origins[name]}")
         return
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // settings.workers)))
@@ -46,7 +46,7 @@ def main(arguments: argparse.Namespace) -> None:
     from service.app import create_app
 
     app = create_app(settings)
-    listening = server.listen(settings.host, settings.port)  # before it is announced
+    listening = server.listen(settings.host, settings.port)  # before the address is printed
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{host}:{listening.getsockname()[1]}"
     print(f"\n  Readmore serves {settings.index} on {address}")

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Move what was put and said on this machine alone into what machines share; its services must not run meanwhile, and follow it then."""
+"""Move the live articles, overrides and judgements of this machine into the journal that machines share.
+
+Stop this machine's services first. They follow the journal when they start again.
+"""
 
 import argparse
 import json

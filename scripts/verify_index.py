@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Check every byte of an index; name each fault."""
+"""Check every byte of an index and name each fault."""
 
 import argparse
 import json
@@ -31,7 +31,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def as_dict(found: Verification) -> dict[str, object]:
-    """What `--json` prints."""
+    """Return the output of `--json`."""
     return {
         "sound": not found.faults,
         "current": found.current,

@@ -1,1 +1,1 @@
-"""HTTP: what the recommender answers, over the wire."""
+"""HTTP service over the recommender."""

@@ -1,4 +1,4 @@
-"""The app: routes, middleware and errors around one open index."""
+"""Build the FastAPI app: routes, middleware and error handlers around one open index."""
 
 import asyncio
 import signal
@@ -27,23 +27,26 @@ from service.settings import Settings
 WAITING_WRITES = 100
 
 WRITE_S = 60.0
-"""An article that is put is given up after this time."""
+"""Timeout of an article upsert, in seconds."""
 
 LAST_S = 0.7
-"""Seconds for threads to end when all requests have; then the process ends without them. What they had not finished, nobody was told of."""
+"""Seconds that threads have to end after the last request. Then the process exits without them.
+
+No client has received a success response for their unfinished work.
+"""
 
 PREFLIGHT_S = 3600
 
 
 def create_app(settings: Settings, embedder: Embedder | None = None) -> FastAPI:
-    """Open an index and make the app that serves it.
+    """Open an index and return the app that serves it.
 
     Args:
-        embedder: The model the index was built with, where it is not the bundled one. Loaded with the first text.
+        embedder: The model that the index was built with, if it is not the bundled one. The first text loads it.
 
     Raises:
-        IndexUnusable: There is no sound index in the folder.
-        InvalidOverride: The file of overrides cannot be used.
+        IndexUnusable: The folder holds no sound index.
+        InvalidOverride: The overrides file cannot be used.
     """
     serving = ReleaseHolder(settings.index, embedder, settings.overrides, settings.vectors, settings.live, writes=bool(settings.admin_keys))
     text_lanes, write_lane = TextLanes(settings.text_queue, settings.text_timeout_s), Lane("write", WAITING_WRITES, WRITE_S)
@@ -52,7 +55,7 @@ def create_app(settings: Settings, embedder: Embedder | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
         watching = [asyncio.create_task(watch()) for watch in (serving.watch, serving.watch_condition, serving.watch_journal)]
-        on_signal = threading.current_thread() is threading.main_thread()  # elsewhere nobody gets signals
+        on_signal = threading.current_thread() is threading.main_thread()  # only the main thread receives signals
         if on_signal:
             loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, serving.reload))
         yield
@@ -75,7 +78,7 @@ def create_app(settings: Settings, embedder: Embedder | None = None) -> FastAPI:
         docs_url=None,  # the built-in pages load their scripts from another host
         redoc_url=None,
         redirect_slashes=False,
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # an eighth of a kept answer's time, and service/metrics.py measures
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # an eighth of a cached answer's time; service/metrics.py measures
     )
     app.state.serving = serving
     app.state.text_lanes = text_lanes
@@ -86,12 +89,12 @@ def create_app(settings: Settings, embedder: Embedder | None = None) -> FastAPI:
     for part in (related_articles, articles, operations, home, widget, desk):
         app.include_router(part.router)
     app.mount("/docs/static", StaticFiles(packages=[("fastapi_offline", "static")]))
-    app.mount("/desk/static", StaticFiles(directory=Path(__file__).parent / "static"))  # here, browsers send the key with it
+    app.mount("/desk/static", StaticFiles(directory=Path(__file__).parent / "static"))  # under /desk, browsers send the key with it
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     problems.install(app)
     app.add_middleware(
         KeptAnswers, serving=serving, make=related_articles.without_parameters
-    )  # the innermost; the last that is added is the first that is asked
+    )  # the innermost middleware: the last one added runs first
     app.add_middleware(BodyLimit, timeout_s=settings.body_timeout_s)
     app.add_middleware(Gate, settings=settings)
     if settings.cors_origins:

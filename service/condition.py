@@ -1,4 +1,7 @@
-"""What keeps a service from being all that it should, beside its releases: looked at once a second, and each reason logged once."""
+"""Check what degrades a service apart from its release: live.db, the journal copy, the encoder and the disk.
+
+The checks run once a second. Each reason is logged once.
+"""
 
 import threading
 from collections.abc import Sequence
@@ -20,13 +23,13 @@ Stamps = tuple[Stamp | None, ...]
 
 
 class Condition:
-    """Safe to share between threads.
+    """Health checks of a service. Safe to share between threads.
 
     Attributes:
-        refused: Why the last write could not be done; None if it could.
+        refused: Why the last write failed. None if it succeeded.
 
     Args:
-        writes: Whether anybody may put or say something here: without, a disk that takes nothing is no fault.
+        writes: True if the service accepts writes. Without writes, a full or read-only disk is not a fault.
     """
 
     def __init__(self, index_dir: Path, *, writes: bool) -> None:
@@ -40,11 +43,11 @@ class Condition:
 
     @property
     def reasons(self) -> list[str]:
-        """What was found when it was last looked."""
+        """Return the reasons that the last check found."""
         return list(self._reasons.values())
 
     def look(self, recommender: Recommender) -> None:
-        """Look at everything now."""
+        """Run all checks now."""
         with self._lock:
             found: dict[str, Lack | str | None] = {
                 "live": self._live(recommender),
@@ -58,7 +61,7 @@ class Condition:
                 found["write"] = self.refused
             before, self._reasons = self._reasons, {kind: str(reason) for kind, reason in found.items() if reason is not None}
             for kind in self._reasons.keys() - before.keys():
-                if kind != "live" or recommender.live.fault is None:  # else it was logged there
+                if kind != "live" or recommender.live.fault is None:  # else the live reader has logged it
                     log.error("degraded", reason=kind, detail=self._reasons[kind])
             for kind in before.keys() - self._reasons.keys():
                 log.info("recovered", reason=kind)
@@ -66,7 +69,7 @@ class Condition:
                 self._told.clear()
 
     def tell(self, error: ReadmoreError, request_id: str | None) -> None:
-        """Log why a request could not be answered, if that was not told since all was well."""
+        """Log why a request failed, unless the same reason was logged since the service was last healthy."""
         detail = str(error)
         known = isinstance(error, StorageError) and any(kind in self._reasons for kind in ("live", "disk", "write"))
         if not known and detail not in self._told:
@@ -74,12 +77,12 @@ class Condition:
             log.error("cannot_serve", detail=detail, request_id=request_id)
 
     def _live(self, recommender: Recommender) -> Lack | str | None:
-        with recommender.live.reading():  # it notices what it cannot read, and when it can again
+        with recommender.live.reading():  # opening the reader updates `fault`
             pass
         return live_fault(self._index_dir) or recommender.live.fault
 
     def _encoder_fault(self, model: ModelCard) -> Lack | None:
-        """The files are read again only where one of them changed."""
+        """Return the fault of the encoder. Read its files again only if one of them changed."""
         stamps = stamps_of([path for folder in encoder_folders(self._index_dir, model) for path in sorted(folder.glob("*"))])
         if stamps != self._encoder[0]:
             self._encoder = stamps, encoder_fault(self._index_dir, model)
@@ -87,7 +90,7 @@ class Condition:
 
 
 def stamps_of(paths: Sequence[Path]) -> Stamps:
-    """What changes when one of some files is changed, put in its place, or removed."""
+    """Return the stamp of each file. A stamp changes when its file is modified, replaced or removed."""
     return tuple(map(_stamp, paths))
 
 

@@ -1,8 +1,8 @@
-"""Connections with bounds: how long a client may take, how much it may send, and how many clients there may be.
+"""Limit connections: how long a client may take, how much it may send, and how many clients are served.
 
-uvicorn bounds none of these. Every wait for a client has a deadline: for headers and a body, for the rest of a request that is already
-answered, and for a client that does not read. A body that a route reads has `service.middleware.request_context.BodyLimit` besides, which
-answers 408.
+uvicorn limits none of these. Every wait for a client has a deadline. The deadlines cover headers and a body, the rest
+of a request that is already answered, and a client that does not read. `service.middleware.request_context.BodyLimit`
+adds a deadline for a body that a route reads, and answers 408.
 """
 
 import asyncio
@@ -22,23 +22,25 @@ from service.middleware.access import MAX_HEADERS, MAX_URL
 from service.middleware.request_context import MAX_BODY
 
 KEEP_ALIVE_S = 5
-"""An idle connection is closed after this time."""
+"""Seconds after which an idle connection is closed."""
 
 LINGER_S = 5.0
-"""After an answer, the rest of its request is read and dropped for this time: closed sooner, a client that still sends sees a reset
-in place of the answer."""
+"""Seconds for which the rest of a request is read and dropped after its answer.
+
+If the connection closed sooner, a client that still sends would see a reset instead of the answer.
+"""
 
 MOST_SENT = 4 * MAX_BODY
-"""Bytes of one request that are read, and after its answer as many that are dropped."""
+"""Bytes of one request that are read. After its answer the same number of bytes is dropped."""
 
 SEND_S = 30.0
-"""A client that does not read its answer is given up after this time."""
+"""Seconds after which a client that does not read its answer is disconnected."""
 
 STOP_S = 1.0
-"""When the service stops, an idle connection stays open for this time: a request may be on its way."""
+"""Seconds that an idle connection stays open when the service stops, because a request may be on its way."""
 
 MOST_CONNECTIONS = 32_768
-"""Connections of a process that may open any number of descriptors: each takes some 10 kB."""
+"""Connections of a process without a limit of open files. Each connection takes about 10 kB."""
 
 LOGGED_EVERY_S = 10.0
 
@@ -48,7 +50,7 @@ log = structlog.get_logger()
 
 
 def most_connections() -> int:
-    """Half of the descriptors that this process may open: files, and answers that linger, need some too."""
+    """Return half of the descriptors that this process may open. Files and lingering answers need the rest."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return MOST_CONNECTIONS if limit == resource.RLIM_INFINITY else max(min(limit // 2, MOST_CONNECTIONS), 1)
 
@@ -58,9 +60,9 @@ class Room:
     """The connections of one process.
 
     Attributes:
-        most: Connections that are served at a time. Half as many more may linger.
-        waiting: Those that wait for their client, the longest wait first.
-        lingering: Those that are answered and close, the oldest first.
+        most: Connections served at a time. Half as many more may linger.
+        waiting: Connections that wait for their client, the longest wait first.
+        lingering: Answered connections that are closing, the oldest first.
     """
 
     most: int = field(default_factory=most_connections)
@@ -69,7 +71,7 @@ class Room:
     _logged: float = field(default=-LOGGED_EVERY_S)
 
     def admits(self, n_open: int) -> bool:
-        """Whether one more connection can be served; at the limit, the one that has waited longest is closed for it."""
+        """Return True if one more connection fits. At the limit, close the longest-waiting connection for it."""
         if n_open - len(self.lingering) <= self.most:
             return True
         if time.monotonic() - self._logged >= LOGGED_EVERY_S:
@@ -82,7 +84,7 @@ class Room:
         return longest is not None
 
     def linger(self, connection: "BoundedProtocol") -> None:
-        """Keep a connection open until its client has read the answer; if too many linger, the oldest is closed."""
+        """Keep a connection open until its client has read the answer. If too many linger, close the oldest."""
         self.waiting.pop(connection, None)
         if len(self.lingering) >= max(self.most // 2, 1):
             next(iter(self.lingering)).abort()
@@ -94,13 +96,13 @@ class Room:
 
 
 class Descriptors:
-    """Tells when no descriptor is free: libuv then accepts connections and drops them, and reports nothing."""
+    """Check for free file descriptors. Without one, libuv drops new connections and reports nothing."""
 
     def __init__(self) -> None:
         self._exhausted = False
 
     async def check(self) -> None:
-        """Look once; uvicorn calls it every second."""
+        """Check once. uvicorn calls this method every second."""
         try:
             os.close(os.dup(0))
             exhausted = False
@@ -112,7 +114,7 @@ class Descriptors:
 
 
 class LingeringTransport:
-    """The transport of a connection as uvicorn sees it: `close` leaves the client time to read the answer."""
+    """The transport that uvicorn sees. `close` leaves the client time to read the answer."""
 
     def __init__(self, transport: asyncio.Transport, connection: "BoundedProtocol") -> None:
         self.get_extra_info, self.write = transport.get_extra_info, transport.write
@@ -121,7 +123,7 @@ class LingeringTransport:
 
 
 class Dropped(asyncio.Protocol):
-    """What a client still sends after its answer: read, so that it is not reset, and dropped."""
+    """Protocol that reads and drops whatever a client sends after its answer, so that the connection is not reset."""
 
     def __init__(self, connection: "BoundedProtocol") -> None:
         self._connection = connection
@@ -137,19 +139,19 @@ class Dropped(asyncio.Protocol):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection.
+    """HTTP protocol of one connection, with deadlines and limits.
 
     Args:
         room: Shared by all connections of the process.
-        header_timeout_s: The headers of a request have to be complete within this time.
+        header_timeout_s: Seconds within which the headers of a request must be complete.
     """
 
     def __init__(self, *args: Any, room: Room, header_timeout_s: float, **named: Any) -> None:
         super().__init__(*args, **named)
         self._room = room
         self._header_timeout_s = header_timeout_s
-        self._timer: asyncio.TimerHandle | None = None  # of what the client has to send
-        self._unread: asyncio.TimerHandle | None = None  # of what it has to read
+        self._timer: asyncio.TimerHandle | None = None  # deadline for what the client sends
+        self._unread: asyncio.TimerHandle | None = None  # deadline for what the client reads
         self._size = 0  # bytes since the end of the last headers or of the last request
         self._in_headers = True
         self._ending = self._deaf = self._stopping = False
@@ -185,7 +187,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(431, "request_header_fields_too_large", "the URL and the headers are too long - send less in them")
         elif self._size > MOST_SENT:
             self._refuse(413, "content_too_large", "the request is too large - send less")
-        elif self._in_headers and self._timer is None:  # not the first request of the connection
+        elif self._in_headers and self._timer is None:  # a later request of the connection
             self._wait(self._header_timeout_s, self._headers_are_late)
 
     def on_message_begin(self) -> None:
@@ -193,7 +195,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_headers:  # what follows a body is dropped: the headers were checked, and are in use
+        if self._in_headers:  # bytes after a body are dropped: the headers were checked and are in use
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -216,7 +218,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._ending or not self.cycle.response_complete:
             return
         self._room.waiting[self] = None
-        if not self._in_headers:  # answered before the body was there
+        if not self._in_headers:  # answered before the body arrived
             self._unset_keepalive_if_required()
             self._wait(LINGER_S, self.end)
 
@@ -233,7 +235,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def shutdown(self) -> None:
-        """Answer what is under way, and what was sent before its sender could know that we stop."""
+        """Answer the requests under way, and those sent before their client could know that the service stops."""
         self._stopping = True
         if self._ending:
             self._wait(STOP_S, self.abort)
@@ -243,7 +245,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._wait(STOP_S, self._end_if_idle)
 
     def end(self) -> None:
-        """Close, once the client has had time to read what was sent."""
+        """Close after the client has had time to read the answer."""
         if self.is_ending():
             return
         complete = self._in_headers and not self._size and not self._deaf
@@ -284,7 +286,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.end()
 
     def _await_request(self) -> None:
-        """Keep the connection for the next request, unless the service stops."""
+        """Keep the connection open for the next request, unless the service stops."""
         if self._stopping:
             self.end()
             return
@@ -293,8 +295,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def _refuse(self, status: int, code: str, detail: str, retry_after_s: int | None = None) -> None:
-        """Answer what is not a request, and close."""
-        if self._answering and (self._in_headers or self.cycle.response_started):  # the answer under way is the last
+        """Answer bytes that form no valid request with an error, and close."""
+        if self._answering and (self._in_headers or self.cycle.response_started):  # the answer under way is the last one
             self._deaf = True
             self.cycle.keep_alive = False
             return

@@ -1,4 +1,4 @@
-"""One line of JSON for everything that is told: of the service, and of the server under it."""
+"""Write one JSON line per log event of the service and of the server under it."""
 
 import logging
 import logging.config
@@ -13,7 +13,7 @@ SHARED: list[structlog.typing.Processor] = [
 
 
 def configure(level: str) -> None:
-    """Write what is told from `level` on to standard error."""
+    """Log events of `level` and above to standard error."""
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
         "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer()],
@@ -26,7 +26,7 @@ def configure(level: str) -> None:
             "formatters": {"json": formatter},
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
             "root": {"handlers": ["stderr"], "level": level.upper()},
-            "loggers": {"uvicorn.access": {"level": "CRITICAL"}},  # it tells query strings
+            "loggers": {"uvicorn.access": {"level": "CRITICAL"}},  # its lines hold query strings
         }
     )
     structlog.configure(

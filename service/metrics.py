@@ -1,4 +1,7 @@
-"""What Prometheus reads; of all workers together, where PROMETHEUS_MULTIPROC_DIR is set before this is imported."""
+"""Collect the metrics that Prometheus scrapes.
+
+They cover all workers if PROMETHEUS_MULTIPROC_DIR is set before this module is imported.
+"""
 
 import os
 from functools import cache
@@ -23,25 +26,25 @@ _SERVED: set[str] = set()
 
 @cache
 def counted(route: str, method: str, status: int) -> Counter:
-    """The counter of requests; looking it up by its labels takes as long as the rest of a kept answer's way."""
+    """Return the request counter, cached. A lookup by labels takes as long as the rest of a cached answer."""
     return REQUESTS.labels(route, method, str(status))
 
 
 @cache
 def timed(route: str) -> Histogram:
-    """The histogram of a route."""
+    """Return the latency histogram of a route."""
     return LATENCY.labels(route)
 
 
 def serves(release: str) -> None:
-    """Say which release serves now; one that served before has 0."""
+    """Set the gauge of the release that serves to 1, and of earlier releases to 0."""
     _SERVED.add(release)
     for name in _SERVED:
         RELEASE.labels(name).set(name == release)
 
 
 def text() -> bytes:
-    """All of it, as Prometheus has it."""
+    """Return all metrics in the Prometheus text format."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()

@@ -1,7 +1,8 @@
-"""The release that serves, and the swap to the next one.
+"""Hold the release that serves, and swap it for the next one.
 
-A request holds the release that it began with until its answer is out; nothing waits for a swap, and the old release is let go when
-the last such request has ended. A release that is damaged is refused: the one that serves stays, and `/readyz` says why.
+A request holds the release that it began with until its answer is sent. No request waits for a swap. The old release
+closes when the last request that holds it ends. A damaged release is refused: the current one keeps serving, and
+`/readyz` gives the reason.
 """
 
 import asyncio
@@ -31,31 +32,34 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 LOOKED_AT_S = 1.0
-"""Seconds between two looks at CURRENT and what it names, the fitted weights and the file of overrides; and at the rest."""
+"""Seconds between two checks of the files: CURRENT, its release, the fitted weights and the overrides file.
+
+The health checks run at the same interval.
+"""
 
 FOLLOWED_S = 0.2
-"""Seconds between two looks at what other machines said."""
+"""Seconds between two polls of the journal."""
 
 LATER_S = 2.0
-"""And after one that failed for another reason than that PostgreSQL is away."""
+"""Seconds until the next poll after a failure, unless PostgreSQL is unreachable."""
 
 
 class ReleaseHolder:
-    """Safe to share between threads.
+    """The open release and its journal. Safe to share between threads.
 
     Attributes:
         index_dir: The folder of the index.
-        refused: Why the release that CURRENT names, or the file of overrides, is not in force; None if both are.
-        condition: What else is not as it should be.
-        journal: What machines share; None: this one is alone.
-        behind: Why this machine does not know all that others said; None if it does.
+        refused: Why the release that CURRENT names, or the overrides file, is not in force. None if both are.
+        condition: The other health checks.
+        journal: The journal that machines share. None if this machine serves alone.
+        behind: Why this machine lacks changes of other machines. None if it has them all.
 
     Args:
-        live_address: Of the journal.
-        writes: Whether anybody may put or say something.
+        live_address: Address of the journal.
+        writes: True if the service accepts writes.
 
     Raises:
-        InputError: `live.db` holds what was said on this machine alone, and a journal is given, or the other way round.
+        InputError: `live.db` holds changes of this machine alone and a journal is given, or the reverse.
     """
 
     def __init__(
@@ -72,7 +76,7 @@ class ReleaseHolder:
         self.condition = Condition(index_dir, writes=writes)
         self.journal = opened(live_address)
         self.behind: str | None = None
-        with suppress(StorageError):  # lists of the release are better than none; below it is told
+        with suppress(StorageError):  # serving the lists of the release beats serving none; the fault is reported below
             check_followed(index_dir, self.journal)
         self._overrides = overrides
         self._vectors = MilvusAddress.parse(vectors) if vectors else None
@@ -86,8 +90,8 @@ class ReleaseHolder:
             upserts.create(index_dir)
         except StorageError as error:
             log.warning("not_writable", detail=str(error))
-        self._recommender.edition()  # reads all that was put and said, so that the first answer need not
-        self._held: dict[Recommender, int] = {self._recommender: 1}  # 1: by us, as long as it serves
+        self._recommender.edition()  # reads all live articles and overrides, so that the first answer need not
+        self._held: dict[Recommender, int] = {self._recommender: 1}  # 1: the holder's own reference while the release serves
         self.refused: str | None = None
         if self.journal is not None:
             self._follow_now(self.journal)
@@ -95,7 +99,7 @@ class ReleaseHolder:
 
     @contextmanager
     def held(self) -> Iterator[Recommender]:
-        """The release that serves now, open until the end of the context."""
+        """Hold the release that serves now open until the context ends."""
         with self._lock:
             recommender = self._recommender
             self._held[recommender] += 1
@@ -106,10 +110,10 @@ class ReleaseHolder:
 
     @contextmanager
     def to_write(self) -> Iterator[Path]:
-        """The folder of the index, to put or say something.
+        """Yield the folder of the index for a write.
 
         Raises:
-            StorageError: `live.db` is damaged, so that nobody would see it.
+            StorageError: `live.db` is damaged, so the write would not be visible.
         """
         with self.held() as recommender:
             if recommender.live.damaged:
@@ -122,17 +126,17 @@ class ReleaseHolder:
         self.condition.refused = None
 
     def reload(self) -> str:
-        """Serve the release that CURRENT names, and the weights in force, from now on; nothing is done where neither has changed.
+        """Serve the release that CURRENT names, with the weights in force. Do nothing if neither changed.
 
-        If the release that serves has lost a file itself, the newest sound one takes its place.
+        If the current release has lost a file, the newest sound release replaces it.
 
         Returns:
-            The name of the release that serves then.
+            The name of the release that serves afterwards.
         """
         with self._reloading:
             before = self._recommender
             seen = self._look()
-            if seen == self._seen and self.refused is None and before.degraded is None:  # a fault may have been mended in the same files
+            if seen == self._seen and self.refused is None and before.degraded is None:  # the same files may have been repaired
                 self.condition.look(before)
                 return before.release.name
             self._seen = seen
@@ -156,7 +160,10 @@ class ReleaseHolder:
             return after.release.name
 
     def _next(self, before: Recommender) -> Release:
-        """The release that serves next: the one that CURRENT names, or, if that is the one which serves and it is damaged, another."""
+        """Return the release to serve next.
+
+        This is the release that CURRENT names. If that release already serves and is damaged, it is another one.
+        """
         if before.damage is not None:
             return open_release(self.index_dir)
         try:
@@ -174,13 +181,13 @@ class ReleaseHolder:
 
     @property
     def fault(self) -> str | None:
-        """Why what serves is not all that should; None if it is."""
+        """Return why the service is degraded. None if it is not."""
         away = self.journal.away if self.journal is not None else None
         found = [self.refused, self._recommender.degraded, away, self.behind, *self.condition.reasons]
         return "; ".join(dict.fromkeys(filter(None, found))) or None
 
     def _prepare(self, recommender: Recommender) -> None:
-        """Compute the lists of live articles that this release was built without; until then they stand in no list."""
+        """Compute the lists of live articles that the release lacks. Until then no list shows these articles."""
         try:
             with interruptible(self._check):
                 done = upserts.prepare(self.index_dir, recommender)
@@ -189,7 +196,7 @@ class ReleaseHolder:
         except (StorageError, ModelError, VectorsUnavailable) as error:
             log.error("not_prepared", detail=str(error))
         except Exception:
-            log.exception("not_prepared")  # a release serves without them, too
+            log.exception("not_prepared")  # the release serves without these lists too
         else:
             if done:
                 log.info("prepared", articles=done, release=recommender.release.name)
@@ -199,7 +206,7 @@ class ReleaseHolder:
             self._prepare(recommender)
 
     def _follow_now(self, journal: "Journal") -> None:
-        """Before the first answer, so that what was withdrawn is not shown; the lists come later."""
+        """Apply the journal before the first answer, so that withdrawn articles are hidden. Lists come later."""
         try:
             follow(self.index_dir, journal)
         except ReadmoreError as error:
@@ -207,10 +214,10 @@ class ReleaseHolder:
             log.error("journal", detail=self.behind)
 
     def follow(self) -> bool:
-        """Copy what other machines said, and compute the lists that it changes.
+        """Copy the changes of other machines, and recompute the lists that they affect.
 
         Returns:
-            Whether this machine knows all of it now, and has the lists.
+            True if this machine now has all changes and their lists.
         """
         assert self.journal is not None  # noqa: S101 - narrows the type
         before = self.behind
@@ -225,20 +232,20 @@ class ReleaseHolder:
             self.behind = None
         except ReadmoreError as error:
             self.behind = str(error)
-        except Exception as error:  # noqa: BLE001 - nobody else would tell that this machine follows no more
+        except Exception as error:  # noqa: BLE001 - nothing else would report that this machine has stopped following
             self.behind = f"what other machines say cannot be copied ({type(error).__name__}: {error}) - see the log"
         if self.behind != before:
             (log.info if self.behind is None else log.error)("journal", detail=self.behind or "all of it is known here again")
         return self.behind is None and prepared
 
     async def watch_journal(self) -> None:
-        """Follow what machines share, if there is such a thing; ends when it is cancelled."""
+        """Follow the journal, if there is one, until cancelled."""
         while self.journal is not None:
             well = await asyncio.to_thread(self.follow)
             await asyncio.sleep(FOLLOWED_S if well or self.journal.away else LATER_S)
 
     async def watch(self) -> None:
-        """Reload whenever CURRENT, what it names, or the fitted weights change; ends when it is cancelled."""
+        """Reload whenever CURRENT, its release or the fitted weights change, until cancelled."""
         await asyncio.to_thread(self._prepare_this)
         while True:
             await asyncio.sleep(LOOKED_AT_S)
@@ -250,11 +257,11 @@ class ReleaseHolder:
             raise Interrupted("the service stops")
 
     def stop(self) -> None:
-        """End what is computed for live articles, at its next checkpoint."""
+        """Stop the computation of live lists at its next checkpoint."""
         self._stopping.set()
 
     async def watch_condition(self) -> None:
-        """Look at what else a service needs; ends when it is cancelled."""
+        """Run the health checks periodically until cancelled."""
         while True:
             await asyncio.sleep(LOOKED_AT_S)
             await asyncio.to_thread(self._look_after)
@@ -264,10 +271,10 @@ class ReleaseHolder:
             with self.held() as recommender:
                 self.condition.look(recommender)
         except Exception:
-            log.exception("not_looked_after")  # nobody else would look again
+            log.exception("not_looked_after")  # nothing else would run the checks again
 
     def close(self) -> None:
-        """Let the release go when the last request that holds it has ended."""
+        """Close the release when the last request that holds it ends."""
         self._let_go(self._recommender)
         if self.journal is not None:
             self.journal.close()

@@ -1,4 +1,7 @@
-"""The server under the app: one process, or several that share a socket; each is started anew, without torch."""
+"""Run the server under the app: one process, or several workers that share a socket.
+
+Each worker starts as a fresh process, without torch.
+"""
 
 import os
 import signal
@@ -20,17 +23,17 @@ from service.connections import KEEP_ALIVE_S, BoundedProtocol, Descriptors, Room
 from service.settings import PREFIX, Settings
 
 RECEIVED = 65_536
-"""Bytes that the system takes for us before we read."""
+"""Bytes that the kernel receives before the process reads."""
 
-STOP_S: Any = 0.5  # uvicorn asks for whole seconds, and hands them on to asyncio
-"""Of the time to stop, this much is left for threads to end, and for workers to be told."""
+STOP_S: Any = 0.5  # uvicorn declares whole seconds, and passes them to asyncio
+"""The part of the stop timeout that is left for threads to end and for workers to be signalled."""
 
 SETTINGS = f"_{PREFIX}SETTINGS"
-"""The settings on their way to a worker."""
+"""Environment variable that passes the settings to a worker."""
 
 
 class Workers(Multiprocess):
-    """Workers that are told of a new release, instead of being started anew, and of a stop at once."""
+    """Workers that are signalled on a new release instead of being restarted, and that stop at once."""
 
     def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
         super().__init__(config, sockets)
@@ -38,13 +41,13 @@ class Workers(Multiprocess):
             signal.signal(number, self._stop)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        threading.Thread(target=self.should_exit.set).start()  # not here: this may have interrupted who holds its lock
+        threading.Thread(target=self.should_exit.set).start()  # not in this handler: the interrupted code may hold its lock
         for process in self.processes:
             if process.exitcode is None and process.pid is not None:
                 os.kill(process.pid, signal.SIGTERM)
 
     def join_all(self) -> None:
-        """Wait for the workers; one that does not stop in time, for it loads the model just now, is killed."""
+        """Wait for the workers. Kill a worker that does not stop in time, for example while it loads the model."""
         deadline = time.monotonic() + (self.config.timeout_graceful_shutdown or 0) + 2 * STOP_S
         for process in self.processes:
             process.process.join(max(deadline - time.monotonic(), 0))
@@ -59,7 +62,7 @@ class Workers(Multiprocess):
 
 
 def worker() -> FastAPI:
-    """The app of a worker, from the settings that its parent left in the environment."""
+    """Return the app of a worker, from the settings that its parent left in the environment."""
     from service import logs
     from service.app import create_app
 
@@ -91,7 +94,7 @@ def serve(settings: Settings, app: FastAPI, listening: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Args:
-        app: For one process; of several, each makes its own, and this one is closed.
+        app: The app of a single process. With several workers this app is closed, and each worker makes its own.
     """
     if settings.workers == 1:
         uvicorn.Server(config(settings, app)).run(sockets=[listening])
@@ -102,21 +105,21 @@ def serve(settings: Settings, app: FastAPI, listening: socket.socket) -> None:
         of_all = config(settings, "service.server:worker", factory=True, workers=settings.workers)
         Workers(of_all, sockets=[listening]).run()
     sys.stdout.flush()
-    os._exit(0)  # taking the interpreter apart takes up to two seconds of a busy machine, and nothing is left to do
+    os._exit(0)  # interpreter shutdown takes up to two seconds on a busy machine, and no work is left
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens; nobody is answered yet.
+    """Return a listening socket. No request is answered yet.
 
     Raises:
-        InputError: The address is not free, or not ours.
+        InputError: The address is in use, or does not belong to this machine.
     """
     try:
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048)
     except OSError as error:
         raise InputError(f"cannot listen on {host}, port {port} ({error.strerror}) - choose another --host or --port") from error
-    # What is read at once, before anybody knows whether it is wanted, is no more than this.
+    # The kernel buffers at most this much of a request before it is checked.
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED // 2)  # Linux doubles it
-    # asyncio does this only for sockets it has made itself; without it every answer but a connection's first waits 40 ms.
+    # asyncio does this only for sockets that it creates. Without it, all but a connection's first answer wait 40 ms.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening

@@ -1,4 +1,4 @@
-"""What an operator can set: by flag, by environment variable `READMORE_*`, or in a TOML file; the first that says it counts."""
+"""Read the operator's settings from flags, environment variables `READMORE_*` and a TOML file, in this precedence."""
 
 import hashlib
 import re
@@ -20,12 +20,12 @@ PREFIX = "READMORE_"
 
 
 def hashed(key: str) -> str:
-    """What is kept of a key: `sha256:` and 64 hex digits."""
+    """Return the stored form of a key: `sha256:` and 64 hex digits."""
     return f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 def new_key() -> str:
-    """A key that nobody guesses: 256 bits."""
+    """Return a random key of 256 bits."""
     return f"readmore_{secrets.token_urlsafe(32)}"
 
 
@@ -77,26 +77,25 @@ Rate = Annotated[str, AfterValidator(_rate)]
 
 
 class Settings(BaseSettings):
-    """How the service runs.
+    """The settings of the service.
 
     Attributes:
         index: Folder of the index.
-        overrides: A file of what editors pin and block.
-        vectors: Where the vectors are, if they are in Milvus: milvus://host:19530/name.
-        live: What machines share of live articles and overrides, if several serve: postgresql://user:password@host/database.
-        workers: Processes; each answers about as many lists as the first.
-        read_keys, admin_keys: Hashes of keys (`serve.py key new`). Without read keys, everybody may read; without admin keys, nobody
-            may write.
-        rate, text_rate: Requests of one key, or of one address where there are no keys; texts alone. Of each worker.
-        cors_origins: Sites whose pages may ask from a browser.
-        allowed_hosts: Names by which the service may be asked; `*`: all. Addresses always may.
-        cache_s: Seconds until a change reaches all readers; shared caches keep lists no longer. A larger value spares requests.
-        header_timeout_s: The headers of a request have to be there within so many seconds.
-        body_timeout_s: A body has to be there within so many seconds.
-        text_timeout_s: A text is given up after so many seconds, in the queue and with the model.
-        text_queue: Texts that wait for the model; more are refused at once.
-        stop_timeout_s: On SIGTERM, requests under way have so many seconds.
-        trusted_proxies: Addresses whose X-Forwarded-For is believed.
+        overrides: A file of the editors' pins and blocks.
+        vectors: Address of the vectors, if they are in Milvus: milvus://host:19530/name.
+        live: Journal of live articles and overrides, if several serve: postgresql://user:password@host/database.
+        workers: Processes. Each adds about the throughput of the first.
+        read_keys, admin_keys: Key hashes (`serve.py key new`). No read keys: public reads. No admin keys: no writes.
+        rate, text_rate: Rate limit per key, or per address without keys, on each worker; text_rate counts texts alone.
+        cors_origins: Sites whose pages may call the service from a browser.
+        allowed_hosts: Host names that the service answers to; `*`: all. IP addresses are always allowed.
+        cache_s: Seconds until a change reaches all readers, and limit of shared caches. A larger value saves requests.
+        header_timeout_s: Seconds within which the headers of a request must arrive.
+        body_timeout_s: Seconds within which a body must arrive.
+        text_timeout_s: Seconds after which a text times out, in the queue and in the model.
+        text_queue: Texts that wait for the model. Further texts are refused at once.
+        stop_timeout_s: Seconds that requests under way have to finish after SIGTERM.
+        trusted_proxies: Addresses whose X-Forwarded-For is trusted.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
@@ -125,18 +124,18 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(cls, settings_cls: Any, init_settings: Any, *others: Any, **more: Any) -> tuple[Any, ...]:
-        """All sources are merged by `read_settings`, which knows what came from where."""
+        """Use one source only. `read_settings` merges all sources, and knows the origin of each value."""
         return (init_settings,)
 
 
 def read_settings(flags: Mapping[str, Any], file: Path | None = None) -> tuple[Settings, dict[str, str]]:
-    """The settings in force.
+    """Return the settings in force.
 
     Returns:
-        The settings, and for each the place that it comes from: a flag, a variable, the file, or "default".
+        The settings, and the origin of each: a flag, a variable, the file, or "default".
 
     Raises:
-        InputError: A value cannot be used; the message names it and where it stands.
+        InputError: A value cannot be used. The message names the value and its origin.
     """
     if file is not None and not file.is_file():
         raise InputError(f"{file} is no file - check --config")

@@ -98,9 +98,9 @@ def read_sources(
                     " - give the whole file; the index is as it was"
                 )
             if reject.cut and not allow_truncated:
+                before = ", or take what stands before with --allow-truncated" if reject.line > 1 else ""
                 raise InputError(
-                    f"{reject.file} ends too early, at {reject.line} ({reject.code}): {reject.reason}, or take what stands before it"
-                    " with --allow-truncated; the index is as it was"
+                    f"{reject.file} cannot be read from {reject.line} on ({reject.code}): {reject.reason}{before}; the index is as it was"
                 )
     if unseen_names and fields:
         raise InputError(f"no article has a field {sorted(unseen_names)[0]!r}; the fields are {', '.join(map(str, fields))} - check --map")

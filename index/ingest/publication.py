@@ -7,6 +7,7 @@ on top of a record or in its `attributes`, `meta` and similar objects. A status 
 import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from index.ingest.record import PassedOver, Record
@@ -31,8 +32,9 @@ LOOSE_STATUS = _words("state, privacy, audience, workflow")
 PUBLIC_IF_TRUE = {
     field: reason
     for reason, fields in {
-        "draft": "published, ispublished, nodepublished, online, isonline, isactive",
-        "private": "public, ispublic, visible, isvisible",
+        "draft": "published, ispublished, publish, nodepublished, online, isonline",
+        "review": "approved, isapproved",
+        "private": "public, ispublic, visible, isvisible, active, isactive, enabled, isenabled",
     }.items()
     for field in _words(fields)
 }
@@ -44,7 +46,7 @@ PUBLIC_IF_FALSE = {
         "draft": "draft, isdraft, unpublished, isunpublished",
         "private": "hidden, ishidden, private, isprivate, disabled, isdisabled",
         "unlisted": "unlisted, isunlisted",
-        "archived": "archived, isarchived",
+        "archived": "archived, isarchived, archivedat",
         "expired": "expired, isexpired",
         "deleted": "deleted, isdeleted, deletedat, trashed, istrashed, trashedat, removed, isremoved, unpublishedat",
         "password-protected": "password, postpassword, protected, passwordprotected",
@@ -54,7 +56,9 @@ PUBLIC_IF_FALSE = {
 }
 """Fields that are empty or false for what is public -> the reason where they are not."""
 
-EXPIRES = _words("expires, expiresat, expireson, expiry, expirydate, expiredate, expirationdate, unpublishat, unpublishon, unpublishdate")
+EXPIRES = _words("""
+    expires, expiresat, expireson, expiry, expirydate, expiredate, expireat, expirationdate, unpublishat, unpublishon, unpublishdate
+""")
 STARTS = _words("embargo, embargoed, embargoeduntil, embargountil, publishat, publishon, publishedat, publishdate, golive, goliveat")
 """Fields with the moment before which nobody may read it."""
 
@@ -110,7 +114,7 @@ LONGEST = 60
 
 
 def passed_over(record: Record, include: Collection[str] = ()) -> PassedOver | None:
-    """The reason for which an article is not public; None if it is.
+    """Return the reason for which an article is not public; None if it is.
 
     Args:
         include: Reasons and words, as `normal` writes them, that do not count.
@@ -125,7 +129,7 @@ def passed_over(record: Record, include: Collection[str] = ()) -> PassedOver | N
 
 
 def normal(word: str) -> str:
-    """A status in lower case, its words separated by spaces; those that mean the same become one reason.
+    """Return a status in lower case, with spaces between its words; synonyms become one reason.
 
     >>> normal("Members-only"), normal("auto_draft"), normal("Legal check")
     ('members', 'draft', 'legal check')
@@ -139,7 +143,7 @@ def _spaced(word: str) -> str:
 
 
 def _reasons(fields: Mapping[str, Any], published: Any) -> Iterator[tuple[str, bool]]:
-    """All that speaks against an article, kinds first, and whether the word is one of ours."""
+    """Yield each reason against an article, kinds first, and True if the reason is in the tables."""
     named = list(_named(fields))
     for name, value in named:
         if name in KINDS and (kind := _word(value)) not in ("", ARTICLE):
@@ -166,14 +170,21 @@ def _reasons(fields: Mapping[str, Any], published: Any) -> Iterator[tuple[str, b
 
 def _named(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in fields.items():
-        key = re.sub(r"[\W_]+", "", str(name)).casefold()
+        key = _key(str(name))
         yield key, value
         if key in INSIDE and isinstance(value, Mapping):
-            yield from ((re.sub(r"[\W_]+", "", str(inner)).casefold(), of) for inner, of in value.items())
+            inner = ((_key(str(name)), of) for name, of in value.items())
+            yield from ((name, of) for name, of in inner if name not in EXPIRES | STARTS)  # of a page's cache, mostly
+
+
+@lru_cache(maxsize=4096)
+def _key(name: str) -> str:
+    """Return the name of a field as the tables spell it."""
+    return re.sub(r"[\W_]+", "", name).casefold()
 
 
 def _word(value: Any) -> str:
-    """The word that a value is, or holds under a telling name; empty for everything else."""
+    """Return the word that a value is or contains; an empty string for everything else."""
     if isinstance(value, list) and value:
         return _word(value[0])
     if isinstance(value, Mapping):
@@ -191,7 +202,7 @@ def _moment(value: Any) -> datetime | None:
 
 
 def _is_ahead(value: Any, published: Any) -> bool:
-    """Whether nobody may read it yet, and its date of publication does not say so by itself."""
+    """Return True if the start is ahead, and the date of publication does not put it under embargo already."""
     start, day = _moment(value), _moment(published)
     if start is None:
         return _spaced(_word(value)) in TRUE
@@ -199,7 +210,7 @@ def _is_ahead(value: Any, published: Any) -> bool:
 
 
 def _comes(published: Any) -> bool:
-    """Whether a scheduled article names the moment, zone included, from which it is public: until then it is under embargo."""
+    """Return True for a moment with a zone: a scheduled article is under embargo until then."""
     try:
         return _moment(published) is not None and datetime.fromisoformat(published.strip()).tzinfo is not None
     except (AttributeError, ValueError):

@@ -5,13 +5,15 @@ built, and the site's own hooks need no change. Ids of every other site begin wi
 """
 
 import logging
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from index.ingest.record import Record
 
 log = logging.getLogger(__name__)
+
+LEAST = 0.01
+"""Share of the numbered articles that are a site's own: fewer are links to pages of another site."""
 
 
 class Sites:
@@ -47,10 +49,10 @@ class Sites:
         return self._prefixes[own]
 
     def _is_home(self, site: Sequence[str]) -> bool:
-        """Whether no other site has more of the index's numbered articles."""
+        """Return True if the index holds articles of a site under bare numbers, or of no site."""
         starts = tuple(f"{address(url)}/" for url in site)
-        hosts = Counter("" if f"{url}/".startswith(starts) else url.partition("/")[0] for url in self._at_home)
-        return not hosts or 0 < hosts[""] == max(hosts.values())
+        n_own = sum(f"{url}/".startswith(starts) for url in self._at_home)
+        return n_own >= LEAST * len(self._at_home) and (n_own > 0 or not self._at_home)
 
 
 def address(url: str) -> str:
@@ -62,5 +64,5 @@ def address(url: str) -> str:
     try:
         parts = urlsplit(url.strip())
         return (parts.hostname or "").removeprefix("www.") + parts.path.rstrip("/")
-    except ValueError:
-        return url
+    except ValueError:  # no address
+        return ""

@@ -20,7 +20,7 @@ class Stored:
 
     Attributes:
         sequence: Number of its last change.
-        columns: Values in the order of `index.live.upserts.COLUMNS`. None if the article was deleted.
+        columns: Values in the order of `index.live.rows.COLUMNS`. None if the article was deleted.
     """
 
     number: int

@@ -34,6 +34,8 @@ would make.
 
 DAY = 86_400
 
+Pair = tuple[str, str]
+
 ALIKE = 0.6
 LOOKED_AT = 16
 """Number of closest candidates searched for a near-duplicate. `ALIKE` is the least MaxSim of one."""
@@ -160,20 +162,25 @@ def _naming(texts: TextSearcher, article: Article, rows: Sequence[int]) -> NDArr
     """Return how far some articles name the title of another, as `LexicalIndex.title_features` does: float32 (n_rows,)."""
     rarity = texts.rarity_of_pairs(article.title)
     mass = max(sum(rarity.values()), 1.0)
-    pairs = {pair: re.compile(rf"{re.escape(pair[0])}\w*[\W_]*{re.escape(pair[1])}") for pair in rarity}
-    found = (_named(parts, pairs) for parts in texts.titles_and_texts(rows))
+    pairs = pairs_of(rarity)
+    found = (named_pairs(parts, pairs) for parts in texts.titles_and_texts(rows))
     return np.array([sum(rarity[pair] for pair in named) / mass for named in found], dtype=np.float32) ** 2
 
 
-def _named(parts: Iterable[str], pairs: Mapping[tuple[str, str], re.Pattern[str]]) -> set[tuple[str, str]]:
+def pairs_of(pairs: Iterable[Pair]) -> dict[Pair, re.Pattern[str]]:
+    """Return a pattern for each pair of words. It matches every occurrence of the pair as neighbours, and sometimes more."""
+    return {pair: re.compile(rf"{re.escape(pair[0])}\w*[\W_]*{re.escape(pair[1])}") for pair in pairs}
+
+
+def named_pairs(parts: Iterable[str], pairs: Mapping[Pair, re.Pattern[str]]) -> set[Pair]:
     """Return the pairs of words that are neighbours in a title or a text.
 
     Word splitting is slow, and few texts contain a pair.
 
     Args:
-        pairs: Pair -> a pattern that matches every occurrence of the pair, and sometimes more.
+        pairs: See `pairs_of`.
     """
-    found = set[tuple[str, str]]()
+    found = set[Pair]()
     for part in parts:
         letters = lowered(part[:MAX_TEXT])
         if any(one in letters and other in letters and pattern.search(letters) for (one, other), pattern in pairs.items()):

@@ -196,7 +196,7 @@ class LiveArticles:
             return np.empty(0, dtype=CANDIDATE)
         sql = "SELECT candidate FROM place WHERE release = ? AND query = ?"
         found = self._all(sql, self._release.name, row)
-        return np.frombuffer(b"".join(blob for (blob,) in found), dtype=CANDIDATE)
+        return np.frombuffer(b"".join([blob for (blob,) in found]), dtype=CANDIDATE)
 
     def passage(self, row: int, start: int, stop: int) -> str:
         """Some characters of a live article's text."""

@@ -130,7 +130,9 @@ def laid_over(found: Candidates, places: Candidates, view: LiveOverlay, catalogu
         places: The live candidates.
     """
     rows, articles, replaced = found["article"].tolist(), view.articles, view.replaced
-    changed = [place for place, row in enumerate(rows) if row >= LIVE or row in replaced]
+    changed = (
+        [place for place, row in enumerate(rows) if row >= LIVE or row in replaced] if replaced or max(rows, default=0) >= LIVE else ()
+    )
     if not len(places) and not changed:
         return found
     stand = [row in articles and articles[row].canonical is None for row in places["article"].tolist()]

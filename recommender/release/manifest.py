@@ -223,8 +223,15 @@ def holding(folder: Path, *, alone: bool = False) -> Iterator[None]:
 
 
 def release_folders(index_dir: Path) -> list[Path]:
-    """The release folders, newest first; what is being staged has no manifest yet and is not among them."""
-    folders = (path.parent for path in (index_dir / RELEASES).glob(f"*/{MANIFEST}"))
+    """Return the release folders, newest first. A staged release has no manifest yet and is not among them.
+
+    Raises:
+        IndexDamaged: This user may not look into the folder of releases.
+    """
+    try:
+        folders = [path.parent for path in (index_dir / RELEASES).glob(f"*/{MANIFEST}")]
+    except PermissionError as error:
+        raise unreadable(index_dir / RELEASES, error) from error
     return sorted((folder for folder in folders if not folder.name.startswith(".")), reverse=True)
 
 

@@ -1,4 +1,4 @@
-"""The map of an archive: its points, their layout, and the files it is written to.
+"""Draw the map of an archive: its points, their layout, and its output files.
 
-One HTML file that opens from disk, and a Parquet table for other viewers.
+The output is one HTML file that opens from disk, and a Parquet table for other viewers.
 """

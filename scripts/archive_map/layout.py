@@ -1,7 +1,8 @@
-"""Where the articles lie: t-SNE of their mean vectors, so that what is related lies together.
+"""Place the articles by t-SNE of their mean vectors, so that related articles are close together.
 
-Of the lines of digitalgov's lists, 60 % are among the twenty articles that lie nearest on the map. UMAP keeps 58 % at best, and would have
-to be installed; the first two principal axes keep 9 %; among the twenty nearest by the vectors themselves are 79 %.
+On digitalgov, 60 % of the list items are among the twenty nearest articles on the map. UMAP reaches 58 % at best, and
+needs an extra installation. The first two principal axes reach 9 %. The twenty nearest articles by the vectors
+themselves cover 79 %.
 """
 
 from typing import TypeAlias
@@ -14,18 +15,18 @@ from recommender.types import Vectors
 from scripts.archive_map.map_contents import ELSEWHERE
 
 Places: TypeAlias = NDArray[np.float32]
-"""float32 (n, 2): right and up, 0 to 1."""
+"""float32 (n, 2): x to the right and y upward, each 0 to 1."""
 
 PERPLEXITY = 30.0
-"""How many neighbours an article wants to keep near, about."""
+"""t-SNE perplexity: roughly the number of neighbours that stay close to an article."""
 
 NEAR = 20
 
 
 def laid_out(vectors: Vectors) -> Places:
-    """The same for the same vectors: chance is seeded, and one thread adds up in one order.
+    """Return the layout of mean vectors. It is deterministic: seeded, and on one thread, so sums have a fixed order.
 
-    20,000 articles take some three minutes.
+    20,000 articles take about three minutes.
 
     Raises:
         InputError: scikit-learn is not installed.
@@ -44,7 +45,7 @@ def laid_out(vectors: Vectors) -> Places:
 
 
 def principal(vectors: Vectors) -> Places:
-    """Along the two axes on which the vectors differ most, in units of the first one's standard deviation."""
+    """Return coordinates on the two principal axes, in units of the first axis's standard deviation."""
     centred = vectors - vectors.mean(axis=0)
     _, axes = np.linalg.eigh(centred.T @ centred)
     found: Places = centred @ axes[:, :-3:-1]
@@ -52,7 +53,9 @@ def principal(vectors: Vectors) -> Places:
 
 
 def kept(places: Places, lines: NDArray[np.uint16]) -> float:
-    """The share of lines, of those that are on the map, that are among the NEAR articles nearest to the one being read; nan of none.
+    """Return the share of list items on the map that are among the NEAR articles nearest to the article being read.
+
+    The share is NaN if no list item is on the map.
 
     Args:
         lines: As `Contents.lines`.
@@ -66,7 +69,7 @@ def kept(places: Places, lines: NDArray[np.uint16]) -> float:
 
 
 def _within(places: Places) -> Places:
-    """Moved and shrunk into the unit square, as wide as high."""
+    """Shift and scale the layout into the unit square. The aspect ratio stays."""
     middle = (places.min(axis=0) + places.max(axis=0)) / 2
     span = float(np.ptp(places, axis=0).max()) or 1.0
     inside: Places = np.clip((places - middle) / np.float32(span) + np.float32(0.5), 0, 1)

@@ -1,4 +1,4 @@
-"""What is on the map: the newest articles of an archive, and which of them their lists name."""
+"""Collect the contents of the map: the newest articles of an archive, and the articles that their lists name."""
 
 import heapq
 from collections.abc import Iterator
@@ -18,25 +18,25 @@ N_LINES = 5
 """Length of the lists."""
 
 NO_LINE, ELSEWHERE = 0xFFFF, 0xFFFE
-"""In place of an article's place: the list is shorter; the line's article is not on the map."""
+"""Placeholders for a place. NO_LINE: the list is shorter. ELSEWHERE: the listed article is not on the map."""
 
 MOST = ELSEWHERE
-"""More articles have no places in 16 bits."""
+"""The maximum number of articles whose places fit into 16 bits."""
 
 UNDATED = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Articles in their places, 0 for the newest.
+    """Articles by place. Place 0 is the newest article.
 
     Attributes:
         release: Name of the release.
-        cards: Of the articles, by place.
+        cards: Cards of the articles, by place.
         rows: int64 (n,), the articles' rows in the index.
-        lines: uint16 (n, N_LINES), the places of the articles that each list names, in its order; or NO_LINE, ELSEWHERE.
-        scores: float32 (n, N_LINES), of the lines; 0 where there is none.
-        n_left_out: How many older articles are not on the map.
+        lines: uint16 (n, N_LINES), the places of each list's articles, in list order; or NO_LINE, ELSEWHERE.
+        scores: float32 (n, N_LINES), the scores of the lines; 0 without a line.
+        n_left_out: Number of older articles that are not on the map.
     """
 
     release: str
@@ -48,11 +48,13 @@ class Contents:
 
 
 def read_contents(recommender: Recommender, limit: int) -> Contents:
-    """The newest `limit` published articles as they are now, those put since the build too; undated ones are the oldest.
+    """Return the newest `limit` published articles in their current state, with those upserted since the build.
+
+    Undated articles count as the oldest.
 
     Raises:
-        InputError: None is published.
-        OutOfRange: `limit` is not 1 to `MOST`.
+        InputError: No article is published.
+        OutOfRange: `limit` is not in 1 to `MOST`.
     """
     if not 1 <= limit <= MOST:
         raise OutOfRange(f"a map of {limit} articles cannot be drawn - give 1 to {MOST:,}")

@@ -1,7 +1,8 @@
-"""The map as a page: one file that opens from disk and asks for nothing.
+"""Render the map as a page: one file that opens from disk and loads nothing else.
 
-What an archive holds goes in as JSON, which no browser runs, and from there into the page as text; only http and https addresses become
-links, and the page's own policy (a CSP with the hashes of its one style and one script) lets nothing else run or load.
+The archive's contents are embedded as JSON, which no browser executes, and the page inserts them as text. Only http
+and https addresses become links. The page's own policy (a CSP with the hashes of its one style and one script) blocks
+everything else.
 """
 
 import base64
@@ -22,7 +23,7 @@ from scripts.report.report_page import csp_hash, web_url
 PAGE = Path(__file__).parent / "page"
 
 SCRIPT = ("articles.js", "drawing.js", "hands.js")
-"""Parts of one script: what the page says, what it draws, what it hears."""
+"""Parts of one script: the page's text, the drawing, the input handling."""
 
 LONGEST_TITLE = 200
 """Characters of a title that the page shows."""
@@ -52,9 +53,9 @@ def write_page(path: Path, contents: Contents, places: Places) -> None:
 
 
 def _as_json(contents: Contents, places: Places) -> str:
-    """What the script reads. No `<` is in it, so that no title ends the element that it stands in."""
+    """Return the JSON that the script reads. It contains no `<`, so no title can close its script element."""
     urls = [web_url(card.url) for card in contents.cards]
-    start = commonprefix([url for url in urls if url])  # noqa: RUF071 - be it in the middle of a word
+    start = commonprefix([url for url in urls if url])  # noqa: RUF071 - even in the middle of a word
     sections = [name for name, _ in Counter(card.section for card in contents.cards if card.section).most_common()]
     number = {name: place for place, name in enumerate(sections)}
     fields = {
@@ -81,5 +82,5 @@ def _shortened(title: str) -> str:
 
 
 def _day(published: datetime | None) -> int:
-    """Days since 1970."""
+    """Return the days since 1970."""
     return NO_DAY if published is None else (published - EPOCH).days

@@ -1,4 +1,4 @@
-"""The map as a table, in the form that the tool embedding-atlas opens."""
+"""Write the map as a table in the format that embedding-atlas opens."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ from scripts.report.report_page import web_url
 
 
 def write_table(path: Path, contents: Contents, places: Places) -> None:
-    """Write Parquet with one row an article: id, title, url, section, published, x, y, neighbors.
+    """Write Parquet with one row per article: id, title, url, section, published, x, y, neighbors.
 
-    `neighbors` is what the tool wants: the row numbers of the list's articles, and distances, which here are 1 - score. Lines whose
-    articles are not on the map are left out.
+    `neighbors` follows embedding-atlas: the row numbers of the list's articles, and distances, here 1 - score. List
+    items that are not on the map are left out.
 
     Raises:
         InputError: pyarrow is not installed.

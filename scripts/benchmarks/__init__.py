@@ -1,4 +1,4 @@
-"""Benchmarks: build, service, scale, and peers in the same run.
+"""Run the benchmarks: build, service, scale, and peers in the same run.
 
-Their figures are printed with the machine's own peaks; docs/benchmarks.md keeps the last ones.
+Figures are printed with the machine's own peaks. docs/benchmarks.md holds the latest figures.
 """

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Time a build from nothing and the answers of the index it makes."""
+"""Time a build from scratch, and the answers of the index that it makes."""
 
 import argparse
 import json
@@ -30,7 +30,7 @@ CHUNKS = 200
 BATCH_SIZES = (4, 8, 16, 32)
 ROUNDS = 3
 SPECIAL = 2
-"""Tokens that the model reads before and after a text."""
+"""Special tokens that the model adds before and after a text."""
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -57,7 +57,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def _embedding_figures(recommender: Recommender) -> dict[str, float]:
-    """The index's compiled model beside sentence-transformers at its best batch size, turn by turn, and beside what the machine can."""
+    """Compare the index's compiled model with sentence-transformers at its best batch size, in turns.
+
+    Compare it with the machine's peak too.
+    """
     n_chunks, embedder = recommender.release.manifest.n_chunks, recommender.embedder
     texts = [recommender.catalogue.chunk(row)[1] for row in range(0, n_chunks, max(1, n_chunks // CHUNKS))][:CHUNKS]
     references = [SentenceTransformerEmbedder(batch_size=size) for size in BATCH_SIZES]
@@ -109,7 +112,7 @@ def _answer_figures(recommender: Recommender) -> dict[str, float]:
 
 
 def _median(call: Callable[[Any], object], asked: Sequence[object]) -> float:
-    """Median seconds of a call."""
+    """Return the median seconds of a call."""
     taken = []
     for one in asked:
         start = time.perf_counter()

@@ -1,7 +1,7 @@
-"""What this machine's processors can at most, and what the model asks of them.
+"""Measure the peak of this machine's processors, and count the operations of the model.
 
-The peak is measured, not looked up: multiplications of this model's shapes alone, one text of 256 tokens on each processor, by the
-library that runs the model.
+The peak is measured, not looked up. The library that runs the model computes only multiplications of the model's
+shapes, one text of 256 tokens on each processor.
 """
 
 import os
@@ -12,13 +12,15 @@ import numpy as np
 from recommender.errors import ModelError
 
 LAYERS, HIDDEN, INNER, WINDOW = 6, 384, 1536, 256
-"""Of all-MiniLM-L6-v2."""
+"""Dimensions of all-MiniLM-L6-v2."""
 
 TURNS, TEXTS = 20, 32
 
 
 def operations(tokens: int) -> float:
-    """Of one text, adding and multiplying counted each: every weight twice a token, and attention.
+    """Return the operations for one text, counting additions and multiplications separately.
+
+    Each token uses every weight twice. Attention is included.
 
     >>> round(operations(215) / 1e9, 1)
     5.0
@@ -28,7 +30,7 @@ def operations(tokens: int) -> float:
 
 
 def peak(*, integers: bool) -> float:
-    """The most operations a second, in 8-bit integers or in float32.
+    """Return the peak operations per second, in 8-bit integers or in float32.
 
     Raises:
         ModelError: OpenVINO is not installed.

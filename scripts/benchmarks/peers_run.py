@@ -1,20 +1,21 @@
 #!/usr/bin/env python3
-"""Measure Readmore against what a user would take instead: same run, same machine, same cores, same model, same texts.
+"""Compare Readmore with its alternatives: same run, same machine, same cores, same model, same texts.
 
-All get title and text of each article, and the bundled all-MiniLM-L6-v2 at the batch size that is fastest of 4, 8, 16 and 32. Readmore
-keeps texts, lists and their reasons; the others, ids and what they search by.
+All get title and text of each article, and the bundled all-MiniLM-L6-v2 at its fastest batch size of 4, 8, 16 and 32.
+Readmore stores texts, lists and their reasons. The others store ids and their search data.
 
-  by-hand        sentence-transformers, one vector an article of its first 256 tokens, in a flat FAISS index
-  txtai          the same vector by txtai's own code and index; lists over HTTP by its own API, which takes texts, not ids
-  txtai-chunked  a row for each passage that Readmore would make: as much is embedded
+  by-hand        sentence-transformers, one vector per article of its first 256 tokens, in a flat FAISS index
+  txtai          the same vector by txtai's own code and index; lists over HTTP by its own API, from texts, not ids
+  txtai-chunked  a row for each passage that Readmore would make: the same amount is embedded
   chroma         the vectors of by-hand; its default HNSW graph
-  lancedb        the same, not indexed up to 100,000 articles, as it advises
+  lancedb        the same, not indexed up to 100,000 articles, as its documentation advises
   pgvector       the same, in PostgreSQL; its default HNSW graph, loaded by COPY
   lucene         MoreLikeThis with its defaults, over stemmed English: words only, no model
 
-One vector of an article's beginning is a quarter of the work, or so, of embedding all of it as Readmore does. Chroma's and PostgreSQL's
-servers know vectors, not articles: they, and those without a server, are asked in the process (*), without HTTP. Peers are no dependencies
-of Readmore: give each the interpreter that it is installed in. Needs wrk.
+One vector of an article's beginning takes about a quarter of the work of embedding all of it, as Readmore does.
+Chroma's and PostgreSQL's servers know vectors, not articles. They and the peers without a server are called in the
+process (*), without HTTP. Peers are no dependencies of Readmore. Give each the interpreter that it is installed in.
+Needs wrk.
 """
 
 import argparse
@@ -77,7 +78,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def peers(text: str) -> list[str]:
-    """Names of peers, as given with commas."""
+    """Parse the names of peers, separated by commas."""
     names = text.split(",")
     unknown = [name for name in names if name not in PEERS]
     if unknown:
@@ -86,7 +87,7 @@ def peers(text: str) -> list[str]:
 
 
 def interpreter(text: str) -> tuple[str, str]:
-    """PEER=PYTHON, or PYTHON for all that have none of their own: peer, or nothing, and its interpreter.
+    """Parse PEER=PYTHON, or PYTHON for all peers without their own. Return the peer, or "", and its interpreter.
 
     >>> interpreter("txtai=a/bin/python"), interpreter("b/bin/python")
     (('txtai', 'a/bin/python'), ('', 'b/bin/python'))

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Build an index of a synthetic archive of any size, and measure what grows with it.
 
-The archive and its vectors come from `scripts/benchmarks/synthetic.py`; no model is needed, so the time to embed is the generator's. Over
-HTTP the index is measured by `scripts/benchmarks/service_load.py --lists-only`.
+The archive and its vectors come from `scripts/benchmarks/synthetic.py`. No model is needed, so the embedding time is
+the generator's. `scripts/benchmarks/service_load.py --lists-only` measures the index over HTTP.
 """
 
 import argparse
@@ -90,7 +90,7 @@ def _seconds(report: BuildReport) -> dict[str, float]:
 
 
 def _sizes(index_dir: Path) -> dict[str, float]:
-    """Bytes of an article, by file, and of its text and fields, of a thousand articles."""
+    """Return the bytes per article by file. Return those of text and fields too, sampled from a thousand articles."""
     release = current_folder(index_dir)
     sizes: dict[str, int] = defaultdict(int)
     for path in release.rglob("*"):
@@ -122,7 +122,7 @@ def _timed(ids: Sequence[str], recommender: Recommender) -> dict[str, float]:
 def _draft_figures(
     recommender: Recommender, embedder: SyntheticEmbedder, rows: NDArray[np.int64], arguments: argparse.Namespace
 ) -> dict[str, float]:
-    """Articles of the archive as if they were drafts, their vectors known: how long their candidates take, and whether they are close."""
+    """Query with articles of the archive as drafts, with known vectors. Return candidate times and recall."""
     texts, taken, found = recommender.texts, [], []
     sample = [recommender.catalogue.article(int(row)) for row in rows]
     vectors = [_vectors(article, embedder) for article in sample]
@@ -149,7 +149,7 @@ def _vectors(article: Article, embedder: SyntheticEmbedder) -> Vectors:
 def _closest(
     queries: Sequence[Vectors], rows: NDArray[np.int64], embedder: SyntheticEmbedder, arguments: argparse.Namespace
 ) -> list[set[int]]:
-    """The ten closest articles by exact MaxSim in float32, by its definition, over the whole archive."""
+    """Return the ten closest articles by exact MaxSim in float32 over the whole archive."""
     best = np.full((len(queries), 10), -1.0)
     whose = np.full((len(queries), 10), -1)
     first = 0
@@ -158,7 +158,7 @@ def _closest(
         if arguments.n > BLOCK:
             processes.start()
         for scores in processes.everywhere(_scores, partial(_Asked, queries, embedder), blocks):
-            scored = np.arange(first, first + scores.shape[1])  # ids count up, so that rows do
+            scored = np.arange(first, first + scores.shape[1])  # ids count up, and so do rows
             all_scores = np.concatenate([best, np.where(scored == rows[:, None], -1.0, scores)], axis=1)
             all_rows = np.concatenate([whose, np.tile(scored, (len(queries), 1))], axis=1)
             order = np.argsort(-all_scores, axis=1)[:, :10]
@@ -174,14 +174,14 @@ def _blocks(some: Iterator[Article]) -> Iterator[list[Article]]:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What all articles are compared with."""
+    """The queries that all articles are compared with."""
 
     queries: Sequence[Vectors]
     embedder: SyntheticEmbedder
 
 
 def _scores(asked: _Asked, block: Sequence[Article]) -> NDArray[np.float64]:
-    """MaxSim of every query and every article of a block: (n_queries, n_articles)."""
+    """Return MaxSim of every query and every article of a block: float64 (n_queries, n_articles)."""
     stacked, ends = np.concatenate(asked.queries), np.cumsum([0, *map(len, asked.queries)])
     chunks = [_vectors(article, asked.embedder) for article in block]
     begins = np.cumsum([0, *map(len, chunks)])
@@ -192,7 +192,7 @@ def _scores(asked: _Asked, block: Sequence[Article]) -> NDArray[np.float64]:
 
 
 class Peak:
-    """The most anonymous memory of this process and its children together, looked at five times a second; a context."""
+    """Context that records the peak anonymous memory of this process and its children, sampled five times a second."""
 
     def __init__(self) -> None:
         self.mb = 0

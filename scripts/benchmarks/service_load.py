@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Measure the service over loopback: lists by id beside a plain route of the same size, 304s, drafts, start and memory.
+"""Measure the service over loopback: lists by id against a plain route of the same size, 304s, drafts, start, memory.
 
-Needs wrk. Everything runs in this one run, turn by turn, so that ratios hold on a noisy machine.
+Needs wrk. Everything runs in turns within one run, so ratios hold on a noisy machine.
 """
 
 import argparse
@@ -79,19 +79,23 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def _first_asked(address: str, paths: list[str]) -> dict[str, float]:
-    """The same for all articles once each, one after another over one connection: no answer is kept yet."""
+    """Measure the first request of every article, one after another over one connection. No answer is cached yet."""
     times = local_server.one_by_one(address, paths)
     return {"per_s": round(len(times) / sum(times)), "p99_ms": round(statistics.quantiles(times, n=100)[-1] * 1e3, 2), "errors": 0}
 
 
 def _not_modified(address: str, paths: list[str], seconds: int) -> dict[str, float]:
-    """The same for an article that the client has."""
+    """Measure requests for an article that the client already has."""
     tag = local_server.get(address + paths[0])[1]
     return local_server.wrk(address, paths[:1], seconds, 1, f'{{["If-None-Match"] = {json.dumps(tag)}}}')
 
 
 def _memory(pid: int) -> dict[str, int]:
-    """Memory of the service, MB: of the process that has most for itself; and of all, mapped files, whose pages they share, included."""
+    """Return the memory of the service, MB.
+
+    `of_a_process` is the largest anonymous memory of a process. `of_all_with_files` counts all processes and their
+    mapped files, with shared pages counted once.
+    """
     children = [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
     rollups = [Path(f"/proc/{process}/smaps_rollup").read_text(encoding="utf-8") for process in (pid, *children)]
     own, shared = (

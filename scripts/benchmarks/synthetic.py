@@ -1,9 +1,9 @@
-"""An archive of any size, made of chance: for measuring how cost grows, not for judging lists.
+"""Generate a random archive of any size, for measuring how cost grows, not for judging lists.
 
-Articles belong to stories, stories to subjects; both sizes follow Zipf's law, as do words, of which most are everybody's, some the
-subject's and a few the story's. Most articles are of the last years, most are of few sections. A text says which article it is part
-of, and so the embedder knows where its vector lies without a model: near its article's, which lies near its story's, which lies
-near its subject's, as far apart as those of real texts do.
+Articles belong to stories, and stories to subjects. Both sizes follow Zipf's law, and so do words. Most words are
+common to all articles, some belong to the subject, and a few to the story. Most articles are from the last years and
+from a few sections. A text names its article, so the embedder places its vector without a model: near its article's
+vector, which is near its story's, which is near its subject's. The distances match those of real texts.
 """
 
 import re
@@ -20,34 +20,39 @@ from recommender.types import Article, Vectors
 
 N_CHUNKS = 4
 WORDS = 120
-"""In a chunk, on average."""
+"""Mean words per chunk."""
 
 PER_STORY, PER_SUBJECT = 8, 400
-"""Articles, on average."""
+"""Mean articles per story and per subject."""
 
 VOCABULARY = 200_000
 OWN_WORDS = 40
-"""Of a subject, and of a story."""
+"""Own words of a subject, and of a story."""
 
 SECTIONS = 24
 LAST = datetime(2026, 6, 1, tzinfo=UTC)
 YEARS = 25
 
 SUBJECT, STORY, ARTICLE, CHUNK = 0.48, 0.47, 0.50, 0.55
-"""How much of a chunk's vector is its subject's, its story's, its article's, and its own. So chunks of an article have a cosine of .70 on
-average, and the mean vectors of an article and its tenth nearest one of .6; of Reuters and digitalgov .66-.75 and .53-.62."""
+"""Weights of the subject's, story's, article's and chunk's own vector in a chunk's vector.
+
+Chunks of an article have a mean cosine of .70. The mean vectors of an article and its tenth nearest article have one of
+.6. The values for Reuters and digitalgov are .66-.75 and .53-.62.
+"""
 
 PLACES = np.arange(384)
 SPREAD = ((1 + PLACES / 5) ** -0.25 * np.exp(-PLACES / 250)).astype(np.float32)
-"""How far vectors spread along each axis, as those of all-MiniLM-L6-v2 do along their principal ones: digitalgov's chunks vary 13 times as
-much as on average along the first, twice along the 50th, a fourth along the 250th."""
+"""Spread of vectors along each axis, as that of all-MiniLM-L6-v2 along its principal axes.
+
+digitalgov's chunks vary 13 times the average along the first axis, twice along the 50th, a fourth along the 250th.
+"""
 
 WORD = re.compile(r"\w+|[^\w\s]")
 PLACE = re.compile(r"subject(\d+) story(\d+)")
 
 
 def articles(n: int, seed: int = 0, words: int = WORDS) -> Iterator[Article]:
-    """The first `n` articles; the same for the same `n`, seed and words of a chunk."""
+    """Yield the first `n` articles. The result is deterministic for `n`, seed and words per chunk."""
     chance = np.random.default_rng(seed)
     subjects = _zipf(chance, max(1, n // PER_SUBJECT), n)
     stories = _zipf(chance, np.maximum(1, np.bincount(subjects)[subjects] // PER_STORY), n)
@@ -64,10 +69,10 @@ def articles(n: int, seed: int = 0, words: int = WORDS) -> Iterator[Article]:
 
 
 class SyntheticEmbedder:
-    """Vectors by what a text says of itself; each word is a token.
+    """Embedder that reads the vector from the text itself. Each word is a token.
 
     Args:
-        words: Of a chunk, on average.
+        words: Mean words per chunk.
     """
 
     name, sha256, dim = "synthetic", "5" * 64, len(SPREAD)
@@ -76,7 +81,7 @@ class SyntheticEmbedder:
         self.max_tokens = words * 5 // 4
 
     def token_spans(self, text: str) -> TokenSpans:
-        """Start and end character of every word."""
+        """Return the start and end character of every word."""
         return np.array([match.span() for match in WORD.finditer(text)], dtype=np.int64).reshape(-1, 2)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
@@ -105,8 +110,8 @@ def _spread(chance: np.random.Generator) -> Vectors:
 
 
 def _words(chance: np.random.Generator, subject: int, story: int, n: int) -> list[str]:
-    """Half of everybody's words, a third of the subject's, the rest of the story's."""
-    common = VOCABULARY ** chance.random(n)  # Zipf's law with exponent 1, cut off
+    """Return random words: half of them common, a third from the subject, the rest from the story."""
+    common = VOCABULARY ** chance.random(n)  # Zipf's law with exponent 1, truncated
     own = OWN_WORDS ** chance.random(n)
     kind = chance.random(n)
     return [
@@ -116,5 +121,5 @@ def _words(chance: np.random.Generator, subject: int, story: int, n: int) -> lis
 
 
 def _zipf(chance: np.random.Generator, n_kinds: int | NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """Kinds 0 to n_kinds - 1, the first the most frequent: kind k as often as 1 / (k + 5)."""
+    """Return n kinds from 0 to n_kinds - 1. Kind k has a frequency proportional to 1 / (k + 5)."""
     return (5 * ((n_kinds + 5) / 5) ** chance.random(n) - 5).astype(np.int64)

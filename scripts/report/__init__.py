@@ -1,4 +1,4 @@
-"""The report of an evaluation: one HTML file that opens from disk, and the votes cast in it."""
+"""Build the report of an evaluation: one HTML file that opens from disk. Add up the votes cast in it."""
 
 from scripts.report.figures import compare
 from scripts.report.report_contents import Estimate, HandMade, QueryArticle, Report, Suggestion

@@ -1,4 +1,4 @@
-"""The figures of a report: methods compared, scores against what editors did, and what is suggested against what editors link."""
+"""Compute the figures of a report: methods, scores against editors' choices, and suggestions against editors' links."""
 
 import math
 from collections import Counter, defaultdict
@@ -14,7 +14,7 @@ from recommender.evaluation.measures import OTHERS, SMALL_GROUP, CollectionFacts
 from scripts.report.report_contents import Estimate, HandMade, QueryArticle, Suggestion
 
 N_BINS = 10
-"""Bins of the scores, of equal width."""
+"""Number of score bins, of equal width."""
 AGES = (
     ("over a year newer", -math.inf),
     ("a month to a year newer", -365.0),
@@ -25,20 +25,20 @@ AGES = (
     ("one to three years older", 365.0),
     ("over three years older", 1095.0),
 )
-"""Words, and the least age in days; each class ends where the next begins."""
+"""Label and minimum age in days. Each class ends where the next begins."""
 MOST_SECTIONS = 12
-"""Sections with a line of their own; the rest are one."""
+"""Maximum number of sections with a row of their own. The remaining sections share one row."""
 RESAMPLES = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreBin:
-    """Lines of about the same score.
+    """Lines with scores in one range.
 
     Attributes:
-        low: The least score; lines of less than `high` are in it, and of 1.0 in the last.
-        mean: Of the scores.
-        linked: Lines of the `n` that editors linked too.
+        low: The minimum score. The bin holds lines below `high`; the last bin holds 1.0 too.
+        mean: Mean of the scores.
+        linked: Number of the `n` lines that editors linked too.
     """
 
     low: float
@@ -58,7 +58,7 @@ class ScoreBin:
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """How many lines are of one kind: `ours` of `of_ours` that we suggest, `theirs` of `of_theirs` that editors link."""
+    """Counts of lines of one kind: `ours` of `of_ours` that we suggest, `theirs` of `of_theirs` that editors link."""
 
     name: str
     ours: int
@@ -76,11 +76,11 @@ class Mix:
 
 
 def compare(scores: Mapping[str, Mapping[str, Mapping[str, float]]], baseline: str) -> dict[str, dict[str, Estimate]]:
-    """Every method's means with their intervals, and p against the baseline, Holm-corrected within each metric.
+    """Return every method's means with intervals, and p against the baseline, Holm-corrected within each metric.
 
     Args:
-        scores: Method -> what `per_query` gives for it, all for the same qrels.
-        baseline: The method that the others are compared with.
+        scores: Method -> what `per_query` gives for it, all with the same qrels.
+        baseline: The method to compare the others with.
 
     Returns:
         Method -> metric -> estimate.
@@ -100,7 +100,7 @@ def compare(scores: Mapping[str, Mapping[str, Mapping[str, float]]], baseline: s
 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:
-    """95 % interval of a share of things that do not depend on each other (Wilson 1927); of nothing, all from 0 to 1.
+    """Return the 95 % Wilson interval (Wilson 1927) of a share of independent trials. For n = 0 it is (0, 1).
 
     >>> [round(end, 3) for end in wilson(7, 12)], wilson(0, 0)
     ([0.32, 0.807], (0.0, 1.0))
@@ -112,11 +112,11 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
 
 
 def share_interval(hits: Sequence[int], of: Sequence[int], seed: int = 0) -> tuple[float, float]:
-    """95 % interval of a share of lines, by drawing articles again, for the lines of one list are not independent.
+    """Return the 95 % interval of a share of lines, by resampling articles. The lines of one list are not independent.
 
     Args:
-        hits: (articles,), lines of an article's list that count.
-        of: (articles,), all its lines; of some article at least one.
+        hits: (articles,), the counted lines of each article's list.
+        of: (articles,), all lines of each list; at least one article has a line.
 
     >>> share_interval([1, 1, 1], [2, 2, 2])
     (0.5, 0.5)
@@ -129,7 +129,7 @@ def share_interval(hits: Sequence[int], of: Sequence[int], seed: int = 0) -> tup
 
 
 def calibration(lines: Iterable[tuple[float, bool]]) -> tuple[ScoreBin, ...]:
-    """How often editors linked lines of a score, by bins of the score; empty bins are left out, and so are lines without a score.
+    """Return how often editors linked lines, by score bin. Empty bins and lines without a score are left out.
 
     >>> [(found.n, found.linked) for found in calibration([(0.12, False), (0.19, True), (1.0, True)])]
     [(2, 1), (1, 1)]
@@ -145,7 +145,10 @@ def calibration(lines: Iterable[tuple[float, bool]]) -> tuple[ScoreBin, ...]:
 
 
 def list_facts(articles: Iterable[QueryArticle]) -> tuple[CollectionFacts, CollectionFacts]:
-    """Ages and sections of our lists and of the editors', of the same articles, counted as those of the whole archive are."""
+    """Return the facts of our lists and of the editors' lists, for the same articles.
+
+    Ages and sections are counted as for the whole archive.
+    """
     asked = list(articles)
     known: dict[str, QueryArticle | HandMade | Suggestion] = {}
     for article in asked:
@@ -166,14 +169,14 @@ def list_facts(articles: Iterable[QueryArticle]) -> tuple[CollectionFacts, Colle
 
 
 def ages(article: QueryArticle, lines: Iterable[HandMade | Suggestion]) -> list[float]:
-    """How many days older than the article each line is, where both have dates; newer ones are below 0."""
+    """Return the age of each line relative to the article, in days, where both have dates. Newer lines are negative."""
     if article.published is None:
         return []
     return [(article.published - line.published).total_seconds() / 86_400 for line in lines if line.published is not None]
 
 
 def age_mix(articles: Iterable[QueryArticle]) -> tuple[Mix, ...]:
-    """How old the lines are, in the classes of `AGES`; nothing if no pair has dates."""
+    """Return the age distribution of the lines in the classes of `AGES`. It is empty if no pair has dates."""
     asked = list(articles)
     starts = [least for _, least in AGES]
     ours, theirs = (
@@ -186,14 +189,14 @@ def age_mix(articles: Iterable[QueryArticle]) -> tuple[Mix, ...]:
 
 
 def same_section(article: QueryArticle, lines: Iterable[HandMade | Suggestion]) -> list[bool]:
-    """Of each line whether it is of the article's section, where both have one."""
+    """Return for each line True if it is in the article's section, where both have one."""
     if article.section is None:
         return []
     return [line.section == article.section for line in lines if line.section is not None]
 
 
 def section_mix(articles: Iterable[QueryArticle]) -> tuple[Mix, ...]:
-    """How many lines are of the article's own section: of all articles, then by their section, the largest first."""
+    """Return the share of lines in the article's own section: over all articles, then by section, largest first."""
     groups: defaultdict[str | None, list[QueryArticle]] = defaultdict(list)
     for article in articles:
         groups[article.section].append(article)

@@ -1,4 +1,4 @@
-"""The summary of a report, in words for editors: a figure, what it says, and how sure it is."""
+"""Write the summary of a report in words for editors: a figure, its meaning, and its uncertainty."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from scripts.report.figures import ages, list_facts, same_section, share_interva
 from scripts.report.report_contents import Report
 
 SURE = 0.5
-"""Scores from here on are looked at as promises."""
+"""Minimum score of a line that the summary treats as a promise."""
 CHANCE = 0.05
 
 
@@ -18,7 +18,7 @@ class Headline:
 
     Attributes:
         words: The rest of the sentence that the figure begins.
-        range: Its 95 % interval, or what else says how far to trust it.
+        range: Its 95 % interval, or another statement of its uncertainty.
     """
 
     figure: str
@@ -27,13 +27,13 @@ class Headline:
 
 
 def headlines(report: Report) -> tuple[Headline, ...]:
-    """What an editor wants to know first; what nothing can be said about is left out."""
+    """Return the headlines, most important for an editor first. Headlines without data are left out."""
     found = [*_agreement(report), _promises(report), _ages(report), _sections(report)]
     return tuple(line for line in found if line is not None)
 
 
 def percent(share: float | None) -> str:
-    """In whole percent; a share of nothing is a dash.
+    """Format a share in whole percent. None becomes a dash.
 
     >>> percent(0.284), percent(None)
     ('28\\xa0%', '–')

@@ -1,4 +1,4 @@
-"""What a report shows."""
+"""Define the contents of a report."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from recommender.types import PassagePair
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A metric of one method: its mean over the queries, and the ends of the mean's 95 % interval, rounded to 4 places.
+    """A metric of one method: the mean over queries and its 95 % interval, rounded to 4 places.
 
     Attributes:
-        p: Of the difference to the baseline, Holm-corrected for the number of methods; None for the baseline itself.
+        p: p-value of the difference to the baseline, Holm-corrected for the number of methods. None for the baseline.
     """
 
     mean: float
@@ -24,7 +24,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class HandMade:
-    """One line of a list that an editor made."""
+    """One line of a hand-made list."""
 
     id: str
     title: str
@@ -34,13 +34,13 @@ class HandMade:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """One line of ours.
+    """One line of our list.
 
     Attributes:
         score: In [0, 1]; NaN if the method's line is not among the lines of the index.
-        relation: How it is related, in a word; None if the method does not say.
+        relation: Kind of the relation, in a word; None if the method states none.
         passages: The best-matching pair; None if the method has none.
-        in_hand_made: The editor chose it too.
+        in_hand_made: True if the editor chose the article too.
     """
 
     id: str
@@ -55,12 +55,13 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class QueryArticle:
-    """An article with its hand-made list and ours, both in their order.
+    """An article with its hand-made list and ours, both in rank order.
 
     Attributes:
         ndcg: nDCG@5 of ours.
-        ndcg_of_baseline: nDCG@5 of the method that ours is compared with.
-        scored: Score of each line of ours, `ours` and those below it down to the depth of the evaluation; whether the editor linked it.
+        ndcg_of_baseline: nDCG@5 of the baseline method.
+        scored: Score of each line of ours, `ours` and lower lines down to the depth of the evaluation; True if the
+            editor linked it.
     """
 
     id: str
@@ -76,29 +77,29 @@ class QueryArticle:
 
     @property
     def n_matches(self) -> int:
-        """Lines of ours that the editor chose too."""
+        """Return the number of our lines that the editor chose too."""
         return sum(item.in_hand_made for item in self.ours)
 
     @property
     def gain(self) -> float:
-        """How much better than the baseline's ours is, in nDCG@5, to 4 places."""
+        """Return the gain of our nDCG@5 over the baseline's, to 4 places."""
         return round(self.ndcg - self.ndcg_of_baseline, 4)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that the page is made of.
+    """The contents of the page.
 
     Attributes:
         title: Name of the archive.
-        release: The release of the index that was measured.
+        release: The measured release of the index.
         protocol: What was measured and how, name to value.
-        methods: Method -> metric -> estimate, as from `compare`; every method has all of `recommender.evaluation.measures.METRICS`.
-        baseline: The method that the p-values are against.
+        methods: Method -> metric -> estimate, as from `compare`; with all of `recommender.evaluation.measures.METRICS`.
+        baseline: The method that the p-values compare with.
         method: The method whose figures, groups and lists are shown.
         sections: nDCG@5 of `method` by section, as from `by_group`.
         years: The same by year.
-        facts: Method -> facts of its lists of the whole archive.
+        facts: Method -> facts of its lists over the whole archive.
         articles: In the archive's order.
     """
 

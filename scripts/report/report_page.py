@@ -1,7 +1,7 @@
-"""The page of a report: a template, its style and its scripts, put together into one file that needs nothing else.
+"""Render a report as a page: template, style and scripts in one file that loads nothing else.
 
-Titles and passages are other people's text: the template escapes all of it, only http and https addresses become links, and the page's
-own policy (a CSP with the hashes of its one style and one script) lets nothing else run or load.
+Titles and passages come from other people. The template escapes them, and only http and https addresses become links.
+The page's own policy (a CSP with the hashes of its one style and one script) blocks everything else.
 """
 
 import base64
@@ -18,7 +18,7 @@ from scripts.report.headlines import headlines, percent
 from scripts.report.report_contents import QueryArticle, Report
 
 MOST_LISTS = 400
-"""Lists that one page holds: some 2 MB, which a browser searches while one types."""
+"""Maximum number of lists in one page: some 2 MB, which a browser can search while the reader types."""
 
 FACTS = (
     ("n_articles", "articles", "{:,}"),
@@ -34,7 +34,7 @@ FACTS = (
     ("mean_length", "articles a list, mean", "{:.2f}"),
     ("n_empty", "empty lists", "{:,}"),
 )
-"""Fields of `CollectionFacts` as the report shows them: name, words, format."""
+"""Fields of `CollectionFacts` in the report: name, label, format."""
 
 
 def write_report(path: Path, report: Report) -> None:
@@ -64,16 +64,16 @@ def write_report(path: Path, report: Report) -> None:
         years=sorted({article.published.year for article in shown if article.published}, reverse=True),
     )
     try:
-        # What UTF-8 cannot hold, halves of surrogate pairs, becomes a reference that browsers show as a replacement character.
+        # UTF-8 cannot encode a lone surrogate. It becomes a reference that browsers show as a replacement character.
         path.write_text(page.lstrip(), encoding="utf-8", errors="xmlcharrefreplace", newline="\n")
     except OSError as error:
         raise StorageError(f"{path} cannot be written ({error}) - free space or give another file") from error
 
 
 def drawn_evenly(articles: Sequence[QueryArticle], most: int) -> list[QueryArticle]:
-    """The articles that the page has room for, those whose lists differ most first.
+    """Return the articles that fit into the page, those with the largest difference first.
 
-    Of too many, every so manieth in that order, both ends among them: good and bad lists have the share that they have in all.
+    If there are too many, take evenly spaced ones in that order, with both ends. Good and bad lists keep their shares.
     """
     ordered = sorted(articles, key=lambda article: article.ndcg)
     if len(ordered) <= most:
@@ -82,7 +82,7 @@ def drawn_evenly(articles: Sequence[QueryArticle], most: int) -> list[QueryArtic
 
 
 def csp_hash(text: str) -> str:
-    """The source expression of an inline style or script, for a Content-Security-Policy.
+    """Return the source expression of an inline style or script, for a Content-Security-Policy.
 
     >>> csp_hash("")
     'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='
@@ -91,7 +91,7 @@ def csp_hash(text: str) -> str:
 
 
 def web_url(url: str | None) -> str | None:
-    """The address if it is one of the web, and nothing that a browser would run or open from the disk.
+    """Return the address if it is an http or https address. None for one that a browser would run or open from disk.
 
     >>> web_url("https://example.org/a?b=c"), web_url("javascript:alert(1)"), web_url("java\\nscript:alert(1)")
     ('https://example.org/a?b=c', None, None)
@@ -100,7 +100,7 @@ def web_url(url: str | None) -> str | None:
 
 
 def p_value(p: float) -> str:
-    """Three places, as many as 10,000 permutations can tell.
+    """Format a p-value to three places, the resolution of 10,000 permutations.
 
     >>> p_value(0.0421), p_value(0.0001)
     ('p = 0.042', 'p < 0.001')
@@ -109,7 +109,7 @@ def p_value(p: float) -> str:
 
 
 def scale_top(highs: Iterable[float | None]) -> float:
-    """Where the axis of a plot ends: the next tenth above all intervals.
+    """Return the upper end of a plot's axis: the next tenth above all intervals.
 
     >>> scale_top([0.31, 0.42]), scale_top([0.0]), scale_top([1.0])
     (0.5, 0.1, 1.0)

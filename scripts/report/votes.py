@@ -1,4 +1,4 @@
-"""The votes that readers of a report saved, added up."""
+"""Add up the votes that readers saved from a report."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -11,12 +11,12 @@ from scripts.report.figures import wilson
 
 FORMAT = "readmore-votes/1"
 SIDES = {("first", "editors"): "editors", ("second", "ours"): "editors", ("first", "ours"): "ours", ("second", "editors"): "ours"}
-"""Answer, and which list stood first -> whose list was meant. The third answer, "neither", means nobody's."""
+"""(Answer, list in first position) -> the list that the voter chose. The third answer, "neither", chooses none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Of the decided answers to a question, how many were one of the two; `undecided` were neither."""
+    """The share of one answer among the decided answers to a question. `undecided` answers chose neither."""
 
     hits: int
     decided: int
@@ -29,7 +29,7 @@ class Share:
         return cls(given.count(wanted), len(given) - undecided, undecided)
 
     def as_dict(self) -> dict[str, Any]:
-        """Counts, share and its 95 % interval, to 4 places; the share of nothing is None."""
+        """Return counts, share and its 95 % interval, to 4 places. The share of no answers is None."""
         share = round(self.hits / self.decided, 4) if self.decided else None
         interval = [round(end, 4) for end in wilson(self.hits, self.decided)]
         return {"hits": self.hits, "decided": self.decided, "undecided": self.undecided, "share": share, "interval": interval}
@@ -45,11 +45,12 @@ class Votes:
     """The votes on one report.
 
     Attributes:
-        report: Title, release and method of it.
-        n_visits: Times that somebody sat down to vote.
+        report: Title, release and method of the report.
+        n_visits: Number of voting sessions.
         ours_better: How often ours was the better list.
-        editors_told: How often the editor's list was recognised; a half is guessing.
-        first_better: How often the first list was the better one; far from a half, it is the place that was judged.
+        editors_told: How often the editor's list was recognised. A half is guessing.
+        first_better: How often the first list was better. A share far from a half means that voters judged the
+            position.
     """
 
     report: dict[str, str]
@@ -66,10 +67,12 @@ class Votes:
 
 
 def add_up(paths: Sequence[Path]) -> Votes:
-    """Add up the files that a report's "Save the votes" wrote; of an article that a visit voted on in several files, the last vote counts.
+    """Add up the files that a report's "Save the votes" wrote.
+
+    If a visit voted on an article in several files, the last vote counts.
 
     Raises:
-        InputError: A file is none of these, or they are of different reports.
+        InputError: A file holds no votes, or the files belong to different reports.
     """
     report: dict[str, str] | None = None
     votes: dict[tuple[str, str], tuple[str, str, str]] = {}
@@ -92,7 +95,10 @@ def add_up(paths: Sequence[Path]) -> Votes:
 
 
 def _read(path: Path) -> tuple[dict[str, str], str, list[tuple[str, tuple[str, str, str]]]]:
-    """Of one file: the report, the visit, and of each article which list stood first, was better, and was taken for the editor's."""
+    """Return the report, the visit, and the votes of one file.
+
+    Each vote holds the article, the list in first position, the better list, and the one taken for the editor's.
+    """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         if found["format"] != FORMAT:

@@ -1,7 +1,7 @@
-"""The desk: pages for editors who want the last word. Who may come in is decided by `service.middleware.access`.
+"""Serve the desk: pages on which editors control lists. `service.middleware.access` decides who may enter.
 
-`article` shows a list as readers see it, and why; `edit` pins, blocks and undoes; `judge` keeps what editors think of lines;
-`drafts` reads a text that is not published; `health` looks at the archive as a whole.
+`article` shows a list as readers see it, with reasons. `edit` pins, blocks and undoes. `judge` stores editors'
+judgements of lines. `drafts` reads unpublished texts. `health` reports on the archive as a whole.
 """
 
 from fastapi import APIRouter, Depends

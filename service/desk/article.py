@@ -1,4 +1,7 @@
-"""Find an article; see its list as its readers do, why each line is there, the list that was made by hand, and what editors said."""
+"""Find an article and show its list as readers see it.
+
+The page gives the reason for each line, the hand-made list, and the audit trail of the editors' overrides.
+"""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -26,7 +29,7 @@ FOUND = 30
 """Articles listed for a search."""
 
 SHOWN = 10
-"""Lines shown unless more are asked for: those that most pages show, and some that come next."""
+"""Default number of lines: those that most pages show, and some of the next."""
 
 Done = Literal["pin", "unpin", "block", "unblock", "block_section", "unblock_section", "hide", "show", "undo", "accept", "reject", "forget"]
 
@@ -38,9 +41,9 @@ class Line:
     """A line of our list.
 
     Attributes:
-        pin: What pins it, where that was said through the service.
-        by_hand: Its number in the list that was made by hand; None if it is not there.
-        verdict: Whether an editor accepted it; None: nobody judged it.
+        pin: The pin behind the line, if it was set through the service.
+        by_hand: Rank in the hand-made list. None if the list lacks the article.
+        verdict: True if an editor accepted the line. None if it is not judged.
     """
 
     item: Related
@@ -51,11 +54,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of the list that was made by hand.
+    """An entry of the hand-made list.
 
     Attributes:
-        card: None where it names no article that is there.
-        rank: Its number in our list; None if it is not among the lines shown.
+        card: None if the entry names no existing article.
+        rank: Rank in our list. None if it is not among the lines shown.
     """
 
     name: str
@@ -66,7 +69,7 @@ class Entry:
 @router.head("/desk")
 @router.get("/desk")
 def search(request: Request, q: Annotated[str, Query(max_length=8192)] = "") -> Response:
-    """Articles by words of the title, by id or by URL."""
+    """Return the page of articles that match title words, an id or a URL."""
     return search_page(request, q)
 
 
@@ -78,15 +81,15 @@ def article(
     limit: Annotated[Whole, Query(ge=1, le=50)] = SHOWN,
     done: Done | None = None,
 ) -> Response:
-    """An article and its list."""
+    """Return the page of an article and its list."""
     return article_page(request, id, limit, done=done)
 
 
 def search_page(request: Request, q: str, missing: str | None = None) -> Response:
-    """What is found.
+    """Return the page of search results.
 
     Args:
-        missing: An id or a URL that was asked for, and names nothing.
+        missing: A requested id or URL that names no article.
     """
     words = " ".join(q.split())
     with serving_of(request).held() as recommender, recommender.moment():
@@ -99,11 +102,11 @@ def search_page(request: Request, q: str, missing: str | None = None) -> Respons
 def article_page(
     request: Request, article_id: str, limit: int = SHOWN, *, done: Done | None = None, fault: str | None = None, status: int = 200
 ) -> Response:
-    """The page of an article.
+    """Return the page of an article.
 
     Args:
-        done: What was just done.
-        fault: Why it was not.
+        done: The change that was just made.
+        fault: Why a change failed.
     """
     serving = serving_of(request)
     with serving.held() as recommender, recommender.moment():
@@ -142,7 +145,7 @@ def article_page(
 
 
 def named_card(recommender: Recommender, name: str) -> Card | None:
-    """The article of an id or a URL; None if there is none."""
+    """Return the article with an id or URL. None if there is none."""
     try:
         return recommender.card_of(name)
     except ArticleNotFound:

@@ -1,4 +1,4 @@
-"""The audit trail of an article in words: what each entry changed."""
+"""Describe the audit trail of an article in words: what each entry changed."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ FIRST = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class TrailEntry:
-    """An entry.
+    """An entry of the audit trail.
 
     Attributes:
-        key: First digits of the hash of the key it was said with.
+        key: First digits of the hash of the key that made the change.
     """
 
     at: datetime
@@ -26,7 +26,7 @@ class TrailEntry:
 
 
 def trail(history: Sequence[Mapping[str, Any]]) -> list[TrailEntry]:
-    """What `index.updates.override_store.history` tells, the last first."""
+    """Return the entries of `index.updates.override_store.history`, newest first."""
     said = [Override.from_dict(entry) for entry in history]
     return [
         TrailEntry(
@@ -37,7 +37,7 @@ def trail(history: Sequence[Mapping[str, Any]]) -> list[TrailEntry]:
 
 
 def last_day(until: datetime | None) -> str:
-    """Behind a sentence: the last day that something counts; nothing where it has no end.
+    """Return the suffix of a sentence that names the last valid day. It is empty if the change has no end.
 
     >>> last_day(datetime.fromisoformat("2027-01-01T00:00:00Z"))
     ' until 31 December 2026'

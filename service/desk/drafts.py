@@ -1,4 +1,7 @@
-"""A text that is not published yet: its list, and where in the text each link would fit. It is stored and logged nowhere."""
+"""Show the list of an unpublished text, and where in the text each link would fit.
+
+The text is neither stored nor logged.
+"""
 
 import asyncio
 from collections.abc import Iterable
@@ -25,14 +28,14 @@ router = APIRouter()
 
 
 def _with_short_ends(given: Any) -> Any:
-    return given.replace("\r\n", "\n") if isinstance(given, str) else given  # browsers count them so, and send them otherwise
+    return given.replace("\r\n", "\n") if isinstance(given, str) else given  # browsers count a line break as one character, but send two
 
 
 class Pasted(BaseModel):
-    """What the form sends.
+    """The fields of the form.
 
     Attributes:
-        title: Without one, the text is read as a page pasted from a site.
+        title: If it is missing, the text is read as a page pasted from a site.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -47,7 +50,7 @@ class Stretch:
     """A piece of a draft.
 
     Attributes:
-        ranks: Of the lines that it fits best; none: nothing is to be linked here.
+        ranks: Ranks of the lines that fit this piece best. Empty: no link belongs here.
     """
 
     text: str
@@ -57,13 +60,13 @@ class Stretch:
 @router.head("/desk/draft")
 @router.get("/desk/draft")
 def draft(request: Request) -> Response:
-    """The form."""
+    """Return the form."""
     return page(request, "draft", {"pasted": Pasted(), "ours": None})
 
 
 @router.post("/desk/draft")
 async def related(request: Request) -> Response:
-    """The list of what was pasted, as `POST /v1/related` makes it."""
+    """Return the list of the pasted text, as `POST /v1/related` computes it."""
     pasted = await read_form(request, Pasted)
     shown: dict[str, Any] = {"pasted": pasted, "ours": None}
     status, headers = 200, {}
@@ -77,7 +80,7 @@ async def related(request: Request) -> Response:
 
 
 def _related(recommender: Recommender, pasted: Pasted) -> dict[str, Any]:
-    """The draft as it is read, its list, and the text with what fits where."""
+    """Return the parsed draft, its list, and the text with the ranks that fit each piece."""
     draft = Draft(title=pasted.title, text=pasted.text, section=pasted.section or None) if pasted.title else pasted.text
     article = to_article(draft)
     ours = recommender.related_to(article, LENGTH, explain=True)
@@ -86,7 +89,7 @@ def _related(recommender: Recommender, pasted: Pasted) -> dict[str, Any]:
 
 
 def marked(text: str, fits: Iterable[tuple[int, str]]) -> list[Stretch]:
-    """A text cut where links would fit.
+    """Cut a text into pieces where links would fit.
 
     Args:
         fits: Rank of each line, and the sentence that matches it best.
@@ -102,7 +105,7 @@ def marked(text: str, fits: Iterable[tuple[int, str]]) -> list[Stretch]:
     found: list[Stretch] = []
     done = 0
     for (begin, end), of in sorted(ranks.items()):
-        if begin >= done:  # no two sentences overlap, but for one that is the end of another
+        if begin >= done:  # sentences overlap only if one is the end of another
             found += [Stretch(text[done:begin], ()), Stretch(text[begin:end], tuple(of))]
             done = end
     return [stretch for stretch in [*found, Stretch(text[done:], ())] if stretch.text]

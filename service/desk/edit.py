@@ -1,4 +1,4 @@
-"""Pin, move, block and undo: what `index.updates.override_store` keeps for all lists, whoever says it and wherever."""
+"""Pin, move, block and undo through `index.updates.override_store`, which holds all overrides from every source."""
 
 import asyncio
 from collections.abc import Callable
@@ -29,12 +29,12 @@ router = APIRouter()
 
 
 class OverrideForm(BaseModel):
-    """What a form of an article's page sends.
+    """The fields of a form on an article's page.
 
     Attributes:
-        on: Id of the article whose page it is.
-        target: Id or URL of the article that it is about.
-        until: The last day that it counts.
+        on: Id of the article that the page shows.
+        target: Id or URL of the article that the override concerns.
+        until: The last day on which the override counts.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -50,7 +50,7 @@ class OverrideForm(BaseModel):
 
 @router.post("/desk/change")
 async def change(request: Request) -> Response:
-    """Do what was asked, and go back to the page."""
+    """Make the requested change, and redirect to the page."""
     sent = await read_form(request, OverrideForm)
     try:
         on = await asyncio.to_thread(_change, request, sent)
@@ -61,11 +61,11 @@ async def change(request: Request) -> Response:
 
 
 def _change(request: Request, sent: OverrideForm) -> str:
-    """Id of the article whose page it is, as it is stored.
+    """Make the change, and return the stored id of the page's article.
 
     Raises:
-        ArticleNotFound: There is no such article.
-        InvalidOverride: It cannot be; nothing was changed.
+        ArticleNotFound: The article does not exist.
+        InvalidOverride: The change is not possible. Nothing was changed.
     """
     serving, editor, key = serving_of(request), request.scope["editor"], request.scope["key"]
     with serving.held() as recommender, recommender.moment():
@@ -80,18 +80,18 @@ def _change(request: Request, sent: OverrideForm) -> str:
 
 
 def _edit(recommender: Recommender, on: Card, sent: OverrideForm) -> tuple[str, Edit | None]:
-    """Id of the article that something is said of, and what makes it from what was said before; None: it is to be undone."""
+    """Return the id of the article to change, and the edit of its overrides. The edit is None for an undo."""
     target, section, until = clean_line(sent.target), clean_line(sent.section) or None, end_of(sent.until)
     if until is not None and until <= datetime.now(UTC):
         raise InvalidOverride(f"{sent.until} is over - give a day to come, or none")
     match sent.action:
         case "undo":
             return on.id, None
-        case "show":  # what is shown again need not be there any more
+        case "show":  # an article that is shown again need not exist any more
             if len(target) > MAX_ID:
                 raise recommender.not_found(target)
             return target or on.id, override_edits.show
-        case "unpin":  # what is taken back need not be there any more
+        case "unpin":  # an article that is unpinned need not exist any more
             return on.id, lambda said: override_edits.unpin(said, target)
         case "unblock":
             return on.id, lambda said: override_edits.unblock(said, target)

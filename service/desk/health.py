@@ -1,4 +1,4 @@
-"""The archive as a whole: what is in no list, what is in most, which lists are old, empty or broken, what is nearly the same."""
+"""Report on the whole archive: unlisted articles, hubs, old, empty or broken lists, and near-duplicates."""
 
 import threading
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ router = APIRouter()
 
 
 class Counts:
-    """What is counted of the release that serves, once, with the first question; safe to share between threads."""
+    """The counts of the release that serves, computed once at the first request. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -35,7 +35,7 @@ class Counts:
         self._fault: str | None = None
 
     def of(self, recommender: Recommender) -> tuple[ArchiveHealth | None, str | None]:
-        """What was counted, and why it could not be; neither while it is being counted."""
+        """Return the counts, or the reason why counting failed. Both are None while counting runs."""
         asked = recommender.release.name, recommender.ranker.to_json()
         with self._lock:
             if self._of != asked:
@@ -58,7 +58,7 @@ class Counts:
 @router.head("/desk/health")
 @router.get("/desk/health")
 def health(request: Request, years: Annotated[Whole, Query(ge=1, le=50)] = 5) -> Response:
-    """What needs care; until it is counted, the page says so."""
+    """Return the page of problems in the archive. While counting runs, the page says so."""
     counts: Counts = request.app.state.archive_health
     with serving_of(request).held() as recommender:
         found, fault = counts.of(recommender)

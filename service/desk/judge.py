@@ -1,4 +1,4 @@
-"""What editors think of lines of our lists. It changes no list; the ranker can be fitted to it (`scripts/fit_ranker.py`)."""
+"""Store editors' judgements of our lines. They change no list; `scripts/fit_ranker.py` can fit the ranker to them."""
 
 import asyncio
 from typing import Annotated, Any, Literal
@@ -25,11 +25,11 @@ Ids = Annotated[list[Annotated[str, Field(min_length=1, max_length=512)]], Befor
 
 
 class Judgement(BaseModel):
-    """What the form of a list sends.
+    """The fields of a list's form.
 
     Attributes:
-        shown: Ids of all lines of the list as it was seen.
-        line: Ids of those that are ticked.
+        shown: Ids of all lines of the list as the editor saw it.
+        line: Ids of the ticked lines.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -42,7 +42,7 @@ class Judgement(BaseModel):
 
 @router.post("/desk/judge")
 async def judge(request: Request) -> Response:
-    """Keep what an editor thinks of the list, or of lines of it."""
+    """Store an editor's judgement of a list or of some of its lines."""
     sent = await read_form(request, Judgement)
     try:
         on = await asyncio.to_thread(_judge, request, sent)
@@ -54,7 +54,7 @@ async def judge(request: Request) -> Response:
 
 
 def _judge(request: Request, sent: Judgement) -> str | None:
-    """Id of the article as it is stored; None: nothing was named."""
+    """Store the judgement, and return the stored id of the article. None if no line was named."""
     serving, named = serving_of(request), sent.shown if sent.action == "accept_all" else sent.line
     with serving.held() as recommender, recommender.moment():
         on = recommender.card_of(sent.on).id

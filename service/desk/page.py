@@ -1,4 +1,4 @@
-"""What all pages of the desk share: their frame, their headers, and how a form is read."""
+"""Render the pages of the desk: their common frame and headers. Parse their forms."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,26 +29,26 @@ Sent = TypeVar("Sent", bound=BaseModel)
 
 
 def page(request: Request, name: str, shown: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A page of `templates/desk`.
+    """Return a page from a template of `templates/desk`.
 
     Args:
-        shown: What its template needs.
+        shown: The variables of the template.
     """
     told = {"editor": request.scope["editor"], "degraded": serving_of(request).fault, **shown}
     return templates.TemplateResponse(request, f"desk/{name}.html", told, status, {**HEADERS, **(headers or {})})
 
 
 def back_to(article_id: str, done: str) -> Response:
-    """To the page of an article, which says what was done: so that to load it anew does not do it again."""
+    """Redirect to the page of an article, which reports the change. Reloading that page does not repeat the change."""
     return RedirectResponse(f"/desk/article?{urlencode({'id': article_id, 'done': done})}", 303, HEADERS)
 
 
 async def read_form(request: Request, model: type[Sent]) -> Sent:
-    """What a form sent; of fields that were left empty, nothing.
+    """Return the fields of a form. Empty fields are left out.
 
     Raises:
-        HTTPException: 400, it cannot be decoded; 415, it is no form.
-        RequestValidationError: Fields of another shape.
+        HTTPException: 400 if the body cannot be decoded. 415 if it is not a form.
+        RequestValidationError: The fields have another shape.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
         raise HTTPException(415, f"a form is expected here - send {FORM}")

@@ -1,4 +1,4 @@
-"""Requests and answers: parameters, models, formats, caching, problems.
+"""Translate between HTTP and library calls: parameters, models, formats, caching, problems.
 
-Everything between the wire and a call of the library; no route is defined here.
+This package defines no routes.
 """

@@ -1,7 +1,7 @@
-"""Answers by id as they were sent, for the next reader of the same page.
+"""Cache answers by id as sent bytes, for the next reader of the same page.
 
-An answer is kept for one edition: release, weights, overrides and the last change of live articles (`Recommender.edition`). The edition
-is read anew for every request, so a change counts with the next answer.
+An answer is cached for one edition: release, weights, overrides and the last change of live articles
+(`Recommender.edition`). The edition is read for every request, so a change takes effect with the next answer.
 """
 
 import time
@@ -17,27 +17,30 @@ from service.metrics import KEPT
 from service.release_holder import ReleaseHolder
 
 MOST_BYTES = 192 << 20
-"""The lists of about 40,000 articles."""
+"""Capacity in bytes: the lists of about 40,000 articles."""
 
 OVERHEAD = 1_000
-"""Bytes that an answer takes beside its body."""
+"""Bytes of an answer in addition to its body."""
 
 
 LAST_S = 4
-"""An answer that changes by itself within these seconds is sent whole: after a 304 without a lifetime, nginx keeps its copy."""
+"""Seconds before its own expiry in which an answer is sent whole.
+
+After a 304 without a lifetime, nginx would keep its old copy.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A list as it goes over the wire.
+    """A list in its wire format.
 
     Attributes:
-        edition: Name of the edition it is of.
-        until: Seconds since 1970; from then on the hour may have changed the answer, as it counts ages.
-        public_until: Seconds since 1970 at which its edition ends by itself; see `service.http.cache_headers`.
+        edition: Name of the edition that the answer belongs to.
+        until: Unix time in seconds. From then on the answer may differ, because it counts ages by the hour.
+        public_until: Unix time in seconds at which the edition ends by itself. See `service.http.cache_headers`.
         route: Template of the path, for the metrics.
-        head: The body up to the request's id, or all of it.
-        tail: What stands behind the id; None: the body holds none.
+        head: The body up to the request's id, or the whole body.
+        tail: The body after the request's id. None if the body holds no id.
     """
 
     edition: str
@@ -50,7 +53,7 @@ class Answer:
     tail: bytes | None
 
     async def send(self, scope: Scope, send: Send) -> None:
-        """As 200, or as 304 to who has it."""
+        """Send the answer as 200, or as 304 if the client already has it."""
         scope["template"], scope["public_until"] = self.route, self.public_until
         if not_modified(scope, self.etag) and time.time() < self.public_until - LAST_S:
             await send({"type": "http.response.start", "status": 304, "headers": list(self.headers)})
@@ -63,7 +66,7 @@ class Answer:
 
 
 class Fresh(Response):
-    """An answer on its way out of a route, to be kept."""
+    """A response that a route has just computed, to be cached."""
 
     def __init__(self, scope: Scope, answer: Answer) -> None:
         super().__init__()
@@ -75,10 +78,10 @@ class Fresh(Response):
 
 
 class KeptAnswers:
-    """Sends the kept answer where there is one, before anything is routed or parsed; used on the event loop alone.
+    """Middleware that sends cached answers before routing or parsing. Used on the event loop only.
 
     Args:
-        make: Makes the answers that need neither; None: it is for the app.
+        make: Makes the answers that need no routing or parsing. Returns None for requests that the app must answer.
     """
 
     def __init__(self, app: ASGIApp, serving: ReleaseHolder, make: Callable[[Scope, ReleaseHolder], Answer | None]) -> None:
@@ -112,7 +115,7 @@ class KeptAnswers:
             self._keep(key, answer)
 
     def _edition(self) -> str | None:
-        """Name of the edition that is in force; None: the release cannot be read, and the route will say why."""
+        """Return the name of the edition in force. None if the release is unreadable; the route then says why."""
         try:
             with self._serving.held() as recommender:
                 return recommender.edition().name
@@ -136,7 +139,7 @@ def _size(key: bytes, answer: Answer) -> int:
 
 
 def not_modified(scope: Scope, etag: str) -> bool:
-    """Whether the client has the answer already."""
+    """Return True if the client already has the answer."""
     for name, value in scope["headers"]:
         if name == b"if-none-match":
             tags = {tag.strip().removeprefix("W/") for tag in value.decode("latin-1").split(",")}

@@ -1,4 +1,7 @@
-"""Threads for long work, each with a short queue: lists by id never wait for it, and it is ended when nobody waits for it any more."""
+"""Run long work on threads with short queues.
+
+Lists by id never wait for this work. A call ends when no client waits for it any more.
+"""
 
 import asyncio
 import threading
@@ -18,18 +21,18 @@ from service.release_holder import ReleaseHolder
 Answer = TypeVar("Answer")
 
 SHORT_TEXT = 10_000
-"""Characters of an ordinary draft: some 1,600 words of English."""
+"""Characters of an ordinary draft, about 1,600 English words."""
 
 
 STOPS = "The service stops. Retry in a second."
 
 
 class Busy(Exception):
-    """The call cannot be answered now; the message is for the client.
+    """The call cannot be answered now. The message is for the client.
 
     Attributes:
         code: Stable name.
-        retry_after_s: When the client may ask again.
+        retry_after_s: Seconds until the client may retry.
     """
 
     code = "busy"
@@ -41,21 +44,21 @@ class LaneFull(Busy):
 
 
 class TimedOut(Busy):
-    """The call waited and ran for too long."""
+    """The call exceeded its time in the queue and on the thread."""
 
     code = "timed_out"
     retry_after_s = 5
 
 
 class Lane:
-    """One thread, and a queue of calls.
+    """One thread and a queue of calls.
 
     Attributes:
-        name: Of its thread.
+        name: Name of the thread.
 
     Args:
         waiting: Calls that may wait.
-        timeout_s: A call is given up after this time in the queue and on the thread.
+        timeout_s: Seconds after which a call times out, in the queue and on the thread together.
     """
 
     def __init__(self, name: str, waiting: int, timeout_s: float = 60.0) -> None:
@@ -67,16 +70,16 @@ class Lane:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
 
     async def run(self, call: Callable[[], Answer], receive: Receive | None = None, *, load: Callable[[], object] = lambda: None) -> Answer:
-        """The answer of a call, which runs as `interruptible`; only ever awaited on the event loop.
+        """Run a call as `interruptible` and return its answer. Await it only on the event loop.
 
         Args:
-            receive: Of a request whose body was read: the call is ended when its client hangs up.
-            load: Runs before the call; the time that it takes is not counted.
+            receive: Of a request whose body was read. The call ends when its client disconnects.
+            load: Runs before the call. Its time does not count.
 
         Raises:
-            LaneFull: At once.
-            TimedOut: The call was not begun, or was ended at its next checkpoint.
-            ClientDisconnect: Nobody waits for the answer.
+            LaneFull: The queue is full. Raised at once.
+            TimedOut: The call was not started in time, or was stopped at its next checkpoint.
+            ClientDisconnect: The client has disconnected.
         """
         if self._taken >= self._most:
             raise LaneFull("The queue is full. Retry in a second.")
@@ -113,14 +116,14 @@ class Lane:
         finally:
             gone.cancel()
             unwanted.set()
-            job.cancel()  # one that runs ends by itself
+            job.cancel()  # a running job ends at its own checkpoint
 
     async def _ended(self, job: Future[Answer], answer: asyncio.Future[Answer], gone: asyncio.Future[None]) -> None:
         either: set[asyncio.Future[Any]] = {answer, gone}
         await asyncio.wait(either, timeout=self._timeout_s, return_when=asyncio.FIRST_COMPLETED)
         if answer.done() or gone.done():
             return
-        if job.cancel():  # it was not begun
+        if job.cancel():  # it had not started
             raise self._timed_out()
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
 
@@ -130,10 +133,10 @@ class Lane:
     def _leave(self, answer: asyncio.Future[Answer]) -> None:
         self._taken -= 1
         if not answer.cancelled():
-            answer.exception()  # it was looked at
+            answer.exception()  # marks the exception as retrieved
 
     def stop(self) -> None:
-        """End the call that runs, at its next checkpoint; those behind it are not begun."""
+        """Stop the running call at its next checkpoint. Queued calls do not start."""
         self._stopping.set()
 
     def close(self) -> None:
@@ -143,7 +146,7 @@ class Lane:
 
 
 async def _hung_up(receive: Receive | None) -> None:
-    """Return when the client has hung up."""
+    """Return when the client has disconnected."""
     if receive is None:
         await asyncio.Event().wait()
     else:
@@ -152,19 +155,19 @@ async def _hung_up(receive: Receive | None) -> None:
 
 
 class TextLanes:
-    """A lane for texts as long as most articles, and one for longer ones: an ordinary draft waits for no long one.
+    """One lane for texts as long as most articles, and one for longer texts. Ordinary drafts do not wait for long ones.
 
-    Both embed slice by slice, and by turns (`recommender.embedding.embedder.SLICE`).
+    Both lanes embed slice by slice, in turns (`recommender.embedding.embedder.SLICE`).
     """
 
     def __init__(self, waiting: int, timeout_s: float) -> None:
         self._short, self._long = (Lane(name, waiting, timeout_s) for name in ("text", "long-text"))
 
     async def run(self, serving: ReleaseHolder, n_characters: int, call: Callable[[Recommender], Answer], receive: Receive) -> Answer:
-        """See `Lane.run`; the first text loads the model."""
+        """Run a call in the lane for its length; see `Lane.run`. The first text loads the model."""
 
         def work() -> Answer:
-            with serving.held() as recommender:  # here: the thread may outlast the request
+            with serving.held() as recommender:  # held on the thread, which may outlast the request
                 return call(recommender)
 
         def load() -> None:
@@ -174,11 +177,11 @@ class TextLanes:
         return await (self._short if n_characters <= SHORT_TEXT else self._long).run(work, receive, load=load)
 
     def stop(self) -> None:
-        """See `Lane.stop`."""
+        """Stop both lanes; see `Lane.stop`."""
         self._short.stop()
         self._long.stop()
 
     def close(self) -> None:
-        """See `Lane.close`."""
+        """Close both lanes; see `Lane.close`."""
         self._short.close()
         self._long.close()

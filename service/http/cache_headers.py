@@ -1,13 +1,15 @@
-"""The lifetime of an answer in caches, and the tag that names it.
+"""Set the cache lifetime of an answer, and its ETag.
 
-The ETag is made of what the answer is made of: release, weights, overrides, live articles, path and parameters.
+The ETag is computed from everything that determines the answer: release, weights, overrides, live articles, path and
+parameters.
 
-Browsers ask again every time. Shared caches keep an answer for less than `Settings.cache_s`, within which every reader sees a change:
+Browsers revalidate every time. Shared caches keep an answer for less than `Settings.cache_s`. Within that time every
+reader sees a change:
 
     s-maxage + 2 * stale-while-revalidate + 2 = cache_s        48 + 2 * 5 + 2 = 60
 
-A shared cache may show a stale answer while it asks for the next one; a browser may then do the same with the one it got from there.
-The last two are `ROUNDING_S`.
+A shared cache may serve a stale answer while it fetches the next one. A browser may do the same with its copy from
+there. The last 2 in the sum is `ROUNDING_S`.
 """
 
 import hashlib
@@ -36,16 +38,16 @@ STALE_SHARE = 12
 """`stale-while-revalidate` is one twelfth of `cache_s`."""
 
 ROUNDING_S = 2
-"""A second for caches that count whole ones, and one for an answer on its way."""
+"""One second for caches that count whole seconds, and one for an answer in transit."""
 
 ERROR_S = 600
-"""Seconds for which a shared cache may show an outdated answer while the service does not answer."""
+"""Seconds for which a shared cache may serve an outdated answer while the service does not respond."""
 
 MINUTE_S = 60
 
 
 class CachePolicy:
-    """Names the lifetime of every answer that does not name it itself."""
+    """Sets the lifetime of every answer that does not set its own."""
 
     def __init__(self, settings: Settings) -> None:
         self._guarded = bool(settings.read_keys)
@@ -55,8 +57,9 @@ class CachePolicy:
         """Return the headers of an answer with its lifetime among them.
 
         Args:
-            scope: `public_until` is there if everybody may keep the answer: seconds since 1970 at which it changes by itself.
-            now: Seconds since 1970.
+            scope: Holds `public_until` if public caches may keep the answer: Unix time in seconds at which it changes
+                by itself.
+            now: Unix time in seconds.
         """
         guarded = self._guarded and scope["path"] not in OPEN
         until = scope.get("public_until")
@@ -65,15 +68,15 @@ class CachePolicy:
             return [*headers, PRIVATE if guarded else _lifetime(self._cache_s, left_s)]
         if _has(headers, b"cache-control"):
             return headers
-        # Some caches keep what names no lifetime, a 404 for two minutes among it.
+        # Some caches keep answers that state no lifetime, for example a 404 for two minutes.
         return [*headers, PRIVATE if guarded else REVALIDATED if _has(headers, b"etag") else UNKEPT]
 
 
 def cache_control(cache_s: int, left_s: float) -> str:
-    """Return the lifetime of an answer that everybody may keep.
+    """Return the Cache-Control value of an answer that public caches may keep.
 
     Args:
-        cache_s: Seconds until a change is seen.
+        cache_s: Seconds until every reader sees a change.
         left_s: Seconds until the answer changes by itself.
 
     >>> cache_control(60, 3600)
@@ -98,14 +101,14 @@ def _lifetime(cache_s: int, left_s: int) -> Header:
 
 
 def answer(scope: Scope, route: str, edition: Edition, wanted: Selection, body: bytes, content_type: str) -> Answer:
-    """The list of an article as it goes over the wire.
+    """Return the list of an article in its wire format.
 
     Args:
         route: Template of the path.
-        edition: Read before the list was.
-        body: If it is JSON, its last field is `request_id`, empty.
+        edition: Edition that was read before the list.
+        body: If it is JSON, its last field is an empty `request_id`.
     """
-    minute = int(datetime.now(UTC).timestamp()) // MINUTE_S if wanted.counts_age else None  # the same list may be another a minute later
+    minute = int(datetime.now(UTC).timestamp()) // MINUTE_S if wanted.counts_age else None  # the list may differ a minute later
     etag = _etag(scope, edition.name, minute)
     until = inf if minute is None else (minute + 1) * MINUTE_S
     headers = ((b"content-type", content_type.encode()), (b"etag", etag.encode()))

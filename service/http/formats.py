@@ -1,4 +1,4 @@
-"""A list in other forms than JSON: JSON-LD for search engines, an HTML fragment for pages that are put together on the server."""
+"""Serialize a list: JSON, JSON-LD for search engines, and an HTML fragment for pages assembled on the server."""
 
 from html import escape
 from typing import Any, Literal
@@ -21,10 +21,10 @@ SECTION = """<nav class="readmore" aria-labelledby="readmore-heading">
 
 
 def as_json(found: RelatedList, fields: tuple[str, ...], request_id: str) -> bytes:
-    """The answer as the contract has it; the request's id is its last field.
+    """Return the JSON answer of the HTTP contract. The request's id is its last field.
 
     Args:
-        fields: Of the items; none names all.
+        fields: Fields of the items. An empty tuple selects all.
     """
     answer = found.as_dict()
     if fields:
@@ -33,16 +33,16 @@ def as_json(found: RelatedList, fields: tuple[str, ...], request_id: str) -> byt
 
 
 def as_jsonld(found: RelatedList) -> bytes:
-    """A schema.org ItemList."""
+    """Return a schema.org ItemList as JSON-LD."""
     entries: list[dict[str, Any]] = [
         {"@type": "ListItem", "position": item.rank, "name": item.title, **({"url": item.url} if item.url else {})} for item in found
     ]
     answer = {"@context": "https://schema.org", "@type": "ItemList", "numberOfItems": len(entries), "itemListElement": entries}
-    return orjson.dumps(answer).replace(b"<", b"\\u003c")  # it stands inside a script element
+    return orjson.dumps(answer).replace(b"<", b"\\u003c")  # the answer is embedded in a script element
 
 
 def as_html(found: RelatedList) -> bytes:
-    """A section with a heading and links; nothing at all, where nothing can be linked."""
+    """Return a section with a heading and links. Return nothing if no item has a link."""
     linked = [item for item in found if item.url]
     if not linked:
         return b""

@@ -1,4 +1,4 @@
-"""Read what was asked: query parameters without surprises, drafts in either form."""
+"""Parse and validate query parameters, JSON bodies and drafts."""
 
 import difflib
 from datetime import datetime
@@ -28,7 +28,7 @@ Parsed = TypeVar("Parsed")
 
 
 def plain_number(given: object) -> object:
-    """Refuse what Python would take for a number and a reader would not: `1_0`, `5.0`, ` 5`."""
+    """Reject number spellings that Python accepts but a reader would not: `1_0`, `5.0`, ` 5`."""
     if isinstance(given, str) and not (given.removeprefix("-").isdecimal() and given.isascii()):
         raise ValueError("a whole number is expected")
     return given
@@ -38,7 +38,7 @@ Whole = Annotated[int, BeforeValidator(plain_number)]
 
 
 async def known_parameters(request: Request) -> None:
-    """Refuse a parameter that the route does not have, and one that is given twice: a typo must not be ignored."""
+    """Reject unknown and repeated parameters. A typo must not be ignored."""
     route = request.scope["route"].dependant
     known = [parameter.alias for of in (route, *route.dependencies) for parameter in of.query_params]
     seen: set[str] = set()
@@ -66,7 +66,7 @@ async def selection(
     offset: Annotated[Whole, Query(ge=0, le=63, description="leave out so many lines at the head")] = 0,
     fallback: Annotated[bool, Query(description="fill a list that is too short with the newest articles")] = False,
 ) -> Selection:
-    """What the list should be like, from the query parameters."""
+    """Return the selection that the query parameters describe."""
     return Selection(
         mode=mode,
         half_life_days=half_life_days,
@@ -84,7 +84,7 @@ async def selection(
 
 
 def body_of(*models: type[BaseModel], more: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What the schema says of a JSON body that `read_json` reads: one of some models.
+    """Return the OpenAPI schema of a JSON body that `read_json` reads: one of several models.
 
     Args:
         more: Other content types, and their schemas.
@@ -95,7 +95,7 @@ def body_of(*models: type[BaseModel], more: dict[str, Any] | None = None) -> dic
 
 
 def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema without references: those of pydantic lead nowhere in a larger document."""
+    """Return a schema without references. The references of pydantic do not resolve in a larger document."""
     parts = schema.pop("$defs", {})
 
     def whole(part: Any) -> Any:
@@ -110,10 +110,10 @@ def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def item_fields(given: str | None) -> tuple[str, ...]:
-    """The fields of an item that are wanted; none names all.
+    """Return the requested fields of an item. An empty tuple selects all.
 
     Raises:
-        RequestValidationError: There is no such field.
+        RequestValidationError: A field does not exist.
     """
     known = list(Item.model_fields)
     wanted = tuple(given.split(",")) if given else ()
@@ -125,12 +125,12 @@ def item_fields(given: str | None) -> tuple[str, ...]:
 
 
 async def read_draft(request: Request) -> str | Draft | Seeds:
-    """What is in the body: a JSON `Draft` or `Seeds`, or a page as pasted, as `text/plain`.
+    """Return the parsed body: a JSON `Draft` or `Seeds`, or a pasted page as `text/plain`.
 
     Raises:
-        InvalidArticle: It cannot be decoded.
-        HTTPException: 400, not JSON; 415, another content type.
-        RequestValidationError: JSON of another shape.
+        InvalidArticle: The body cannot be decoded.
+        HTTPException: 400 if the body is not JSON. 415 for another content type.
+        RequestValidationError: The JSON has another shape.
     """
     if _content_type(request) != "text/plain":
         sent = await read_json(request, DraftOrSeeds)
@@ -145,7 +145,7 @@ async def read_draft(request: Request) -> str | Draft | Seeds:
 
 
 def to_article(draft: str | Draft) -> Article:
-    """The article of a draft or of a pasted page; cleaning a long one takes its time, so this is not for the event loop."""
+    """Return the article of a draft or a pasted page. Cleaning a long text is slow: keep it off the event loop."""
     if isinstance(draft, str):
         return parse_page(draft).as_article()
     title, text = clean_line(draft.title), clean_text(draft.text)
@@ -153,11 +153,11 @@ def to_article(draft: str | Draft) -> Article:
 
 
 async def read_json(request: Request, model: type[Parsed]) -> Parsed:
-    """The body as a pydantic model.
+    """Return the body as a pydantic model.
 
     Raises:
-        HTTPException: 400, not JSON; 415, another content type.
-        RequestValidationError: JSON of another shape.
+        HTTPException: 400 if the body is not JSON. 415 for another content type.
+        RequestValidationError: The JSON has another shape.
     """
     kind = _content_type(request)
     if kind != "application/json":
@@ -166,11 +166,11 @@ async def read_json(request: Request, model: type[Parsed]) -> Parsed:
 
 
 def json_of(text: bytes, model: type[Parsed]) -> Parsed:
-    """JSON of some shape.
+    """Parse JSON into a pydantic model.
 
     Raises:
-        HTTPException: 400, it is not JSON.
-        RequestValidationError: JSON of another shape.
+        HTTPException: 400 if the text is not JSON.
+        RequestValidationError: The JSON has another shape.
     """
     try:
         parsed: Parsed = TypeAdapter(model).validate_json(text)

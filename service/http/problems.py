@@ -1,4 +1,4 @@
-"""Every error in one shape: `application/problem+json` (RFC 9457), one table from errors to statuses."""
+"""Render every error as `application/problem+json` (RFC 9457), with one table from errors to statuses."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -39,7 +39,7 @@ STATUSES: tuple[tuple[type[ReadmoreError], int], ...] = (
     (VectorsUnavailable, 503),
     (JournalUnavailable, 503),
 )
-"""The first that fits; any other error of ours is a bug."""
+"""Statuses of errors; the first match counts. Any other error of ours is a bug."""
 
 CURES = {
     404: "no such page - the routes are listed in /openapi.json",
@@ -47,13 +47,13 @@ CURES = {
     500: "something went wrong here, not with the request - try again, and report the request id",
 }
 TITLES = {414: "URI Too Long", 413: "Content Too Large", 422: "Unprocessable Content"}
-"""Names that RFC 9110 gave after Python 3.11 was made."""
+"""Status names of RFC 9110, which is newer than Python 3.11."""
 
 MOST_ERRORS = 20
-"""Faults of one request that are listed."""
+"""Maximum number of listed faults of one request."""
 
 SHOWN = 100
-"""Characters of what was sent that may be sent back."""
+"""Maximum number of characters of the input that an error may quote."""
 
 NOT_NOW = "the index or its model cannot serve - see /readyz and the log"
 NOT_SAID = "PostgreSQL, which keeps what is put and said, does not answer; reading goes on - say it again in some seconds"
@@ -69,12 +69,12 @@ def problem(
     errors: Sequence[dict[str, str]] = (),
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """An error answer.
+    """Return an error answer.
 
     Args:
         code: Stable name, for programs.
         detail: What is wrong and what to do, for people.
-        errors: For each fault of the input a `pointer` and a `message`.
+        errors: A `pointer` and a `message` for each fault of the input.
     """
     body = _body(status, code, detail, request.url.path[:SHOWN], request.scope.get("request_id"))
     if errors:
@@ -83,7 +83,7 @@ def problem(
 
 
 def before_request(status: int, code: str, detail: str, retry_after_s: int | None = None) -> bytes:
-    """The same for what never became a request, as it goes over the wire; the connection ends with it."""
+    """Return an error in its wire format, for bytes that never became a request. The connection ends with it."""
     body = orjson.dumps(_body(status, code, detail, "", None))
     head = [
         f"HTTP/1.1 {status} {_title(status)}",
@@ -101,18 +101,18 @@ def _body(status: int, code: str, detail: str, instance: str, request_id: str | 
 
 
 def described(error: ReadmoreError) -> dict[str, Any]:
-    """An error that stands among answers."""
+    """Return an error as one entry among answers."""
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
     return {"status": status, "code": error.code, "detail": str(error) if status < 500 else _not_now(error)}
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The errors of a route, for the schema; those of hosts, keys and rates are every route's."""
+    """Return the errors of a route for the schema. All routes share the errors of hosts, keys and rates."""
     return dict.fromkeys([400, *statuses, 401, 403, 414, 431], PROBLEM)
 
 
 def install(app: FastAPI) -> None:
-    """Have the app answer every error as a problem."""
+    """Make the app answer every error as a problem."""
     app.add_exception_handler(ReadmoreError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -120,11 +120,11 @@ def install(app: FastAPI) -> None:
 
 
 async def _ours(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ReadmoreError)  # noqa: S101 - narrows the type; starlette calls this for no other
+    assert isinstance(error, ReadmoreError)  # noqa: S101 - narrows the type; starlette calls the handler for this type only
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), None)
     if status is None:
         raise error
-    if status == 503:  # the message names folders and hashes: for the log, not for the world
+    if status == 503:  # the message names folders and hashes, which belong in the log only
         request.app.state.serving.condition.tell(error, request.scope.get("request_id"))
         wait_s = "5" if isinstance(error, JournalUnavailable) else "30"
         return problem(request, status, error.code, _not_now(error), headers={"Retry-After": wait_s})
@@ -159,7 +159,7 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 def bug(request: Request) -> Response:
-    """The answer to an error that nobody foresaw; the middleware sends it."""
+    """Return the answer to an unexpected error. The middleware sends it."""
     return problem(request, 500, "internal_error", CURES[500])
 
 

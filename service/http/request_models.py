@@ -1,4 +1,4 @@
-"""What is sent to the service, for validation and for the OpenAPI schema; `service.http.response_models` has what it answers."""
+"""Define the request models, for validation and the OpenAPI schema. `service.http.response_models` has the answers."""
 
 from typing import Annotated, Any, Self
 
@@ -11,7 +11,7 @@ Text = Annotated[str, Field(max_length=MAX_TEXT)]
 
 
 class Draft(BaseModel):
-    """An article that is not in the index yet. It is stored and logged nowhere."""
+    """An article that is not in the index yet. It is neither stored nor logged."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -32,7 +32,7 @@ Id = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_seen)]
 
 
 class Seeds(BaseModel):
-    """Articles of the index: the list is of what is close to those of `positive` and not to those of `negative`."""
+    """Articles of the index. The list holds articles close to `positive` and not close to `negative`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -45,11 +45,11 @@ def _which(given: Any) -> str:
 
 
 class DraftOrSeeds(RootModel[Annotated[Annotated[Draft, Tag("draft")] | Annotated[Seeds, Tag("seeds")], Discriminator(_which)]]):
-    """What `POST /v1/related` takes as JSON."""
+    """The JSON body of `POST /v1/related`."""
 
 
 class Batch(BaseModel):
-    """Ids of articles, a list each."""
+    """Ids of articles. Each gets a list."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -57,7 +57,7 @@ class Batch(BaseModel):
 
 
 class ArticleBody(BaseModel):
-    """An article as it is put. What the build would drop of a record (a date or URL that is none) is refused here."""
+    """An article to upsert. Invalid dates and URLs, which a build would drop, are refused here."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -80,7 +80,7 @@ class PinBody(BaseModel):
 
 
 class BlockBody(BaseModel):
-    """An article, or a section, that a list does not show."""
+    """An article or a section that a list must not show."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -90,7 +90,7 @@ class BlockBody(BaseModel):
 
 
 class OverrideBody(BaseModel):
-    """All that editors say of an article; what was said before is replaced."""
+    """All overrides of an article. They replace its earlier overrides."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -103,7 +103,7 @@ class OverrideBody(BaseModel):
 
 
 class Texts(BaseModel):
-    """Two texts, `a` and `b`, or up to 32 `texts` for all pairs of them."""
+    """Two texts, `a` and `b`, or up to 32 `texts`, compared in all pairs."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,4 @@
-"""What the service answers, for the OpenAPI schema."""
+"""Define the response models, for the OpenAPI schema."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -9,7 +9,7 @@ from service.http.request_models import OverrideBody
 
 
 class ArticleAnswer(BaseModel):
-    """What is stored of an article."""
+    """The stored fields of an article."""
 
     id: str
     title: str
@@ -30,7 +30,7 @@ class PutAnswer(BaseModel):
 
 
 class LineReport(BaseModel):
-    """What became of one line of a batch; `code` and `detail` as in a problem."""
+    """The result of one line of a batch. `code` and `detail` are those of a problem."""
 
     line: int
     id: str | None
@@ -64,7 +64,7 @@ class PassagePair(BaseModel):
 
 
 class Feature(BaseModel):
-    """What one thing adds to the score, before it becomes a probability; told with `explain=true`."""
+    """The contribution of one feature to the score, before it becomes a probability. Returned with `explain=true`."""
 
     name: str
     value: float
@@ -80,7 +80,7 @@ class Reason(BaseModel):
 
 
 class Duplicate(BaseModel):
-    """A near-duplicate, for which the item stands."""
+    """A near-duplicate that the item represents."""
 
     id: str
     title: str
@@ -114,7 +114,7 @@ class RelatedAnswer(BaseModel):
 
 
 class ListOrProblem(BaseModel):
-    """What was found for one id: a list, or what is wrong with the id."""
+    """The result for one id: a list, or the problem with the id."""
 
     article_id: str
     status: int
@@ -132,7 +132,7 @@ class BatchAnswer(BaseModel):
 
 
 class SimilarityAnswer(BaseModel):
-    """`score` for a pair, `scores` for a list of texts: row and column i belong to text i."""
+    """`score` for a pair, `scores` for a list of texts. Row and column i belong to text i."""
 
     model: str
     request_id: str
@@ -161,7 +161,7 @@ class IndexAnswer(BaseModel):
 
 
 class Reloaded(BaseModel):
-    """The release that serves after a reload. `degraded` says why it is not the one that CURRENT names, if it is not."""
+    """The release that serves after a reload. If `degraded` is set, it says why CURRENT's release does not serve."""
 
     index_version: str
     degraded: str | None
@@ -179,7 +179,7 @@ class Fault(BaseModel):
 
 
 class Problem(BaseModel):
-    """RFC 9457."""
+    """A problem (RFC 9457)."""
 
     type: str
     title: str

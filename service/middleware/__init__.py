@@ -1,4 +1,4 @@
-"""Middleware: request ids, access control, limits of bodies.
+"""Run middleware: request ids, access control, limits of bodies.
 
-A request passes here before it is routed; refusals come before the body is read.
+A request passes through it before routing. Refusals are sent before the body is read.
 """

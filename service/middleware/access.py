@@ -1,6 +1,6 @@
-"""Who may ask, how often and how much, decided before a body is read.
+"""Decide on access, rates and sizes before a body is read.
 
-FastAPI alone reads and parses a body before it looks at a key; this stands in front of it.
+FastAPI alone reads and parses a body before it checks a key. This middleware runs before it.
 """
 
 import base64
@@ -36,39 +36,39 @@ ADMIN = (
     (frozenset({"POST"}), re.compile(r"/v1/(articles|index)/")),
     (frozenset({"GET", "HEAD"}), re.compile(r"/v1/articles/.*/overrides$")),
 )
-"""Methods and paths that need an admin key; everything else needs a read key, if there are any."""
+"""Methods and paths that need an admin key. All others need a read key, if any is set."""
 
 TEXT = re.compile(r"/(v1/(related|similarity)|desk/draft)$")
 
 HOST = re.compile(rb"(\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9._-]+)(:[0-9]{1,5})?")
-"""A name or an address, and a port (RFC 9110, 7.2)."""
+"""A host name or an IP address, with an optional port (RFC 9110, 7.2)."""
 
 ENDS = ("/related", "/overrides")
-"""Ends of paths that name something of the article before them."""
+"""Path suffixes that name a part of the article before them."""
 
 NETWORK_BITS = 64
-"""A site of IPv6 has all addresses that begin with the same bits, so they count as one."""
+"""Prefix length by which IPv6 addresses count as one client. A site owns all addresses of its prefix."""
 
 DESK = re.compile(r"/desk(/|$)")
 LOG_IN = {"WWW-Authenticate": 'Basic realm="Readmore desk", charset="UTF-8"'}
 LONGEST_NAME = 200
-"""Characters of an editor's name that are kept."""
+"""Characters of an editor's name that are stored."""
 
 
 class Keys:
-    """Hashes of the keys that count; several of a kind, so that one can be changed for another without a pause."""
+    """Hashes of the valid keys. Several keys of a kind allow key rotation without a pause."""
 
     def __init__(self, read: Sequence[str], admin: Sequence[str]) -> None:
         self.read_is_open = not read
         self._hashes: list[tuple[Role, bytes]] = [("admin", _digest_of(key)) for key in admin] + [("read", _digest_of(key)) for key in read]
 
     def role(self, given: bytes | None) -> tuple[Role, str | None]:
-        """What a key may do, and the first digits of its hash: its name in logs."""
+        """Return the role of a key, and the first digits of its hash, which name it in logs."""
         if given is None:
             return "nobody", None
         digest = hashlib.sha256(given).digest()
         found: Role = "nobody"
-        for role, known in self._hashes:  # all of them: how long it takes tells nothing
+        for role, known in self._hashes:  # compares with all keys, so that the duration reveals nothing
             if compare_digest(digest, known) and found != "admin":
                 found = role
         return found, None if found == "nobody" else digest.hex()[:8]
@@ -79,10 +79,11 @@ Refusal = tuple[int, str, str, dict[str, str]]
 
 
 class Hosts:
-    """Names by which the service may be asked.
+    """Host names that the service answers to.
 
-    A page that resolves its own name to this machine would read what it may not otherwise (DNS rebinding). It can name itself neither by an
-    address nor by a name without a dot. Where nothing else guards a service for this machine alone, it takes no other names.
+    A page could resolve its own name to this machine and read what it may not read otherwise (DNS rebinding). Such a
+    page can use neither an IP address nor a name without a dot. A service that only this machine can reach, and that
+    has no other guard, therefore accepts no other names.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -90,7 +91,7 @@ class Hosts:
         self._names = frozenset(settings.allowed_hosts)
         self._own = not guarded and _is_loopback(settings.host)
         self._all = "*" in self._names or not (self._names or self._own)
-        self._judged = lru_cache(1024)(self._judge)  # nearly all requests have the same
+        self._judged = lru_cache(1024)(self._judge)  # nearly all requests have the same host
 
     def refused(self, scope: Scope) -> Refusal | None:
         given = [value for name, value in scope["headers"] if name == b"host"]
@@ -129,7 +130,7 @@ class Gate:
         status, code, detail, headers = refused
         REJECTED.labels(code).inc()
         if scope["method"] not in ("GET", "HEAD"):
-            headers = {**headers, "Connection": "close"}  # the body is not read, so the connection cannot be used again
+            headers = {**headers, "Connection": "close"}  # the body stays unread, so the connection cannot be reused
         await problem(Request(scope), status, code, detail, headers=headers)(scope, receive, send)
 
     def _refused(self, scope: Scope) -> Refusal | None:
@@ -155,7 +156,10 @@ class Gate:
         return self._too_often(scope, name)
 
     def _refused_at_the_desk(self, scope: Scope) -> Refusal | None:
-        """People log in there with their name and an admin key; browsers send both by themselves, whoever asks them to."""
+        """Return the refusal of a request to the desk. None if it may pass.
+
+        Editors log in with their name and an admin key. Browsers send both automatically, on behalf of any page.
+        """
         scope["editor"], given = _basic(scope)
         role, scope["key"] = self.keys.role(given)
         if role != "admin":
@@ -185,7 +189,7 @@ class Gate:
 
 
 def counted_address(client: str) -> str:
-    """Return what an address is counted by: of IPv6 its network.
+    """Return the address that rate limits count by. For IPv6 it is the network.
 
     >>> counted_address("2001:db8:1:2:3:4:5:6"), counted_address("::ffff:192.0.2.7"), counted_address("192.0.2.7")
     ('2001:db8:1:2::/64', '192.0.2.7', '192.0.2.7')
@@ -212,11 +216,11 @@ def _is_loopback(host: str) -> bool:
 
 
 def _is_misread(scope: Scope) -> bool:
-    """Return True if an escaped slash, as in `a%2Frelated`, makes the routes take an id for something else."""
+    """Return True if an escaped slash, as in `a%2Frelated`, makes the routes misread an id."""
     path, raw = scope["path"], scope.get("raw_path")
     if raw is None or not path.endswith(ENDS) or raw.decode("latin-1").endswith(ENDS):
         return False
-    return path.endswith("/overrides") or scope["method"] in ("GET", "HEAD")  # a list is only read
+    return path.endswith("/overrides") or scope["method"] in ("GET", "HEAD")  # a list is read-only
 
 
 def _key(scope: Scope) -> bytes | None:
@@ -229,7 +233,7 @@ def _key(scope: Scope) -> bytes | None:
 
 
 def _basic(scope: Scope) -> tuple[str, bytes | None]:
-    """User name and password."""
+    """Return the user name and the password."""
     value = dict(scope["headers"]).get(b"authorization", b"")
     if value[:6].lower() != b"basic ":
         return "", None
@@ -241,12 +245,12 @@ def _basic(scope: Scope) -> tuple[str, bytes | None]:
 
 
 def _from_here(scope: Scope) -> bool:
-    """Whether a page of this service sent the request, by what browsers say of it and no page can change."""
+    """Return True if a page of this service sent the request, judged by headers that no page can change."""
     headers: dict[bytes, str] = {name: value.decode("latin-1") for name, value in scope["headers"]}
     site = headers.get(b"sec-fetch-site")
     if site is not None:
         return site == "same-origin"
-    origin = headers.get(b"origin", "")  # of a service without TLS, browsers say no more
+    origin = headers.get(b"origin", "")  # without TLS, browsers send only this header
     return origin.partition("://")[2] == headers.get(b"host", "none")
 
 

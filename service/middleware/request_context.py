@@ -1,4 +1,4 @@
-"""What happens to every request before the app sees it: a name, a line in the log, security and cache headers, a limit to its body."""
+"""Process every request before the app: id, log line, security headers, cache headers, and a limit of the body."""
 
 import asyncio
 import logging
@@ -28,7 +28,7 @@ SECURITY_HEADERS = [
 ]
 
 SLOW_S = 1.0
-"""A request that took longer is told, though nothing was wrong with it."""
+"""Seconds after which a successful request is logged as slow."""
 
 UNAVAILABLE = 503
 """A status whose reason is logged once, not with each request (`service.condition`)."""
@@ -40,10 +40,10 @@ log = structlog.get_logger()
 
 
 class RequestName:
-    """Gives every request an id, which the answer and the log carry; sets the security and cache headers, counts, and measures.
+    """Gives every request an id for the answer and the log. Sets security and cache headers, counts, and measures.
 
-    It stands outermost, so an error that nobody foresaw is answered here, with the same headers. What was asked for is never
-    logged: of a text, or of a key, not a character. Answers to readers that went well are logged at the level debug.
+    It is the outermost middleware, so it also answers unexpected errors, with the same headers. It never logs any part
+    of a text or a key. Successful answers to readers are logged at level debug.
     """
 
     def __init__(self, app: ASGIApp, caching: CachePolicy) -> None:
@@ -70,13 +70,13 @@ class RequestName:
 
         try:
             await self.app(scope, receive, named)
-        except ClientDisconnect:  # while it was still sending: nobody is left to answer
+        except ClientDisconnect:  # during its upload; no client is left to answer
             log.info("given_up", request_id=request_id)
-        except asyncio.CancelledError:  # the time to stop is over
+        except asyncio.CancelledError:  # the stop timeout is over
             log.warning("cut_short", request_id=request_id)
             if not status:
                 await problem(Request(scope), 503, "busy", STOPS, headers={"Retry-After": "1"})(scope, receive, named)
-        except Exception:  # of any kind: it is logged here, and the answer tells nothing of it
+        except Exception:  # any error: the log has the details, the answer has none
             log.exception("failed", request_id=request_id)
             if status:
                 raise
@@ -98,9 +98,9 @@ class RequestName:
 
 
 class BodyLimit:
-    """Refuses bodies over `MAX_BODY`, whether or not they say how long they are, and those that are not there in time.
+    """Rejects bodies over `MAX_BODY`, with or without a declared length, and bodies that do not arrive in time.
 
-    Starlette's own limit answers in plain text; this one answers as every other error.
+    Starlette's own limit answers in plain text. This limit answers like every other error.
     """
 
     def __init__(self, app: ASGIApp, timeout_s: float) -> None:

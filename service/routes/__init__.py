@@ -1,4 +1,4 @@
-"""Routes: articles, related lists, operations, the first page, the widget.
+"""Define the routes: articles, related lists, operations, the first page, the widget.
 
-Each module holds one router; it parses, calls the library once and renders.
+Each module holds one router. It parses, calls the library once and renders.
 """

@@ -1,6 +1,6 @@
-"""Routes of single articles: what is stored of one, putting and withdrawing, and the editors' word.
+"""Route single articles: read, upsert and delete them, and edit their overrides.
 
-What was put is on the disk when it is answered. Putting needs the model, so it has a lane of its own; reading does not.
+An upsert is on disk before it is acknowledged. Upserts need the model, so they have a lane of their own. Reads do not.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ router = APIRouter(dependencies=[Depends(known_parameters)])
     },
 )
 async def batch(request: Request) -> Response:
-    """Put and withdraw up to 100 articles, one by one; a report for each line."""
+    """Upsert and withdraw up to 100 articles, one by one. The answer reports on each line."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != NDJSON:
         raise HTTPException(415, f"content type {kind[:100]!r} is not taken here - send {NDJSON}")
@@ -67,7 +67,7 @@ async def batch(request: Request) -> Response:
     openapi_extra=body_of(OverrideBody),
 )
 async def put_overrides(request: Request, article_id: Id) -> Response:
-    """Say what the list of an article must show and what no list may, in place of what was said before."""
+    """Replace the overrides of an article: what its list must show and what no list may show."""
     body = await read_json(request, OverrideBody)
     said = Override.from_dict(body.model_dump())
     serving = serving_of(request)
@@ -90,7 +90,7 @@ async def put_overrides(request: Request, article_id: Id) -> Response:
 
 @router.get("/v1/articles/{article_id:path}/overrides", response_model=OverrideAnswer, responses=problems(404, 410, 422, 429))
 async def get_overrides(request: Request, article_id: Id) -> Response:
-    """What was said of an article through the service, and by whom; the last first."""
+    """Return the overrides of an article that were set through the service, with their authors, newest first."""
     with serving_of(request).held() as recommender:
         recommender.row(article_id)
     return await _said(request, clean_line(article_id))
@@ -98,7 +98,7 @@ async def get_overrides(request: Request, article_id: Id) -> Response:
 
 @router.delete("/v1/articles/{article_id:path}/overrides", status_code=204, responses=problems(404, 422, 429, 503))
 async def delete_overrides(request: Request, article_id: Id) -> Response:
-    """Take back what was said; done twice, it is done once."""
+    """Remove the overrides of an article. The request is idempotent."""
     serving = serving_of(request)
 
     def write() -> None:
@@ -116,7 +116,7 @@ async def delete_overrides(request: Request, article_id: Id) -> Response:
     openapi_extra=body_of(ArticleBody),
 )
 async def put(request: Request, article_id: Id) -> Response:
-    """Add an article, or put it in place of the one with its id. It is on the disk, and in all lists, when this is answered."""
+    """Add an article, or replace the one with its id. When this is answered, it is on disk and in all lists."""
     body = await read_json(request, ArticleBody)
     if body.id is not None and clean_line(body.id) != clean_line(article_id):
         raise fault(("body", "id"), "it is not the id in the path - leave it out")
@@ -126,7 +126,7 @@ async def put(request: Request, article_id: Id) -> Response:
 
 @router.get("/v1/articles/{article_id:path}", response_model=ArticleAnswer, responses=problems(404, 410, 422, 429))
 async def get(request: Request, article_id: Id) -> Response:
-    """What is stored of an article."""
+    """Return the stored fields of an article."""
     with serving_of(request).held() as recommender, recommender.moment():
         card_to_read(recommender, article_id)
         article = recommender.article(article_id)
@@ -138,7 +138,7 @@ async def get(request: Request, article_id: Id) -> Response:
 
 @router.delete("/v1/articles/{article_id:path}", status_code=204, responses=problems(404, 422, 429, 503))
 async def withdraw(request: Request, article_id: Id) -> Response:
-    """Take an article out of all lists, at once and for good; done twice, it is done once."""
+    """Remove an article from all lists, at once and permanently. The request is idempotent."""
     await _withdraw(request, article_id)
     return Response(status_code=204)
 
@@ -150,13 +150,13 @@ async def withdraw(request: Request, article_id: Id) -> Response:
     openapi_extra=body_of(ArticleBody),
 )
 async def put_by_id(request: Request, id: AnyId) -> Response:  # noqa: A002 - the parameter's public name
-    """The same for any id, also one that ends in /related or /overrides, which a path cannot hold."""
+    """Upsert an article with any id, including ids that end in /related or /overrides, which a path cannot hold."""
     return await put(request, id)
 
 
 @router.get("/v1/articles", response_model=ArticleAnswer, responses=problems(404, 410, 422, 429))
 async def get_by_id(request: Request, id: AnyId) -> Response:  # noqa: A002
-    """What is stored of an article with any id."""
+    """Return the stored fields of an article with any id."""
     return await get(request, id)
 
 
@@ -167,7 +167,7 @@ async def withdraw_by_id(request: Request, id: AnyId) -> Response:  # noqa: A002
 
 
 async def _put(request: Request, fields: dict[str, Any]) -> tuple[bool, str]:
-    """Whether the id was new, and the id as it is stored."""
+    """Upsert an article. Return True if its id was new, and its stored id."""
     serving = serving_of(request)
     article = await asyncio.to_thread(_article, fields)
     EMBEDDED.inc()
@@ -186,11 +186,11 @@ async def _withdraw(request: Request, article_id: str) -> None:
         with serving.held() as recommender, serving.to_write() as index_dir:
             article_updates.withdraw(index_dir, recommender, clean_line(article_id), serving.journal)
 
-    await asyncio.to_thread(write)  # not behind texts that wait: what must go must go now
+    await asyncio.to_thread(write)  # not behind queued texts: a withdrawal must take effect now
 
 
 async def _line(request: Request, line: bytes) -> dict[str, Any]:
-    """The report of one line of a batch."""
+    """Apply one line of a batch, and return its report."""
     article_id: str | None = None
     try:
         fields = json_of(line, dict[str, Any])
@@ -220,7 +220,7 @@ async def _line(request: Request, line: bytes) -> dict[str, Any]:
 
 
 def _article(fields: dict[str, Any]) -> Article:
-    """Checked and cleaned as the build does; what it would drop with a note is an error here, where somebody reads it."""
+    """Return the article, checked and cleaned as in a build. Problems that a build only notes are errors here."""
     try:
         article, dropped = to_article(Record("the request", 1, fields))
     except InvalidArticle as error:

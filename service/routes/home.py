@@ -1,4 +1,4 @@
-"""The first page: pick an article, see its list, and beside it the list that was made by hand. And the page of the API."""
+"""Route the first page, which shows an article's list beside its hand-made list, and the page of the API."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,7 @@ DOCS_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""The page sets styles of its own."""
+"""Content-Security-Policy of the API page, which sets its own styles."""
 
 FOUND = 30
 """Articles listed for a search."""
@@ -34,7 +34,7 @@ def home(
     q: Annotated[str, Query(max_length=200)] = "",
     id: Annotated[str, Query(max_length=512)] = "",  # noqa: A002 - the parameter's public name
 ) -> Response:
-    """A page without scripts, so that nothing in an archive can run in it."""
+    """Return the first page. It runs no scripts, so that nothing in an archive can run in it."""
     serving: ReleaseHolder = request.app.state.serving
     with serving.held() as recommender:
         return _home(request, recommender, serving.fault, q, id)
@@ -43,7 +43,7 @@ def home(
 @router.head("/docs")
 @router.get("/docs")
 def api(request: Request) -> Response:
-    """Every route, to read and to try; nothing in it comes from another host."""
+    """Return the page on which every route can be read and tried. It loads nothing from other hosts."""
     return templates.TemplateResponse(request, "docs.html", {}, headers={"Content-Security-Policy": DOCS_POLICY})
 
 
@@ -66,7 +66,7 @@ def _home(request: Request, recommender: Recommender, degraded: str | None, q: s
 
 
 def _card(recommender: Recommender, article_id: str) -> Card | None:
-    """Of an article that may be shown; None if there is none."""
+    """Return the card of an article that may be shown. None if there is none."""
     try:
         return card_to_read(recommender, article_id)
     except ArticleNotFound:

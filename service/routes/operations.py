@@ -1,4 +1,4 @@
-"""Routes for whoever runs the service: which release serves, the swap to the next one, health and metrics."""
+"""Route operations: the current release, the swap to the next one, health and metrics."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ router = APIRouter(dependencies=[Depends(known_parameters)])
 @router.head("/v1/index", include_in_schema=False)
 @router.get("/v1/index", response_model=IndexAnswer, responses=problems(422, 429))
 async def index(request: Request) -> IndexAnswer:
-    """The release that serves."""
+    """Return the release that serves."""
     serving = serving_of(request)
     with serving.held() as recommender:
         manifest = recommender.release.manifest
@@ -40,9 +40,9 @@ async def index(request: Request) -> IndexAnswer:
 
 @router.post("/v1/index/reload", status_code=202, response_model=Reloaded, responses=problems(422, 429))
 async def reload(request: Request) -> Reloaded:
-    """Serve the release that CURRENT names; requests under way finish on the old one. A damaged release is refused, and the old stays.
+    """Serve the release that CURRENT names. Requests under way finish on the old release.
 
-    Other workers see it within a second.
+    A damaged release is refused, and the old one keeps serving. Other workers follow within a second.
     """
     serving = serving_of(request)
     name = await asyncio.to_thread(serving.reload)
@@ -52,14 +52,14 @@ async def reload(request: Request) -> Reloaded:
 @router.head("/livez", include_in_schema=False)
 @router.get("/livez", response_model=Health, response_model_exclude_none=True, responses=problems(422))
 async def livez() -> Health:
-    """The process answers; nothing else is touched."""
+    """Report that the process responds. Nothing else is checked."""
     return Health(status="alive")
 
 
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", response_model=Health, response_model_exclude_none=True, responses=problems(422))
 async def readyz(request: Request) -> Health:
-    """A verified release serves; a degraded one says why it is not the newest, or not all of it."""
+    """Report that a verified release serves. If degraded, say why it is not the newest or not complete."""
     serving = serving_of(request)
     with serving.held() as recommender:
         degraded = serving.fault
@@ -70,7 +70,7 @@ async def readyz(request: Request) -> Health:
 
 @router.get("/metrics", include_in_schema=False)
 async def prometheus(request: Request) -> Response:
-    """Of all workers."""
+    """Return the metrics of all workers."""
     serving = serving_of(request)
     with serving.held() as recommender:
         manifest = recommender.release.manifest

@@ -1,7 +1,7 @@
-"""Routes that answer with a list.
+"""Route requests for lists.
 
-Lists by id are read from the release in microseconds, so those routes are `async` and answer at once. Texts need the
-model: they wait for it in a lane of their own, and never hold up a list by id.
+Lists by id are read from the release in microseconds, so their routes are `async` and answer at once. Texts need the
+model. They wait for it in a lane of their own, and never delay a list by id.
 """
 
 import asyncio
@@ -70,7 +70,7 @@ async def related(
     explain: Explain = False,
     format: Format = "json",  # noqa: A002 - the parameter's public name
 ) -> Response:
-    """The related list of an article."""
+    """Return the related list of an article."""
     with serving_of(request).held() as recommender, recommender.moment() as edition:
         card = card_to_read(recommender, article_id)
         answer = _stored_list(request.scope, recommender, card, edition, (limit, wanted, fields, explain, format))
@@ -89,7 +89,7 @@ async def related_by_url(
     explain: Explain = False,
     format: Format = "json",  # noqa: A002
 ) -> Response:
-    """The same, for pages that know only their URL; `id` in place of `url` takes any id."""
+    """Return the related list of the article with a URL, for pages that know only that. `id` takes any id instead."""
     if (url is None) == (id is None):
         raise fault(("query", "url"), "give either url or id")
     with serving_of(request).held() as recommender, recommender.moment() as edition:
@@ -111,7 +111,10 @@ async def related_by_url(
 async def related_to_text(
     request: Request, wanted: SelectionParameters, limit: Limit = 5, fields: Fields = None, explain: Explain = False
 ) -> Response:
-    """The related list of a text that is not in the index, which is stored and logged nowhere; or of several articles that are."""
+    """Return the related list of a text that is not in the index, or of several articles that are.
+
+    The text is neither stored nor logged.
+    """
     names = item_fields(fields)
     sent = await read_draft(request)
     if isinstance(sent, Seeds):
@@ -135,12 +138,12 @@ async def related_to_text(
     openapi_extra=body_of(Batch),
 )
 async def related_batch(request: Request, wanted: SelectionParameters, limit: Limit = 5, fields: Fields = None) -> Response:
-    """The lists of up to 100 articles, in order; an id that is none has an error in its place."""
+    """Return the lists of up to 100 articles, in order. An unknown id has an error in its place."""
     names, sent = item_fields(fields), await read_json(request, Batch)
     results = []
     with serving_of(request).held() as recommender:
         for article_id in sent.ids:
-            await asyncio.sleep(0)  # between two of them others are answered
+            await asyncio.sleep(0)  # lets other requests run between two lists
             try:
                 with recommender.moment():
                     found = recommender.related_to_row(card_to_read(recommender, article_id).row, limit, wanted)
@@ -162,7 +165,7 @@ async def related_batch(request: Request, wanted: SelectionParameters, limit: Li
     openapi_extra=body_of(Texts),
 )
 async def similarity(request: Request) -> Response:
-    """Semantic similarity of texts, in [0, 1]; higher is closer."""
+    """Return the semantic similarity of texts, in [0, 1]. Higher is closer."""
     sent = await read_json(request, Texts)
     texts = sent.texts if sent.texts is not None else [str(sent.a), str(sent.b)]
 
@@ -176,11 +179,11 @@ async def similarity(request: Request) -> Response:
 
 
 async def read_text(request: Request, n_characters: int, call: Callable[[Recommender], Read], n_texts: int = 1) -> Read:
-    """What a call makes of texts with the model; see `TextLanes.run`.
+    """Return the result of a call that reads texts with the model; see `TextLanes.run`.
 
     Raises:
-        Busy: Not now.
-        ClientDisconnect: Nobody waits for it.
+        Busy: The model has no capacity now.
+        ClientDisconnect: The client has disconnected.
     """
     EMBEDDED.inc(n_texts)
     lanes: TextLanes = request.app.state.text_lanes
@@ -188,9 +191,9 @@ async def read_text(request: Request, n_characters: int, call: Callable[[Recomme
 
 
 def without_parameters(scope: Scope, serving: ReleaseHolder) -> Answer | None:
-    """The list of an article where nothing but its id is given, which is most of what is asked; None: it is for the routes.
+    """Return the list of an article if the request gives nothing but its id. Return None to leave it to the routes.
 
-    FastAPI reads fourteen parameters that are not there in the time that the list takes.
+    Most requests have this form. FastAPI parses fourteen absent parameters in the time that the list takes.
     """
     path = scope["path"]
     if scope["query_string"] or not (path.startswith(BEFORE_ID) and path.endswith(AFTER_ID)):
@@ -204,14 +207,14 @@ def without_parameters(scope: Scope, serving: ReleaseHolder) -> Answer | None:
             card = card_to_read(recommender, article_id)
             return _stored_list(scope, recommender, card, edition, (5, EVERYTHING, None, False, "json"))
     except ReadmoreError:
-        return None  # the route will say the same, and problems answers it
+        return None  # the route raises the same error, and problems answers it
 
 
 def card_to_read(recommender: Recommender, article_id: str) -> Card:
-    """The card of an article that may be shown: under embargo it is as if it were not there.
+    """Return the card of an article that may be shown. An article under embargo counts as missing.
 
     Raises:
-        ArticleNotFound: There is none; `ArticleWithdrawn` if there was.
+        ArticleNotFound: There is no such article; `ArticleWithdrawn` if it was withdrawn.
     """
     return _published(recommender, recommender.card_of(article_id), article_id)
 

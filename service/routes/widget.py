@@ -1,4 +1,7 @@
-"""The list on a page of another site: `<related-articles>`, a script of a few kilobytes without any other, and what to write to use it."""
+"""Route the widget `<related-articles>`, which shows a list on another site, and the HTML to embed it.
+
+The widget is one script of a few kilobytes without dependencies.
+"""
 
 import base64
 import hashlib
@@ -20,11 +23,11 @@ SCRIPT = Path(__file__).parents[1] / "static" / "related-articles.js"
 ADDRESS = "/static/related-articles.js"
 
 ANY_PAGE = {"Access-Control-Allow-Origin": "*"}
-"""Without it, a browser would not compare the script's hash."""
+"""CORS header without which a browser would not check the script's hash."""
 
 
 class Widget(BaseModel):
-    """What a page needs to show lists."""
+    """The HTML and script that a page needs to show lists."""
 
     src: str
     integrity: str
@@ -39,7 +42,7 @@ router = APIRouter(dependencies=[Depends(known_parameters)])
 def script(request: Request) -> Response:
     etag = f'"{integrity()}"'
     headers = {**ANY_PAGE, "ETag": etag}
-    request.scope["public_until"] = inf  # pages name the hash of one version: caches keep it no longer than a list
+    request.scope["public_until"] = inf  # pages name the hash of one version, so caches may keep it no longer than a list
     if not_modified(request.scope, etag):
         return Response(None, 304, headers)
     return Response(_content(), 200, headers, "text/javascript; charset=utf-8")
@@ -51,7 +54,7 @@ def widget(
     request: Request,
     format: Annotated[Literal["json", "html"], Query(description="the HTML alone, to be copied")] = "json",  # noqa: A002 - as for lists
 ) -> Response:
-    """What a page needs to show lists; the hash changes with the version of the service."""
+    """Return what a page needs to show lists. The hash changes with the version of the service."""
     address = str(request.url_for("script"))
     element = '<related-articles for="ID" limit="4"></related-articles>'
     tag = f'<script type="module" src="{escape(address)}" integrity="{integrity()}" crossorigin="anonymous"></script>'
@@ -62,7 +65,7 @@ def widget(
 
 
 def integrity() -> str:
-    """The script's hash, as pages name it (W3C, Subresource Integrity)."""
+    """Return the hash of the script for a page's `integrity` attribute (W3C Subresource Integrity)."""
     return "sha384-" + base64.b64encode(hashlib.sha384(_content()).digest()).decode()
 
 

@@ -117,5 +117,5 @@ def test_the_readme_begins_with_the_two_commands() -> None:
 
 def test_make_help_lists_the_targets() -> None:
     said = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    targets = ["install", "browser", "check", "test", "cluster", "fix", "demo", "build", "serve", "bench", "pictures", "help"]
+    targets = ["install", "programs", "check", "test", "cluster", "fix", "demo", "build", "serve", "bench", "pictures", "help"]
     assert [line.split()[1] for line in said.splitlines()] == targets

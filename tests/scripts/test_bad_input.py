@@ -116,7 +116,7 @@ def test_what_can_be_cleaned_is_kept(tmp_path: Path, index: Path, command: Comma
             "a.json",
             b"",
             3,
-            r"error: .*a\.json ends too early, at 1 \(bad_json\): .*; export it again .*, or take .* with --allow-truncated; .*",
+            r"error: .*a\.json cannot be read from 1 on \(bad_json\): .*; export it again .*; the index is as it was",
         ),
         ("a.csv", b"id:text\n1:a\n", 3, r"error: .*a\.csv has the columns 'id:text' when it is separated by ','.* - a first line with .*"),
         ("a.csv", b"id;body\n1;a\n", 3, r"error: 1 of 1 articles are rejected \(1 wrong_type\).*"),
@@ -124,7 +124,7 @@ def test_what_can_be_cleaned_is_kept(tmp_path: Path, index: Path, command: Comma
             "a.rss",
             b"<!DOCTYPE rss [<!ENTITY a 'b'>]><rss/>",
             3,
-            r"error: .*a\.rss ends too early, at 1 \(bad_xml\): .* declares entities .*",
+            r"error: .*a\.rss cannot be read from 1 on \(bad_xml\): .* declares entities .*",
         ),
         ("a.xls", b"x", 3, r"error: no reader for .*a\.xls - give --format, or a file ending in \.jsonl, .*"),
         ("a.parquet", b"PAR1", 3, r"error: .*a\.parquet cannot be read as Parquet .* - export it again"),
@@ -196,7 +196,7 @@ def test_a_source_that_breaks_off_fails_the_build(tmp_path: Path, index: Path, c
     )
     code, said = command(source, "--out", index, "--max-rejects", "50%")
     assert code == 3
-    assert re.fullmatch(rf"error: {source} ends too early, at 2 \(bad_json\): .* with --allow-truncated; the index is as it was\n", said)
+    assert re.fullmatch(rf"error: {source} cannot be read from 2 on \(bad_json\): .* --allow-truncated; the index is as it was\n", said)
     with Recommender.open(index) as opened:
         assert opened.catalogue.find_row("good") is None
     assert command(source, "--out", index, "--max-rejects", "50%", "--allow-truncated")[0] == 0

@@ -28,10 +28,11 @@ SCRIPTS = (
     "related",
     "serve",
     "evaluate",
-    "benchmark",
-    "benchmark_service",
-    "benchmark_peers",
-    "benchmark_scale",
+    "benchmarks/build_time",
+    "benchmarks/service_load",
+    "benchmarks/peers_run",
+    "benchmarks/scale",
+    "benchmarks/writes",
     "fit_ranker",
     "doctor",
     "verify_index",
@@ -60,7 +61,7 @@ def assert_error(done: subprocess.CompletedProcess[str], code: int, message: str
 def test_help_has_examples(script: str) -> None:
     done = run(script, "--help")
     assert done.returncode == 0
-    assert f"examples:\n  {script}.py" in done.stdout
+    assert f"examples:\n  {Path(script).name}.py" in done.stdout
 
 
 def test_related_prints_what_the_service_answers(demo_index: Path) -> None:

@@ -1,4 +1,4 @@
-"""Archives for tests: articles of several chunks each, about a few subjects, from a fixed seed."""
+"""Build archives for tests: articles of several chunks each, about a few subjects, from a fixed seed."""
 
 import json
 import random
@@ -21,7 +21,7 @@ COMMON = ["the", "city", "said", "people", "this", "year", "will", "more", "afte
 
 
 def records(n: int = 40, seed: int = 7) -> list[dict[str, Any]]:
-    """Articles of 2 to 9 sentences, most with a date and a hand-made list of their own subject."""
+    """Return articles of 2 to 9 sentences, most with a date and a hand-made list on their own subject."""
     chance = random.Random(seed)
     made: list[dict[str, Any]] = []
     for number in range(n):
@@ -48,12 +48,15 @@ def records(n: int = 40, seed: int = 7) -> list[dict[str, Any]]:
 
 
 def digested(articles: Sequence[Article]) -> Iterator[Digest]:
-    """What a build needs of some texts, each one chunk."""
+    """Yield the digests of some texts, each a single chunk, as a build needs them."""
     return digests([Text(article.title, article.text, [(0, len(article.text))]) for article in articles], ALONE)
 
 
 def short(entry: Entry) -> Any:
-    """What a reader yields, in short: the fields of a record, line, code and `cut` of a reject, why it was passed over, what was mended."""
+    """Return a short form of a reader's entry.
+
+    It holds the fields of a record; line, code and `cut` of a reject; the reason for a skip; or the repairs.
+    """
     if isinstance(entry, Record):
         return dict(entry.fields)
     if isinstance(entry, Reject):
@@ -62,6 +65,6 @@ def short(entry: Entry) -> Any:
 
 
 def write_jsonl(path: Path, lines: Sequence[dict[str, Any] | str]) -> Path:
-    """Records as JSON, strings as they are."""
+    """Write records as JSON, and strings unchanged."""
     path.write_text("".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines), encoding="utf-8")
     return path

@@ -1,4 +1,4 @@
-"""A real browser, and pages of another site for it to look at."""
+"""Drive a real browser, and serve pages of another site to it."""
 
 import threading
 import time
@@ -16,26 +16,26 @@ JAVASCRIPT = "text/javascript; charset=utf-8"
 
 
 def follow(what: Locator) -> None:
-    """Click on a link or a button, and wait for the page that it leads to: a click alone does not."""
+    """Click on a link or a button, and wait for the next page. A click alone does not wait."""
     with what.page.expect_navigation():
         what.click()
 
 
 def violations(page: Page) -> list[str]:
-    """What axe finds wrong for people who cannot see, or use no mouse: rule and element."""
+    """Return axe's findings on access for people who cannot see, or use no mouse: rule and element."""
     found = Axe().run(page).response["violations"]
     return [f"{of['id']}: {node['html'][:200]}" for of in found for node in of["nodes"]]
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A site of its own origin.
+    """A site with an origin of its own.
 
     Attributes:
         pages: Path -> content type and body.
         headers: Sent with every page.
         slow_s: Path -> seconds before it answers.
-        asked: The paths that were asked for.
+        asked: The requested paths.
     """
 
     origin: str
@@ -47,7 +47,7 @@ class Site:
 
 @contextmanager
 def site() -> Iterator[Site]:
-    """A site that is there until the end of the context."""
+    """Serve a site until the context ends."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -1,4 +1,4 @@
-"""WordPress exports with damage, as the databases, plugins and servers of real sites make it."""
+"""Build WordPress exports with the damage that databases, plugins and servers of real sites cause."""
 
 from collections.abc import Callable, Mapping
 
@@ -77,4 +77,4 @@ DAMAGES: Mapping[str, Callable[[bytes], bytes]] = {
     "a comment with an escape sequence": replacing(b"Nice words.", b"Nice \x1b[31mwords\x1b[0m."),
     "a name of a tag with a control character": replacing(b"<wp:status>", b"<wp:\x08status>"),
 }
-"""What is wrong with an item -> the item with it."""
+"""Kind of damage -> function that damages an item."""

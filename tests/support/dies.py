@@ -1,5 +1,6 @@
-"""The service of `tests.support.served`, which dies when the journal has what it put, and its own copy has not: `python -m
-tests.support.dies`.
+"""Run the service of `tests.support.served`, and kill it between the journal and its own copy.
+
+It dies when the journal has an upsert that its own copy lacks: `python -m tests.support.dies`.
 """
 
 import os

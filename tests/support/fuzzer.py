@@ -1,4 +1,4 @@
-"""What the fuzzer needs to know of us: how lines of JSON are written."""
+"""Teach the fuzzer to write JSON lines."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ import schemathesis
 
 @schemathesis.serializer("application/x-ndjson")
 def lines_of_json(context: schemathesis.SerializationContext, value: Any) -> bytes:
-    """A text as it is; anything else as one line of JSON, or one for each of its parts."""
+    """Serialize a text unchanged, and anything else as one line of JSON, or one line per part."""
     if isinstance(value, bytes):
         return value
     if isinstance(value, str):

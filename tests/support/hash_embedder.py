@@ -1,4 +1,4 @@
-"""A small, fast embedder for tests that need many texts: every word has a fixed random direction, a text their sum."""
+"""Embed texts fast, for tests that need many: every word has a fixed random direction, and a text is their sum."""
 
 import hashlib
 import re
@@ -11,7 +11,10 @@ from recommender.types import Vectors
 
 
 class HashEmbedder:
-    """Texts that share words are close. Reads 24 tokens, so that short texts have several chunks."""
+    """Embedder that places texts with shared words close together.
+
+    It reads 24 tokens, so that short texts have several chunks.
+    """
 
     name = "hash"
     sha256 = "f" * 64

@@ -1,4 +1,7 @@
-"""Machines that serve copies of one index, for tests of what they share: each has a folder, and its release open."""
+"""Simulate machines that serve copies of one index, for tests of the journal.
+
+Each machine has a folder and an open release.
+"""
 
 import shutil
 import sqlite3
@@ -25,7 +28,7 @@ TABLES = {
     "override": "article_id, sequence, body",
     "override_history": "number, article_id, action, key, body",
 }
-"""What is compared of a `live.db`."""
+"""Columns of a `live.db` that the tests compare."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Machine:
     """A machine.
 
     Attributes:
-        journal: What it shares; None: it is alone.
+        journal: The shared journal. None: the machine serves alone.
     """
 
     index: Path
@@ -52,7 +55,7 @@ class Machine:
             upserts.prepare(self.index, self.recommender)
 
     def seen(self) -> dict[str, Any]:
-        """What it shows of all that was said, but for lists."""
+        """Return the machine's view of all shared changes, without lists."""
         with self.recommender.live.reading() as view:
             articles = {row: (of.card, of.lang, of.prepared) for row, of in view.articles.items()}
             return {
@@ -66,7 +69,7 @@ class Machine:
             }
 
     def lists(self, n: int = 20) -> dict[str, Any]:
-        """The lists of all articles."""
+        """Return the lists of all articles."""
         catalogue = self.recommender.catalogue
         with self.recommender.live.reading() as view:
             stored = [catalogue.card(row) for row in range(self.recommender.release.manifest.n_articles)]
@@ -76,14 +79,14 @@ class Machine:
 
 
 def rows(index: Path, table: str) -> list[Any]:
-    """All of a table of `live.db`, byte by byte."""
+    """Return all rows of a table of `live.db`, byte for byte."""
     with closing(sqlite3.connect(index / LIVE_DB)) as connection:
         return connection.execute(f"SELECT {TABLES[table]} FROM {table} ORDER BY 1, 2, 3").fetchall()
 
 
 @contextmanager
 def machine(origin: Path, folder: Path, address: str = "", embedder: Embedder | None = None) -> Iterator[Machine]:
-    """A machine with a copy of an index that says nothing yet, or with the index that its folder holds."""
+    """Open a machine with a copy of an index without live changes, or with the index that its folder holds."""
     if not folder.exists():
         shutil.copytree(origin, folder, ignore=shutil.ignore_patterns(f"{LIVE_DB}*"))
     upserts.create(folder)

@@ -1,4 +1,4 @@
-"""A real Milvus standalone server on loopback, from the package `milvus`: started, killed and started again by its pid."""
+"""Run a real Milvus standalone server on loopback, from the package `milvus`. Start, kill and restart it by pid."""
 
 import os
 import socket
@@ -12,19 +12,19 @@ from pathlib import Path
 from recommender.vectors.milvus_client import MilvusAddress
 
 STARTS_WITHIN_S = 240
-"""Unpacking it takes some ten seconds of a processor, and other tests may have the processors."""
+"""Seconds to start. Unpacking takes about ten seconds of a processor, and other tests may use the processors."""
 
 HEALTH, PEERS = "health", "peers"
 
 STARTS = 3
-"""Tried with other ports if it ends by itself: somebody took one of them first."""
+"""Attempts with other ports, if the server exits by itself because a port was taken in the meantime."""
 
 
 class Running:
-    """A server whose data outlives it.
+    """A server whose data survives it.
 
     Args:
-        guarded: It asks for a password, and speaks TLS.
+        guarded: True if it requires a password and speaks TLS.
     """
 
     def __init__(self, folder: Path, *, guarded: bool = False) -> None:
@@ -35,14 +35,14 @@ class Running:
 
     @property
     def server(self) -> str:
-        """What pymilvus connects to."""
+        """Return the address for pymilvus."""
         return f"http://127.0.0.1:{self._ports['proxy_port']}"
 
     def address(self, name: str) -> MilvusAddress:
         return MilvusAddress(self.server, name)
 
     def start(self) -> None:
-        """Start it, on the ports it had before if it had any, and wait until it says that it is well."""
+        """Start the server, on its earlier ports if it had any. Wait until it reports that it is healthy."""
         for _ in range(STARTS):
             if not self._ports:
                 self._prepare()
@@ -68,7 +68,7 @@ class Running:
         raise AssertionError(f"Milvus did not start:\n{self._log.read_text(encoding='utf-8', errors='replace')[-5000:]}")
 
     def kill(self) -> None:
-        """kill -9: it has no time to write anything."""
+        """Kill the server with -9. It has no time to write anything."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(60)
@@ -79,7 +79,10 @@ class Running:
         return self.folder / "milvus.log"
 
     def _prepare(self) -> None:
-        """Unpack it, and have its package write its settings; the package itself starts no server twice on the same ports."""
+        """Unpack the server, and let its package write the settings.
+
+        The package itself never starts a second server on the same ports.
+        """
         import milvus
 
         config = milvus.MilvusServerConfig(data_dir=str(self.folder))
@@ -111,7 +114,10 @@ class Running:
         settings.write_text(text, encoding="utf-8")
 
     def _etcd_config(self) -> Path:
-        """etcd runs inside of Milvus, and listens where it always does unless a file of its own says otherwise."""
+        """Write the settings of etcd and return their path.
+
+        etcd runs inside Milvus, and uses its default ports unless a settings file of its own names others.
+        """
         clients, peers = (f"http://127.0.0.1:{self._ports[name]}" for name in ("etcd_port", PEERS))
         path = self.folder / "etcd.yaml"
         path.write_text(
@@ -130,7 +136,7 @@ class Running:
 
 
 def free_ports(names: Sequence[str]) -> dict[str, int]:
-    """A port for each name that nobody listens on, and no two the same."""
+    """Return a different free port for each name."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in names]
         for bound in sockets:
@@ -140,7 +146,7 @@ def free_ports(names: Sequence[str]) -> dict[str, int]:
 
 @contextmanager
 def milvus_server(folder: Path, *, guarded: bool = False) -> Iterator[Running]:
-    """A server that is well; its data lies in a folder of its own."""
+    """Run a healthy server with its data in a folder of its own."""
     running = Running(folder, guarded=guarded)
     try:
         running.start()

@@ -1,4 +1,4 @@
-"""A real nginx in front of the service, with the file that is shipped: only its ports and its cache folder are other ones."""
+"""Run a real nginx in front of the service with the shipped file. Only its ports and its cache folder differ."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from tests.support.served import ROOT
 
 EXAMPLE = ROOT / "examples" / "deploy" / "nginx.conf"
 SYSTEM = "/usr/sbin:/usr/local/sbin"
-"""Debian keeps it where only root looks."""
+"""Folders in which Debian keeps nginx. They are only on root's search path."""
 
 MAIN = """
 {user}
@@ -43,14 +43,14 @@ class Nginx:
     """A running nginx.
 
     Attributes:
-        address: Of the site.
+        address: Address of the site.
     """
 
     address: str
     folder: Path
 
     def client(self, source: str = "127.0.0.1", **options: Any) -> httpx.Client:
-        """A reader with an address of its own (127.0.0.0/8 is all loopback)."""
+        """Return the client of a reader with an address of its own (127.0.0.0/8 is all loopback)."""
         return httpx.Client(base_url=self.address, transport=httpx.HTTPTransport(local_address=source), timeout=30, **options)
 
     @property
@@ -60,7 +60,7 @@ class Nginx:
 
 @contextmanager
 def nginx_before(service: str, folder: Path) -> Iterator[Nginx]:
-    """An nginx that is ready; stopped at the end.
+    """Run nginx until the context ends. Yield it when it is ready.
 
     Args:
         service: Address of the service.
@@ -78,7 +78,7 @@ def nginx_before(service: str, folder: Path) -> Iterator[Nginx]:
         site, n_places = re.subn(pattern, ours, site)
         assert n_places == 1, pattern
     (folder / "site.conf").write_text(site, encoding="utf-8")
-    user = "user root;" if os.geteuid() == 0 else ""  # its folders are ours
+    user = "user root;" if os.geteuid() == 0 else ""  # this process owns its folders
     (folder / "nginx.conf").write_text(MAIN.format(user=user), encoding="utf-8")
     with subprocess.Popen([program, "-p", f"{folder}/", "-c", "nginx.conf"], stderr=subprocess.PIPE, text=True) as process:
         try:

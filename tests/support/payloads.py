@@ -1,12 +1,12 @@
-"""Hostile strings, by what they attack. One that is not taken for text opens a dialog, asks another host, or sets `window.owned`.
+"""Hostile strings, by attack. If one is treated as code, it opens a dialog, calls another host, or sets `window.owned`.
 
-Each says its own number, so that what happens tells which of them it was.
+Each string contains its own number, so that the effect identifies it.
 """
 
 import re
 
 IMAGE = "<img src=x onerror=alert(1)>"
-"""What most of them want to end in."""
+"""The element that most of the strings try to inject."""
 
 _GROUPS = {
     "elements": (

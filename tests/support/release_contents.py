@@ -1,6 +1,6 @@
-"""What the files of a release hold, beyond their hashes: whole tables, rows that exist, vectors of length 1.
+"""Check the contents of a release beyond hashes: whole tables, existing rows, vectors of length 1.
 
-Only a bug of the build breaks it, so tests check it and no command does.
+Only a bug of the build breaks them, so tests check them and no command does.
 """
 
 import sqlite3
@@ -23,7 +23,7 @@ from recommender.vectors.two_tier import open_vectors
 
 
 def check_contents(folder: Path) -> None:
-    """Assert that all that a release holds fits together."""
+    """Assert that all parts of a release fit together."""
     manifest = verify(folder).manifest
     check_catalogue(folder, manifest)
     check_facts(folder, manifest)
@@ -35,7 +35,7 @@ def check_contents(folder: Path) -> None:
 
 
 def check_catalogue(folder: Path, manifest: Manifest) -> None:
-    """The tables are sound, rows have no gaps, every link names an article, every chunk is part of its article's text."""
+    """Assert that tables are sound, rows have no gaps, links name articles, and chunks are in their article's text."""
     with closing(sqlite3.connect(immutable_uri(folder / CATALOGUE), uri=True)) as catalogue:
         assert catalogue.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert catalogue.execute("PRAGMA freelist_count").fetchone() == (0,)
@@ -61,7 +61,7 @@ def check_facts(folder: Path, manifest: Manifest) -> None:
 
 
 def check_words(folder: Path) -> None:
-    """Every word has one number, and every number its word."""
+    """Assert that words and numbers map one to one."""
     trie, table = Trie().mmap(str(folder / TRIE)), WordTable(folder)
     words = list(trie)
     numbers = table.numbers(words)
@@ -70,7 +70,7 @@ def check_words(folder: Path) -> None:
 
 
 def check_terms(folder: Path, n_articles: int) -> None:
-    """Terms are made of words that exist, and stretches share all that they are of."""
+    """Assert that terms consist of existing words, and that offsets divide each array without gaps."""
     n_words, index = len(WordTable(folder / WORDS)), open_terms(folder / FOLDER, n_articles)
     arrays, n_terms = index.arrays, len(index.vocabulary)
     pruned = isinstance(index, PrunedIndex)
@@ -93,7 +93,7 @@ def check_terms(folder: Path, n_articles: int) -> None:
 
 
 def check_lists(folder: Path, manifest: Manifest) -> None:
-    """Every list can be read; its candidates are other articles, each once, that stand for themselves."""
+    """Assert that every list is readable. Its candidates are other articles, each once, and canonical."""
     places, size = np.load(folder / PLACES), (folder / LISTS).stat().st_size
     assert len(places) == manifest.n_articles
     by_begin = places[np.argsort(places["begin"])]

@@ -1,4 +1,4 @@
-"""A real S3 server in a process of its own: nanio, which checks signatures and keeps objects in a folder."""
+"""Run a real S3 server in a process of its own: nanio, which checks signatures and stores objects in a folder."""
 
 import os
 import socket
@@ -19,7 +19,7 @@ class S3Server:
     """A running server with one bucket.
 
     Attributes:
-        environment: What makes clients find it, and be let in.
+        environment: Variables by which clients find the server and authenticate.
     """
 
     process: subprocess.Popen[bytes]
@@ -28,8 +28,8 @@ class S3Server:
 
 @contextmanager
 def s3_server(folder: Path) -> Iterator[S3Server]:
-    """A server that is ready; stopped at the end, if it still runs."""
-    (folder / BUCKET).mkdir(parents=True)  # its buckets are folders
+    """Run a server. Yield it when it is ready, and stop it at the end if it still runs."""
+    (folder / BUCKET).mkdir(parents=True)  # a bucket is a folder
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "nanio", "serve", "--data-dir", str(folder), "--host", "127.0.0.1", "--port", str(port)]

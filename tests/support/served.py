@@ -1,5 +1,6 @@
-"""The service in a process of its own, as `scripts/serve.py` starts it, with the fast embedder of the tests: `python -m
-tests.support.served`.
+"""Run the service in a process of its own, as `scripts/serve.py` does, with the fast embedder of the tests.
+
+Start it with `python -m tests.support.served`.
 """
 
 import re
@@ -32,7 +33,7 @@ class Served:
     """A running service.
 
     Attributes:
-        log: Its lines so far.
+        log: The log lines so far.
     """
 
     process: subprocess.Popen[str]
@@ -44,14 +45,14 @@ class Served:
 
     @property
     def memory_kb(self) -> int:
-        """Resident memory."""
+        """Return the resident memory in kB."""
         found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8"))
         assert found
         return int(found[1])
 
     @property
     def n_files(self) -> int:
-        """Open file descriptors."""
+        """Return the number of open file descriptors."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     @property
@@ -60,17 +61,17 @@ class Served:
 
     @property
     def children(self) -> list[int]:
-        """Pids of its workers."""
+        """Return the pids of its workers."""
         found = subprocess.run(["pgrep", "-P", str(self.process.pid), "-f", "spawn_main"], capture_output=True, text=True, check=True)
         return [int(pid) for pid in found.stdout.split()]
 
 
 @contextmanager
 def served(index: Path, *flags: str, how: tuple[str, ...] = FAST, descriptors: int | None = None) -> Iterator[Served]:
-    """A service that is ready; stopped at the end, if it still runs.
+    """Run a service. Yield it when it is ready, and stop it at the end if it still runs.
 
     Args:
-        descriptors: Files and sockets that it may have open.
+        descriptors: Maximum number of files and sockets that it may open.
     """
     command = [sys.executable, *how, "--index", str(index), "--port", "0", "--admin-keys", hashed(ADMIN_KEY), *flags]
     if descriptors is not None:

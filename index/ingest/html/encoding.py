@@ -13,7 +13,7 @@ BEGINNING = 4096
 
 
 def decoded_page(raw: bytes) -> str:
-    """The page's characters: by its byte order mark, by the encoding it names, as UTF-8, and if it is neither, as Windows-1252."""
+    """Decode a page: by its byte order mark, by the encoding it names, as UTF-8, else as Windows-1252."""
     for mark, encoding in BOMS.items():
         if raw.startswith(mark):
             return raw[len(mark) :].decode(encoding, "replace")

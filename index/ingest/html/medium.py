@@ -12,13 +12,15 @@ BODY = './/section[@data-field="body"]'
 
 
 def medium_post(root: HtmlElement) -> dict[str, Any] | None:
-    """The fields of a post; None if the page is none of Medium's export."""
+    """Return the fields of a post; None if the page is not from Medium's export."""
     body = root.find(BODY)
     if body is None or "e-content" not in body.get("class", ""):
         return None
     title = _text(_with_class(root, "p-name"))
-    for heading in [element for element in body.iter("h1", "h2", "h3", "h4") if _text([element]) == title]:
-        heading.drop_tree()
+    for element in [
+        element for element in body.iter("h1", "h2", "h3", "h4", "footer") if element.tag == "footer" or _text([element]) == title
+    ]:
+        element.drop_tree()
     text, read_more = fragment_text(tostring(body, encoding="unicode", method="html"))
     address = next((link.get("href", "") for link in _with_class(root, "p-canonical")), "")
     moment = next((time.get("datetime", "") for time in _with_class(root, "dt-published")), "")

@@ -48,5 +48,5 @@ def _record(path: Path, item: Item) -> Record:
 
 
 def _own(item: Item) -> dict[str, str]:
-    """What Takeout says in elements of Blogger's: `type`, `status`, `trashed`."""
+    """Return Takeout's own elements: `type`, `status`, `trashed`."""
     return {local_name(child): child.text.strip() for child in item.all("*") if "google.com/blogger" in child.tag and child.text}

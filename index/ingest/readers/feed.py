@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 MAX_BYTES = 200 << 20
 """A feed is read as a whole."""
 
+NO_FEED = "no_feed"
+"""Code of XML that is whole and no feed, such as a sitemap."""
+
 PUBLICATION = ("status", "draft")
 """Fields that say whether an entry is public."""
 
@@ -47,7 +50,7 @@ def read(path: Path) -> Iterator[Entry]:
             raise InputError(f"{path} is larger than {MAX_BYTES >> 20} MiB - split the feed, or export the archive as JSON Lines")
         entries = _json_feed(raw) if raw.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") else _xml_feed(raw, path, notes)
     except InvalidArticle as error:
-        yield Reject(str(path), 1, None, error.code, str(error), cut=True)
+        yield Reject(str(path), 1, None, error.code, str(error), cut=error.code != NO_FEED)
         return
     for number, fields in enumerate(entries, start=1):
         if isinstance(fields, dict):
@@ -65,7 +68,9 @@ def _xml_feed(raw: bytes, path: Path, notes: list[Reject | Mended]) -> list[Any]
     xml = _well_formed(raw, path, notes)
     feed = feedparser.parse(xml.encode(), resolve_relative_uris=False)
     if not feed.get("version") and not feed.entries:
-        reason = " ".join(str(feed.get("bozo_exception", "no feed")).split())[:100]
+        if not feed.bozo and xml.strip():
+            raise InvalidArticle(NO_FEED, "it is XML, and no feed - leave it out, or export the archive as RSS, Atom or JSON Lines")
+        reason = " ".join(str(feed.get("bozo_exception", "the file is empty")).split())[:100]
         raise InvalidArticle("bad_xml", f"{reason} - no entry was found; is it RSS or Atom?")
     if feed.bozo:
         log.warning("%s is not well-formed (%s); what could be read of it was", path, feed.bozo_exception)
@@ -73,7 +78,7 @@ def _xml_feed(raw: bytes, path: Path, notes: list[Reject | Mended]) -> list[Any]
 
 
 def _well_formed(raw: bytes, path: Path, notes: list[Reject | Mended]) -> str:
-    """The feed without what XML forbids; where it is not well-formed, put together again from its items."""
+    """Return the feed without what XML forbids; one that is not well-formed is put together again from its items."""
     faults: Counter[str] = Counter()
     xml = DECLARATION.sub("", decoded(raw, faults), count=1)
     try:
@@ -91,7 +96,7 @@ def _well_formed(raw: bytes, path: Path, notes: list[Reject | Mended]) -> str:
 
 
 def _unclosed(head: str) -> list[str]:
-    """The elements around the items, from the inside."""
+    """Return the names of the elements around the items, innermost first."""
     names = [name for name in ("rdf:RDF", "rss", "feed", "channel") if re.search(rf"<{name}[\s>]", head) and f"</{name}>" not in head]
     return names[::-1]
 

@@ -23,29 +23,31 @@ def read(path: Path) -> Iterator[Record | Reject]:
     """Yield a record a post, counted from 1. The file is read twice, for tags may stand behind posts."""
     with opened(path) as file:
         place = "db.item.data" if b'"db"' in file.peek(64)[:64] else "data"
-    tags: dict[Any, Json] = {}
+    tags: dict[str, Json] = {}
     links: list[Json] = []
-    emailed: set[Any] = set()
+    emailed: set[str] = set()
     with suppress(*FAULTS):  # the posts meet the same fault, and tell of it
         for where, found in objects(path, f"{place}.tags.item", f"{place}.posts_tags.item", f"{place}.posts_meta.item"):
             if where.endswith(".tags.item"):
-                tags[found.get("id")] = found
+                tags[str(found.get("id"))] = found
             elif where.endswith(".posts_tags.item"):
                 links.append(found)
             elif found.get("email_only"):
-                emailed.add(found.get("post_id"))
-    links.sort(key=lambda link: -int(link.get("sort_order") or 0))
-    sections = {link.get("post_id"): tags[link["tag_id"]]["name"] for link in links if _is_public(tags.get(link.get("tag_id"), {}))}
+                emailed.add(str(found.get("post_id")))
+    links.sort(key=lambda link: -link["sort_order"] if isinstance(link.get("sort_order"), int) else 0)  # the last one stays
+    named = ((str(link.get("post_id")), tags.get(str(link.get("tag_id")), {})) for link in links)
+    sections = {post_id: tag["name"] for post_id, tag in named if _is_public(tag)}
     number = 0
     try:
         for number, (_, post) in enumerate(objects(path, f"{place}.posts.item"), start=1):
-            yield _record(path, number, post, sections.get(post.get("id")), post.get("id") in emailed)
+            post_id = str(post.get("id"))
+            yield _record(path, number, post, sections.get(post_id), post_id in emailed)
     except FAULTS as error:
         yield cut(path, number, error)
 
 
 def _is_public(tag: Json) -> bool:
-    """Whether readers see a tag; others are for the theme."""
+    """Return True for a tag that readers see; others are for the theme."""
     return isinstance(tag.get("name"), str) and not tag["name"].startswith("#") and tag.get("visibility", "public") == "public"
 
 
@@ -69,7 +71,7 @@ def _record(path: Path, number: int, post: Json, section: Any, email_only: bool)
 
 
 def _time(value: Any) -> Any:
-    """A moment as ISO 8601: the first versions write milliseconds."""
+    """Return a moment as ISO 8601. The first versions of Ghost write milliseconds."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         with suppress(OverflowError, ValueError, OSError):
             return datetime.fromtimestamp(value / 1000, UTC).isoformat()
@@ -77,7 +79,7 @@ def _time(value: Any) -> Any:
 
 
 def _html_of(post: Json) -> str:
-    """The HTML of a post that is kept only as its editor wrote it."""
+    """Return the HTML of a post that has only the editor's own format."""
     with suppress(ValueError, TypeError, LookupError, AttributeError, RecursionError):
         if post.get("lexical"):
             return _lexical(json.loads(post["lexical"])["root"])
@@ -104,7 +106,7 @@ def _lexical(node: Json) -> str:
 
 
 def _mobiledoc(document: Json) -> str:
-    """The text of the editor before: sections of markers, lists of them, and cards."""
+    """Return the HTML of a mobiledoc document: sections of markers, lists of them, and cards."""
     parts: list[str] = []
     for section in document["sections"]:
         if section[0] == 1:

@@ -16,9 +16,9 @@ def read(path: Path) -> Iterator[Record | Reject]:
         InputError: The file is the export of a site.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        refuse_dump(text, path)
-        page = parse_page(text)
+        raw = path.read_bytes()
+        refuse_dump(raw, path)
+        page = parse_page(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         yield Reject(str(path), 1, path.stem, "bad_encoding", f"byte {error.start} is not UTF-8 - convert the file to UTF-8")
     except InvalidArticle as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 from recommender.errors import InputError
 
 BEGINNING = 1 << 16
-"""Characters that tell what a text is."""
+"""Bytes that tell what a text is."""
 
 MOVABLE_TYPE = re.compile(
     r"\A(?=.*?^-{5,8}[ \t]*\n(?:BODY|EXTENDED BODY|EXCERPT|KEYWORDS|COMMENT|PING):)"
@@ -24,13 +24,13 @@ KINDS = (
 """Beginning of a text -> its kind, and the cure."""
 
 
-def refuse_dump(text: str, path: Path) -> None:
-    """Refuse a text that is no article but the export of a site.
+def refuse_dump(raw: bytes, path: Path) -> None:
+    """Refuse a text, in whatever encoding, that is no article but the export of a site.
 
     Raises:
         InputError: The message names the system.
     """
-    beginning = text[:BEGINNING].removeprefix("\ufeff").replace("\r\n", "\n")
+    beginning = raw[:BEGINNING].decode("utf-8-sig", "replace").replace("\r\n", "\n")
     for pattern, kind, cure in KINDS:
         if pattern.match(beginning):
             raise InputError(f"{path} is {kind}, no article - {cure}; the index is as it was")

@@ -1,6 +1,6 @@
 """The files of a folder: which hold articles, and which belong to the site around them.
 
-The rules are those of Jekyll, Hugo, Substack's export and Medium's.
+The rules are those of Jekyll, Hugo, and the exports of Substack, Medium and Google Takeout.
 """
 
 import os
@@ -15,8 +15,8 @@ from index.ingest.record import PassedOver
 OF_SITES = frozenset(["_layouts", "_includes", "_site", "_sass", "_data", "_plugins"])
 """Folders of Jekyll that hold no article."""
 
-OF_HUGO = frozenset(["archetypes", "themes", "layouts", "hugo.toml", "hugo.yaml", "hugo.yml", "hugo.json", "config.toml"])
-"""What stands beside the folder `content` in Hugo."""
+OF_HUGO = frozenset(["archetypes", "hugo.toml", "hugo.yaml", "hugo.yml", "hugo.json", "config.toml", "config.yaml", "config/_default"])
+"""One of these stands beside the folder `content` in Hugo."""
 
 ABOUT = frozenset(["README", "LICENSE", "LICENCE", "CHANGELOG", "CONTRIBUTING", "CODE_OF_CONDUCT", "SECURITY"])
 """Names of files about a repository."""
@@ -40,14 +40,14 @@ class File:
 
 
 def files_of(source: Path) -> Iterator[File | PassedOver]:
-    """The files of a folder in order of their paths, or the one file that a source is. Hidden files and folders are not looked at.
+    """Yield the files of a folder in order of their paths, or the one file that a source is. Hidden ones are ignored.
 
     Raises:
         OSError: There is no such folder or file.
     """
     if not source.is_dir():
         source.stat()
-        yield File(source, source.stem)
+        yield File(source, source.stem, _by_name(source.absolute()))
         return
     inside, others = _walk(source)
     site = _Site(source, inside)
@@ -63,7 +63,7 @@ def files_of(source: Path) -> Iterator[File | PassedOver]:
 
 
 def _walk(source: Path) -> tuple[list[PurePath], list[PassedOver]]:
-    """Paths of regular files inside a folder, and what is none."""
+    """Return the paths of regular files inside a folder, and notes on everything else."""
     root = source.resolve()
     paths: list[PurePath] = []
     others: list[PassedOver] = []
@@ -86,7 +86,7 @@ def _walk(source: Path) -> tuple[list[PurePath], list[PassedOver]]:
 
 
 class _Site:
-    """The sites that a folder holds, by the folders and files that only they have."""
+    """The sites in a folder, detected by folders and files that only they have."""
 
     def __init__(self, source: Path, paths: list[PurePath]) -> None:
         folders = {folder for path in paths for folder in path.parents}
@@ -96,17 +96,21 @@ class _Site:
         self._jekyll |= {path.parent for path in paths if path.name == "_config.yml" and self._jekyll}
         contents = {folder.parent for folder in folders if folder.name == "content"}
         self._hugo = {folder for folder in contents if any(folder / name in there for name in OF_HUGO)}
-        self._medium = {path.parent.parent for path in paths if path.parts[-2:] == ("profile", "profile.html")}
+        self._takeout = {path.parents[2] for path in paths if path.name == "feed.atom" and path.parent.parent.name == "Blogs"}
+        profiles = {path.parent.parent for path in paths if path.parts[-2:] == ("profile", "profile.html")}
+        self._medium = {folder for folder in profiles if folder / "posts" in there}
         self._substack = {path.parent for path in paths if path.name == TABLE and is_export(source / path)}
 
     def is_read_with_its_table(self, path: PurePath) -> bool:
-        """Whether a page is one of Substack's, which are read by what `posts.csv` says of them."""
+        """Return True for a post of Substack: `posts.csv` decides on it."""
         return path.suffix == ".html" and path.parent.name == "posts" and path.parent.parent in self._substack
 
     def publication(self, path: PurePath) -> Mapping[str, Any] | None:
-        """What the place of a file says of it; None if it is no article and has no status."""
+        """Return the publication fields that a file's place implies; None for a file of the site itself."""
         if self._is_of_drafts or "_drafts" in path.parts:
             return {"draft": True}
+        if self._takeout.intersection(path.parents):
+            return {} if path.name == "feed.atom" else None
         if OF_SITES.intersection(path.parts):
             return None
         for folder in path.parents:
@@ -121,7 +125,12 @@ class _Site:
                 is_collection = below[0].startswith("_") and len(below) > 1
                 return {"post_type": below[0].lstrip("_")} if is_collection else None if below[0].startswith("_") else PAGE
             if folder in self._hugo and below[0] != "content":
-                return None if below[0] in OF_HUGO or len(below) > 1 else PAGE
-        if path.stem.partition(".")[0] == "_index":
-            return {"post_type": "section page"}
-        return PAGE if path.stem in ABOUT else {}
+                return PAGE if len(below) == 1 else None
+        return PAGE if path.stem in ABOUT else _by_name(path)
+
+
+def _by_name(path: PurePath) -> Mapping[str, Any]:
+    """Return the publication fields that a file's name implies."""
+    if "_drafts" in path.parts:
+        return {"draft": True}
+    return {"post_type": "section page"} if path.stem.partition(".")[0] == "_index" else {}

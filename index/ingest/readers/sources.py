@@ -34,17 +34,17 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
 READERS: Mapping[str, str] = {
     "jsonl": "jsonl",
     "json": "json_array",
-    "csv": "delimited",
+    "csv": "csv_tsv",
     "parquet": "parquet",
     "feed": "feed",
-    "wxr": "wxr",
+    "wxr": "wordpress",
     "blogger": "blogger",
     "ghost": "ghost",
     "substack": "substack",
     "ninjs": "ninjs",
-    "html": "html_page",
+    "html": "html_folder",
     "text": "text_folder",
-    "page": "pasted_page",
+    "page": "pasted_page_file",
 }
 """Name of a format -> the module that reads it; imported when a source needs it, for some bring large libraries."""
 
@@ -111,8 +111,10 @@ def read_all(
 
 
 def _entries(path: Path, source_format: str | None, include: Collection[str]) -> Records:
-    if path.is_dir() and source_format == "substack":
-        path /= substack.TABLE
+    if path.is_dir():
+        path = substack.table_of(path) or path
+    elif path.suffix == ".html" and substack.table_of(path.parent):
+        raise InputError(f"{path} is a post of Substack, and {substack.TABLE} says whether it is public - give the folder of the export")
     if path.is_dir() and (source_format is None or source_format in OF_FILES):
         return _of_files(path, source_format, include)
     name = format_of(path, source_format)
@@ -129,7 +131,7 @@ def _cure(path: Path) -> str:
 
 
 def _of_files(folder: Path, source_format: str | None, include: Collection[str]) -> Records:
-    """All that a folder holds: its HTML pages, its texts, and the files of other formats, in order of names."""
+    """Read all files of a folder: HTML pages, texts, then other formats, in order of paths."""
     files: dict[str, list[File]] = {}
     for file in files_of(folder):
         if isinstance(file, PassedOver):
@@ -162,7 +164,7 @@ def _format_in_folder(path: Path) -> str | None:
 
 
 def format_of(path: Path, named: str | None = None) -> str | None:
-    """The format of a file, by its ending, and for JSON, XML and CSV by how it begins; None if it is none of ours.
+    """Return the format of a file: by its ending, and for JSON, XML and CSV by its beginning; None if it is unknown.
 
     Args:
         named: The format that it is said to have: some systems write JSON and XML of their own.
@@ -195,6 +197,6 @@ def _json(begin: bytes, ninjs: bool) -> str:
 
 
 def _reader(name: str) -> Callable[[Any], Records]:
-    """The function that reads a format: of a path, or of files (`OF_FILES`)."""
+    """Return the function that reads a format: from a path, or from files (`OF_FILES`)."""
     reader: Callable[[Any], Records] = import_module(f"index.ingest.readers.{READERS[name]}").read
     return reader

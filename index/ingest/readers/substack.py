@@ -19,7 +19,7 @@ SUBSCRIBE = re.compile(r"""href=["'](https://[^"'/?]+)/subscribe\b""")
 
 
 def is_export(table: Path) -> bool:
-    """Whether a file is the table of an export of Substack."""
+    """Return True for the table of a Substack export."""
     if table.name != TABLE or not table.is_file():
         return False
     with table.open("rb") as file:
@@ -27,9 +27,15 @@ def is_export(table: Path) -> bool:
     return all(column in header for column in COLUMNS)
 
 
+def table_of(folder: Path) -> Path | None:
+    """Return the table of the export that a folder of posts belongs to."""
+    table = folder.absolute().parent / TABLE
+    return table if folder.name == "posts" and is_export(table) else None
+
+
 def read(table: Path) -> Iterator[Entry]:
     """Yield a record a row of the table, with the HTML of its post."""
-    pages = {page.stem: page for page in sorted((table.parent / "posts").glob("*.html")) if page.is_file()}
+    pages = {page.stem: page for page in sorted((table.parent / "posts").glob("*.html")) if page.is_file() and not page.is_symlink()}
     addresses = Counter(address for page in pages.values() if (address := _address(page)))
     site = next((address for address, _ in addresses.most_common(1)), "")
     for entry in csv_tsv.read(table):

@@ -21,6 +21,7 @@ MAX_FRONT_MATTER = 64_000
 
 FRONT_MATTER = re.compile(r"\A(?P<fence>---|\+\+\+)[ \t]*\n(?P<fields>.*?)^(?P=fence)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 FENCE = re.compile(rb"(?:\xef\xbb\xbf)?(?:---|\+\+\+)[ \t]*\r?\n")
+UNCLOSED = re.compile(r"(?:---[ \t]*\n\w+:|\+\+\+[ \t]*\n\w+ *=)")
 JSON_FRONT_MATTER = re.compile(r"\{\s*\"")
 PLAIN_FRONT_MATTER = re.compile(r"(?:[A-Z][A-Za-z_-]{1,20}:[ \t][^\n]*\n){2,}(?=\n)")
 """Without fences, as Pelican takes it."""
@@ -84,7 +85,7 @@ def read(files: Iterable[File]) -> Iterator[Record | Reject]:
 
 
 def has_front_matter(path: Path) -> bool:
-    """Whether a page begins with front matter, as Jekyll and Hugo take it."""
+    """Return True for a page that begins with front matter, as Jekyll and Hugo take it."""
     with path.open("rb") as file:
         return FENCE.match(file.read(16)) is not None
 
@@ -93,11 +94,12 @@ def _record(file: File) -> Record:
     path = file.path
     if path.stat().st_size > MAX_BYTES:
         raise InvalidArticle("too_large", f"the file has more than {MAX_BYTES} bytes - one article a file is expected")
+    raw = path.read_bytes()
+    refuse_dump(raw, path)
     try:
-        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+        text = raw.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise InvalidArticle("bad_encoding", f"byte {error.start} is not UTF-8 - convert the file to UTF-8") from error
-    refuse_dump(text, path)
     given, body = ({}, text) if path.suffix.lower() == ".txt" and not FRONT_MATTER.match(text) else _parts(text)
     name, day, language = _of_name(path)
     fields: dict[str, Any] = {"id": str(given.get("id") or file.id)}
@@ -124,16 +126,18 @@ def _record(file: File) -> Record:
 
 
 def _is_unseen(given: Mapping[str, Any]) -> bool:
-    """Whether Hugo makes no page of a text."""
+    """Return True for a text of which Hugo makes no page."""
     build = given.get("build") or given.get("_build")
     return given.get("headless") is True or (isinstance(build, dict) and str(build.get("render")).lower() in ("never", "link", "false"))
 
 
 def _parts(text: str) -> tuple[Mapping[str, Any], str]:
-    """The fields of a text's front matter, and what follows it."""
+    """Split a text into the fields of its front matter and its body."""
     front = FRONT_MATTER.match(text)
     if front:
         return _front_matter(front), text[front.end() :]
+    if UNCLOSED.match(text):
+        raise InvalidArticle("bad_front_matter", "its last fence is missing - end it with a line as the first one")
     if JSON_FRONT_MATTER.match(text):
         try:
             fields, end = json.JSONDecoder().raw_decode(text)
@@ -148,7 +152,7 @@ def _parts(text: str) -> tuple[Mapping[str, Any], str]:
 
 
 def _of_name(path: Path) -> tuple[str, str, str]:
-    """The title, day and language that a file's name tells, as in `2021-08-23-the-pier.md`, `pier/index.fr.md`; empty where it does not."""
+    """Return title, day and language by the name of a file such as `2021-08-23-the-pier.md` or `pier/index.fr.md`; empty if absent."""
     stem, _, language = path.stem.partition(".")
     if not LANGUAGE.fullmatch(language):
         stem, language = path.stem, ""

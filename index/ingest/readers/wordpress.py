@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
 
 from index.ingest.readers.feed import plain
 from index.ingest.readers.xml_items import Item, in_head, items, local_name
 from index.ingest.record import Mended, Record, Reject
+from index.ingest.site_ids import address
 
 CONTENT = "{http://purl.org/rss/1.0/modules/content/}encoded"
 NO_DATE = "0000-00-00 00:00:00"
@@ -44,7 +44,7 @@ def _record(path: Path, item: Item, language: str, site: Sequence[str]) -> Recor
         "id": post_id or values.get("guid"),
         "title": plain(values.get("title", "")),
         "html": item.text(CONTENT),
-        "url": urljoin(next(iter(site), ""), values.get("link", "")),
+        "url": _absolute(values.get("link", ""), site),
         "published": None if moment == NO_DATE else f"{moment.replace(' ', 'T')}Z",
         "section": section,
         "lang": language,
@@ -55,13 +55,16 @@ def _record(path: Path, item: Item, language: str, site: Sequence[str]) -> Recor
     return Record(str(path), item.number, fields, publication, site if post_id else ())
 
 
+def _absolute(link: str, site: Sequence[str]) -> str:
+    """Return a link; a path gets the address of the site in front."""
+    return f"{site[0].rstrip('/')}{link}" if site and link.startswith("/") else link
+
+
 def _site(item: Item) -> Sequence[str]:
-    """The addresses of the site that an export is of; the host of its first link too, where pages have another one."""
+    """Return the addresses of the exported site, and the host of its first link if that is another one."""
     urls = [url for url in (in_head(item.head, "wp:base_blog_url"), in_head(item.head, "link")) if url.startswith("http")]
-    link = urlsplit(item.text("link") or item.text("guid"))
-    if link.netloc and link.netloc not in {urlsplit(url).netloc for url in urls}:
-        urls.append(f"https://{link.netloc}")
-    return urls
+    host = address(item.text("link") or item.text("guid")).partition("/")[0]
+    return urls if not host or host in {address(url).partition("/")[0] for url in urls} else [*urls, f"https://{host}"]
 
 
 def _lists(item: Item) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from html import unescape
 from io import BufferedReader, BytesIO, RawIOBase
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 from xml.sax.saxutils import quoteattr
@@ -65,6 +66,9 @@ OPTIONS: dict[str, Any] = {"resolve_entities": False, "no_network": True, "load_
 
 STRICT = etree.XMLParser(**OPTIONS)
 LENIENT = etree.XMLParser(recover=True, **OPTIONS)
+MOST_WITHIN = 20
+"""Beginnings of items within an item that are tried: an example in a story has few."""
+
 DAMAGED, UNBALANCED, STRAY = "items with damaged XML", "items without their first or last tag", "pieces of XML between items"
 """Faults, as the report names them."""
 
@@ -87,21 +91,21 @@ class Item:
     damage: str = ""
 
     def all(self, name: str) -> Iterator[Any]:
-        """The elements of a name; of a recovered item at any depth, for an end that is missing moves what follows it down."""
+        """Yield the elements of a name. In a recovered item they may be at any depth: a missing end tag moves its siblings down."""
         yield from self.element.iterdescendants(name) if self.damage else self.element.iterchildren(name)
 
     def text(self, name: str) -> str:
-        """The text of the first element of a name that has one."""
+        """Return the text of the first element of a name that has one."""
         return next((element.text for element in self.all(name) if element.text), "")
 
 
 def local_name(element: Any) -> str:
-    """The name of an element without its namespace."""
+    """Return the name of an element without its namespace."""
     return str(element.tag).rpartition("}")[2].rpartition(":")[2]
 
 
 def in_head(head: str, name: str) -> str:
-    """The text of an element in front of the items.
+    """Return the text of an element in front of the items.
 
     >>> in_head("<channel><link>https://news.example</link>", "link")
     'https://news.example'
@@ -136,7 +140,7 @@ def items(path: Path, mark: str = "") -> Iterator[Item | Reject | Mended]:
 
 
 class _Window:
-    """The characters of a file, as far as they are at work.
+    """A sliding window over the characters of a file.
 
     Attributes:
         text: Grows at its end as it is searched.
@@ -171,7 +175,7 @@ class _Window:
             self.read()
 
     def forget(self, end: int) -> int:
-        """Drop characters that are done with, once they are many; the place that was `end`."""
+        """Drop the characters before `end`, once they are many; return the new place of `end`."""
         if end < BLOCK:
             return end
         self.text = self.text[end:]
@@ -188,7 +192,7 @@ class _Window:
 
 
 def decoded(raw: bytes, faults: Counter[str]) -> str:
-    """The text of a whole file, without what XML forbids."""
+    """Return the text of a whole file, without what XML forbids."""
     window = _Window(BufferedReader(cast("RawIOBase", BytesIO(raw))), faults)
     while not window.is_read:
         window.read()
@@ -196,7 +200,7 @@ def decoded(raw: bytes, faults: Counter[str]) -> str:
 
 
 def encoding_of(beginning: bytes) -> str:
-    """The encoding of a file of XML, by its byte order mark, else by what it names, else UTF-8."""
+    """Return the encoding of an XML file: by its byte order mark, else as declared, else UTF-8."""
     for mark, encoding in BOMS:
         if beginning.startswith(mark):
             return encoding
@@ -212,7 +216,7 @@ def encoding_of(beginning: bytes) -> str:
 
 
 def _items(window: _Window, mark: str, faults: Counter[str]) -> Iterator[Item | str]:
-    """Items, or what is wrong with one of which nothing can be read."""
+    """Yield items; for an item of which nothing can be read, the fault."""
     head: str | None = None
     namespaces = ""
     number = at = begin = 0
@@ -247,9 +251,9 @@ def _items(window: _Window, mark: str, faults: Counter[str]) -> Iterator[Item | 
 
 
 def _item(window: _Window, start: int, name: str, mark: str, namespaces: str, faults: Counter[str]) -> tuple[Item | str, int] | None:
-    """The item that begins at a place, and the place behind it; None if the file ends within it."""
+    """Return the item that begins at a place, and the place behind it; None if the file ends within it."""
     end, is_whole = _end(window, start, name)
-    if is_whole and (item := _sound(window.text[start:end], namespaces)):
+    if item := _sound(window.text[start:end], namespaces):
         inner = f"<{name}" in item.xml[1:]  # an example in a story; or the item breaks off within CDATA, which the next one closes
         if not inner or not _next_within(window.text, start, end, name, namespaces, strictly=True):
             return item, end
@@ -260,31 +264,36 @@ def _item(window: _Window, start: int, name: str, mark: str, namespaces: str, fa
     ends = [end for end in ends if mark in window.text[start:end]] or ends
     if ends and (cut := _next_within(window.text, start, max(ends), name, namespaces)):
         ends = [end for end in ends if end <= cut] or [cut]
+    if not ends:
+        return None
+    whole = {end: _closed(window.text[start:end], name) for end in ends}
+    found: Item | str | None = None
     for end in ends:
-        if item := _mended(_closed(window.text[start:end], name, faults), namespaces, faults):
-            return item, end
-    return (_recovered(_closed(window.text[start : ends[0]], name, faults), namespaces, faults), ends[0]) if ends else None
+        if found := _mended(whole[end], namespaces, faults):
+            break
+    else:
+        end = ends[0]
+        found = _recovered(whole[end], namespaces, faults)
+    faults[UNBALANCED] += len(whole[end]) > end - start
+    return found, end
 
 
 def _next_within(text: str, start: int, end: int, name: str, namespaces: str, strictly: bool = False) -> int:
-    """The place within an item where the next one begins, whole or nearly so: the item breaks off there; 0 if there is none."""
-    for begin in re.finditer(rf"<{name}[\s>]", text[start + 1 : end]):
+    """Find the next item inside an item: the first one breaks off there. Return 0 if there is none."""
+    for begin in islice(re.finditer(rf"<{name}[\s>]", text[start + 1 : end]), MOST_WITHIN):
         place = start + 1 + begin.start()
         if _sound(text[place:end], namespaces) or (not strictly and _mended(text[place:end], namespaces, Counter())):
             return place
     return 0
 
 
-def _closed(xml: str, name: str, faults: Counter[str]) -> str:
-    """The item with the tag that ends it."""
-    if re.search(rf"</{name}\s*>\Z", xml):
-        return xml
-    faults[UNBALANCED] += 1
-    return f"{xml}</{name}>"
+def _closed(xml: str, name: str) -> str:
+    """Return the item with its end tag."""
+    return xml if re.search(rf"</{name}\s*>\Z", xml) else f"{xml}</{name}>"
 
 
 def _end(window: _Window, start: int, name: str) -> tuple[int, bool]:
-    """The place where an item ends by the rules of XML, 0 if there is none, and whether a tag says so."""
+    """Find the end of an item by the rules of XML: 0 if there is none, and True if it is an end tag."""
     at = start + len(name) + 1
     try:
         while token := window.search(INSIDE[name], at):
@@ -297,17 +306,14 @@ def _end(window: _Window, start: int, name: str) -> tuple[int, bool]:
 
 
 def _near(window: _Window, start: int, name: str, mark: str) -> int:
-    """The first end of an item that the next one follows, whatever stands around it; 0 if there is none."""
-    at = start
-    while found := window.search(ENDS[name], at):
-        if mark in window.text[start : found.end()]:
-            return found.end()
-        at = found.end()
-    return 0
+    """Find the first end tag that the next item follows, CDATA or not; 0 if there is none."""
+    marked = window.search(re.compile(re.escape(mark)), start)
+    found = window.search(ENDS[name], marked.end()) if marked else None
+    return found.end() if found else 0
 
 
 def _behind(window: _Window, token: re.Match[str]) -> int:
-    """The place behind a comment or CDATA; the place behind its beginning, where it has no end."""
+    """Return the place behind a comment or CDATA; behind its beginning, if it has no end."""
     mark, pattern = ("]]>", CDATA_END) if token["aside"].startswith("<![") else ("-->", COMMENT_END)
     place = window.text.find(mark, token.end())
     if place >= 0:
@@ -324,7 +330,7 @@ def _sound(xml: str, namespaces: str) -> Item | None:
 
 
 def _mended(xml: str, namespaces: str, faults: Counter[str]) -> Item | None:
-    """The item, if repairs are enough."""
+    """Return the item if repairs make it well-formed."""
     found: Counter[str] = Counter()
     item = _sound(repaired(xml, found), _with_all(xml, namespaces))
     if item is not None:
@@ -333,7 +339,7 @@ def _mended(xml: str, namespaces: str, faults: Counter[str]) -> Item | None:
 
 
 def _recovered(xml: str, namespaces: str, faults: Counter[str]) -> Item | str:
-    """What a lenient parser makes of an item; the fault if that is nothing."""
+    """Return what a lenient parser recovers of an item; the fault if that is nothing."""
     xml = repaired(xml, faults)
     namespaces = _with_all(xml, namespaces)
     faults[DAMAGED] += 1
@@ -349,17 +355,17 @@ def _recovered(xml: str, namespaces: str, faults: Counter[str]) -> Item | str:
 
 
 def _parsed(xml: str, namespaces: str, parser: etree.XMLParser) -> Any:
-    """The root over an item; with a lenient parser None where there is nothing."""
+    """Parse an item under a root element. A lenient parser may return None."""
     return etree.fromstring(f"<items{namespaces}>{xml}</items>", parser)
 
 
 def _declared(namespaces: Mapping[str, str]) -> str:
-    """Declarations of namespaces, as attributes of an element."""
+    """Return declarations of namespaces, as attributes of an element."""
     return "".join(f" xmlns{prefix and ':'}{prefix}={quoteattr(name)}" for prefix, name in namespaces.items())
 
 
 def _with_all(xml: str, namespaces: str) -> str:
-    """The namespaces, and one for each prefix that is not declared."""
+    """Add a namespace for each prefix that is not declared."""
     used = {prefix for found in PREFIX.findall(xml) for prefix in found if prefix not in ("", "xml", "xmlns")}
     missing = {prefix: KNOWN.get(prefix, f"urn:undeclared:{prefix}") for prefix in sorted(used) if f" xmlns:{prefix}=" not in namespaces}
     return namespaces + _declared(missing)

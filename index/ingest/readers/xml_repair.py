@@ -42,14 +42,14 @@ BYTES, CONTROLS, AMPERSANDS, CDATA_ENDS, UNCLOSED, UNESCAPED = (
 
 
 def mostly_bad(beginning: bytes) -> bool:
-    """Whether a file is not in UTF-8 at all: one bad byte does not make all the others wrong."""
+    """Return True if a file is not UTF-8 at all. A few bad bytes are slips."""
     text = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode(beginning)
     n_bad = len(BAD_BYTE.findall(text))
     return n_bad >= MANY and 2 * n_bad > sum(character > "\x7f" for character in text)
 
 
 def is_clean(text: str) -> bool:
-    """Whether a text holds nothing that XML forbids; faster than a search by a pattern."""
+    """Return True if a text holds nothing that XML forbids; faster than a regular expression."""
     try:
         raw = text.encode()
     except UnicodeEncodeError:

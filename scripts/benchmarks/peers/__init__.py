@@ -1,4 +1,4 @@
-"""What a user would take instead of Readmore, each measured in a process of its own (`scripts/benchmarks/peers_run.py`).
+"""Measure the alternatives to Readmore, each in a process of its own (`scripts/benchmarks/peers_run.py`).
 
-None of these is a dependency of Readmore: a peer's library is imported by its own process alone, in the interpreter that it is given.
+No peer is a dependency of Readmore. Only the peer's own process imports its library, in the interpreter chosen for it.
 """

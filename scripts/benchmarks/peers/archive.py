@@ -1,4 +1,4 @@
-"""What all peers are measured on: the same articles, questions and hand-made lists."""
+"""Prepare the test data of all peers: the same articles, queries and hand-made lists."""
 
 import json
 import random
@@ -16,20 +16,20 @@ K = 10
 """Length of a list."""
 N_TIMED, N_COMPARED, N_DRAFTS = 500, 100, 30
 LEAST_WORDS = 20
-"""Of an article that is asked about."""
+"""Minimum length in words of an article used as a query."""
 
 
 @dataclass(frozen=True, slots=True)
 class PeerArchive:
-    """Articles, and what is asked of them.
+    """Articles, and the queries on them.
 
     Attributes:
         path: JSON Lines.
-        n: Articles in it.
-        timed: Lists of these are timed; the first `N_COMPARED` are compared with an exact search.
+        n: Number of articles in the file.
+        timed: Articles whose lists are timed. The first `N_COMPARED` are compared with an exact search.
         drafts: Texts of 300 words.
-        qrels: Article id -> ids of its hand-made list, those that are in the file.
-        judged: The articles that have one.
+        qrels: Article id -> ids of its hand-made list that are in the file.
+        judged: The articles with such a list.
     """
 
     path: Path
@@ -41,13 +41,13 @@ class PeerArchive:
 
     @classmethod
     def read(cls, path: Path, limit: int | None, short: Path) -> "PeerArchive":
-        """Choose what is asked, the same in every run.
+        """Choose the queries, the same in every run.
 
         Args:
-            limit: So many articles only, the first; they are written to `short`. None: all.
+            limit: Use only the first `limit` articles, and write them to `short`. None: all.
 
         Raises:
-            InputError: It is no file of JSON Lines with id, title and text, or has no article of `LEAST_WORDS`.
+            InputError: The file is not JSON Lines with id, title and text, or has no article of `LEAST_WORDS`.
         """
         try:
             if limit:
@@ -76,5 +76,5 @@ class PeerArchive:
         )
 
     def ndcg(self, lists: Mapping[str, Sequence[str]]) -> float | None:
-        """nDCG@5 of the lists of the judged articles; None if there are no hand-made ones."""
+        """Return nDCG@5 of the lists of the judged articles. None if there are no hand-made lists."""
         return evaluate(self.qrels, lists)["nDCG@5"] if self.qrels else None

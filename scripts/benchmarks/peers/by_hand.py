@@ -1,4 +1,4 @@
-"""sentence-transformers and a flat FAISS index, as everyone writes it first: exact, and all in memory."""
+"""Peer: sentence-transformers and a flat FAISS index, the usual first attempt. It is exact and in memory."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from scripts.benchmarks.peers.vectors import VectorPeer
 
 
 class ByHand(VectorPeer):
-    """`IndexFlatIP`, and the ids beside it."""
+    """An `IndexFlatIP`, with the ids in a separate list."""
 
     def write(self, ids: Sequence[str], vectors: Vectors) -> None:
         """See `VectorPeer.write`."""
@@ -34,6 +34,6 @@ class ByHand(VectorPeer):
         return np.asarray(self._index.reconstruct(self._row[article_id]), dtype=np.float32)
 
     def search(self, vector: Vectors, k: int, *, exact: bool = False) -> list[str]:
-        """See `VectorPeer.search`; it is always exact."""
+        """See `VectorPeer.search`. The search is always exact."""
         _, rows = self._index.search(vector[None], min(k, len(self._ids)))
         return [self._ids[row] for row in rows[0]]

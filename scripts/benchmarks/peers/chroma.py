@@ -1,4 +1,4 @@
-"""Chroma, embedded: a persistent collection with its default HNSW graph, by cosine."""
+"""Peer: embedded Chroma, a persistent collection with its default HNSW graph and cosine similarity."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -11,7 +11,7 @@ from scripts.benchmarks.peers.vectors import VectorPeer
 
 
 class Chroma(VectorPeer):
-    """Vectors of our own, added in the largest batches that it takes."""
+    """Chroma with our own vectors, added in the largest batches that it accepts."""
 
     def write(self, ids: Sequence[str], vectors: Vectors) -> None:
         """See `VectorPeer.write`."""

@@ -1,4 +1,7 @@
-"""LanceDB, embedded: one table; no index on vectors, as its documentation advises up to 100,000 rows, so it is exact; one on ids."""
+"""Peer: embedded LanceDB with one table and an index on ids.
+
+Up to 100,000 rows the vectors have no index, as its documentation advises, so the search is exact.
+"""
 
 from collections.abc import Sequence
 
@@ -8,11 +11,11 @@ from recommender.types import Vectors
 from scripts.benchmarks.peers.vectors import VectorPeer
 
 INDEXED = 100_000
-"""From so many rows on the vectors get an index too, of the kind and size that it chooses by itself."""
+"""Number of rows from which the vectors get an index too, with LanceDB's default type and size."""
 
 
 class Lance(VectorPeer):
-    """Columns: id, vector."""
+    """A table with the columns id and vector."""
 
     def write(self, ids: Sequence[str], vectors: Vectors) -> None:
         """See `VectorPeer.write`."""

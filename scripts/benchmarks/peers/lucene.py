@@ -1,6 +1,7 @@
-"""Lucene's MoreLikeThis, with its defaults, over stemmed English: what a site's search engine gives. It compares words, without a model.
+"""Peer: Lucene's MoreLikeThis with defaults over stemmed English, as in a site's search engine.
 
-Debian's liblucene8-java and a JDK; `Lucene.java`, beside this, does the work in a process of its own and is asked line by line.
+It compares words and needs no model. It uses Debian's liblucene8-java and a JDK. `Lucene.java` in this folder does the
+work in a separate process, which answers line by line.
 """
 
 import shutil
@@ -16,13 +17,13 @@ SOURCE = Path(__file__).with_name("Lucene.java")
 
 
 def version() -> str | None:
-    """Lucene's, as Debian's file names have it; None if it is not installed."""
+    """Return Lucene's version from Debian's file names. None if it is not installed."""
     cores = _jars("core")
     return cores[0].stem.rpartition("-")[2] if cores else None
 
 
 def missing() -> str | None:
-    """What it lacks on this machine; None if nothing."""
+    """Return what is missing on this machine. None if nothing is."""
     lacks = [f"lucene-{name}" for name in MODULES if not _jars(name)]
     return lacks[0] if lacks else None if shutil.which("javac") else "javac"
 
@@ -32,7 +33,7 @@ def _jars(name: str) -> list[Path]:
 
 
 class Lucene:
-    """A `Peer` that keeps words."""
+    """A `Peer` with an inverted index of words."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -65,7 +66,7 @@ class Lucene:
         return self._ask("text", k, text)
 
     def exact(self, asked: PeerText, k: int) -> list[str]:
-        """See `Peer.exact`; a search by words is what it is."""
+        """See `Peer.exact`. A word search is exact by itself."""
         return []
 
     def size(self) -> int:

@@ -1,4 +1,4 @@
-"""Ask a peer, in processes of its own, and take the time."""
+"""Measure a peer in processes of its own."""
 
 import json
 import os
@@ -19,11 +19,11 @@ from scripts.benchmarks.peers.txtai import READY, SERVER, Chunked, Txtai
 from scripts.local_server import ROOT
 
 SERVED = {"txtai": Txtai, "txtai-chunked": Chunked}
-"""Those with a server that knows articles, not only vectors."""
+"""Peers with a server that knows articles, not only vectors."""
 
 
 class Conversation:
-    """With the process of a peer, which begins now; it and all that it starts carry `mark`."""
+    """A conversation with a new process of a peer. The process and its children carry `mark`."""
 
     def __init__(self, name: str, python: str, folder: Path) -> None:
         self.mark = uuid.uuid4().hex
@@ -38,10 +38,10 @@ class Conversation:
         )
 
     def ask(self, role: str, **asked: object) -> dict[str, Any]:
-        """What `scripts.benchmarks.peers.process` answers.
+        """Return the answer of `scripts.benchmarks.peers.process`.
 
         Raises:
-            InputError: The process has ended instead.
+            InputError: The process ended instead.
         """
         process = self._process
         assert process.stdin is not None  # noqa: S101
@@ -65,17 +65,17 @@ class Conversation:
 
 
 def about(name: str, python: str) -> dict[str, Any]:
-    """The versions of a peer's packages in an interpreter, and what is missing."""
+    """Return the versions of a peer's packages in an interpreter, and what is missing."""
     with Conversation(name, python, Path(os.devnull)) as talk:
         return talk.ask("about")
 
 
 def measure(name: str, python: str, archive: PeerArchive, folder: Path, seconds: int) -> Figures:
-    """All figures of a peer.
+    """Return all figures of a peer.
 
     Args:
-        folder: Empty, for its index.
-        seconds: Of load, where there is a server.
+        folder: An empty folder for its index.
+        seconds: Duration of the load test, if there is a server.
 
     Raises:
         InputError: The peer gave up.
@@ -118,7 +118,7 @@ def measure(name: str, python: str, archive: PeerArchive, folder: Path, seconds:
 
 
 def _over_http(txtai: Txtai, python: str, archive: PeerArchive, seconds: int) -> tuple[float, Answers]:
-    """Seconds from the start of the server to its first list, and how fast it answers."""
+    """Return the seconds from the start of the server to its first list, and its answer times."""
     mark = uuid.uuid4().hex
     settings = txtai.settings(txtai.folder.with_suffix(".yml"))
     paths = [txtai.question(text.whole, K + 1) for text in archive.timed]

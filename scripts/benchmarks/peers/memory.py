@@ -1,6 +1,7 @@
-"""How much memory a command holds with all that it started, also what left its process group, such as a database server.
+"""Measure the memory of a command with all processes that it started.
 
-Whatever carries the mark in its environment counts. A page that several share counts once: proportional set size.
+Processes that left its process group count too, such as a database server. All processes with the mark in their
+environment are counted. A page shared by several counts once (proportional set size).
 """
 
 import re
@@ -10,19 +11,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 MARK = "READMORE_MEASURED"
-"""The variable that carries the mark."""
+"""The environment variable that carries the mark."""
 
 EVERY_S = 0.5
 
 
 class PeakMemory:
-    """The most that was held, MB."""
+    """The peak memory, MB."""
 
     mb = 0
 
 
 def held_mb(mark: str) -> int:
-    """Memory of all processes that carry a mark: MB."""
+    """Return the memory of all processes that carry a mark, MB."""
     wanted = f"{MARK}={mark}".encode()
     total = 0
     for process in Path("/proc").glob("[0-9]*"):
@@ -30,14 +31,14 @@ def held_mb(mark: str) -> int:
             if wanted in (process / "environ").read_bytes().split(b"\0"):
                 found = re.search(r"^Pss:\s+(\d+) kB", (process / "smaps_rollup").read_text(encoding="ascii"), re.MULTILINE)
                 total += int(found[1]) if found else 0
-        except OSError:  # it has ended, or is another user's
+        except OSError:  # the process has ended, or belongs to another user
             continue
     return total // 1000
 
 
 @contextmanager
 def watched(mark: str) -> Iterator[PeakMemory]:
-    """Look at it again and again until the context ends."""
+    """Sample the memory repeatedly until the context ends."""
     peak, ended = PeakMemory(), threading.Event()
 
     def watch() -> None:

@@ -1,4 +1,4 @@
-"""What a peer is asked, and the texts that it is given: the same for all."""
+"""Define the protocol of peers, and the texts that all peers receive."""
 
 import json
 import time
@@ -9,12 +9,12 @@ from typing import Protocol
 
 BATCH_SIZES = (4, 8, 16, 32)
 TRIED = 64
-"""Articles that the batch sizes are tried on."""
+"""Number of articles on which batch sizes are tried."""
 
 
 @dataclass(frozen=True, slots=True)
 class PeerText:
-    """An article, as a peer sees it."""
+    """An article as peers receive it."""
 
     id: str
     title: str
@@ -26,17 +26,18 @@ class PeerText:
 
 
 class Peer(Protocol):
-    """Build, open, answer. `near` and `near_draft` give ids of articles, closest first, `k` at most, never the one asked about.
+    """Protocol: build, open, answer.
 
-    What it starts ends with its process.
+    `near` and `near_draft` return at most `k` ids of articles, closest first, never the query article. Everything that
+    a peer starts ends with its process.
     """
 
     def prepare(self, texts: Sequence[PeerText]) -> int:
-        """Do what its user does once and for all, before the clock starts: choose the best batch size, compile. Returns the batch size."""
+        """Do one-time work before the clock starts: choose the best batch size, compile. Return the batch size."""
         ...
 
     def build(self, texts: Sequence[PeerText], batch_size: int) -> None:
-        """Make the index from nothing, and write it to disk."""
+        """Build the index from scratch and write it to disk."""
         ...
 
     def open(self) -> None:
@@ -44,36 +45,36 @@ class Peer(Protocol):
         ...
 
     def near(self, asked: PeerText, k: int) -> list[str]:
-        """The list of an article of the index."""
+        """Return the list of an article of the index."""
         ...
 
     def near_draft(self, text: str, k: int) -> list[str]:
-        """The list of a text that it has never seen."""
+        """Return the list of an unseen text."""
         ...
 
     def exact(self, asked: PeerText, k: int) -> list[str]:
-        """`near`, by comparing with all that it holds; empty if the question makes no sense."""
+        """Return `near` by exhaustive comparison. Return an empty list if that does not apply."""
         ...
 
     def size(self) -> int:
-        """Bytes that it keeps on disk."""
+        """Return the bytes on disk."""
         ...
 
 
 def read_texts(path: Path) -> list[PeerText]:
-    """The articles of a file of JSON Lines."""
+    """Read the articles of a JSON Lines file."""
     with path.open(encoding="utf-8") as file:
         records = [json.loads(line) for line in file if line.strip()]
     return [PeerText(str(record["id"]), record.get("title") or "", record.get("text") or "") for record in records]
 
 
 def folder_size(folder: Path) -> int:
-    """Bytes of all files of a folder."""
+    """Return the total bytes of all files in a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def others(asked: str, found: Sequence[str], k: int) -> list[str]:
-    """The first `k` articles of a list of articles that may hold the one asked about, and any of them more than once.
+    """Return the first `k` other articles of a list that may contain the query article and repetitions.
 
     >>> others("a", ["a", "b", "b", "c", "d"], 2)
     ['b', 'c']
@@ -82,7 +83,7 @@ def others(asked: str, found: Sequence[str], k: int) -> list[str]:
 
 
 def best_batch_size(embedding: Callable[[int], Callable[[Sequence[str]], object]], texts: Sequence[PeerText]) -> int:
-    """The batch size at which a model is fastest, the better of two turns each."""
+    """Return the fastest batch size of a model, by the better of two turns each."""
     tried = [text.whole for text in texts[:TRIED]]
     by_size = {size: embedding(size) for size in BATCH_SIZES}
     taken: dict[int, float] = {}

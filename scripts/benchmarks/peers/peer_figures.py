@@ -1,4 +1,4 @@
-"""What is measured of each peer, and the table of it."""
+"""Define the figures of each peer, and print their table."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ IN_PROCESS = "*"
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """How fast lists are.
+    """Speed of lists.
 
     Attributes:
-        by_id: p50 and p99 of a list of an article, one after another, each article the first time: ms.
-        by_id_per_s: Lists of articles a second: of 16 connections, or, in the process, one after another.
+        by_id: p50 and p99 in ms of an article's list, one after another, each article for the first time.
+        by_id_per_s: Lists of articles per second: over 16 connections, or one after another in the process.
         draft_ms: p50 of the list of a draft of 300 words, the model loaded.
-        memory_mb: Held after these.
-        over_http: Whether a server answered, or a call in the process.
+        memory_mb: Memory after these.
+        over_http: True if a server answered, False if calls ran in the process.
     """
 
     by_id: tuple[float, float]
@@ -28,10 +28,10 @@ class Answers:
 
     @classmethod
     def measured(cls, by_id_s: Sequence[float], draft_s: Sequence[float], memory_mb: int, per_s: float | None = None) -> "Answers":
-        """Of the seconds that each took.
+        """Return the figures from the seconds of each call.
 
         Args:
-            per_s: What a server answered a second; None: there is no server.
+            per_s: Answers per second of a server. None without a server.
         """
         p50, p99 = np.percentile(by_id_s, [50, 99]) * 1e3
         return cls(
@@ -45,17 +45,17 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of one peer.
+    """Figures of one peer.
 
     Attributes:
-        versions: Of the packages that it is made of; none of Readmore's checkout.
-        batch_size: The best; 0 where none was chosen.
-        articles_per_s: From JSON Lines to an index that answers, the start of the process and loading the model among it.
-        bytes_per_article: On disk, beside the source.
-        building_mb: The most memory that was held while it built.
+        versions: Versions of its packages. Readmore's checkout has none.
+        batch_size: The best batch size; 0 if none was chosen.
+        articles_per_s: From JSON Lines to an index that answers, with process start and model loading.
+        bytes_per_article: On disk, in addition to the source.
+        building_mb: Peak memory during the build.
         open_s: From the start of a process to its first list.
-        recall: Of the 10 nearest by comparing with all, the share among its own 10; None where there are no vectors.
-        ndcg: nDCG@5 on the hand-made lists; None where the archive has none.
+        recall: Share of the 10 exact nearest articles in its own 10. None where there are no vectors.
+        ndcg: nDCG@5 on the hand-made lists. None where the archive has none.
     """
 
     peer: str
@@ -87,7 +87,7 @@ COLUMNS: tuple[tuple[str, Callable[[Figures], str]], ...] = (
 
 
 def table(rows: Sequence[Figures]) -> str:
-    """A table in Markdown, a line a peer; `*` marks calls in the process."""
+    """Return a Markdown table with one row per peer. `*` marks calls in the process."""
     lines = [[name for name, _ in COLUMNS], ["---"] * len(COLUMNS), *([show(row) for _, show in COLUMNS] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

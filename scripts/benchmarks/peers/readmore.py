@@ -1,4 +1,4 @@
-"""Readmore itself, as a site runs it: `build_index.py`, then `serve.py`."""
+"""Measure Readmore itself, as a site runs it: `build_index.py`, then `serve.py`."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ from scripts.local_server import ROOT
 
 
 def measure_readmore(archive: PeerArchive, folder: Path, seconds: int) -> Figures:
-    """All figures of Readmore; its index holds the texts and why articles belong together too.
+    """Return all figures of Readmore. Its index also holds the texts, and why articles belong together.
 
     Raises:
         InputError: The build failed.
@@ -56,7 +56,7 @@ def measure_readmore(archive: PeerArchive, folder: Path, seconds: int) -> Figure
 
 
 def _recall(recommender: Recommender, row: int) -> float:
-    """Of the nearest in meaning by comparing with all articles, chunk by chunk, the share that a search finds."""
+    """Return the recall of a search against exhaustive comparison with all articles, chunk by chunk."""
     archive, query = recommender.archive, recommender.texts.stored_query(row)
     others = np.delete(np.arange(recommender.release.manifest.n_articles), row)
     compared = maxsim.compare(query.vectors, others, archive.index, archive.layout)
@@ -67,7 +67,7 @@ def _recall(recommender: Recommender, row: int) -> float:
 
 
 def _over_http(archive: PeerArchive, folder: Path, seconds: int) -> tuple[float, Answers]:
-    """Seconds from the start of the service to its first list, and how fast it answers."""
+    """Return the seconds from the start of the service to its first list, and its answer times."""
     mark = uuid.uuid4().hex
     serve = [sys.executable, "scripts/serve.py", "--index", str(folder), "--port", "{port}", "--log-level", "error"]
     paths = [f"/v1/articles/{quote(text.id)}/related?limit={K}" for text in archive.timed]

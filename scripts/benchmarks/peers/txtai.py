@@ -1,8 +1,8 @@
-"""txtai: embeddings of its own, and its own API over HTTP.
+"""Peer: txtai with its own embeddings, and its own API over HTTP.
 
-Its index knows an article by its text only: its API has no other way to ask for what is near, so a list by id embeds the text again.
-It keeps vectors and ids, its default. `maxlength` tells it to read 256 tokens, as sentence-transformers does with this model; it would read
-512 otherwise, of which the model has not learnt the second half. Its `Chunked` twin embeds all of the text, as Readmore does.
+Its API cannot look up neighbours by id, only by text. So a list by id embeds the text again. It stores vectors and ids,
+its default. `maxlength` limits it to 256 tokens, as sentence-transformers does with this model. Otherwise it would read
+512 tokens, and the model has not learnt the second half. The `Chunked` twin embeds the whole text, as Readmore does.
 """
 
 import importlib.resources
@@ -19,18 +19,18 @@ from recommender.text.chunking import TokenSpans, chunk_article, embedding_text
 from scripts.benchmarks.peers.peer import PeerText, best_batch_size, folder_size, others
 
 READ = 2_000
-"""Characters of a text that are sent: more than the model reads."""
+"""Characters of a text that are sent, more than the model reads."""
 
 SERVER = ("-m", "uvicorn", "txtai.api:app", "--port", "{port}", "--log-level", "error")
-"""What its interpreter runs, with the name of a file of settings in the variable CONFIG."""
+"""Arguments of its interpreter. The variable CONFIG names a settings file."""
 READY = "/count"
 
 
 class Txtai:
-    """A `Peer` that keeps one vector an article.
+    """A `Peer` that stores one vector per article.
 
     Attributes:
-        rows_per_article: So many rows are fetched for a line of a list.
+        rows_per_article: Number of rows fetched per line of a list.
     """
 
     rows_per_article = 1
@@ -54,7 +54,7 @@ class Txtai:
         embeddings.save(str(self.folder))
 
     def rows(self, texts: Sequence[PeerText]) -> list[tuple[str, str]]:
-        """What is indexed: name and text of each row; the name is the article's id and the row's number in it."""
+        """Return the name and text of each indexed row. The name is the article's id and the row's number in it."""
         return [(f"{text.id}#0", text.whole) for text in texts]
 
     def open(self) -> None:
@@ -86,12 +86,12 @@ class Txtai:
         return folder_size(self.folder)
 
     def settings(self, path: Path) -> Path:
-        """Write what its server is to know; an index that is only read."""
+        """Write the settings of its server: an index that is only read."""
         path.write_text(f"path: {self.folder}\nwritable: false\nembeddings: {{}}\n", encoding="utf-8")
         return path
 
     def question(self, text: str, k: int) -> str:
-        """The path that its server is asked for, for the list of a text."""
+        """Return the request path for the list of a text."""
         return f"/search?query={quote(text[:READ])}&limit={k * self.rows_per_article}"
 
     def _search(self, text: str, k: int) -> list[str]:
@@ -104,7 +104,7 @@ class Txtai:
 
 
 class Chunked(Txtai):
-    """The same with a row for each passage that Readmore would cut an article into, the title in front: all of the text is embedded."""
+    """txtai with one row per passage that Readmore would cut, title in front. It embeds all of the text."""
 
     rows_per_article = 5
 
@@ -119,7 +119,7 @@ class Chunked(Txtai):
 
 
 class _Tokens:
-    """The model's tokenizer alone."""
+    """The model's tokenizer without the model."""
 
     max_tokens = 254
 

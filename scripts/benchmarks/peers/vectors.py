@@ -1,4 +1,7 @@
-"""What peers share that keep vectors and leave the model to their user: one vector an article, of the first 256 tokens."""
+"""Share the code of peers that store vectors and leave the model to their user.
+
+Each article has one vector, of its first 256 tokens.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -11,11 +14,11 @@ from scripts.benchmarks.peers.peer import PeerText, best_batch_size, folder_size
 
 
 class VectorPeer(ABC):
-    """A `Peer` that keeps ids and vectors, not the texts.
+    """A `Peer` that stores ids and vectors, not texts.
 
     Args:
-        folder: Of its index.
-        load: Loads the model, for a batch size.
+        folder: Folder of its index.
+        load: Loads the model for a batch size.
     """
 
     def __init__(self, folder: Path, load: Callable[[int], Embedder] = lambda size: SentenceTransformerEmbedder(batch_size=size)) -> None:
@@ -32,11 +35,11 @@ class VectorPeer(ABC):
 
     @abstractmethod
     def vector(self, article_id: str) -> Vectors:
-        """An article's own: float32 (dim,)."""
+        """Return the stored vector of an article: float32 (dim,)."""
 
     @abstractmethod
     def search(self, vector: Vectors, k: int, *, exact: bool = False) -> list[str]:
-        """The ids of the `k` closest; `exact`: compare with all."""
+        """Return the ids of the `k` closest articles. `exact`: compare with all."""
 
     def prepare(self, texts: Sequence[PeerText]) -> int:
         """See `Peer.prepare`."""

@@ -9,6 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from index.ingest.extraction import with_text
 from index.ingest.publication import normal, passed_over
@@ -104,12 +106,38 @@ def write(path: Path, text: str) -> Path:
         ({"status": "scheduled", "published": "2031-01-02"}, "scheduled"),
         ({"status": "scheduled", "published": "3026-01-02T08:00:00Z"}, "scheduled"),
         ({"status": "scheduled", "published": AHEAD}, None),
+        ({"approved": False}, "review"),
+        ({"meta": {"expires": PAST}}, None),
         ({"status": "draft", "withdrawn": True}, None),
         ({"title": "Draft", "text": "draft", "section": "private", "tags": ["draft"]}, None),
     ],
 )
 def test_the_rule(fields: dict[str, Any], expected: str | None) -> None:
     assert reason(fields) == expected
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+)
+NAMES = ["status", "state", "draft", "published", "visibility", "expires", "embargo", "post_type", "meta", "attributes", "withdrawn"]
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), anything))
+def test_whatever_stands_in_the_fields_there_is_a_verdict(fields: dict[str, Any]) -> None:
+    verdict = reason(fields)
+    assert verdict is None or verdict.strip()
+
+
+@given(st.dictionaries(st.sampled_from(["id", "html", "lexical", "mobiledoc", "published_at", "tags", "page", "status"]), anything))
+def test_whatever_stands_in_a_post_of_ghost_it_is_read(tmp_path_factory: pytest.TempPathFactory, post: dict[str, Any]) -> None:
+    data = {
+        "posts": [post],
+        "tags": [post],
+        "posts_tags": [{"post_id": post.get("id"), "tag_id": post.get("id"), "sort_order": post.get("page")}],
+    }
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    path.write_text(json.dumps({"db": [{"data": data}]}), encoding="utf-8")
+    assert len(list(sources.read(str(path), {}))) == 1
 
 
 def test_doors() -> None:
@@ -205,6 +233,7 @@ def test_blogger_from_takeout(tmp_path: Path) -> None:
         )
 
     feed = "<?xml version='1.0' encoding='UTF-8'?><feed xmlns='http://www.w3.org/2005/Atom' xmlns:blogger='http://schemas.google.com/blogger/2018'>"
+    blog = tmp_path / "Takeout/Blogger/Blogs/Harbour"
     entries = [
         taken("POST", "LIVE"),
         taken("POST", "DRAFT"),
@@ -213,9 +242,12 @@ def test_blogger_from_takeout(tmp_path: Path) -> None:
         taken("POST", "LIVE", "<blogger:trashed>2020-04-01T00:00:00Z</blogger:trashed>"),
         taken("POST", "SOFT_TRASHED"),
     ]
-    first, *others = read(write(tmp_path / "feed.atom", f"{feed}<title>x</title>{''.join(entries)}</feed>"))
+    first, *others = read(write(blog / "feed.atom", f"{feed}<title>x</title>{''.join(entries)}</feed>"))
     assert (first["section"], "url" in first) == ("Harbour", False)
     assert others == ["draft", "page", "comment", "deleted", "deleted"]
+    write(blog / "theme-classic.html", "<p>A theme with words enough to be taken for a story, and for nothing else at all.</p>")
+    write(blog / "settings.csv", "admin,email\na,admin@h.example\n")
+    assert read(tmp_path) == ["site file", "site file", first, *others]
 
 
 def test_an_atom_feed_with_a_draft(tmp_path: Path) -> None:
@@ -319,7 +351,9 @@ def test_substack(tmp_path: Path) -> None:
         write(folder / f"posts/{name}.html", "<p>Words that not everybody is to read.</p>")
     write(folder / "posts/101.opens.csv", "post_id,email\n101,reader@h.example\n")
     write(folder / "email_list.h.csv", "email,name\nreader@h.example,A\n")
-    for source in (folder, tmp_path, folder / "posts.csv"):
+    with pytest.raises(InputError, match=r"102\.draft\.html is a post of Substack, and posts\.csv says whether it is public"):
+        read(folder / "posts/102.draft.html")
+    for source in (folder, tmp_path, folder / "posts.csv", folder / "posts"):
         found = read(source)
         [article] = [entry for entry in found if isinstance(entry, dict)]
         assert article["text"] == "People walk on the pier again."
@@ -388,7 +422,7 @@ def test_jekyll(tmp_path: Path) -> None:
     assert reasons == ["draft", "draft", "page", "page", "recipes", "site file", "site file", "site file"]
     assert "_recipes/soup" in [entry["id"] for entry in read(tmp_path, include={"recipes"}) if isinstance(entry, dict)]
     assert [entry["text"] for entry in found if isinstance(entry, dict) and "bridge" in entry["id"]] == ["Cars cross again."]
-    assert read(tmp_path / "_drafts") == ["draft"]
+    assert read(tmp_path / "_drafts") == read(tmp_path / "_drafts/secret.md") == ["draft"]
 
 
 def test_hugo(tmp_path: Path) -> None:
@@ -424,7 +458,7 @@ def test_hugo(tmp_path: Path) -> None:
     assert kept["pier/index.fr"]["lang"] == "fr"
     assert kept["later"]["published"].startswith("2031-01-02")
     reasons = sorted(entry for entry in found if isinstance(entry, str))
-    assert reasons == ["draft", "expired", "page", "section page", "site file", "site file", "site file", "unlisted"]
+    assert reasons == ["draft", "expired", "file of another format", "page", "section page", "site file", "site file", "unlisted"]
 
 
 def test_plain_front_matter(tmp_path: Path) -> None:
@@ -437,6 +471,8 @@ def test_plain_front_matter(tmp_path: Path) -> None:
         ("The bridge", "Cars cross."),
         ("c", "He said: no\nShe said: yes\n\nA story."),
     ]
+    write(tmp_path / "d.md", "---\ntitle: Secret\ndraft: true\n\nA text whose front matter has no end.\n")
+    assert read(tmp_path)[-1] == (1, "bad_front_matter", False)
 
 
 MOVABLE_TYPE = """AUTHOR: editor
@@ -469,6 +505,7 @@ Secret words.
     [
         (MOVABLE_TYPE, "Movable Type"),
         (MOVABLE_TYPE.replace("\n", "\r\n"), "Movable Type"),
+        (MOVABLE_TYPE.replace("pier", "\udcc3\udcdf"), "Movable Type"),
         ("///DOTCLEAR|2.4|full|\n[post post_id,blog_id]\n", "Dotclear"),
         ("\ufeff///DOTCLEAR|2.4|full|\n[post post_id,blog_id]\n", "Dotclear"),
         (wxr(post(1)).decode(), "XML"),
@@ -477,7 +514,7 @@ Secret words.
 def test_dumps_of_other_systems_are_refused_by_name(tmp_path: Path, name: str, text: str, system: str) -> None:
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
-    path.write_text(text, encoding="utf-8", newline="")
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
     for source in {path, path.parent}:
         with pytest.raises(InputError, match=rf"export\.\w+ is .*{system}.* - .*; the index is as it was"):
             list(sources.read(str(source), {}))

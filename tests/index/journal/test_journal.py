@@ -565,7 +565,8 @@ def test_a_file_of_an_older_version_is_read_and_brought_up_to_date(index_dir: Pa
         before = a.seen()
     with closing(sqlite3.connect(a.index / LIVE_DB)) as connection:
         connection.executescript(
-            "DROP TABLE state; CREATE TABLE state (sequence INTEGER NOT NULL); INSERT INTO state VALUES (1); PRAGMA user_version = 1;"
+            "ALTER TABLE place DROP COLUMN score; DROP TABLE computed; DROP TABLE state;"
+            "CREATE TABLE state (sequence INTEGER NOT NULL); INSERT INTO state VALUES (1); PRAGMA user_version = 1;"
         )
     with Recommender.open(a.index, HashEmbedder()) as older:
         assert replace(a, recommender=older).seen() == before

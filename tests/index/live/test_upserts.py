@@ -1,19 +1,27 @@
 """Articles put and withdrawn between two builds: effective at once, both ways; durable; folded in by the next build, once."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from index.build import build_index
 from index.live import upserts
 from index.live.database import writing
+from index.live.live_lists import named_pairs, pairs_of
 from index.maintenance.release_rollback import roll_back
 from index.release.publish import publish
 from recommender import Article, Recommender
 from recommender.errors import ArticleNotFound, ArticleWithdrawn
+from recommender.features.feature_schema import CANDIDATE
+from recommender.features.ranker import SHIPPED
 from recommender.live.database import LIVE_DB
 from recommender.release.catalogue import parse_time
 from recommender.text.words import words
@@ -274,3 +282,43 @@ def test_numbers_are_never_given_twice(index: Path, opened: Recommender) -> None
     with Recommender.open(index, HashEmbedder()) as after:
         upserts.put(index, after, to_article(ALL[-1]))
         assert after.row(ALL[-1]["id"]) > number
+
+
+def test_a_list_keeps_its_best_live_candidates(index: Path, opened: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("index.live.rows.N_CANDIDATES", 100)
+    new = [to_article({**record, "id": f"more-{record['id']}"}) for record in records(24, seed=9)]
+    for article in new:
+        upserts.put(index, opened, article)
+
+    def places() -> dict[int, list[tuple[float, int]]]:
+        with closing(sqlite3.connect(index / LIVE_DB)) as connection:
+            found: dict[int, list[tuple[float, int]]] = {}
+            for query, target, score, candidate in connection.execute("SELECT query, target, score, candidate FROM place"):
+                assert score == SHIPPED.scores(np.frombuffer(candidate, dtype=CANDIDATE)["features"])[0]
+                found.setdefault(query, []).append((score, target))
+            return found
+
+    every = places()
+    assert max(map(len, every.values())) > 6
+    for article in new:
+        upserts.withdraw(index, opened, article.id)
+    assert not places()
+    monkeypatch.setattr("index.live.rows.N_CANDIDATES", 4)
+    for article in new:
+        upserts.put(index, opened, article)
+    few = places()
+    stored = {query: found for query, found in every.items() if query < LIVE}
+    assert {query: sorted(found) for query, found in few.items() if query < LIVE} == {
+        query: sorted(sorted(found, reverse=True)[:4]) for query, found in stored.items()
+    }, "the best of all that were put, in whatever order"
+    assert max(map(len, few.values())) == 4
+
+
+WORDS = st.sampled_from(["tide", "Tide", "tides", "ferry", "of", "the", "of the", "渡船", "city’s", "_", "-", "x" * 70])
+
+
+@given(st.lists(WORDS, max_size=9), st.lists(WORDS, min_size=2, max_size=4), st.sampled_from([" ", ", ", "__", "\n"]))
+def test_pairs_of_words_are_found_as_splitting_finds_them(text: list[str], title: list[str], between: str) -> None:
+    pairs = set(pairwise(words(" ".join(title))))
+    said = between.join(text)
+    assert named_pairs(["", said], pairs_of(pairs)) == pairs & set(pairwise(words(said)))

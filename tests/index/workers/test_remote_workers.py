@@ -13,7 +13,7 @@ import pytest
 
 from index.build import build_index
 from index.ingest import checking
-from index.ingest.record import Record, Reject
+from index.ingest.record import Entry, Mended, PassedOver, Record, Reject
 from index.terms.analysis import spans_of
 from index.vectors import embed_ahead
 from index.vectors.embedding_cache import EmbeddingCache
@@ -58,6 +58,11 @@ def test_records_are_as_good_elsewhere(monkeypatch: pytest.MonkeyPatch, embedder
     cut = list(checking.check_everywhere(iter(mixed()), embedder, ALONE))
     for one, other in zip(cut, here, strict=True):
         assert one.spans == (None if other.article is None else spans_of(chunk_article(other.article, embedder)))
+
+
+def test_what_is_no_record_is_handed_on() -> None:
+    notes: list[Entry] = [PassedOver("a.jsonl", 1, "x", "draft"), Mended("a.xml", "control characters", 2)]
+    assert [one.note for one in checking.check_everywhere(iter(notes), HashEmbedder(), ALONE)] == notes
 
 
 def caches(folder: Path, embedder: CompiledEmbedder) -> "closing[EmbeddingCache]":

@@ -5,6 +5,7 @@ import multiprocessing
 import random
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from index.build import build_index
@@ -24,6 +25,7 @@ from index.updates import override_store
 from index.updates.editorial_writer import LocalWriter
 from recommender import Article, Recommender
 from recommender.errors import ArticleNotFound
+from recommender.lists.selection import Selection
 from recommender.live.database import LIVE_DB, read_state
 from recommender.live.withdrawn import read_withdrawn
 from recommender.overrides import Block, Override, Pin
@@ -40,6 +42,8 @@ IDS = [*STORED[:6], *NEW]
 URLS = [None, "https://example.org/harbour/0", "https://example.org/one", "https://www.example.org/one/?utm_source=x"]
 SOON = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
 ENDS = [None, SOON, SOON + timedelta(hours=1, microseconds=5), SOON - timedelta(days=2)]
+
+DRAFTS = [Article("", "The pier is closed", "Ferries waited for the tide."), Article("", "Of new-1", "new-2 tells of new-3 and cranes.")]
 
 ends = st.sampled_from(ENDS)
 said = st.builds(
@@ -65,6 +69,14 @@ step = st.one_of(
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_slots() -> Iterator[None]:
+    """Have the arrays of live articles grow, and move, as those of many do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("recommender.live_archive.FEWEST", 2)
+        yield
+
+
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("views")
@@ -82,7 +94,8 @@ def as_read(recommender: Recommender) -> dict[str, Any]:
         for name in ("dates", "moments"):
             shown[name] = [entry for chunk in getattr(view, name).chunks for entry in chunk]
             assert shown[name] == sorted(shown[name])
-        left = [article_id for article_id in [*STORED, *view.rows] if article_id not in view.withdrawn]
+        stored = [article_id for article_id in STORED if recommender.catalogue.find_row(article_id) is not None]
+        left = [article_id for article_id in [*stored, *view.rows] if article_id not in view.withdrawn]
         shown["lists"] = {article_id: recommender.related(article_id, 20).ids for article_id in left}
         return {**shown, "overridden": view.overridden, "moment": view.moment, "edition": recommender.edition()}
 
@@ -126,6 +139,10 @@ def check(recommender: Recommender, index: Path) -> None:
     seen = as_read(recommender)
     with Recommender(recommender.release, HashEmbedder()) as anew:
         assert as_read(anew) == seen
+        for draft in DRAFTS:
+            assert anew.related_to(draft, 20, explain=True) == recommender.related_to(draft, 20, explain=True)
+            wanted = Selection(sections=("harbour",))
+            assert anew.related_to(draft, 20, wanted).ids == recommender.related_to(draft, 20, wanted).ids
     expected = by_the_tables(index, recommender)
     assert {name: seen[name] for name in expected} == expected
 
@@ -185,7 +202,9 @@ def replace_file(index: Path, how: str) -> None:
     upserts.create(index)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.reuse, Phase.generate)
+)  # a case takes a second, so that none is made smaller
 @given(st.lists(step, min_size=3, max_size=14))
 def test_following_is_reading_anew(origin: Path, tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[Any, ...]]) -> None:
     index = copied(origin, tmp_path_factory.mktemp("case"))
@@ -211,7 +230,7 @@ def follow(index: Path, pipe: Connection) -> None:
 def test_another_process_follows(origin: Path, tmp_path: Path) -> None:
     index, chance = copied(origin, tmp_path), random.Random(7)
     ours, theirs = multiprocessing.Pipe()
-    other = multiprocessing.get_context("spawn").Process(target=follow, args=(index, theirs))
+    other = multiprocessing.get_context("spawn").Process(target=follow, args=(index, theirs), daemon=True)
     other.start()
     with Recommender.open(index, HashEmbedder()) as recommender:
         for _ in range(60):

@@ -10,7 +10,7 @@ from recommender.features.filters import SearchFilter
 from recommender.features.ranker import DECIMALS
 from recommender.types import Vectors
 from recommender.vectors.exact import FlatIndex, mean_vector
-from recommender.vectors.maxsim import compare, nearest
+from recommender.vectors.maxsim import compare, nearest, scores_of_all
 
 Ranked = list[tuple[int, float]]
 
@@ -121,3 +121,14 @@ def test_equal_scores_go_by_tie_order() -> None:
 def test_an_article_alone_has_no_list() -> None:
     article = np.eye(2, 4, dtype=np.float32)
     assert len(nearest([article], FlatIndex.build(article), Layout(np.array([0, 2]), np.array([0])), 5, [0])[0][0]) == 0
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=12), st.integers(0, 10_000), st.sampled_from([0.02, 0.5]))
+@settings(deadline=None)
+def test_all_are_scored_in_one_pass(sizes: list[int], seed: int, spread: float) -> None:
+    articles = archive(sizes, seed, spread)
+    query = archive([3], seed + 1, spread)[0]
+    layout = Layout(np.cumsum([0, *sizes]), np.arange(len(sizes)))
+    expected = dict(brute_force(query, articles, list(range(len(sizes))), len(sizes), None))
+    found = scores_of_all(query, np.concatenate(articles), layout)
+    np.testing.assert_allclose(found, [expected[row] for row in range(len(sizes))], atol=1.5 * 10.0**-DECIMALS)

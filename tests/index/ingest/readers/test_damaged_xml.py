@@ -97,7 +97,7 @@ def test_a_hundred_posts_with_every_damage_are_a_hundred_articles(tmp_path: Path
     with Recommender.open(tmp_path / "index") as opened:
         assert {opened.catalogue.card(row).id for row in range(opened.release.manifest.n_articles)} == {str(n) for n in range(1, 101)}
         assert opened.release.manifest.n_articles == 100
-    assert re.search(r"mended +\d+ .*control characters", said)
+    assert re.search(r"mended +.*control characters: \d+;", said)
     assert "left out  nothing" in said
 
 
@@ -136,7 +136,7 @@ def test_an_export_that_breaks_off_fails_the_build(tmp_path: Path, command: Comm
     broken.write_bytes(whole[: int(len(whole) * share)])
     code, said = command(broken, "--out", index)
     assert (code, (index / CURRENT).read_text()) == (3, before)
-    assert re.fullmatch(rf"error: {broken} ends too early, at \d+ \(bad_xml\): .* with --allow-truncated; the index is as it was\n", said)
+    assert re.fullmatch(rf"error: {broken} cannot be read from \d+ on \(bad_xml\): .* --allow-truncated; the index is as it was\n", said)
     assert command(broken, "--out", index, "--allow-truncated", "--max-rejects", "20%")[0] == 0
     with Recommender.open(index) as opened:
         assert opened.release.manifest.n_articles == broken.read_bytes().count(b"</item>") > 2
@@ -202,6 +202,12 @@ def test_a_feed_that_breaks_off(tmp_path: Path, kind: str) -> None:
         entries = read(tmp_path / "feed.xml", feed[:end])
         assert list(articles(entries))[:2] == ["1", "2"]
         assert [entry.cut for entry in entries if isinstance(entry, Reject)] == [True]
+
+
+def test_xml_that_is_no_feed_is_one_reject_and_ends_nothing(tmp_path: Path) -> None:
+    sitemap = b'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"><url><loc>https://n.example</loc></url></urlset>'
+    assert [short(entry) for entry in read(tmp_path / "sitemap.xml", sitemap)] == [(1, "no_feed", False)]
+    assert [short(entry) for entry in read(tmp_path / "sitemap.xml", sitemap[:-9])] == [(1, "bad_xml", True)]
 
 
 def test_items_keep_what_stands_in_front_of_them(tmp_path: Path) -> None:

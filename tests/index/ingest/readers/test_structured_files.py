@@ -103,7 +103,7 @@ def test_a_compressed_file_that_yields_nothing_for_long_is_refused(tmp_path: Pat
         read(path)
     path.write_bytes(some + empty * 200_000 + some)
     assert fields(path) == [*ARTICLES, (4, "bad_compression", True)]
-    path.write_bytes((some + empty * 200) * 3)
+    path.write_bytes((some + empty * (15_000 // len(empty))) * 3)
     assert fields(path) == ARTICLES * 3, "what yields something now and then is read"
 
 

@@ -173,7 +173,7 @@ def test_load_over_loopback() -> None:
     with local_server.running(serve, "/") as (address, pid, started):
         assert started > 0
         assert Path(f"/proc/{pid}").exists()
-        assert len(local_server.one_by_one(address, ["/archive.py", "/conftest.py"])) == 2
+        assert len(local_server.one_by_one(address, ["/test_architecture.py", "/conftest.py"])) == 2
         with pytest.raises(InputError, match="/nothing was answered with 404"):
             local_server.one_by_one(address, ["/nothing"])
     assert not Path(f"/proc/{pid}").exists()

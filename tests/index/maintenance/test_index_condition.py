@@ -38,7 +38,7 @@ from tests.support.archive import records, write_jsonl
 from tests.support.hash_embedder import HashEmbedder
 from tests.support.served import Served, served
 
-OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
+OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
 HEAD = "| state |"
 READ_ONLY = "folder read-only"
 SOON_S = 5.0

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Measure writes and the first reads after them, with few and with many overrides and live articles.
 
-The archive and its vectors come from `scripts/benchmarks/synthetic.py`; no model is needed. Each state is an index of its own that two
-processes
-serve: one writes and reads, the other only follows `live.db`, as a second worker does. All states are asked turn by turn in one run.
-So ratios hold on a noisy machine.
+The archive and its vectors come from `scripts/benchmarks/synthetic.py`, so no model is needed. Each state is an index
+of its own, served by two processes. One process writes and reads. The other only follows `live.db`, as a second worker
+does. The states are measured in turns within one run, so ratios hold on a noisy machine.
 """
 
 import argparse
@@ -39,8 +38,8 @@ from scripts.benchmarks.synthetic import SyntheticEmbedder, articles
 from service.settings import hashed, new_key
 
 EXAMPLES = """\
-  benchmark_writes.py --out var/writes
-  benchmark_writes.py --out var/writes --overrides 0,50000 --live 0 --json figures.json
+  writes.py --out var/writes
+  writes.py --out var/writes --overrides 0,50000 --live 0 --json figures.json
 """
 KEY = new_key()
 
@@ -56,15 +55,18 @@ server.serve(settings, create_app(settings, SyntheticEmbedder()), server.listen(
 """
 
 ON_ARTICLES = 5_000
-"""Overrides of articles of the archive; the others are of articles that left it. Articles that are read have none of their own."""
+"""Overrides of articles of the archive. The other overrides concern articles that left it.
+
+The articles that are read have no overrides.
+"""
 
 
 @dataclass
 class State:
-    """An index, and the two processes that serve it.
+    """An index and the two processes that serve it.
 
     Attributes:
-        taken: Milliseconds of each step, by its name.
+        taken: Milliseconds of each step, by step name.
     """
 
     name: str
@@ -121,7 +123,7 @@ Fill = Callable[[Path, int, int, Sequence[Article], Sequence[Article]], None]
 def _filled(
     origin: Path, out: Path, kind: str, sizes: Sequence[int], fill: Fill, stored: Sequence[Article], new: Sequence[Article]
 ) -> Iterator[tuple[str, Path]]:
-    """Indexes with ever more overrides, or live articles; what was filled by an earlier run is taken as it is."""
+    """Yield indexes with growing numbers of overrides or live articles. Indexes filled by an earlier run are reused."""
     before: Path | None = None
     done = 0
     for size in sorted(sizes):
@@ -140,7 +142,10 @@ def _filled(
 
 
 def _override(index: Path, begin: int, end: int, stored: Sequence[Article], new: Sequence[Article]) -> None:
-    """Pin and block on as many articles as asked for; one of three ends some day, one of fifty articles is hidden everywhere."""
+    """Pin and block on the given number of articles.
+
+    One override in three expires. One article in fifty is hidden everywhere.
+    """
     later = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
     with writing(index) as connection:
         words = LocalWriter(connection)
@@ -173,8 +178,8 @@ def _served(name: str, index: Path) -> Iterator[State]:
 
 
 def _measure(states: Sequence[State], stored: Sequence[Article], new: Sequence[Article], rounds: int) -> None:
-    """Write and read, each state in its turn; the first round warms up, and is not counted."""
-    unread = iter(islice(stored, 1, None, 2))  # none has an override of its own, and none is read twice
+    """Write and read in each state in turn. The first round warms up and does not count."""
+    unread = iter(islice(stored, 1, None, 2))  # none has an override, and none is read twice
     for number in range(rounds + 1):
         on = stored[2 * number].id
         said = {"pins": [{"article_id": stored[3 * number + 1].id, "slot": 2}], "blocks": [{"section": f"section {number % 9}"}]}

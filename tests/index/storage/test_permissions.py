@@ -117,11 +117,13 @@ def as_another_user(index: Path, *groups: int) -> str:
     there, here = os.pipe()
     child = os.fork()
     if child == 0:
-        os.setgroups(groups)
-        os.setresgid(USER, USER, USER)
-        os.setresuid(USER, USER, USER)
-        os.write(here, read(index).encode())
-        os._exit(0)
+        try:
+            os.setgroups(groups)
+            os.setresgid(USER, USER, USER)
+            os.setresuid(USER, USER, USER)
+            os.write(here, read(index).encode())
+        finally:
+            os._exit(0)
     os.waitpid(child, 0)
     os.close(here)
     with os.fdopen(there) as answer:
