@@ -1,4 +1,4 @@
-"""A post of Medium's own export: a page with microformats, in which drafts have no date and no address."""
+"""Parse a post of Medium's own export: a page with microformats, in which drafts have no date and no address."""
 
 from collections.abc import Sequence
 from typing import Any
