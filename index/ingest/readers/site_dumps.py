@@ -1,4 +1,4 @@
-"""Text files that hold a whole site: each would become one article, with its drafts inside."""
+"""Refuse text files that contain a whole site, because each would become one article with its drafts inside."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ MOVABLE_TYPE = re.compile(
     r".*?^(?:AUTHOR|TITLE|BASENAME|STATUS|ALLOW COMMENTS|CONVERT BREAKS|DATE|PRIMARY CATEGORY|CATEGORY): ",
     re.DOTALL | re.MULTILINE,
 )
-"""The format of TypePad and Hatena Blog, too."""
+"""The format that TypePad and Hatena Blog use too."""
 
 KINDS = (
     (MOVABLE_TYPE, "an export of Movable Type, drafts included", "import it in WordPress, and give the export of that"),

@@ -1,6 +1,6 @@
-"""The files of a folder: which hold articles, and which belong to the site around them.
+"""Separate the articles of a folder from the files of the site around them.
 
-The rules are those of Jekyll, Hugo, and the exports of Substack, Medium and Google Takeout.
+The rules are those of Jekyll, Hugo, Substack's export and Medium's.
 """
 
 import os
@@ -30,8 +30,8 @@ class File:
     """A file that may hold articles.
 
     Attributes:
-        id: Its path in the folder, without ending.
-        publication: Whether it is public, by its place; see `Record.publication`.
+        id: Its path in the folder, without the extension.
+        publication: Publication fields that follow from its place. See `Record.publication`.
     """
 
     path: Path
@@ -43,7 +43,7 @@ def files_of(source: Path) -> Iterator[File | PassedOver]:
     """Yield the files of a folder in order of their paths, or the one file that a source is. Hidden ones are ignored.
 
     Raises:
-        OSError: There is no such folder or file.
+        OSError: The folder or file does not exist.
     """
     if not source.is_dir():
         source.stat()
