@@ -18,8 +18,9 @@ from recommender.text.chunking import Tokenizer, chunk_article
 from recommender.types import Article
 
 TOGETHER, CHARACTERS = 1_024, 4 << 20
-"""Most records in a block for workers, and most characters. Small blocks are costly: HTML needs a new process for each
-block.
+"""Maximum numbers of records and of characters in a block for workers.
+
+Small blocks are costly: HTML needs a new process for each block.
 """
 
 
@@ -52,8 +53,9 @@ def check_here(records: Records) -> Iterator[CheckedRecord]:
 
 
 def check_everywhere(records: Records, embedder: Embedder, workers: BlockWorkers) -> Iterator[CheckedRecord]:
-    """Validate all records on workers. Chunk the articles as well, if the model is compiled and so can be sent to other
-    machines.
+    """Validate all records on workers.
+
+    Chunk the articles as well, if the model is compiled and so can be sent to other machines.
     """
     tokenizer = OfFolder(CompiledEmbedder, embedder.folder) if isinstance(embedder, CompiledEmbedder) else _nothing
     return chain.from_iterable(workers.everywhere(_check, tokenizer, _blocks(records)))

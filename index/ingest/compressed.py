@@ -15,7 +15,7 @@ MAX_RECORD = 64 << 20
 
 
 MAX_BARREN = 4 << 20
-"""Most compressed bytes in a row without any output.
+"""Maximum number of compressed bytes in a row without any output.
 
 Tables of seekable archives have none, and neither have endless chains of empty parts.
 """

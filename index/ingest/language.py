@@ -4,13 +4,13 @@ from functools import cache
 from typing import Any
 
 SURE = 0.95
-"""Least probability of the identified language."""
+"""Minimum probability of the identified language."""
 
 FEWEST_CHARACTERS = 80
-"""Fewest characters for an identification."""
+"""Minimum number of characters for an identification."""
 
 LONGEST = 3000
-"""Most characters that are analysed."""
+"""Maximum number of characters that are analysed."""
 
 
 def language_of(text: str) -> str | None:

@@ -28,8 +28,9 @@ STATUS = _words("""
 """Fields that hold a word of `PUBLIC` or `REASONS`. Names are compared by letters and digits only, in lower case."""
 
 LOOSE_STATUS = _words("state, privacy, audience, workflow")
-"""Status fields that other sources use for other purposes, such as a state of the USA. Words outside of the tables are
-ignored.
+"""Status fields that other sources use for other purposes, such as a state of the USA.
+
+Words outside of the tables are ignored.
 """
 
 PUBLIC_IF_TRUE = {
@@ -117,7 +118,7 @@ LONGEST = 60
 
 
 def passed_over(record: Record, include: Collection[str] = ()) -> PassedOver | None:
-    """Return the reason for which an article is not public; None if it is.
+    """Return the reason for which an article is not public, or None if it is.
 
     Args:
         include: Reasons and words to ignore, as `normal` writes them.
@@ -132,7 +133,7 @@ def passed_over(record: Record, include: Collection[str] = ()) -> PassedOver | N
 
 
 def normal(word: str) -> str:
-    """Return a status in lower case, with spaces between its words; synonyms become one reason.
+    """Return a status in lower case, with spaces between its words. Synonyms become one reason.
 
     >>> normal("Members-only"), normal("auto_draft"), normal("Legal check")
     ('members', 'draft', 'legal check')
@@ -187,7 +188,7 @@ def _key(name: str) -> str:
 
 
 def _word(value: Any) -> str:
-    """Return the word that a value is or contains; an empty string for everything else."""
+    """Return the word that a value is or contains, or an empty string for everything else."""
     if isinstance(value, list) and value:
         return _word(value[0])
     if isinstance(value, Mapping):
