@@ -12,7 +12,7 @@ BODY = './/section[@data-field="body"]'
 
 
 def medium_post(root: HtmlElement) -> dict[str, Any] | None:
-    """Return the fields of a post; None if the page is not from Medium's export."""
+    """Return the fields of a post, or None if the page is not from Medium's export."""
     body = root.find(BODY)
     if body is None or "e-content" not in body.get("class", ""):
         return None

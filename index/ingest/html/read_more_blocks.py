@@ -18,7 +18,7 @@ ENCLOSING = re.compile(
 )
 
 MOSTLY = 0.6
-"""Least share of link characters in an enclosing element that is a list. Its heading is not counted."""
+"""Minimum share of link characters in an enclosing element that is a list. Its heading is not counted."""
 
 SECTIONS = {"article", "aside", "body", "details", "figcaption", "figure", "footer", "header", "main", "nav", "section", "summary"}
 BLOCKS = SECTIONS | defs.block_tags - {"del", "ins"}
@@ -111,8 +111,9 @@ def _in_line(element: HtmlElement) -> Found | None:
 
 
 def _listed(element: HtmlElement) -> list[str]:
-    """Return the entries of a list, of an element that contains one, or of a paragraph with only one link. Return none
-    otherwise.
+    """Return the entries of a list, of an element that contains one, or of a paragraph with only one link.
+
+    Return none otherwise.
     """
     items = [_pieces(item) for item in element.iter("li") if item.find(".//li") is None]
     if not items:

@@ -68,7 +68,7 @@ def extract(
         function: A top-level function of a module, because workers import it. Its arguments and result must be
             picklable.
         items: Keys, which are returned unchanged, and arguments.
-        most: Most workers.
+        most: Maximum number of workers.
 
     Raises:
         RuntimeError: Workers cannot start.

@@ -96,8 +96,9 @@ def _paragraphs(root: HtmlElement) -> Iterator[str]:
 
 
 def _without_shortcodes(html: str) -> str:
-    """Return the HTML without WordPress's `[gallery ids="1"]` and `[caption] ... [/caption]`. Other words in brackets
-    stay.
+    """Return the HTML without WordPress's `[gallery ids="1"]` and `[caption] ... [/caption]`.
+
+    Other words in brackets stay.
     """
     codes = list(SHORTCODE.finditer(html))
     last_end = {code["name"]: code.start() for code in codes if code["end"]}
