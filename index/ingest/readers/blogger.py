@@ -1,4 +1,4 @@
-"""Read posts from Blogger's own export, and tell them from settings, template, pages and comments by their kind.
+"""Read posts from Blogger's own export, and separate them from settings, template, pages and comments by their kind.
 
 The export of the dashboard marks the kind by categories, the export of Google Takeout by its own elements.
 """

@@ -33,7 +33,7 @@ UNDECODABLE = "readmore-undecodable"
 """Name of the error handler that replaces undecodable bytes with MARK, in UTF-16 too."""
 
 TOLD = re.compile(r"\ufeff?sep=([,;\t|])\r?\n")
-"""The line that tells Excel the delimiter."""
+"""The line that declares the delimiter to Excel."""
 
 MARK = "\udc80"
 codecs.register_error(UNDECODABLE, lambda error: (MARK, getattr(error, "end", 0)))

@@ -78,7 +78,7 @@ def _xml_feed(raw: bytes, path: Path, notes: list[Reject | Mended]) -> list[Any]
 
 
 def _well_formed(raw: bytes, path: Path, notes: list[Reject | Mended]) -> str:
-    """Return the feed without what XML forbids; one that is not well-formed is put together again from its items."""
+    """Return the feed without characters that XML forbids. A feed that is not well-formed is rebuilt from its items."""
     faults: Counter[str] = Counter()
     xml = DECLARATION.sub("", decoded(raw, faults), count=1)
     try:

@@ -47,7 +47,7 @@ def read(path: Path) -> Iterator[Record | Reject]:
 
 
 def _is_public(tag: Json) -> bool:
-    """Return True for a tag that readers see; others are for the theme."""
+    """Return True for a tag that readers see. Other tags are for the theme."""
     return isinstance(tag.get("name"), str) and not tag["name"].startswith("#") and tag.get("visibility", "public") == "public"
 
 

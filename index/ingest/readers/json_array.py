@@ -106,8 +106,9 @@ def _reason(error: Exception) -> str:
 
 
 class _Bounded:
-    """The input of the parser: the bytes of a file without the byte order mark. It ends at an element that is too
-    large.
+    """The input of the parser: the bytes of a file without the byte order mark.
+
+    It ends at an element that is too large.
 
     Attributes:
         left: Bytes that may still be read for the current element, approximate by one read.

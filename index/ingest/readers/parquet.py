@@ -43,7 +43,10 @@ def read(path: Path) -> Iterator[Record | Reject]:
 
 
 def _in_utc(column: Any) -> Any:
-    """Return times in microseconds of UTC. Python has no finer resolution, and lacks some zones that a file may name."""
+    """Return times in microseconds of UTC.
+
+    Python has no finer resolution, and lacks some zones that a file may name.
+    """
     import pyarrow
 
     if not pyarrow.types.is_timestamp(column.type):

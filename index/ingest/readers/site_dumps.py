@@ -6,7 +6,7 @@ from pathlib import Path
 from recommender.errors import InputError
 
 BEGINNING = 1 << 16
-"""Bytes that tell what a text is."""
+"""Bytes at the beginning that identify a text."""
 
 MOVABLE_TYPE = re.compile(
     r"\A(?=.*?^-{5,8}[ \t]*\n(?:BODY|EXTENDED BODY|EXCERPT|KEYWORDS|COMMENT|PING):)"
@@ -25,7 +25,7 @@ KINDS = (
 
 
 def refuse_dump(raw: bytes, path: Path) -> None:
-    """Refuse a text, in whatever encoding, that is no article but the export of a site.
+    """Refuse a text, in whatever encoding, that is the export of a site and not an article.
 
     Raises:
         InputError: The message names the system.

@@ -16,7 +16,7 @@ OF_SITES = frozenset(["_layouts", "_includes", "_site", "_sass", "_data", "_plug
 """Folders of Jekyll that hold no article."""
 
 OF_HUGO = frozenset(["archetypes", "hugo.toml", "hugo.yaml", "hugo.yml", "hugo.json", "config.toml", "config.yaml", "config/_default"])
-"""One of these stands beside the folder `content` in Hugo."""
+"""Names beside the folder `content` in Hugo. A Hugo site has at least one of them."""
 
 ABOUT = frozenset(["README", "LICENSE", "LICENCE", "CHANGELOG", "CONTRIBUTING", "CODE_OF_CONDUCT", "SECURITY"])
 """Names of files about a repository."""
@@ -106,7 +106,7 @@ class _Site:
         return path.suffix == ".html" and path.parent.name == "posts" and path.parent.parent in self._substack
 
     def publication(self, path: PurePath) -> Mapping[str, Any] | None:
-        """Return the publication fields that a file's place implies; None for a file of the site itself."""
+        """Return the publication fields that a file's place implies, or None for a file of the site itself."""
         if self._is_of_drafts or "_drafts" in path.parts:
             return {"draft": True}
         if self._takeout.intersection(path.parents):

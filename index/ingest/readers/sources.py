@@ -164,7 +164,9 @@ def _format_in_folder(path: Path) -> str | None:
 
 
 def format_of(path: Path, named: str | None = None) -> str | None:
-    """Return the format of a file: by its ending, and for JSON, XML and CSV by its beginning; None if it is unknown.
+    """Return the format of a file: by its ending, and for JSON, XML and CSV by its beginning.
+
+    Return None if it is unknown.
 
     Args:
         named: The declared format. Some systems have JSON and XML formats of their own.

@@ -39,7 +39,7 @@ NOT_STATUS = frozenset(["state", "type", "privacy", "audience", "workflow"])
 """Fields of front matter whose meaning depends on the site's theme."""
 
 TITLE_WORDS = 30
-"""Most words of a first line that is a title."""
+"""Maximum number of words of a first line that is a title."""
 
 NAMES = {
     "title": ("title", "headline"),

@@ -56,12 +56,12 @@ def _record(path: Path, item: Item, language: str, site: Sequence[str]) -> Recor
 
 
 def _absolute(link: str, site: Sequence[str]) -> str:
-    """Return a link; a path gets the address of the site in front."""
+    """Return a link. A path gets the address of the site in front."""
     return f"{site[0].rstrip('/')}{link}" if site and link.startswith("/") else link
 
 
 def _site(item: Item) -> Sequence[str]:
-    """Return the addresses of the exported site, and the host of its first link if that is another one."""
+    """Return the addresses of the exported site, and the host of its first link if that differs."""
     urls = [url for url in (in_head(item.head, "wp:base_blog_url"), in_head(item.head, "link")) if url.startswith("http")]
     host = address(item.text("link") or item.text("guid")).partition("/")[0]
     return urls if not host or host in {address(url).partition("/")[0] for url in urls} else [*urls, f"https://{host}"]

@@ -92,8 +92,9 @@ class Item:
     damage: str = ""
 
     def all(self, name: str) -> Iterator[Any]:
-        """Yield the elements of a name. In a recovered item they may be at any depth: a missing end tag moves its
-        siblings down.
+        """Yield the elements of a name.
+
+        In a recovered item they may be at any depth: a missing end tag moves its siblings down.
         """
         yield from self.element.iterdescendants(name) if self.damage else self.element.iterchildren(name)
 
@@ -165,7 +166,7 @@ class _Window:
         self.is_closed = False
 
     def search(self, pattern: re.Pattern[str], start: int) -> re.Match[str] | None:
-        """Find a pattern, and read as many characters as needed."""
+        """Find a pattern, and read more characters while needed."""
         begin = start
         while True:
             found = pattern.search(self.text, start)
@@ -179,7 +180,7 @@ class _Window:
             self.read()
 
     def forget(self, end: int) -> int:
-        """Drop the characters before `end`, once they are many; return the new place of `end`."""
+        """Drop the characters before `end`, once they are many. Return the new place of `end`."""
         if end < BLOCK:
             return end
         self.text = self.text[end:]
@@ -220,7 +221,7 @@ def encoding_of(beginning: bytes) -> str:
 
 
 def _items(window: _Window, mark: str, faults: Counter[str]) -> Iterator[Item | str]:
-    """Yield items; for an item of which nothing can be read, the fault."""
+    """Yield items, or the fault of an item that cannot be read."""
     head: str | None = None
     namespaces = ""
     number = at = begin = 0
@@ -255,7 +256,7 @@ def _items(window: _Window, mark: str, faults: Counter[str]) -> Iterator[Item | 
 
 
 def _item(window: _Window, start: int, name: str, mark: str, namespaces: str, faults: Counter[str]) -> tuple[Item | str, int] | None:
-    """Return the item that begins at a place, and the place behind it; None if the file ends within it."""
+    """Return the item that begins at a place, and the place behind the item. Return None if the file ends within it."""
     end, is_whole = _end(window, start, name)
     if item := _sound(window.text[start:end], namespaces):
         inner = f"<{name}" in item.xml[1:]  # an example in a story, or an item that breaks off within CDATA, which the next item closes
@@ -310,14 +311,14 @@ def _end(window: _Window, start: int, name: str) -> tuple[int, bool]:
 
 
 def _near(window: _Window, start: int, name: str, mark: str) -> int:
-    """Find the first end tag that the next item follows, CDATA or not; 0 if there is none."""
+    """Find the first end tag that the next item follows, CDATA or not. Return 0 if there is none."""
     marked = window.search(re.compile(re.escape(mark)), start)
     found = window.search(ENDS[name], marked.end()) if marked else None
     return found.end() if found else 0
 
 
 def _behind(window: _Window, token: re.Match[str]) -> int:
-    """Return the place behind a comment or CDATA; behind its beginning, if it has no end."""
+    """Return the place behind a comment or CDATA, or behind its beginning if it has no end."""
     mark, pattern = ("]]>", CDATA_END) if token["aside"].startswith("<![") else ("-->", COMMENT_END)
     place = window.text.find(mark, token.end())
     if place >= 0:
@@ -343,7 +344,7 @@ def _mended(xml: str, namespaces: str, faults: Counter[str]) -> Item | None:
 
 
 def _recovered(xml: str, namespaces: str, faults: Counter[str]) -> Item | str:
-    """Return what a lenient parser recovers of an item; the fault if that is nothing."""
+    """Return what a lenient parser recovers of an item, or the fault if that is nothing."""
     xml = repaired(xml, faults)
     namespaces = _with_all(xml, namespaces)
     faults[DAMAGED] += 1

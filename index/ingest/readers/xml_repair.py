@@ -13,7 +13,7 @@ CUT_SHORT = re.compile("[\udcc2-\udcf4][\udc80-\udcbf]+|[\udcc2\udcc3]")
 """A truncated UTF-8 character, as `surrogateescape` decodes it."""
 
 MANY = 100
-"""Most invalid UTF-8 bytes that count as slips of a few posts."""
+"""Maximum number of invalid UTF-8 bytes that count as slips of a few posts."""
 
 BAD_BYTE = re.compile("[\udc80-\udcff]")
 REFERENCE = re.compile(r"&#(?:x([0-9a-f]{1,8})|(\d{1,10}));", re.IGNORECASE)
@@ -49,7 +49,7 @@ def mostly_bad(beginning: bytes) -> bool:
 
 
 def is_clean(text: str) -> bool:
-    """Return True if a text holds nothing that XML forbids; faster than a regular expression."""
+    """Return True if a text holds nothing that XML forbids. This is faster than a regular expression."""
     try:
         raw = text.encode()
     except UnicodeEncodeError:
