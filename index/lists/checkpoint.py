@@ -35,7 +35,10 @@ def rescue(staged: Path, index_dir: Path) -> None:
 
 
 def take_up(staged: BuildInputs, index_dir: Path) -> None:
-    """Resume kept lists if they belong to the same archive. The staged release must be complete except for its lists."""
+    """Resume kept lists if they belong to the same archive.
+
+    The staged release must be complete except for its lists.
+    """
     kept, inputs = index_dir / UNFINISHED_LISTS, _inputs(staged)
     if _said(kept / INPUTS) == inputs:
         (kept / INPUTS).unlink()
