@@ -22,7 +22,7 @@ from recommender.errors import InvalidArticle
 from recommender.text.cleaning import has_words
 
 AROUND = ("nav", "footer")
-"""Elements outside of the story. If the page has no story, they are taken for it."""
+"""Elements outside of the story. An extractor would take them for the story of a page that has none."""
 
 MAX_BYTES = 20_000_000
 """Largest file in bytes that is read."""
