@@ -50,7 +50,7 @@ def take_up(staged: BuildInputs, index_dir: Path) -> None:
 
 
 def forget_lists_of_other_facts(staged: Path) -> None:
-    """Drop resumed lists whose canonical articles of near-duplicates have changed."""
+    """Drop resumed lists that were computed when near-duplicates had other canonical articles."""
     said, now = staged / LISTS / LISTED_FROM, file_entry(staged / FACTS).sha256
     if _said(said) != now:
         for name in (PLACES, PACKED):  # without places no list exists
