@@ -1,4 +1,4 @@
-"""Build an index in one pass; no stage feeds an earlier one.
+"""Build an index in one pass. No stage feeds an earlier one.
 
 read -> overlay on the serving release -> overlay live updates -> chunk -> links -> embed -> inverted index
 -> nearest neighbours -> near-duplicates -> lists -> publish
@@ -72,7 +72,7 @@ A killed build repeats at most one batch. With batches of 128 a build is an eigh
 
 MEMORY, LEAST_MEMORY = 4 << 30, 1 << 30
 A_PROCESS = 256 << 20
-"""Bytes of memory reserved for each worker process; twice what the processes were measured to take."""
+"""Bytes of memory reserved for each worker process. It is twice the measured use."""
 
 SHARE = 16
 """Terms and shingles each get this fraction (1/16) of the memory for counting.

@@ -144,7 +144,7 @@ WRITERS: Mapping[str, Callable[[Iterator[RelatedList], Path, Recommender], int]]
 def page_name(article_id: str) -> str:
     """Return the file name of an article's list.
 
-    A site's own script can derive the name from the id: `encodeURIComponent`, with leading dots percent-encoded.
+    A site's own script can derive the name from the id: `encodeURIComponent`, with a leading dot percent-encoded.
 
     >>> page_name("2018/09/summit"), page_name("..")
     ('2018%2F09%2Fsummit.json', '%2E..json')

@@ -162,8 +162,9 @@ def _known(catalogue: Catalogue, verdicts: Mapping[str, Mapping[str, bool]]) -> 
 
 
 def read_lists(recommender: Recommender, qrels: Mapping[str, Sequence[str]]) -> TrainingLists:
-    """Return the candidates of some articles, and which candidates editors linked. Skip articles without a linked
-    candidate.
+    """Return the candidates of some articles, and which candidates editors linked.
+
+    Skip articles without a linked candidate.
     """
     catalogue = recommender.catalogue
     canonical = catalogue.facts().canonical

@@ -50,7 +50,7 @@ REASONS = 5
 """Number of rejection reasons that a message names."""
 
 OnDuplicate = Literal["first", "last", "error"]
-"""Which of several articles with one id is kept: the first, the last, or none, and the build stops."""
+"""Policy for several articles with one id: keep the first or the last, or stop the build."""
 
 
 def read_sources(

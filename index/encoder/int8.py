@@ -41,8 +41,9 @@ from recommender.text.chunking import embedding_text
 from recommender.types import Article, Chunk, Vectors
 
 LEAST_CHUNKS = 10_000
-"""Number of new chunks from which quantization pays. Calibration and comparison take about as long as they save on
-10,000 chunks.
+"""Number of new chunks from which quantization pays.
+
+Calibration and comparison take about as long as they save on 10,000 chunks.
 """
 
 QUANTIZING = 4 << 30
@@ -59,7 +60,7 @@ A higher share than NNCF's default is better for short texts.
 
 CANARY_COSINE = 0.99
 OVERLAP, LINES = 0.95, 5
-"""Least mean overlap of the top lines of the lists, and the number of lines compared."""
+"""Minimum mean overlap of the top lines of the lists, and the number of lines compared."""
 
 RUNS, RUN = 8, 50
 """Number of runs and articles per run for the comparison.

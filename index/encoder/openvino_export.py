@@ -34,7 +34,7 @@ from recommender.errors import ModelError
 from recommender.release.manifest import CANARIES, FLOAT, INT8, Manifest, Precision
 
 PARITY = 0.999
-"""Least cosine between a text's vector and the reference's."""
+"""Minimum cosine between a text's vector and the reference's."""
 
 LONG_TEXT = " ".join(CANARIES) * 20
 TEXTS = (*CANARIES, LONG_TEXT, LONG_TEXT[: len(LONG_TEXT) // 24], " x ", "\u5317\u4eac\u5e02\u306e\u65b0\u805e\u3068 \u2014 \U0001f6a2")
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 
 def fastest_embedder(index_dir: Path, model: str = BUNDLED_MODEL) -> Embedder:
-    """Return the compiled graph of a model; export it on first use and keep it in the index's folder.
+    """Return the compiled graph of a model. Export it on first use and keep it in the index's folder.
 
     The graph is quantized if a build found that worth its cost (see `index.encoder.int8`). Where no graph can be
     compiled, and on a GPU, return the sentence-transformers model itself.
@@ -165,7 +165,7 @@ def _export(reference: SentenceTransformerEmbedder, folder: Path) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence the tracer's warnings about branches; the comparison of vectors verifies the result."""
+    """Silence the tracer's warnings about branches. The comparison of vectors verifies the result."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""From files to checked articles: language, validation, rejects.
+"""Turn files into validated articles: language, validation, rejects.
 
-`readers` yield records, `html` cleans pages; what cannot be used goes to `rejects.jsonl` with a reason.
+`readers` yield records, and `html` cleans pages. Unusable records are written to `rejects.jsonl` with a reason.
 """

@@ -1,4 +1,4 @@
-"""What a record is good for: it follows from the record alone, so it can be found here as records are read, or on other machines."""
+"""Validate records, in this process or on other machines: the result depends on the record alone."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,20 +18,23 @@ from recommender.text.chunking import Tokenizer, chunk_article
 from recommender.types import Article
 
 TOGETHER, CHARACTERS = 1_024, 4 << 20
-"""Records that are checked together elsewhere, or those that have so many characters: for HTML a process starts anew for each block."""
+"""Maximum numbers of records and of characters in a block for workers.
+
+Small blocks are costly: HTML needs a new process for each block.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedRecord:
-    """A record that was read.
+    """The result of a record.
 
     Attributes:
-        names: Of its fields; none where it could not be read.
-        article: What was made of it, if it can be used.
-        spans: Its chunks, where they are known by now.
-        withdrawn: An id, where the record takes an article back.
-        rejects: The record, or fields of it that were dropped.
-        note: What is no record: an article passed over, or damage that was mended.
+        names: Names of its fields. Empty if the record could not be read.
+        article: The article, if the record is usable.
+        spans: The chunks of the article, if they are known already.
+        withdrawn: The id of the article that the record deletes, if any.
+        rejects: The rejected record, or its dropped fields.
+        note: An entry that is not a record: an article passed over, or repaired damage.
     """
 
     file: str
@@ -45,18 +48,21 @@ class CheckedRecord:
 
 
 def check_here(records: Records) -> Iterator[CheckedRecord]:
-    """What all records are good for, in order."""
+    """Validate all records, in order."""
     return map(_checked, with_text(records))
 
 
 def check_everywhere(records: Records, embedder: Embedder, workers: BlockWorkers) -> Iterator[CheckedRecord]:
-    """The same by workers; and cut into chunks, if the model is a compiled one, which other machines can be sent."""
+    """Validate all records on workers.
+
+    Chunk the articles as well, if the model is compiled and so can be sent to other machines.
+    """
     tokenizer = OfFolder(CompiledEmbedder, embedder.folder) if isinstance(embedder, CompiledEmbedder) else _nothing
     return chain.from_iterable(workers.everywhere(_check, tokenizer, _blocks(records)))
 
 
 def _nothing() -> None:
-    """A record is all that it is checked by."""
+    """Return no shared data: a check depends on its record alone."""
 
 
 def _blocks(records: Records) -> Iterator[list[Entry]]:

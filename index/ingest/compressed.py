@@ -11,21 +11,24 @@ from typing import IO, Any, cast
 from recommender.errors import InputError, InvalidArticle
 
 MAX_RECORD = 64 << 20
-"""Bytes of one record; a longer one is no article, and is not read into memory."""
+"""Longest record in bytes. A longer record is not an article, and is not read into memory."""
 
 
 MAX_BARREN = 4 << 20
-"""Compressed bytes that may hold nothing: tables of seekable archives do, and empty parts strung together without end."""
+"""Maximum number of compressed bytes in a row without any output.
+
+Tables of seekable archives have none, and neither have endless chains of empty parts.
+"""
 
 BUFFER = 1 << 16
-"""Bytes read at a time: so many can be looked at before they are read."""
+"""Bytes per read, and the number that can be peeked at before a read."""
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[BufferedReader]:
-    """The bytes of a file, those of a `.gz` or `.zst` file decompressed as they are read.
+    """Open a file for reading, and decompress a `.gz` or `.zst` file during the reads.
 
-    Damage raises InvalidArticle (`bad_compression`) once all that stood before it is read, or InputError if that was nothing.
+    Damage raises InvalidArticle (`bad_compression`) after all data before it is read, or InputError if there is none.
     """
     ending = path.suffix.lower()
     if ending == ".zst":
@@ -45,7 +48,7 @@ def opened(path: Path) -> Iterator[BufferedReader]:
 
 
 class _Whole(RawIOBase):
-    """A decompressed stream whose damage is told as an `InvalidArticle`, after all that stood before it."""
+    """A decompressed stream that reports damage as an `InvalidArticle`, after all data before it."""
 
     def __init__(self, path: Path, fed: "_Fed", stream: "gzip.GzipFile | _Zstd", *faults: type[Exception]) -> None:
         self._path = path
@@ -59,7 +62,7 @@ class _Whole(RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Fill the buffer, so that a look at the beginning sees more than a short first frame."""
+        """Fill the buffer, so that a peek at the beginning sees more than a short first frame."""
         filled = 0
         while filled < len(buffer) and self._fault is None:
             try:
@@ -86,14 +89,14 @@ class _Whole(RawIOBase):
 
 
 class _Barren(Exception):
-    """A compressed file goes on and on, and nothing comes of it."""
+    """The error for a compressed file that continues without output."""
 
 
 class _Fed:
     """The bytes of a compressed file.
 
     Attributes:
-        n_barren: Bytes read since the last that became something.
+        n_barren: Bytes read since the last output.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -101,10 +104,10 @@ class _Fed:
         self.n_barren = 0
 
     def read(self, size: int = -1) -> bytes:
-        """Read on.
+        """Read the next bytes.
 
         Raises:
-            _Barren: Too many bytes became nothing.
+            _Barren: Too many bytes gave no output.
         """
         raw = self._file.read(size)
         self.n_barren += len(raw)
@@ -114,16 +117,16 @@ class _Fed:
 
 
 class _Zstd:
-    """Zstandard frames, decompressed; unlike the library's own reader it knows a file that ends too early."""
+    """A decompressor of Zstandard frames. Unlike the library's own reader it detects a truncated file."""
 
     STEP = 2048
-    """Bytes decompressed at a time: they can become 64 MiB."""
+    """Compressed bytes per step. They can become 64 MiB."""
 
     def __init__(self, file: _Fed) -> None:
         self._file = file
         self._frame: Any = None
         self._compressed = b""
-        self._ready = memoryview(b"")  # cut without copying: a bomb is cut a thousand times
+        self._ready = memoryview(b"")  # sliced without copying: a decompression bomb is sliced a thousand times
 
     def read1(self, size: int) -> memoryview:
         while not self._ready:
@@ -147,7 +150,7 @@ class _Zstd:
 
 
 def lines(file: BufferedReader) -> Iterator[tuple[int, bytes | None]]:
-    """Number and bytes of every line; None for one that is too long to be an article."""
+    """Yield the number and the bytes of every line, or None for a line that is too long for an article."""
     number = 0
     while line := file.readline(MAX_RECORD + 1):
         number += 1

@@ -1,6 +1,6 @@
-"""From what a source holds to the text of its articles: HTML is read in workers, and lists that stand in the text are cut out of it.
+"""Extract the text of articles: parse HTML in workers, and cut hand-made lists out of the text.
 
-A list that stays in the text would be found by its own words, and every measurement against it would flatter us.
+A list that remained in the text would be found by its own words, and would flatter every measurement.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ Records = Iterator[Entry]
 
 
 def with_text(records: Records, most: int = MOST_WORKERS) -> Records:
-    """Give each record its text, and in `read_more` what it names as lists in it, after what it names there already."""
+    """Yield each record with its text. Append the entries of lists in the text to `read_more`."""
     for record in records:
         if _html_of(record) is not None:  # from here on in order, through the workers
             yield from _extracted(chain([record], records), most)

@@ -1,20 +1,20 @@
-"""The language of a text whose publisher does not name it."""
+"""Identify the language of a text whose publisher does not name it."""
 
 from functools import cache
 from typing import Any
 
 SURE = 0.95
-"""The least chance of the language found."""
+"""Minimum probability of the identified language."""
 
 FEWEST_CHARACTERS = 80
-"""A shorter text is not guessed at."""
+"""Minimum number of characters for an identification."""
 
 LONGEST = 3000
-"""Characters that are looked at."""
+"""Maximum number of characters that are analysed."""
 
 
 def language_of(text: str) -> str | None:
-    """ISO 639-1 code of a text's language; None where it is not clear.
+    """Return the ISO 639-1 code of a text's language, or None if it is uncertain.
 
     >>> language_of("The ferries did not leave the harbour this morning, because the captains and their crews are on strike.")
     'en'

@@ -1,7 +1,8 @@
-"""The rule that decides whether an article is public, one for all readers.
+"""Decide whether an article is public, by one rule for all readers.
 
-It goes by the fields that content management systems write: `status`, `visibility`, `draft`, `is_published`, `expires` and the like,
-on top of a record or in its `attributes`, `meta` and similar objects. A status that is not in the tables below is not taken for public.
+The rule uses the fields that content management systems write: `status`, `visibility`, `draft`, `is_published`,
+`expires` and others, at the top of a record or in its `attributes`, `meta` and similar objects. A status outside of the
+tables below does not count as public.
 """
 
 import re
@@ -24,10 +25,13 @@ STATUS = _words("""
     storystatus, entrystatus, itemstatus, nodestatus, pagestatus, editorialstatus, reviewstatus, moderationstatus, moderationstate,
     publicationstate, publishstate, workflowstatus, workflowstate, visibility, postvisibility, privacystatus
 """)
-"""Fields that hold a word of `PUBLIC` or `REASONS`; names are compared in lower case, letters and digits alone."""
+"""Fields that hold a word of `PUBLIC` or `REASONS`. Names are compared by letters and digits only, in lower case."""
 
 LOOSE_STATUS = _words("state, privacy, audience, workflow")
-"""The same, but other sources keep other things in them, such as a state of the USA: a word that is not in the tables says nothing."""
+"""Status fields that other sources use for other purposes, such as a state of the USA.
+
+Words outside of the tables are ignored.
+"""
 
 PUBLIC_IF_TRUE = {
     field: reason
@@ -38,7 +42,7 @@ PUBLIC_IF_TRUE = {
     }.items()
     for field in _words(fields)
 }
-"""Fields that are false for what is not public -> the reason then. A date or a text in one of them says nothing."""
+"""Fields that are false if an article is not public -> the reason. Dates and texts in these fields are ignored."""
 
 PUBLIC_IF_FALSE = {
     field: reason
@@ -54,21 +58,21 @@ PUBLIC_IF_FALSE = {
     }.items()
     for field in _words(fields)
 }
-"""Fields that are empty or false for what is public -> the reason where they are not."""
+"""Fields that are empty or false if an article is public -> the reason if they are not."""
 
 EXPIRES = _words("""
     expires, expiresat, expireson, expiry, expirydate, expiredate, expireat, expirationdate, unpublishat, unpublishon, unpublishdate
 """)
 STARTS = _words("embargo, embargoed, embargoeduntil, embargountil, publishat, publishon, publishedat, publishdate, golive, goliveat")
-"""Fields with the moment before which nobody may read it."""
+"""Fields with the moment before which the article is not public."""
 
 KINDS = _words("posttype")
-"""Fields that tell articles from pages, attachments and comments."""
+"""Fields that distinguish articles from pages, attachments and comments."""
 
 ARTICLE = "post"
 
 INSIDE = _words("attributes, fields, meta, metadata, revision, content, workflow, system")
-"""Objects in a record that are looked into as well."""
+"""Objects in a record that are searched as well."""
 
 PUBLIC = _words("""
     publish, published, public, publicly, posted, live, open, online, active, visible, released, usable, final, confirmed, inherit,
@@ -104,22 +108,22 @@ REASONS = {
     }.items()
     for word in _words(words)
 }
-"""Words that say that an article is not public -> the reason, by which `--include-status` lets it in all the same."""
+"""Words for articles that are not public -> the reason, by which `--include-status` includes them."""
 
 TRUE = _words("true, yes, y, on, t, 1, ✓, ✔")
 FALSE = _words("false, no, n, off, f, 0, ✗, ✘, ✖")
 EMPTY = frozenset(["", "none", "null"])
 LONGEST = 60
-"""Characters of a source's own word that are shown."""
+"""Longest excerpt in characters of a source's own status."""
 
 
 def passed_over(record: Record, include: Collection[str] = ()) -> PassedOver | None:
-    """Return the reason for which an article is not public; None if it is.
+    """Return the reason for which an article is not public, or None if it is.
 
     Args:
-        include: Reasons and words, as `normal` writes them, that do not count.
+        include: Reasons and words to ignore, as `normal` writes them.
     """
-    if record.fields.get("withdrawn"):  # that says more
+    if record.fields.get("withdrawn"):  # this takes precedence
         return None
     for reason, known in _reasons({**record.fields, **record.publication}, record.fields.get("published")):
         if normal(reason) not in include:
@@ -129,7 +133,7 @@ def passed_over(record: Record, include: Collection[str] = ()) -> PassedOver | N
 
 
 def normal(word: str) -> str:
-    """Return a status in lower case, with spaces between its words; synonyms become one reason.
+    """Return a status in lower case, with spaces between its words. Synonyms become one reason.
 
     >>> normal("Members-only"), normal("auto_draft"), normal("Legal check")
     ('members', 'draft', 'legal check')
@@ -184,7 +188,7 @@ def _key(name: str) -> str:
 
 
 def _word(value: Any) -> str:
-    """Return the word that a value is or contains; an empty string for everything else."""
+    """Return the word that a value is or contains, or an empty string for everything else."""
     if isinstance(value, list) and value:
         return _word(value[0])
     if isinstance(value, Mapping):

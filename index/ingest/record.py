@@ -1,4 +1,6 @@
-"""What readers yield: raw fields and their place in the source, or what was left out, and why."""
+"""Define the output of readers: raw fields with their place in the source, and entries that were left out, with the
+reason.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,15 +9,17 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The fields of one article as they stand in the source, unchecked.
+    """The unchecked fields of one article, as in the source.
 
-    A reader of a format that has names of its own uses ours: id, title, text, url, published, section, lang, read_more (ids,
-    URLs or titles), `html` in place of text where it is HTML, and `withdrawn` where the source says that it no longer stands.
+    The reader of a format with its own field names translates them: id, title, text, url, published, section, lang,
+    read_more (ids, URLs or titles). HTML is stored as `html` in place of text. `withdrawn` marks an article that the
+    source has retracted.
 
     Attributes:
-        line: 1 for the first line of the file, or for the first article where there are no lines.
-        publication: Fields that say who may read the article, under the source's names, where `fields` does not hold them.
-        site: Addresses of the site that numbers its articles; empty where the id is unique by itself.
+        line: 1 for the first line of the file, or for the first article if the format has no lines.
+        publication: Fields that determine whether the article is public, under the source's names, if `fields` lacks
+            them.
+        site: Addresses of the site that numbers its articles. Empty if the id is unique by itself.
     """
 
     file: str
@@ -25,7 +29,7 @@ class Record:
     site: Sequence[str] = ()
 
     def renamed(self, names: Mapping[str, str]) -> "Record":
-        """The record under our field names: `names` maps ours to the source's."""
+        """Return the record under our field names. `names` maps our names to the source's."""
         given = {ours: self.fields[theirs] for ours, theirs in names.items() if theirs in self.fields}
         return self.changed(**given) if given else self
 
@@ -40,8 +44,8 @@ class Reject:
 
     Attributes:
         code: Stable name of the fault.
-        field: Set when the article was kept without this field.
-        cut: Set when what follows in the file was not read.
+        field: Set if the article was kept without this field.
+        cut: Set if the rest of the file was not read.
     """
 
     file: str
@@ -55,12 +59,12 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """What is no public article: a draft, a page, a symbolic link. The report counts it by reason.
+    """An entry that is not a public article: a draft, a page, a symbolic link. The report counts it by reason.
 
     Attributes:
-        id: As it stands in the source; None where there is none.
-        reason: Such as `draft`; with `--include-status draft` it is read.
-        known: False where the source's status is a word that we do not know.
+        id: The id in the source. None if there is none.
+        reason: A reason such as `draft`. With `--include-status draft` the article is read.
+        known: False if the source's status is an unknown word.
     """
 
     file: str
@@ -72,11 +76,11 @@ class PassedOver:
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """Damage that a reader repaired; the report counts it.
+    """Damage that a reader repaired. The report counts it.
 
     Attributes:
-        fault: What it was, such as `control characters`.
-        count: How often it was repaired.
+        fault: The kind of damage, such as `control characters`.
+        count: Number of repairs.
     """
 
     file: str

@@ -1,4 +1,4 @@
-"""`rejects.jsonl`: what a build left out, line by line, and why."""
+"""Write `rejects.jsonl`: every article and field that a build left out, with the reason."""
 
 import json
 from dataclasses import asdict
@@ -15,7 +15,7 @@ REJECTS = "rejects.jsonl"
 
 
 class Rejects:
-    """The file, open for writing, and the counts of the report; a context."""
+    """The file, open for writing, and the counts of the report. It is a context manager."""
 
     def __init__(self, index_dir: Path, report: BuildReport) -> None:
         self.path = index_dir / REJECTS
@@ -36,6 +36,6 @@ class Rejects:
 
 
 def refused(record: Record, error: InvalidArticle) -> Reject:
-    """A record that is no article."""
+    """Return the reject for a record that is not an article."""
     given = record.fields.get("id")
     return Reject(record.file, record.line, None if given is None else str(given)[:512], error.code, str(error))

@@ -1,7 +1,8 @@
-"""Ids of articles that their site numbers from 1, as WordPress does: two sites give one number to two articles.
+"""Make ids unique across sites that number their articles from 1, as WordPress does.
 
-The site whose numbers an index holds, or which is read first where it holds none, keeps them as they are: an index stays as it was
-built, and the site's own hooks need no change. Ids of every other site begin with its address: `blog.example:12`.
+Two such sites give one number to two articles. One site keeps its numbers: the site whose numbers an index holds, or in
+a new index the site that is read first. So an index keeps its ids, and the site's own hooks need no change. Ids of
+every other site begin with its address: `blog.example:12`.
 """
 
 import logging
@@ -20,8 +21,8 @@ class Sites:
     """The sites of one build.
 
     Args:
-        prefix: What the ids of all numbered articles begin with; None: see above.
-        urls: URLs of articles in the index that have a bare number for an id.
+        prefix: The prefix of the ids of all numbered articles. None: see above.
+        urls: URLs of articles in the index whose ids are bare numbers.
     """
 
     def __init__(self, prefix: str | None = None, urls: Iterable[str] = ()) -> None:
@@ -30,7 +31,7 @@ class Sites:
         self._prefixes: dict[str, str] = {}
 
     def unique(self, record: Record) -> Record:
-        """Return the record with an id that no other site gives, and the ids in its list likewise."""
+        """Return the record with ids that no other site gives, for itself and in its list."""
         prefix = self._prefix_of(record.site) if record.site else ""
         if not prefix:
             return record
@@ -56,7 +57,7 @@ class Sites:
 
 
 def address(url: str) -> str:
-    """Host and path, without scheme, `www.` and a last slash.
+    """Return the host and path of a URL, without scheme, `www.` and trailing slash.
 
     >>> address("https://www.news.example/sports/")
     'news.example/sports'

@@ -1,4 +1,4 @@
-"""From a record to an article: clean what can be cleaned, refuse what would make lists wrong."""
+"""Validate a record as an article: clean what can be cleaned, and refuse what would make lists wrong."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -16,17 +16,17 @@ MAX_ID = 512
 MAX_URL = 8192
 MAX_TITLE = 1_000
 FAR_FUTURE = timedelta(days=5 * 365)
-"""A date further ahead is a mistake, not an embargo."""
+"""Largest distance of a date in the future. A later date is a mistake, not an embargo."""
 
 
 def to_article(record: Record) -> tuple[Article, list[Reject]]:
-    """Check and clean one record.
+    """Validate and clean one record.
 
     Returns:
-        The article, and the fields it was kept without: a date or URL that cannot be used is dropped, not the article.
+        The article, and its dropped fields. An invalid date or URL is dropped, and the article is kept.
 
     Raises:
-        InvalidArticle: The article cannot be used; the message says why and what to do.
+        InvalidArticle: The article is not usable. The message gives the reason and the cure.
     """
     fields = record.fields
     article_id = to_id(fields.get("id"), fields)
@@ -39,7 +39,7 @@ def to_article(record: Record) -> tuple[Article, list[Reject]]:
             dropped.append(Reject(record.file, record.line, article_id, error.code, str(error), field=name))
             return None
 
-    if fields.get("title") is not None:  # a title that is no text speaks of a broken export; one too long is only dropped
+    if fields.get("title") is not None:  # a title that is not text reveals a broken export; a title that is too long is only dropped
         _string("title", fields)
     text = clean_text(_string("text", fields))
     if not has_words(text) and not (_is_headline(fields) and has_words(clean_line(fields.get("title") or ""))):
@@ -60,7 +60,7 @@ def to_article(record: Record) -> tuple[Article, list[Reject]]:
 
 
 def to_id(value: Any, fields: Mapping[str, Any]) -> str:
-    """A publisher's id, NFC, so that two spellings of one id are equal; numbers are taken as their digits."""
+    """Return a publisher's id in NFC, so that two spellings of one id are equal. Numbers become their digits."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if value is None:
@@ -74,7 +74,7 @@ def to_id(value: Any, fields: Mapping[str, Any]) -> str:
 
 
 def to_url(value: Any) -> str:
-    """An http or https URL."""
+    """Return a valid http or https URL."""
     url = unicodedata.normalize("NFC", value.strip()) if isinstance(value, str) else ""
     try:
         parts = urlsplit(url)
@@ -87,7 +87,7 @@ def to_url(value: Any) -> str:
 
 
 def to_time(value: Any) -> datetime:
-    """An ISO 8601 date or time; UTC where no zone is given, midnight where no time is."""
+    """Parse an ISO 8601 date or time, by default in UTC and at midnight."""
     try:
         moment = in_utc(datetime.fromisoformat(value.strip()))
         if moment > datetime.now(UTC) + FAR_FUTURE:
@@ -98,7 +98,7 @@ def to_time(value: Any) -> datetime:
 
 
 def _is_headline(fields: Mapping[str, Any]) -> bool:
-    """Whether a record says of itself that it is a title alone, such as a page of another site or a video."""
+    """Return whether a record declares itself a headline only, such as a page of another site or a video."""
     meta = fields.get("meta")
     return "headline" in (fields.get("kind"), meta.get("kind") if isinstance(meta, Mapping) else None)
 

@@ -1,4 +1,4 @@
-"""Limit how long a server may take to answer; a hung server neither answers nor closes the connection."""
+"""Limit how long a server may take to answer. A hung server neither answers nor closes the connection."""
 
 import os
 import socket

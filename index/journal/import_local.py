@@ -104,7 +104,7 @@ def _common(connection: sqlite3.Connection, turn: "JournalTransaction") -> int:
 
 
 def _folded(index_dir: Path, counter: str) -> int:
-    """Return the last change that every release that may serve holds."""
+    """Return the last change that all kept releases hold. Each of them may serve."""
     return min((manifest.folded(counter) for manifest in kept_manifests(index_dir)), default=0)
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from index.journal.journal import Journal
 
 ONE_BY_ONE = 32
-"""Most changes that are each applied in one transaction with their lists."""
+"""Maximum number of changes that are each applied in one transaction with their lists."""
 
 REMEMBERED = 100_000
 """Number of changes whose marks are kept, to find the last common change with a restored journal."""

@@ -64,7 +64,7 @@ class JournalTransaction:
         return self.connection.execute(select(OVERRIDE.c.sequence).where(OVERRIDE.c.article_id == article_id)).scalar_one_or_none()
 
     def raise_to(self, sequence: int, numbered: int) -> None:
-        """Number the next change and the next new article above the given numbers. This counts as a change itself."""
+        """Raise the counters of changes and articles above the given numbers. This counts as a change itself."""
         raised = {STATE.c.sequence: func.greatest(STATE.c.sequence, sequence), STATE.c.numbered: func.greatest(STATE.c.numbered, numbered)}
         self.connection.execute(update(STATE).values(raised))
         self._change()

@@ -1,4 +1,4 @@
-"""Compute the MaxSim of chunk vectors, as `recommender.vectors.maxsim` defines it, and find nearest neighbours by it."""
+"""Compute the MaxSim of chunk vectors, as `recommender.vectors.maxsim` defines it, and the nearest neighbours by it."""
 
 from typing import Any
 

@@ -13,7 +13,7 @@ from index.kernels.top_k import highest_of, key_of, row_of
 from recommender.types import Numbers
 
 SPARE = 8
-"""Least number of slots per term in a hash table, so that most lookups end at once."""
+"""Minimum number of slots per term in a hash table, so that most lookups end at once."""
 
 
 @njit(cache=True, inline="always")
@@ -166,7 +166,10 @@ def mentioned(rows: Numbers, places: Numbers, begins: Numbers, mentions: Mention
 
 @njit(cache=True)
 def title_closeness(query: Any, target: Any, titles: Titles) -> tuple[Any, Any]:
-    """Return how far an article names another's title, and how close the titles are. See `LexicalIndex.title_features`."""
+    """Return how far an article names another's title, and how close the titles are.
+
+    See `LexicalIndex.title_features`.
+    """
     text = titles.text_keys[titles.text_offsets[query] : titles.text_offsets[query + 1]]
     own = titles.keys[titles.offsets[query] : titles.offsets[query + 1]]
     own_squared = 0.0

@@ -35,7 +35,10 @@ def rescue(staged: Path, index_dir: Path) -> None:
 
 
 def take_up(staged: BuildInputs, index_dir: Path) -> None:
-    """Resume kept lists if they belong to the same archive. The staged release must be complete except for its lists."""
+    """Resume kept lists if they belong to the same archive.
+
+    The staged release must be complete except for its lists.
+    """
     kept, inputs = index_dir / UNFINISHED_LISTS, _inputs(staged)
     if _said(kept / INPUTS) == inputs:
         (kept / INPUTS).unlink()
@@ -47,7 +50,7 @@ def take_up(staged: BuildInputs, index_dir: Path) -> None:
 
 
 def forget_lists_of_other_facts(staged: Path) -> None:
-    """Drop resumed lists whose canonical articles of near-duplicates have changed."""
+    """Drop resumed lists that were computed when near-duplicates had other canonical articles."""
     said, now = staged / LISTS / LISTED_FROM, file_entry(staged / FACTS).sha256
     if _said(said) != now:
         for name in (PLACES, PACKED):  # without places no list exists

@@ -1,4 +1,4 @@
-"""Write the related lists of a release; `recommender.release.list_file` reads them."""
+"""Write the related lists of a release, which `recommender.release.list_file` reads."""
 
 from pathlib import Path
 
@@ -10,8 +10,9 @@ from recommender.release.list_file import LISTS, PLACE, PLACES
 
 
 class ListWriter:
-    """A writer of lists, in any order of articles, each once. It keeps the lists that another writer left in the
-    folder.
+    """A writer of lists, in any order of articles, each once.
+
+    It keeps the lists that another writer left in the folder.
 
     Args:
         folder: The folder of the files.

@@ -15,7 +15,7 @@ from recommender.features.feature_schema import UNDATED
 from recommender.retrieval.near_duplicates import Canonical, groups, is_duplicate
 
 LEAST_CLOSENESS = 0.5
-"""Least MaxSim or closeness in words of two near-duplicates."""
+"""Minimum MaxSim or closeness in words of two near-duplicates."""
 
 
 def collapse(fingerprints: Fingerprints, near: Near, facts: ArticleFeatures, writer: CatalogueWriter, rule: Canonical) -> int:

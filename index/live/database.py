@@ -74,8 +74,9 @@ ROOM = "free space, or have the service's user own it"
 
 @contextmanager
 def asking(index_dir: Path) -> Iterator[sqlite3.Connection | None]:
-    """Open `live.db` for reading, or yield None if it was never written. It does not wait, and needs no write
-    permission.
+    """Open `live.db` for reading, or yield None if it was never written.
+
+    It does not wait, and needs no write permission.
     """
     path = index_dir / LIVE_DB
     if not path.exists():

@@ -28,8 +28,9 @@ from recommender.types import LIVE, Article, Chunk, Vectors
 from recommender.vectors.maxsim import Comparison
 
 REACH = 256
-"""Number of articles, near in meaning and near in words, whose lists may change. It covers most changes that a build
-would make.
+"""Number of articles, near in meaning and near in words, whose lists may change.
+
+It covers most changes that a build would make.
 """
 
 DAY = 86_400
@@ -100,8 +101,9 @@ def _explain(
     is_told: NDArray[np.bool_],
     view: LiveOverlay,
 ) -> None:
-    """Fill in the passages and terms of some candidates. The others are explained when they are displayed, as in lists
-    of a build.
+    """Fill in the passages and terms of some candidates.
+
+    The others are explained when they are displayed, as in lists of a build.
     """
     told = found[is_told]
     texts.explain(article, chunks, terms, told, compared.of(np.flatnonzero(is_told)), view)
@@ -159,7 +161,7 @@ def _places(
 
 
 def _naming(texts: TextSearcher, article: Article, rows: Sequence[int]) -> NDArray[np.float32]:
-    """Return how far some articles name the title of another, as `LexicalIndex.title_features` does: float32 (n_rows,)."""
+    """Return how far articles name the title of another, as `LexicalIndex.title_features` does: float32 (n_rows,)."""
     rarity = texts.rarity_of_pairs(article.title)
     mass = max(sum(rarity.values()), 1.0)
     pairs = pairs_of(rarity)
@@ -168,7 +170,10 @@ def _naming(texts: TextSearcher, article: Article, rows: Sequence[int]) -> NDArr
 
 
 def pairs_of(pairs: Iterable[Pair]) -> dict[Pair, re.Pattern[str]]:
-    """Return a pattern for each pair of words. It matches every occurrence of the pair as neighbours, and sometimes more."""
+    """Return a pattern for each pair of words.
+
+    It matches every occurrence of the pair as neighbours, and sometimes more.
+    """
     return {pair: re.compile(rf"{re.escape(pair[0])}\w*[\W_]*{re.escape(pair[1])}") for pair in pairs}
 
 
@@ -189,7 +194,7 @@ def named_pairs(parts: Iterable[str], pairs: Mapping[Pair, re.Pattern[str]]) -> 
 
 
 def _seen_from_there(features: Features, compared: Comparison, hubness: NDArray[np.float32], naming: NDArray[np.float32]) -> Features:
-    """Return the features of a query as a candidate of its candidates, computed from their features as its candidates."""
+    """Convert the features of a query's candidates into its own features as a candidate of theirs."""
     of = {name: features[:, column(name)] for name in FEATURES}
     older = np.where(of["days_older"] == 0, of["older"], -of["older"])  # published at the same moment: each is older than the other
     seen = {

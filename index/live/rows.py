@@ -33,7 +33,7 @@ DELETE FROM place WHERE release = :release AND (query, target) IN (
     ) WHERE rank > :most
 )
 """
-"""Drops the lowest live candidates, so that a list has at most as many live candidates as others.
+"""Drops the lowest live candidates, so that they never outnumber the other candidates of a list.
 
 So the cost of a read does not grow with live articles.
 """
@@ -76,7 +76,10 @@ def write_article(connection: sqlite3.Connection, number: int, article_id: str, 
 
 
 def write_withdrawal(connection: sqlite3.Connection, number: int, article_id: str, sequence: int) -> None:
-    """Wipe an article's fields and its lists. The file's log must be emptied afterwards (`index.live.database.wipe`)."""
+    """Wipe an article's fields and its lists.
+
+    The file's log must be emptied afterwards (`index.live.database.wipe`).
+    """
     connection.execute(WITHDRAW, (number, article_id, sequence))
     _forget_lists(connection, number)
     connection.execute("UPDATE state SET unwiped = max(unwiped, ?)", (sequence,))

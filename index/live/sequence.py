@@ -21,7 +21,7 @@ FOLDED = "SELECT id, title, text FROM article WHERE NOT withdrawn AND sequence <
 
 
 def take_over_numbers(index_dir: Path, manifest: Manifest, catalogue: Path) -> None:
-    """Number the next live changes above those of a release that is about to serve.
+    """Raise the counter of live changes above the changes of a release that is about to serve.
 
     Args:
         catalogue: Path of the release's `catalogue.db`.

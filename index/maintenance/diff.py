@@ -78,7 +78,7 @@ class Difference:
         lists_changed: Articles whose lists differ in content or order.
         overlap: Mean over the common articles of the Jaccard index of the two lists.
         rank_biased_overlap: Mean over the same of `rank_biased_overlap`.
-        section_shifts: Section -> share of lines after less before; the greatest shift first.
+        section_shifts: Section -> share of lines after less before, the greatest shift first.
     """
 
     old: Side

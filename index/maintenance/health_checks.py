@@ -27,7 +27,8 @@ Kind = Literal["packages", "model", "index", "disk", "machine", "speed"]
 EXTRAS = ("", "model", "build", "serve", "eval", "parquet")
 
 SPARE = 9
-"""Free space that a build needs, in sizes of a release: the next release and its temporary files (docs/operations.md)."""
+"""Free space that a build needs, in sizes of a release: the next release and its temporary files (docs/operations.md).
+"""
 
 SPARE_BYTES = 1 << 30
 """Free space in bytes that a first build needs."""

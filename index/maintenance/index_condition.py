@@ -29,7 +29,7 @@ class Lack:
 
     Attributes:
         path: The affected path.
-        found: What is wrong.
+        found: Description of the fault.
         cure: What to do.
     """
 

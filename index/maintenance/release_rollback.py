@@ -18,7 +18,7 @@ class Rollback:
     """The result of a rollback.
 
     Attributes:
-        before: The release that CURRENT named; None if it named none.
+        before: The release that CURRENT named. None if it named none.
         after: The release that CURRENT names now.
         passed_over: Damaged releases between the two, newest first.
     """
@@ -39,7 +39,7 @@ def roll_back(index_dir: Path, to: str | None = None, vectors: str = "") -> Roll
         vectors: Address of the vectors, if they are in Milvus. The Milvus alias is rolled back too.
 
     Raises:
-        IndexNotFound: There is no index in the folder.
+        IndexNotFound: The folder holds no index.
         InputError: No release has this name, or no older release is sound. Or its vectors are in Milvus, and `vectors`
             is not given.
         IndexDamaged: The release `to` is not sound. Or CURRENT names none, and `to` is not given.

@@ -48,7 +48,7 @@ class Fault:
 
     Attributes:
         file: Path of the file.
-        found: What is wrong with it.
+        found: Description of the fault.
         cure: What to do.
     """
 
@@ -117,7 +117,7 @@ def verify_index(index_dir: Path, name: str | None = None, *, all_releases: bool
         vectors: Address of the vectors, if they are in Milvus and must be verified too: `milvus://host:19530/name`.
 
     Raises:
-        IndexNotFound: There is no index in the folder.
+        IndexNotFound: The folder holds no index.
         InputError: No release has this name. Or `vectors` is not a valid address.
         VectorsUnavailable: Milvus does not answer.
     """
@@ -204,7 +204,10 @@ def check_release(folder: Path, vectors: MilvusAddress | None = None) -> Verifie
 
 
 def _entries(text: str) -> Mapping[str, FileEntry]:
-    """Return the manifest's file entries, even if the manifest is damaged elsewhere. Return none if it cannot be read."""
+    """Return the manifest's file entries, even if the manifest is damaged elsewhere.
+
+    Return none if it cannot be read.
+    """
     try:
         listed: dict[str, Any] = json.loads(text)["files"]
         return {name: FileEntry(int(entry["bytes"]), str(entry["sha256"])) for name, entry in listed.items()}

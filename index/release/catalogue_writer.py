@@ -1,4 +1,4 @@
-"""Write the catalogue of a release; `recommender.release.catalogue` reads it."""
+"""Write the catalogue of a release, which `recommender.release.catalogue` reads."""
 
 import sqlite3
 from array import array
@@ -130,8 +130,9 @@ class CatalogueWriter:
         return str(self._connection.execute("SELECT id FROM article WHERE row = ?", (row,)).fetchone()[0])
 
     def rows_by(self, rule: Canonical) -> list[int]:
-        """Return all rows in order of preference as canonical article. Unpublished articles come last, the soonest
-        first.
+        """Return all rows in order of preference as canonical article.
+
+        Unpublished articles come last, the soonest first.
         """
         order = {"earliest": "published NULLS LAST", "newest": "published DESC NULLS LAST", "longest": "length(text) DESC"}[rule]
         ahead = "coalesce(published > ?1, 0), CASE WHEN published > ?1 THEN published END"

@@ -34,8 +34,9 @@ KEPT = 3
 
 @contextmanager
 def staging_folder(index_dir: Path, rescue: Callable[[Path, Path], None]) -> Iterator[Path]:
-    """Yield a folder for a new release. Its name is `.staging-` and the name of the release. The build lock must be
-    held.
+    """Yield a folder for a new release.
+
+    Its name is `.staging-` and the name of the release. The build lock must be held.
 
     Args:
         rescue: Called with a staged folder and the index's folder before the former is removed, after a build was
@@ -96,8 +97,9 @@ def publish(staged: Path, manifest: Manifest, index_dir: Path) -> Path:
 
 
 def _serving(index_dir: Path) -> list[Path]:
-    """Return the release that serves so far, if any. It is the way back, even if newer releases are damaged or were
-    rolled back.
+    """Return the release that serves so far, if any.
+
+    It is the way back, even if newer releases are damaged or were rolled back.
     """
     try:
         return [open_release(index_dir).folder]
@@ -106,8 +108,9 @@ def _serving(index_dir: Path) -> list[Path]:
 
 
 def _prune(index_dir: Path, stay: Collection[Path]) -> None:
-    """Remove releases beyond the number kept, unless a process still reads them. Errors are ignored: the new release
-    serves already.
+    """Remove releases beyond the number kept, unless a process still reads them.
+
+    Errors are ignored: the new release serves already.
     """
     others = [folder for folder in release_folders(index_dir) if folder not in stay]
     for folder in others[KEPT - len(stay) :]:

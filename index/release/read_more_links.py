@@ -16,13 +16,16 @@ from rapidfuzz.fuzz import ratio
 from recommender.text.urls import url_key
 
 ALIKE = 90.0
-"""Least ratio of common characters (in percent, Indel distance) of a name and its title, if no other title comes near."""
+"""Minimum ratio of common characters (in percent, Indel distance) of a name and its title.
+
+A match also needs a lead of `AHEAD` over the next title.
+"""
 
 AHEAD = 5.0
-"""Least lead in percent of the best title over the second best."""
+"""Minimum lead in percent of the best title over the second best."""
 
 FEWEST_CHARACTERS = 15
-"""Least length in characters of a name that is matched approximately."""
+"""Minimum length in characters of a name that is matched approximately."""
 
 N_COMPARED = 20
 N_WORDS = 6

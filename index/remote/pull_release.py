@@ -49,7 +49,7 @@ class Pulled:
     """The result of a pull.
 
     Attributes:
-        before: The release that CURRENT named; None if it named none.
+        before: The release that CURRENT named. None if it named none.
         files: Number of files in the release.
         fetched, fetched_bytes: Number and bytes of the files that came from the store. The rest was local.
     """
@@ -94,8 +94,9 @@ def _current(index_dir: Path) -> str | None:
 
 
 def _wanted(parcel: Parcel, index_dir: Path) -> dict[str, FileEntry]:
-    """Return the files to install. The release and the encoder each need all of their files or none, because each
-    appears as a whole.
+    """Return the files to install.
+
+    The release and the encoder each need all of their files or none, because each appears as a whole.
     """
     wanted = dict[str, FileEntry]()
     if not _has_release(parcel, index_dir):
@@ -107,7 +108,7 @@ def _wanted(parcel: Parcel, index_dir: Path) -> dict[str, FileEntry]:
 
 
 def _has_release(parcel: Parcel, index_dir: Path) -> bool:
-    """Return whether the release is complete here, by the checks that opening it makes: sizes only for a large release."""
+    """Return whether the release is complete here, by the checks of opening it: for a large release the sizes only."""
     folder = index_dir / RELEASES / parcel.release
     with suppress(IndexUnusable):
         verify(folder, quick=True)

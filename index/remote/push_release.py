@@ -48,7 +48,7 @@ def push(index_dir: Path, store: Store, grace: timedelta = GRACE) -> Pushed:
     """Make the serving release the current release of a store. Builds are locked out meanwhile.
 
     Raises:
-        IndexNotFound: There is no index in the folder.
+        IndexNotFound: The folder holds no index.
         IndexDamaged: The release that CURRENT names is not sound. An older release is not pushed in its place.
         IndexBusy: A build is running, or the ranker is being fitted.
         ModelError: The encoder of the release is damaged.
@@ -91,7 +91,10 @@ def _current(store: Store) -> str | None:
 
 
 def _missing(parcel: Parcel, store: Store) -> dict[str, FileEntry]:
-    """Return the files that the store lacks or has truncated, by name. Of several files with one content, return one."""
+    """Return the files that the store lacks or has truncated, by name.
+
+    Of several files with one content, return one.
+    """
     there = store.objects()
     lacking = {entry.sha256: name for name, entry in parcel.files.items() if there.get(entry.sha256) != entry.bytes}
     return {name: parcel.files[name] for name in lacking.values()}
@@ -108,8 +111,9 @@ def _send(path: Path, entry: FileEntry, store: Store) -> None:
 
 
 def _prune(store: Store, stay: set[str], now: datetime, grace: timedelta) -> int:
-    """Remove lists that are too old to keep, and files that no list names. Errors are ignored: the new release is
-    current already.
+    """Remove lists that are too old to keep, and files that no list names.
+
+    Errors are ignored: the new release is current already.
 
     Args:
         now: Current time by the clock of the store, which may be wrong: only differences count.

@@ -59,8 +59,9 @@ class Runs:
             yield values[firsts], np.diff(firsts, append=len(values))
 
     def numbered(self) -> Iterator[tuple[NDArray[Any], NDArray[np.int64]]]:
-        """Number the values that were added more than once, from 0 in ascending order. `numbers` then yields the number
-        of each value.
+        """Assign numbers to the values that were added more than once, from 0 in ascending order.
+
+        `numbers` then yields the number of each value.
 
         Returns:
             These values and the count of each, in ranges that fit in memory.
@@ -125,8 +126,9 @@ class Runs:
 
 
 def _ranges(runs: Sequence[NDArray[Any]], most: int) -> Iterator[list[slice]]:
-    """Yield the slices of every run for one range of values after the other. The slices of a range hold about `most`
-    values.
+    """Yield the slices of every run for one range of values after the other.
+
+    The slices of a range hold about `most` values.
     """
     stride = max(1, most // SAMPLES)
     samples = np.sort(np.concatenate([run[::stride] for run in runs])) if runs else np.empty(0)
@@ -140,7 +142,7 @@ def _ranges(runs: Sequence[NDArray[Any]], most: int) -> Iterator[list[slice]]:
 
 
 def _is_new(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which of some ascending values differ from the value before."""
+    """Return which ascending values differ from the value before."""
     new = np.ones(len(values), dtype=np.bool_)
     np.not_equal(values[1:], values[:-1], out=new[1:])
     return new

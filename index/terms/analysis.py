@@ -132,8 +132,9 @@ def _digest(_: None, block: Sequence[Text]) -> Digest:
 
 
 def _sentences(text: str, spans: Spans, found: list[str]) -> Iterator[list[tuple[int, int, int, int]]]:
-    """Yield the sentences of every chunk: first and last character, first and last word. Append the words of the text
-    to `found`.
+    """Yield the sentences of every chunk: first and last character, first and last word.
+
+    Append the words of the text to `found`.
     """
     text = text[:MAX_TEXT]
     lower = lowered(text)

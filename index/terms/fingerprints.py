@@ -143,8 +143,9 @@ class Fingerprints:
         return Fingerprint(shingles[~among(shingles, self._common)], int(self._reach[row]), words, figures, title)
 
     def may_be_duplicates(self, some: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which pairs of rows need a check by `is_duplicate`. The sketches of the other pairs prove that they
-        share too few shingles.
+        """Return which pairs of rows need a check by `is_duplicate`.
+
+        The sketches of the other pairs prove that they share too few shingles.
         """
         either = [self._may_be(some[first : first + BLOCK], others[first : first + BLOCK]) for first in range(0, len(some), BLOCK)]
         return np.concatenate([np.empty(0, dtype=np.bool_), *either])

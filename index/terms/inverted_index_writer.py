@@ -32,8 +32,9 @@ MEMORY = 1 << 27
 
 
 class LexicalWriter:
-    """A writer of the inverted index. It counts the terms of articles in order of rows, and weighs them when all are
-    complete.
+    """A writer of the inverted index.
+
+    It counts the terms of articles in order of rows, and weighs them when all are complete.
 
     Args:
         staged: The folder of the release.

@@ -14,7 +14,10 @@ BYTES = 64
 """Bytes of memory for each posting of a range that is sorted."""
 
 MOST = 1 << 24
-"""Most postings in a range. A posting's place, its term within the range, and a 16-bit weight must fit in 64 bits."""
+"""Maximum number of postings in a range.
+
+A posting's place, its term within the range, and a 16-bit weight must fit in 64 bits.
+"""
 
 PLACE_BITS = 25
 

@@ -1,5 +1,6 @@
-"""Prune the inverted index of a large archive after its lists are computed. `recommender.terms.pruned_index` reads the
-result.
+"""Prune the inverted index of a large archive after its lists are computed.
+
+`recommender.terms.pruned_index` reads the result.
 """
 
 import shutil
@@ -71,7 +72,10 @@ def _keep_best(index: LexicalIndex, whole: Path, memory: int) -> NDArray[np.uint
 
 
 def _of_length_1(weights: NDArray[np.float32], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the weights of each article's kept terms, scaled to unit norm. Otherwise all cosines would be too small."""
+    """Return the weights of each article's kept terms, scaled to unit norm.
+
+    Otherwise all cosines would be too small.
+    """
     begins = np.cumsum(lengths) - lengths
     norms = np.ones(len(lengths), dtype=np.float32)
     if len(weights):

@@ -1,4 +1,4 @@
-"""Write the words of an archive; `recommender.terms.word_dictionary` reads them and describes the files."""
+"""Write the word dictionary of an archive. `recommender.terms.word_dictionary` reads it and describes the files."""
 
 from collections.abc import Collection
 from pathlib import Path

@@ -1,5 +1,6 @@
-"""Store editors' judgements of the lines of lists: to be linked, or not. `index.ranker_training` fits the ranker to
-them.
+"""Store editors' judgements of the lines of lists: to be linked, or not.
+
+`index.ranker_training` fits the ranker to them.
 
 They are stored beside the overrides, in a table of `live.db` or of the shared journal. They do not change lists. For
 each pair of articles the latest judgement counts.

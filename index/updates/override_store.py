@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from index.journal.journal import Journal
 
 MOST_ENTRIES = 100
-"""Most entries of an audit trail that are returned."""
+"""Maximum number of entries of an audit trail that are returned."""
 
 UNDONE = "undo"
 """The reason of an entry that undoes the one before it."""

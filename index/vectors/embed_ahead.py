@@ -29,8 +29,9 @@ log = logging.getLogger(__name__)
 
 
 def embed_ahead(texts: Iterable[str], embedder: Embedder, cache: EmbeddingCache, workers: BlockWorkers) -> Iterator[int]:
-    """Embed the texts that the cache lacks, and yield the number finished. Only a compiled model can be sent to other
-    machines.
+    """Embed the texts that the cache lacks, and yield the number finished.
+
+    Only a compiled model can be sent to other machines.
     """
     if not isinstance(embedder, CompiledEmbedder):
         log.warning("%s is not compiled: its texts are embedded on this machine", embedder.name)

@@ -70,8 +70,9 @@ class EmbeddingCache:
         self._connection.close()
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return the vectors of the texts: float32 (len(texts), dim), unit norm. New vectors are stored before this
-        returns.
+        """Return the vectors of the texts: float32 (len(texts), dim), unit norm.
+
+        New vectors are stored before this returns.
         """
         keys = [key_of(text) for text in texts]
         known = self._mended(lambda: self._read(set(keys)))

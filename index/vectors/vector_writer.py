@@ -23,7 +23,7 @@ from recommender.vectors.exact import check_unit, mean_vectors
 from recommender.vectors.two_tier import ARTICLES, SCALES, StoredChunks, open_chunks
 
 EXACT = 100_000
-"""Most chunks for which the search is exact."""
+"""Maximum number of chunks for which the search is exact."""
 
 STAGED_VECTORS = "staged_vectors"
 MEANS, CELLS = (f"{STAGED_VECTORS}/{name}.npy" for name in ("means", "cells"))
@@ -32,7 +32,7 @@ BLOCK = 1024
 """Number of articles whose means are computed together."""
 
 CELLS_PER_ROOT, MOST_CELLS = 8.0, 1 << 16
-"""Number of clusters per square root of the number of articles, and most clusters: their numbers must fit in two bytes."""
+"""Number of clusters per square root of the number of articles, and its maximum: a cluster number has two bytes."""
 
 PER_CELL, ROUNDS = 24, 10
 """Number of sampled articles per cluster for k-means, and number of iterations."""

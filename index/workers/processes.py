@@ -20,7 +20,7 @@ from typing import Any, Generic, Protocol, TypeVar
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 AHEAD = 3
-"""Blocks per process that are started before the first result is taken, so that one slow block leaves no process idle."""
+"""Blocks per process started before the first result is taken, so that one slow block leaves no process idle."""
 
 Shared = TypeVar("Shared")
 Block = TypeVar("Block")
@@ -63,7 +63,7 @@ class Processes:
     Before `start`, and where one process is enough, this process does all the work.
 
     Args:
-        most: Most processes.
+        most: Maximum number of processes.
     """
 
     def __init__(self, most: int) -> None:

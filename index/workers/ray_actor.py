@@ -27,7 +27,10 @@ class Actor:
         return pa.table({"number": table["number"], "found": pa.array(found, pa.large_binary())})
 
     def _found(self, block: bytes) -> Any:
-        """Return the result of a block, or the exception that the work raised. Ray itself would report only its text."""
+        """Return the result of a block, or the exception that the work raised.
+
+        Ray itself would report only its text.
+        """
         try:
             return self._work(self._here, ForkingPickler.loads(block))
         except ReadmoreError as error:

@@ -39,7 +39,10 @@ WINDOW = 256 << 20
 """Bytes of blocks given to the cluster together. The next window starts new actors."""
 
 MOST_BLOCKS = 2_048
-"""Most blocks in a window. Each takes about 40 kB of this machine's memory in transit, however small it is."""
+"""Maximum number of blocks in a window.
+
+Each takes about 40 kB of this machine's memory in transit, however small it is.
+"""
 
 PATIENCE_S = 900.0
 """Seconds without a result after which the work is given up.
@@ -98,7 +101,7 @@ class Cluster:
             import ray.data
         except ModuleNotFoundError as error:
             raise InputError(f"{error.name} is not installed - pip install 'readmore[ray]'") from None
-        warnings.filterwarnings("ignore", "`ray_remote_args_fn` is deprecated")  # there is no other way to place actors
+        warnings.filterwarnings("ignore", "`ray_remote_args_fn` is deprecated")  # the only way to place actors
         options: dict[str, Any] = {"address": self._address}
         if self._address == AUTO:
             # Ray's files are removed with the folder. It also holds its sockets, whose paths must be short.
@@ -125,8 +128,9 @@ class Cluster:
         context.execution_options.preserve_order = False
 
     def _look(self) -> None:
-        """Verify that the head node answers, else raise ClusterUnavailable. Otherwise Ray would kill this process after
-        a minute without a message.
+        """Verify that the head node answers, else raise ClusterUnavailable.
+
+        Otherwise Ray would kill this process after a minute without a message.
         """
         try:
             _reach(self._head)
@@ -188,7 +192,10 @@ def _found(work: Callable[[Any, Any], Any], opening: Callable[[], Any], window: 
 
 
 def _place(places: Iterator[str]) -> dict[str, Any]:
-    """Return the placement of the next actor, while its node lives. By default Ray puts all small actors on one node."""
+    """Return the placement of the next actor, while its node lives.
+
+    By default Ray puts all small actors on one node.
+    """
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     return {"scheduling_strategy": NodeAffinitySchedulingStrategy(next(places), soft=True)}

@@ -169,8 +169,9 @@ def _got(answer: Any) -> Any:
 
 
 def held(mine: Path) -> Path:
-    """Return a folder that this process holds until it ends, together with other holders. Folders beside it without a
-    holder are removed.
+    """Return a folder that this process holds until it ends, together with other holders.
+
+    Folders beside it without a holder are removed.
     """
     for stray in mine.parent.glob(f"{PREFIX}*"):
         with suppress(OSError), (stray / HELD).open() as of_stray:

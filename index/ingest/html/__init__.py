@@ -1,4 +1,4 @@
-"""HTML to text, metadata and "Read more" lists.
+"""Convert HTML to text, metadata and "Read more" lists.
 
-Pages are parsed in worker processes with a time and a memory limit, without a network.
+Worker processes parse the pages, with limits of time and memory, and without a network.
 """

@@ -1,4 +1,4 @@
-"""The characters of a web page."""
+"""Decode the characters of a web page."""
 
 import codecs
 import re
@@ -6,10 +6,10 @@ import re
 CHARSET = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
 BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 NOT_MEANT = {codecs.lookup(name).name for name in ("ascii", "latin-1", "utf-16", "utf-7", "unicode_escape")}
-"""Encodings that a page names and does not have: browsers read the first two as Windows-1252, UTF-16 as UTF-8."""
+"""Encodings that pages declare wrongly: browsers read the first two as Windows-1252, and UTF-16 as UTF-8."""
 
 BEGINNING = 4096
-"""Bytes in which a page names its encoding."""
+"""Bytes at the beginning that may declare the encoding."""
 
 
 def decoded_page(raw: bytes) -> str:

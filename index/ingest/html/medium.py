@@ -1,4 +1,4 @@
-"""A post of Medium's own export: a page with microformats, in which drafts have no date and no address."""
+"""Parse a post of Medium's own export: a page with microformats, in which drafts have no date and no address."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ BODY = './/section[@data-field="body"]'
 
 
 def medium_post(root: HtmlElement) -> dict[str, Any] | None:
-    """Return the fields of a post; None if the page is not from Medium's export."""
+    """Return the fields of a post, or None if the page is not from Medium's export."""
     body = root.find(BODY)
     if body is None or "e-content" not in body.get("class", ""):
         return None

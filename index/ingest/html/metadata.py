@@ -1,4 +1,4 @@
-"""What a web page says of its article outside the text: schema.org first, then OpenGraph and other meta tags, then the bare page."""
+"""Read the metadata of a web page: first schema.org, then OpenGraph and other meta tags, then the bare page."""
 
 import json
 import re
@@ -10,17 +10,17 @@ from urllib.parse import urljoin, urlsplit
 from lxml.html import HtmlElement
 
 ARTICLE = re.compile(r"(?:^|[/:])(?:\w*Article|\w*BlogPosting|Report)$")
-"""Types of schema.org that are an article."""
+"""Types of schema.org that are articles."""
 
 WRAPPING = re.compile(r"^\s*(?:<!--|//\s*<!\[CDATA\[|<!\[CDATA\[)|(?:-->|//\s*\]\]>|\]\]>)\s*$")
 
 
 DATES = ("article:published_time", "datepublished", "date", "dc.date.issued", "dc.date", "dcterms.created", "parsely-pub-date", "pubdate")
-"""Meta tags that name the day of publication."""
+"""Meta tags with the publication date."""
 
 
 def page_facts(root: HtmlElement) -> dict[str, str]:
-    """Fields of a record, those that the page gives: identifier, title, published, section, url, lang."""
+    """Return the fields that the page gives: identifier, title, published, section, url, lang."""
     meta = _meta(root)
     canonical = next((link.get("href", "").strip() for link in root.iter("link") if "canonical" in link.get("rel", "").lower().split()), "")
     address = next((url for url in (canonical, meta.get("og:url", "")) if _is_absolute(url)), "")
@@ -38,7 +38,7 @@ def page_facts(root: HtmlElement) -> dict[str, str]:
 
 
 def _schema_article(root: HtmlElement, address: str) -> Mapping[str, Any]:
-    """The article of the page's JSON-LD: the one with the page's address, else the first."""
+    """Return the article of the page's JSON-LD: the one with the page's address, else the first."""
     articles = [thing for script in root.iter("script") if _is_json_ld(script) for thing in _things(_parsed(script)) if _is_article(thing)]
     own = [thing for thing in articles if address and address in (_first(thing.get("url")), _first(thing.get("mainEntityOfPage")))]
     return next(iter([*own, *articles]), {})
@@ -57,7 +57,7 @@ def _parsed(script: HtmlElement) -> Any:
 
 
 def _things(value: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
-    """Objects on top, in lists, in `@graph`, and what a page says it is about."""
+    """Yield the objects at the top, in lists, in `@graph`, and in the properties for the page's subject."""
     if isinstance(value, list) and depth < 5:
         for entry in value:
             yield from _things(entry, depth + 1)
@@ -73,14 +73,16 @@ def _is_article(thing: Mapping[str, Any]) -> bool:
 
 
 def _text(value: Any) -> str:
-    """A string or number as one line; empty for everything else."""
+    """Return a string or number as one line, and an empty string for everything else."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     return " ".join(unescape(value).split()) if isinstance(value, str) else ""
 
 
 def _first(*values: Any) -> str:
-    """The first text: a value itself, the first of a list, or an object's `@id`, `url`, `alternateName` or `name`."""
+    """Return the first text: a value itself, the first of a list, or an object's `@id`, `url`, `alternateName` or
+    `name`.
+    """
     for value in values:
         if isinstance(value, list):
             found = next(filter(None, map(_first, value)), "")
@@ -94,7 +96,7 @@ def _first(*values: Any) -> str:
 
 
 def _meta(root: HtmlElement) -> dict[str, str]:
-    """Contents of the meta tags by name, property or itemprop, lower case; of several the first."""
+    """Return the contents of the meta tags by name, property or itemprop in lower case. The first of several counts."""
     found: dict[str, str] = {}
     for tag in root.iter("meta"):
         name = (tag.get("property") or tag.get("name") or tag.get("itemprop") or "").strip().lower()
@@ -105,7 +107,7 @@ def _meta(root: HtmlElement) -> dict[str, str]:
 
 
 def _title(root: HtmlElement) -> str:
-    """The page's title; without the site's name, where the page's only heading of the first order is a part of it."""
+    """Return the page's title, without the site's name if the page's only first-level heading is part of the title."""
     title = next((" ".join(tag.text_content().split()) for tag in root.iter("title")), "")
     headings = [text for tag in root.iter("h1") if (text := " ".join(tag.text_content().split()))]
     return headings[0] if len(headings) == 1 and (headings[0] in title or not title) else title

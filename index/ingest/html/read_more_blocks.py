@@ -1,7 +1,8 @@
-"""Lists that editors made by hand, inside HTML: "Read more: ..." and a link, or a heading such as "Related" and links under it.
+"""Cut hand-made lists out of HTML: "Read more: ..." and a link, or a heading such as "Related" with links under it.
 
-They are found by their heading, or by the class or id of what encloses them, and only where there is nothing but links or titles: a
-sentence that begins with "Related" is a sentence. They are cut out, so that a text does not give away what is to be predicted from it.
+Lists are recognized by their heading, or by the class or id of the enclosing element. They must contain only links or
+titles: a sentence that begins with "Related" is not a list. They are cut out, so that a text does not reveal the links
+to be predicted from it.
 """
 
 import re
@@ -17,31 +18,31 @@ ENCLOSING = re.compile(
 )
 
 MOSTLY = 0.6
-"""An enclosing element is a list if links hold this share of its characters, without its heading."""
+"""Minimum share of link characters in an enclosing element that is a list. Its heading is not counted."""
 
 SECTIONS = {"article", "aside", "body", "details", "figcaption", "figure", "footer", "header", "main", "nav", "section", "summary"}
 BLOCKS = SECTIONS | defs.block_tags - {"del", "ins"}
-"""Elements that stand on lines of their own."""
+"""Elements that begin a new line."""
 
 EMPHASIS = frozenset(["b", "strong", "em", "i", "u", "span"])
 WHOLE = frozenset(["html", "body", "main", "article", "a"])
-"""Elements that are no list, whatever they are called."""
+"""Elements that are never lists, whatever their class or id."""
 
 BETWEEN = re.compile(r"(?:[\s,;|/•·.:»›>→&–—-]|\b(?:and|or|und|et|y|e|en)\b)*")
-"""What may stand between links and around them."""
+"""Text that may occur between links and around them."""
 
 Piece = tuple[str, HtmlElement | None]
-"""A stretch of text, and the link it is part of."""
+"""A piece of text, and the link that contains it."""
 
 Found = tuple[list[HtmlElement], list[str]]
-"""Elements of a hand-made list, heading included, and what it names."""
+"""Elements of a hand-made list, heading included, and its entries."""
 
 
 def cut_links(root: HtmlElement) -> list[str]:
-    """Cut the hand-made lists out of a tree that has no scripts, styles and comments (any more).
+    """Cut the hand-made lists out of a tree without scripts, styles and comments.
 
     Returns:
-        What the lists name, in order, each once: a URL, a path of the site (`/...`), or the title where there is neither.
+        Distinct entries in order. Each is a URL, a path of the site (`/...`), or the title if there is neither.
     """
     names: list[str] = []
     gone: set[HtmlElement] = set()
@@ -58,7 +59,7 @@ def cut_links(root: HtmlElement) -> list[str]:
 
 
 def _enclosed(element: HtmlElement) -> Found | None:
-    """A list by the class or id of its element."""
+    """Return a list that the class or id of its element reveals."""
     if element.tag in WHOLE or not ENCLOSING.search(f"{element.get('class', '')} {element.get('id', '')}"):
         return None
     pieces = _pieces(element)
@@ -69,7 +70,7 @@ def _enclosed(element: HtmlElement) -> Found | None:
 
 
 def _under_heading(element: HtmlElement) -> Found | None:
-    """A list by the heading above it: a list element, or paragraphs or lines of one link each."""
+    """Return the list under a heading: a list element, or paragraphs or lines of one link each."""
     if element.tag not in BLOCKS | EMPHASIS or not is_heading(heading := _short_text(element)):
         return None
     top = element
@@ -92,7 +93,7 @@ def _under_heading(element: HtmlElement) -> Found | None:
 
 
 def _in_line(element: HtmlElement) -> Found | None:
-    """A paragraph that is a heading and then nothing but links; the heading may be part of the first link."""
+    """Return a list in a paragraph: a heading and then only links. The heading may be part of the first link."""
     if element.tag not in BLOCKS or not heading_of(_short_text(element)) or any(inner.tag in BLOCKS for inner in element.iterdescendants()):
         return None
     (first, link), *rest = _pieces(element)
@@ -110,7 +111,10 @@ def _in_line(element: HtmlElement) -> Found | None:
 
 
 def _listed(element: HtmlElement) -> list[str]:
-    """What a list names, or an element that holds one, or a paragraph that is nothing but one link; nothing for everything else."""
+    """Return the entries of a list, of an element that contains one, or of a paragraph with only one link.
+
+    Return none otherwise.
+    """
     items = [_pieces(item) for item in element.iter("li") if item.find(".//li") is None]
     if not items:
         names = _names(_pieces(element))
@@ -124,7 +128,7 @@ def _listed(element: HtmlElement) -> list[str]:
 
 
 def _pieces(element: HtmlElement) -> list[Piece]:
-    """The element's texts in order; texts side by side with the same link, or none, are one."""
+    """Return the element's texts in order. Adjacent texts with the same link, or with none, are joined."""
     parts: list[tuple[list[str], HtmlElement | None]] = []
     link = None
     for event, node in iterwalk(element, events=("start", "end")):
@@ -141,7 +145,7 @@ def _pieces(element: HtmlElement) -> list[Piece]:
 
 
 def _names(pieces: list[Piece]) -> list[str]:
-    """What the links name; one that says only "Read more" names nothing."""
+    """Return the entries of the links. A link with only the text "Read more" has none."""
     return [_target(text, link) for text, link in pieces if link is not None and not is_heading(text)]
 
 
@@ -157,7 +161,7 @@ def _is_links(pieces: list[Piece]) -> bool:
 
 
 def _short_text(element: HtmlElement, longest: int = 4 * LONGEST_HEADING) -> str:
-    """The element's text, or the beginning of one too long to be looked at."""
+    """Return the element's text, or the beginning of a very long text."""
     text = ""
     for part in element.itertext():
         text += part

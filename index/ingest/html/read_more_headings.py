@@ -1,4 +1,4 @@
-"""What newsrooms write over the lists that they make by hand."""
+"""Recognize the headings that newsrooms write over hand-made lists."""
 
 import re
 
@@ -13,16 +13,16 @@ HEADINGS = {
     "pt": "leia (?:também|mais)|veja também|saiba mais|notícias relacionadas|artigos relacionados",
     "nl": "lees (?:ook|verder|meer)|zie ook|meer over dit onderwerp|gerelateerde artikelen",
 }
-"""What newsrooms write over such a list, beside what a pasted page may have (`recommender.text.pasted_page.LIST_HEADING`)."""
+"""Headings of hand-made lists, in addition to those of a pasted page (`recommender.text.pasted_page.LIST_HEADING`)."""
 
 HEADING = re.compile(rf"(?P<heading>{'|'.join(HEADINGS.values())})(?!\w)\s*(?P<colon>:)?\s*", re.IGNORECASE)
 
 LONGEST_HEADING = 60
-"""Characters."""
+"""Longest heading in characters."""
 
 
 def heading_of(text: str) -> re.Match[str] | None:
-    """The heading that a text begins with; its group `colon` says whether a colon follows.
+    """Match the heading at the beginning of a text. Its group `colon` holds the colon that follows, if any.
 
     >>> line = "Lesen Sie auch: Die Brücke"
     >>> line[heading_of(line).end():]
@@ -32,11 +32,11 @@ def heading_of(text: str) -> re.Match[str] | None:
 
 
 def is_heading(text: str) -> bool:
-    """Whether a text is a heading and nothing else."""
+    """Return whether a text is only a heading."""
     text = text[: LONGEST_HEADING + 1].rstrip(" .…»›>→↓–—-")
     return bool(HEADING.fullmatch(text) or LIST_HEADING.fullmatch(text))
 
 
 def is_headline(text: str) -> bool:
-    """Short, and no sentence with its full stop."""
+    """Return whether a text is short and not a sentence with a full stop."""
     return 0 < len(text.split()) <= HEADLINE_WORDS and not SENTENCE.search(text)

@@ -1,4 +1,4 @@
-"""Lists that editors made by hand, inside a plain text: "Read more: ..." on a line, or a heading and short lines under it."""
+"""Cut hand-made lists out of plain text: "Read more: ..." on a line, or a heading and short lines under it."""
 
 import re
 from itertools import takewhile
@@ -14,7 +14,7 @@ def cut_titles(text: str) -> tuple[str, list[str]]:
     """Cut the hand-made lists out of a plain text.
 
     Returns:
-        The text without them, and the titles or URLs that they name.
+        The text without the lists, and the titles or URLs in them.
 
     >>> cut_titles("The pier is open.\\n\\nRead more: Why the pier closed\\n\\nIt took a year.")
     ('The pier is open.\\n\\nIt took a year.', ['Why the pier closed'])
@@ -40,7 +40,10 @@ def cut_titles(text: str) -> tuple[str, list[str]]:
 
 
 def _lines_under(lines: list[str], start: int, with_colon: bool) -> list[int]:
-    """The lines of the list under a heading: all of a paragraph, or paragraphs of one line each; none where there is no list."""
+    """Return the lines of the list under a heading, or none if there is no list.
+
+    A list is a whole paragraph, or paragraphs of one line each.
+    """
     filled = [place for place in range(start, min(len(lines), start + 4 * LIST_LENGTH)) if lines[place].strip()]
     if not filled:
         return []
@@ -50,7 +53,7 @@ def _lines_under(lines: list[str], start: int, with_colon: bool) -> list[int]:
         found = bullets
     elif len(paragraph) > 1 or filled[0] == start:
         found = paragraph
-    else:  # up to the story, or, as a heading without a colon may be one of the story's own, up to the end
+    else:  # Up to the story. A heading without a colon may belong to the story, so then up to the end.
         found = list(takewhile(lambda place: is_headline(lines[place]) and not "".join(lines[place + 1 : place + 2]).strip(), filled))
         if not with_colon and "".join(lines[found[-1] + 1 :] if found else []).strip():
             return []
@@ -58,11 +61,11 @@ def _lines_under(lines: list[str], start: int, with_colon: bool) -> list[int]:
 
 
 def _bare(line: str) -> str:
-    """A line without a bullet and without the marks of Markdown for headings and emphasis."""
+    """Return a line without its bullet and the Markdown marks of headings and emphasis."""
     return MARKDOWN.sub("", BULLET.sub("", line.strip())).strip()
 
 
 def _name_of(title: str) -> str:
-    """The target of a link in Markdown, else the title as it is."""
+    """Return the target of a Markdown link, or else the title."""
     link = MARKDOWN_LINK.fullmatch(title)
     return link[2 if link[2].lower().startswith(("http://", "https://", "/")) else 1] if link else title

@@ -1,7 +1,8 @@
-"""Run what reads HTML in processes of their own, so that a page made to choke a parser costs one article and no more.
+"""Parse HTML in separate processes, so that a page made to choke a parser costs one article and no more.
 
-No HTML parser is safe from every page. The kernel holds the limits, whatever the parser's C code does: an alarm ends a worker at the
-time limit, RLIMIT_AS bounds its memory, and the pipe that gives it work ends with the process that reads the archive.
+No HTML parser is safe from every page. The kernel enforces the limits, whatever the parser's C code does. An alarm ends
+a worker at the time limit. RLIMIT_AS bounds its memory. The pipe that feeds it closes with the process that reads the
+archive.
 """
 
 import logging
@@ -22,18 +23,18 @@ from typing import Any, Generic, TypeVar
 from recommender.errors import InvalidArticle
 
 SECONDS = 5.0
-"""Wall time that one article may take."""
+"""Wall time limit per article."""
 
 MEMORY = 2**30
-"""Bytes that one article may take, beyond what the worker has when it begins."""
+"""Memory limit in bytes per article, in addition to the worker's memory at its start."""
 
 MOST_WORKERS = 4
 
 FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "pty.")
-"""Python's audit events that no article has a reason for."""
+"""Audit events of Python that parsing never needs."""
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals that stop a build; a terminal and a service manager send them to its workers as well."""
+"""Signals that stop a build. A terminal and a service manager send them to its workers as well."""
 
 SPAWN = get_context("spawn")
 STATM = Path("/proc/self/statm")
@@ -44,11 +45,11 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an article gave nothing.
+    """The reason why an article gave no result.
 
     Attributes:
-        code: `too_slow`, `too_large` (memory), `bad_html` (the parser gave up), `worker_died` (twice: killed, or a crash of the parser), or
-            the code of the InvalidArticle that the function raised.
+        code: `too_slow`, `too_large` (memory), `bad_html` (the parser gave up), `worker_died` (killed twice, or a crash
+            of the parser), or the code of the InvalidArticle that the function raised.
     """
 
     code: str
@@ -58,15 +59,16 @@ class Failure:
 def extract(
     function: Callable[..., Result], items: Iterable[tuple[Key, tuple[Any, ...]]], most: int = MOST_WORKERS
 ) -> Iterator[tuple[Key, Result | Failure]]:
-    """Call a function for each item in worker processes, and yield what it returns, in the order of the items.
+    """Call a function for each item in worker processes, and yield its results in the order of the items.
 
-    Items are taken only a few ahead of what is yielded. Workers start with the first item and are gone when the iterator is exhausted
-    or closed; they have no network and start no other process.
+    Items are taken only a few ahead of the results. Workers start with the first item, and end when the iterator is
+    exhausted or closed. They have no network, and start no other process.
 
     Args:
-        function: Of the top level of a module, as workers import it; its arguments and result must be picklable.
-        items: Keys, which come back as they are, and arguments.
-        most: No more workers than so many.
+        function: A top-level function of a module, because workers import it. Its arguments and result must be
+            picklable.
+        items: Keys, which are returned unchanged, and arguments.
+        most: Maximum number of workers.
 
     Raises:
         RuntimeError: Workers cannot start.
@@ -103,7 +105,7 @@ def extract(
 
 @dataclass(slots=True, eq=False)
 class _Job(Generic[Key, Result]):
-    """An item, and in a tuple of one what came of it; None until then."""
+    """An item, and its result in a tuple of one, or None before there is a result."""
 
     key: Key
     args: tuple[Any, ...]
@@ -112,7 +114,7 @@ class _Job(Generic[Key, Result]):
 
 
 class _Worker(Generic[Key, Result]):
-    """A process and the pipe to it, seen from the process that reads the archive."""
+    """A process and its pipe, as seen from the process that reads the archive."""
 
     def __init__(self, function: Callable[..., Result]) -> None:
         self.pipe, theirs = SPAWN.Pipe()
@@ -120,8 +122,8 @@ class _Worker(Generic[Key, Result]):
         self._is_up = False
         self._job: _Job[Key, Result] | None = None
         self._process = SPAWN.Process(target=_work, args=(theirs, function), daemon=True)
-        resource_tracker.ensure_running()  # the first process starts it, which would let the signal through again
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # they are for us alone; the child inherits this
+        resource_tracker.ensure_running()  # the first process starts it, and that would unblock the signal
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # the signals concern this process only; the child inherits the mask
         try:
             self._process.start()
         finally:
@@ -129,27 +131,27 @@ class _Worker(Generic[Key, Result]):
             theirs.close()
 
     def takes(self, job: _Job[Key, Result]) -> bool:
-        """Give the worker a job, if it is up and free."""
+        """Give the worker a job if it is running and idle. Return whether it took the job."""
         if not self._is_up or self._job:
             return False
         try:
             self.pipe.send(job.args)
-        except OSError:  # it died while idle: no fault of the job's
+        except OSError:  # it died while idle, so the job is not at fault
             return False
         self._job = job
         return True
 
     def listen(self) -> _Job[Key, Result] | None:
-        """Take what the worker sent: that it is up, a result, or nothing, because it is gone.
+        """Receive a message of the worker: that it is running, a result, or the end of the pipe.
 
         Returns:
-            A job to be given to another worker: the first that dies with it may have been killed for something else.
+            A job for another worker. The first worker that dies with a job may have been killed for another reason.
         """
         job, self._job = self._job, None
         try:
             said = self.pipe.recv()
         except (EOFError, OSError):
-            self._process.join(1.0)  # so that its own exit code is seen
+            self._process.join(1.0)  # its own exit code is available then
             exitcode = self.end()
             if not self._is_up:
                 raise RuntimeError(
@@ -165,7 +167,7 @@ class _Worker(Generic[Key, Result]):
         return None
 
     def end(self) -> int | None:
-        """Leave nothing of the worker; its exit code."""
+        """Remove all traces of the worker, and return its exit code."""
         self.is_gone = True
         self.pipe.close()
         self._process.kill()
@@ -185,7 +187,7 @@ def _death(exitcode: int | None) -> Failure:
 
 
 def _work(pipe: Connection, function: Callable[..., Any]) -> None:
-    """What a worker does until its pipe ends."""
+    """Process jobs until the pipe ends."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.disable()
@@ -207,7 +209,7 @@ def _work(pipe: Connection, function: Callable[..., Any]) -> None:
 
 
 def _call(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    """The function's result or failure, pickled."""
+    """Return the function's result or failure, pickled."""
     try:
         return ForkingPickler.dumps(function(*args))
     except InvalidArticle as error:
@@ -216,13 +218,13 @@ def _call(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         failure = Failure(
             "too_large", f"reading it takes more than {MEMORY >> 20} MiB of memory - simplify the HTML, or give the text itself"
         )
-    except Exception as error:  # noqa: BLE001 - whatever a parser raises, it is this one article that goes
+    except Exception as error:  # noqa: BLE001 - any error of a parser costs only this article
         failure = Failure("bad_html", f"{type(error).__name__}: {str(error)[:200]} - check the HTML, or give the text itself")
     return ForkingPickler.dumps(failure)
 
 
 def _limit_memory() -> None:
-    if STATM.exists():  # Linux; elsewhere only time is limited
+    if STATM.exists():  # Linux only; elsewhere only the time is limited
         used = int(STATM.read_bytes().split()[0]) * resource.getpagesize()
         _, most = resource.getrlimit(resource.RLIMIT_AS)
         limit = used + MEMORY

@@ -1,4 +1,4 @@
-"""The text of an HTML fragment: the body of a post or of a feed's entry."""
+"""Extract the text of an HTML fragment: the body of a post or of a feed's entry."""
 
 import re
 from collections.abc import Iterator
@@ -12,32 +12,32 @@ from index.ingest.html.read_more_lines import cut_titles
 from recommender.text.cleaning import clean_text
 
 UNREAD = ("script", "style", "noscript", "template", "figcaption", "iframe", "object", "svg", "button", "head", "title")
-"""Elements of which nothing is part of the story."""
+"""Elements that never belong to the story."""
 
 CALLS = re.compile(
     r"(?:^|\s)(?:button-wrapper|captioned-button-wrap|subscription-widget(?:-wrap(?:-editor)?)?|install-substack-app-embed"
     r"|kg-button-card|kg-signup-card|kg-cta-card|wp-block-buttons?)(?:\s|$)"
 )
-"""Classes of what asks readers to subscribe, to share or to press a button, in posts of Substack, Ghost and WordPress."""
+"""Classes of subscribe, share and other buttons in posts of Substack, Ghost and WordPress."""
 
 IN_HEAD = ("title", "meta", "link", "script", "style", "base", "noscript", "template", "object")
 
 SHORTCODE = re.compile(r"\[(?P<end>/)?(?P<name>[a-z][\w-]*)(?P<attributes>\s+[\w-]+=)?[^\[\]\n]*\]")
 KNOWN = ("gallery", "more", "nextpage")
 HIDING = ("caption", "wp_caption", "embed", "audio", "video", "playlist")
-"""Shortcodes that enclose what is no part of the story."""
+"""Shortcodes whose content does not belong to the story."""
 
 BLANK_LINE = re.compile(r"\n\s*\n")
 
 
 def fragment_text(html: str) -> tuple[str, list[str]]:
-    """The text of a fragment, and the hand-made lists in it.
+    """Return the text of a fragment, and its hand-made lists.
 
-    Paragraphs, headings and list entries are separated by blank lines; a blank line inside an element separates too, as in posts from
-    WordPress's classic editor.
+    Blank lines separate paragraphs, headings and list entries. A blank line inside an element separates too, as in
+    posts from WordPress's classic editor.
 
     Returns:
-        The text without the lists, and what these name: URLs, paths of the site, or titles.
+        The text without the lists, and their entries. An entry is a URL, a path of the site, or a title.
 
     Raises:
         InvalidArticle: `bad_encoding`.
@@ -55,15 +55,15 @@ def fragment_text(html: str) -> tuple[str, list[str]]:
 
 
 def parse_html(html: str) -> HtmlElement:
-    """The tree of a page or of `<body>` and a fragment; comments and processing instructions are not in it.
+    """Parse a page, or `<body>` and a fragment, into a tree without comments and processing instructions.
 
     Raises:
-        lxml.etree.ParserError: There is nothing to parse.
+        lxml.etree.ParserError: The page is empty.
     """
     root = document_fromstring(html.encode("utf-8", "replace"), parser=HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True))
     head = root.find("head")
     strays = [] if head is None else list(dropwhile(lambda element: element.tag in IN_HEAD, head))
-    if strays:  # the parser does not know that HTML5's elements begin the body of a page that leaves <body> out
+    if strays:  # without a <body> tag, the parser does not open the body at elements of HTML5
         body = root.find("body")
         body = SubElement(root, "body") if body is None else body
         for place, element in enumerate(strays):
@@ -77,7 +77,7 @@ def _is_call(element: HtmlElement) -> bool:
 
 
 def drop(root: HtmlElement, *tags: str) -> None:
-    """Drop all elements of some tags with what is in them."""
+    """Drop all elements of some tags with their content."""
     for element in list(root.iter(*tags)):
         element.drop_tree()
 
@@ -96,7 +96,10 @@ def _paragraphs(root: HtmlElement) -> Iterator[str]:
 
 
 def _without_shortcodes(html: str) -> str:
-    """The HTML without WordPress's `[gallery ids="1"]` and `[caption] ... [/caption]`; other words in brackets stay."""
+    """Return the HTML without WordPress's `[gallery ids="1"]` and `[caption] ... [/caption]`.
+
+    Other words in brackets stay.
+    """
     codes = list(SHORTCODE.finditer(html))
     last_end = {code["name"]: code.start() for code in codes if code["end"]}
     kept: list[str] = []

@@ -1,4 +1,4 @@
-"""Readers: one module for each format, all of them yield the same records.
+"""Read article files: one module for each format, all of which yield the same records.
 
-`sources` lists them by name and ending; a new reader is one module here and one line there.
+`sources` lists them by name and extension. A new reader is one module here and one line there.
 """

@@ -1,6 +1,6 @@
-"""Blogger's own export: posts, one record each; settings, template, pages and comments are told from them by their kind.
+"""Read posts from Blogger's own export, and separate them from settings, template, pages and comments by their kind.
 
-The export of the dashboard says it by categories, that of Google Takeout by elements of its own.
+The export of the dashboard marks the kind by categories, the export of Google Takeout by its own elements.
 """
 
 import re
@@ -17,7 +17,7 @@ KIND_IN_ID = re.compile(r"blog-\d+\.([a-z]+)")
 
 
 def read(path: Path) -> Iterator[Record | Reject | Mended]:
-    """Yield a record an entry, counted from 1."""
+    """Yield a record for each entry, counted from 1."""
     for item in items(path):
         yield _record(path, item) if isinstance(item, Item) else item
 

@@ -1,4 +1,4 @@
-"""CSV and TSV: one article a row, under a header. How a file is written is found out, and said in the log."""
+"""Read CSV and TSV files with a header and one article per row. The dialect is detected and logged."""
 
 import codecs
 import csv
@@ -18,29 +18,29 @@ log = logging.getLogger(__name__)
 
 DELIMITERS = ",;\t|"
 SAMPLE = 1 << 16
-"""Bytes at the beginning that tell how the file is written."""
+"""Bytes at the beginning used for detecting the dialect."""
 
 LONGEST_FIELD = 10_000_000
-"""Characters; a longer field means that a quotation mark is missing."""
+"""Longest field in characters. A longer field means that a quotation mark is missing."""
 
 LONGEST_LINE = 2 * LONGEST_FIELD
-"""Characters; a longer line is not held in memory."""
+"""Longest line in characters that is held in memory."""
 
 LISTS = ("read_more",)
 """Columns that hold lists: a JSON array, or entries separated by `|` or line ends."""
 
 UNDECODABLE = "readmore-undecodable"
-"""Name of the error handler that puts MARK in place of bytes that are not of the encoding, in UTF-16 too."""
+"""Name of the error handler that replaces undecodable bytes with MARK, in UTF-16 too."""
 
 TOLD = re.compile(r"\ufeff?sep=([,;\t|])\r?\n")
-"""The line with which Excel is told the delimiter."""
+"""The line that declares the delimiter to Excel."""
 
 MARK = "\udc80"
 codecs.register_error(UNDECODABLE, lambda error: (MARK, getattr(error, "end", 0)))
 
 
 def read(path: Path) -> Iterator[Record | Reject]:
-    """Yield a record a row; rows of another length than the header are rejected, empty cells are absent.
+    """Yield a record for each row. Rows whose length differs from the header are rejected, and empty cells are absent.
 
     Raises:
         InputError: The file has no header of several columns.
@@ -75,10 +75,10 @@ def read(path: Path) -> Iterator[Record | Reject]:
 
 
 class _Lines:
-    """The lines of a text with their ends; one that is too long is passed over, and raises csv.Error once.
+    """The lines of a text with their ends. A line that is too long is skipped, and raises csv.Error once.
 
     Attributes:
-        is_cut: Whether the last line has no end, as a file that breaks off.
+        is_cut: Whether the last line has no line end, as in a truncated file.
     """
 
     def __init__(self, text: io.TextIOWrapper) -> None:
@@ -129,7 +129,7 @@ def _header(path: Path, rows: Iterator[list[str]], delimiter: str) -> list[str]:
         header = [name.strip() for name in next(rows, [])]
     except (csv.Error, InvalidArticle) as error:
         raise InputError(f"the header of {path} cannot be read ({error}) - export it again as CSV in UTF-8") from error
-    names = [name for name in header if name]  # columns without one are left out: row numbers, and empty columns of a spreadsheet
+    names = [name for name in header if name]  # columns without a name are left out: row numbers, and empty columns of a spreadsheet
     if len(names) < 2 or len(set(names)) < len(names):
         raise InputError(
             f"{path} has the columns {', '.join(map(repr, header))[:200] or 'none'} when it is separated by {delimiter!r}"
@@ -142,17 +142,17 @@ def _encoding(sample: bytes) -> str:
     for mark, name in ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
         if sample.startswith(mark):
             return name
-    if b"\0" in sample:  # UTF-16 without a mark: every second byte of its Latin letters is zero
+    if b"\0" in sample:  # UTF-16 without a byte order mark: every second byte of Latin letters is zero
         for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):
             if 2 * sample[first::2].count(0) > len(sample[first::2]):
                 return name
     text = codecs.getincrementaldecoder("utf-8")(UNDECODABLE).decode(sample)
     beyond_ascii = sum(character > "\x7f" for character in text)
-    return "windows-1252" if 2 * text.count(MARK) > beyond_ascii else "utf-8"  # one bad byte does not make all the others wrong
+    return "windows-1252" if 2 * text.count(MARK) > beyond_ascii else "utf-8"  # a single bad byte does not decide
 
 
 def _delimiter(sample: str) -> str:
-    """The delimiter that gives the header the most columns, among those by which most of the first rows have as many."""
+    """Return the delimiter with the most columns in the header, if most of the first rows have the same number."""
 
     def fit(delimiter: str) -> tuple[bool, int]:
         rows = list(_whole_rows(sample, delimiter))

@@ -1,4 +1,4 @@
-"""Feeds: RSS, Atom and JSON Feed; one article an entry. Nothing is fetched, and no other file is opened."""
+"""Read feeds in RSS, Atom and JSON Feed, one article per entry, without fetching or opening any other file."""
 
 import json
 import logging
@@ -24,20 +24,20 @@ from recommender.text.cleaning import TAG
 log = logging.getLogger(__name__)
 
 MAX_BYTES = 200 << 20
-"""A feed is read as a whole."""
+"""Largest feed in bytes. A feed is read as a whole."""
 
 NO_FEED = "no_feed"
 """Code of XML that is whole and no feed, such as a sitemap."""
 
 PUBLICATION = ("status", "draft")
-"""Fields that say whether an entry is public."""
+"""Fields that determine whether an entry is public."""
 
 DECLARATION = re.compile(r"\A\s*<\?xml\s[^>]*\?>")
-"""It may name another encoding than that in which the feed is handed on."""
+"""The XML declaration. It may name another encoding than the one in which the feed is passed on."""
 
 
 def read(path: Path) -> Iterator[Entry]:
-    """Yield a record an entry, counted from 1; in a damaged feed each is mended by itself.
+    """Yield a record for each entry, counted from 1. In a damaged feed each entry is repaired by itself.
 
     Raises:
         InputError: The file is too large to be a feed.
@@ -78,7 +78,7 @@ def _xml_feed(raw: bytes, path: Path, notes: list[Reject | Mended]) -> list[Any]
 
 
 def _well_formed(raw: bytes, path: Path, notes: list[Reject | Mended]) -> str:
-    """Return the feed without what XML forbids; one that is not well-formed is put together again from its items."""
+    """Return the feed without characters that XML forbids. A feed that is not well-formed is rebuilt from its items."""
     faults: Counter[str] = Counter()
     xml = DECLARATION.sub("", decoded(raw, faults), count=1)
     try:
@@ -118,7 +118,7 @@ def _entry(entry: Mapping[str, Any], language: str | None) -> dict[str, Any]:
 
 
 def _moment(parsed: struct_time | None, written: str | None) -> str | None:
-    """A date in UTC; one that is outside of years 1 to 9999 as it is written: validation tells of it."""
+    """Return a date in UTC. A date outside of years 1 to 9999 stays as written, and validation reports it."""
     try:
         return parsed and datetime.fromtimestamp(timegm(parsed), UTC).isoformat()
     except (ValueError, OverflowError):
@@ -151,5 +151,5 @@ def _item(item: Mapping[str, Any], language: object) -> dict[str, Any]:
 
 
 def plain(title: str) -> str:
-    """A title that may hold HTML, without."""
+    """Return a title without any HTML."""
     return " ".join(unescape(TAG.sub(" ", title)).split())

@@ -1,4 +1,4 @@
-"""Ghost's own export: its posts, one record each; the first of a post's public tags is its section."""
+"""Read posts from Ghost's own export, one record each. The first public tag of a post is its section."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -20,13 +20,13 @@ ELEMENTS = {"paragraph": "p", "quote": "blockquote", "extended-quote": "blockquo
 
 
 def read(path: Path) -> Iterator[Record | Reject]:
-    """Yield a record a post, counted from 1. The file is read twice, for tags may stand behind posts."""
+    """Yield a record for each post, counted from 1. The file is read twice, because tags may follow posts."""
     with opened(path) as file:
         place = "db.item.data" if b'"db"' in file.peek(64)[:64] else "data"
     tags: dict[str, Json] = {}
     links: list[Json] = []
     emailed: set[str] = set()
-    with suppress(*FAULTS):  # the posts meet the same fault, and tell of it
+    with suppress(*FAULTS):  # the posts meet the same fault and report it
         for where, found in objects(path, f"{place}.tags.item", f"{place}.posts_tags.item", f"{place}.posts_meta.item"):
             if where.endswith(".tags.item"):
                 tags[str(found.get("id"))] = found
@@ -47,7 +47,7 @@ def read(path: Path) -> Iterator[Record | Reject]:
 
 
 def _is_public(tag: Json) -> bool:
-    """Return True for a tag that readers see; others are for the theme."""
+    """Return True for a tag that readers see. Other tags are for the theme."""
     return isinstance(tag.get("name"), str) and not tag["name"].startswith("#") and tag.get("visibility", "public") == "public"
 
 

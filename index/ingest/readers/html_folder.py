@@ -1,4 +1,4 @@
-"""Whole web pages: one article a file."""
+"""Read whole web pages, one article per file."""
 
 from collections.abc import Iterable, Iterator
 from itertools import dropwhile
@@ -22,17 +22,17 @@ from recommender.errors import InvalidArticle
 from recommender.text.cleaning import has_words
 
 AROUND = ("nav", "footer")
-"""Elements in which a page has no story, and which are taken for it where there is none."""
+"""Elements outside of the story. An extractor would take them for the story of a page that has none."""
 
 MAX_BYTES = 20_000_000
-"""A larger file is not read."""
+"""Largest file in bytes that is read."""
 
 
 def read(files: Iterable[File]) -> Iterator[Record | Reject]:
     """Yield the article of each page.
 
     Raises:
-        OSError: There is no such file.
+        OSError: A file does not exist.
     """
     for file, page in extract(_read_page, ((file, (str(file.path), file.id)) for file in files)):
         if isinstance(page, Failure):
@@ -42,13 +42,13 @@ def read(files: Iterable[File]) -> Iterator[Record | Reject]:
 
 
 def extract_page(raw: bytes, name: str) -> dict[str, Any]:
-    """The fields of a page's record.
+    """Extract the fields of a page's record.
 
     Args:
-        name: The article's id where the page has neither an identifier nor a URL.
+        name: The article's id if the page has neither an identifier nor a URL.
 
     Raises:
-        InvalidArticle: `empty_text`, there is no story on the page.
+        InvalidArticle: `empty_text`, the page has no story.
     """
     try:
         root = parse_html(decoded_page(raw))
@@ -71,7 +71,7 @@ def extract_page(raw: bytes, name: str) -> dict[str, Any]:
 
 
 def _read_page(file: str, article_id: str) -> dict[str, Any]:
-    """What a worker does with a file."""
+    """Extract the record of a file, in a worker."""
     path = Path(file)
     try:
         size = path.stat().st_size
@@ -83,7 +83,7 @@ def _read_page(file: str, article_id: str) -> dict[str, Any]:
 
 
 def _path_of(url: str) -> str:
-    """Path and query of a URL; empty where it is that of a whole site."""
+    """Return the path and query of a URL, or an empty string for the address of a whole site."""
     try:
         parts = urlsplit(url)
     except ValueError:

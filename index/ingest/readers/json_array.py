@@ -1,4 +1,4 @@
-"""A JSON file: an array of articles, or an object that holds one, such as `{"articles": [...]}`."""
+"""Read a JSON file: an array of articles, or an object that contains one, such as `{"articles": [...]}`."""
 
 from collections.abc import Iterator
 from io import BufferedReader
@@ -15,16 +15,17 @@ HOLD_ARTICLES = frozenset(["articles", "items", "posts", "stories", "docs", "doc
 """Names under which an object holds an array of articles."""
 
 STORIES = frozenset(["text", "body", "html", "content", "body_text", "body_xhtml"])
-"""A text under one of these names says that the file is one article."""
+"""Names of texts that mark a file as a single article."""
 
 FAULTS = (InvalidArticle, ijson.JSONError, UnicodeDecodeError, RecursionError)
-"""What ends the reading of a file."""
+"""Errors that end the reading of a file."""
 
 
 def read(path: Path) -> Iterator[Record | Reject]:
-    """Yield a record an element, counted from 1; elements that are no object are rejected, and what follows a syntax error is not read.
+    """Yield a record for each element, counted from 1.
 
-    An object without an array of objects is one article.
+    Elements that are not objects are rejected. Elements after a syntax error are not read. An object without an array
+    of objects is one article.
     """
     number = 0
     try:
@@ -40,10 +41,10 @@ def read(path: Path) -> Iterator[Record | Reject]:
 
 
 def objects(path: Path, *places: str) -> Iterator[tuple[str, Any]]:
-    """The objects of some arrays of a file, each with the place of its array, as ijson names it.
+    """Yield the objects of some arrays of a file, each with the place of its array in ijson's notation.
 
     Raises:
-        FAULTS: The file is no JSON from there on.
+        FAULTS: The file is not valid JSON from there on.
     """
     with opened(path) as file:
         bounded = _Bounded(file)
@@ -61,7 +62,7 @@ def objects(path: Path, *places: str) -> Iterator[tuple[str, Any]]:
 
 
 def cut(path: Path, number: int, error: Exception) -> Reject:
-    """The reject of a file of which nothing can be read behind an element."""
+    """Return the reject for a file that cannot be read beyond an element."""
     code, reason = (error.code, str(error)) if isinstance(error, InvalidArticle) else ("bad_json", _reason(error))
     return Reject(str(path), number + 1, None, code, reason, cut=True)
 
@@ -70,15 +71,16 @@ def _elements(path: Path) -> Iterator[Any]:
     prefix, before = _array_of(path)
     with opened(path) as file:
         bounded = _Bounded(file, before)
-        for element in ijson.items(bounded, prefix, use_float=True):  # without use_float, a number of 5000 digits ends the process
+        for element in ijson.items(bounded, prefix, use_float=True):  # without use_float, a number of 5000 digits kills the process
             yield element
             bounded.left = MAX_RECORD
 
 
 def _array_of(path: Path) -> tuple[str, int]:
-    """Where the articles are, and about how many bytes stand before them.
+    """Return the place of the articles, and approximately the number of bytes before them.
 
-    The place is as ijson names it: the file, or an array in it of a telling name; or nothing: then the file is one article.
+    The place is in ijson's notation: the whole file, or an array with a known name. An empty place means that the file
+    is one article.
     """
     with opened(path) as file:
         bounded = _Bounded(file)
@@ -94,7 +96,7 @@ def _array_of(path: Path) -> tuple[str, int]:
 
 
 def _reason(error: Exception) -> str:
-    """What the parser found, without the piece of the file that it shows."""
+    """Return the parser's message without its excerpt of the file."""
     said = error.args[0] if error.args else error
     found = (said.decode(errors="replace") if isinstance(said, bytes) else str(said)).partition("\n")[0][:100]
     if "trailing garbage" in found:
@@ -104,11 +106,13 @@ def _reason(error: Exception) -> str:
 
 
 class _Bounded:
-    """What the parser reads: the bytes of a file without its byte order mark, and an end to one element that has too many.
+    """The input of the parser: the bytes of a file without the byte order mark.
+
+    It ends at an element that is too large.
 
     Attributes:
-        left: Bytes that may still be read for the element at hand, give or take one read.
-        n_read: Bytes read.
+        left: Bytes that may still be read for the current element, approximate by one read.
+        n_read: Number of bytes read.
     """
 
     def __init__(self, file: BufferedReader, before: int = 0) -> None:
@@ -125,7 +129,7 @@ class _Bounded:
                 f" - an array of articles is expected, by itself or in an object as {', '.join(sorted(HOLD_ARTICLES)[:2])}, ..."
             )
             raise InvalidArticle("too_large", reason)
-        read = self._file.read1(size)  # not read: it would lose what stands before damage
+        read = self._file.read1(size)  # not read(), which would lose the data before damage
         self.left -= len(read)
         self.n_read += len(read)
         return read

@@ -1,4 +1,4 @@
-"""JSON Lines: one article a line."""
+"""Read JSON Lines, one article per line."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ BOM = b"\xef\xbb\xbf"
 
 
 def read(path: Path) -> Iterator[Record | Reject]:
-    """Yield a record a line; blank lines are skipped, lines that are no JSON object are rejected."""
+    """Yield a record for each line. Blank lines are skipped, and lines without a JSON object are rejected."""
     line = 0
     try:
         with opened(path) as file:

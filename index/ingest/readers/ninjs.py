@@ -1,4 +1,4 @@
-"""ninjs, the IPTC's JSON for news, versions 1 to 3: a story a file, an array of them, or one a line."""
+"""Read ninjs, the IPTC's JSON for news, versions 1 to 3: one story per file, an array of stories, or one per line."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,17 +11,17 @@ from index.ingest.record import Record, Reject
 MOMENTS = ("firstcreated", "firstCreated", "contentcreated", "contentCreated", "versioncreated", "versionCreated")
 
 GONE = ("withheld", "canceled", "cancelled")
-"""Publishing status of what no longer stands."""
+"""Publishing status of retracted stories."""
 
 
 def read(path: Path) -> Iterator[Record | Reject]:
-    """Yield a record a story; pictures, videos and other kinds are rejected as `not_text`."""
+    """Yield a record for each story. Pictures, videos and other kinds are rejected as `not_text`."""
     for entry in jsonl.read(path) if _of_lines(path) else json_array.read(path):
         yield _story(entry) if isinstance(entry, Record) else entry
 
 
 def _of_lines(path: Path) -> bool:
-    """Whether the first line is a story by itself, and not the beginning of one."""
+    """Return whether the first line is a complete story, and not the beginning of one."""
     with path.open("rb") as file:
         first, second = file.readline(), file.readline()
     try:
@@ -56,7 +56,7 @@ def _story(entry: Record) -> Record | Reject:
 
 
 def _body(item: Mapping[str, Any]) -> dict[str, Any]:
-    """The story: as HTML where there is any, for it has paragraphs and links."""
+    """Return the story, preferably as HTML, which has paragraphs and links."""
     bodies = [body for body in item.get("bodies") or () if isinstance(body, dict) and body.get("value")]
     html = item.get("body_xhtml") or item.get("body_html")
     html = html or next((body["value"] for body in bodies if "html" in str(body.get("contentType", body.get("contenttype", "")))), None)
@@ -65,13 +65,13 @@ def _body(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _associations(associations: Any) -> list[str]:
-    """Ids of the stories that this one is linked with: an object of names in version 1, a list since."""
+    """Return the ids of the linked stories, which are an object of names in version 1, and a list since."""
     linked = associations.values() if isinstance(associations, dict) else associations if isinstance(associations, list) else ()
     return [str(other["uri"]) for other in linked if isinstance(other, dict) and other.get("uri") and other.get("type", "text") == "text"]
 
 
 def _first(objects: Any, name: str) -> Any:
-    """A field of the first of some objects that has it; of a list of strings, the first."""
+    """Return a field of the first object that has it. For a list of strings, return the first string."""
     for of in objects if isinstance(objects, list) else ():
         if isinstance(of, str):
             return of

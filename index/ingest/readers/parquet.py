@@ -1,4 +1,4 @@
-"""Apache Parquet: one article a row."""
+"""Read Apache Parquet, one article per row."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
@@ -13,14 +13,14 @@ ROWS = 256
 """Rows in memory at a time."""
 
 BUFFER = 1 << 20
-"""Bytes of a column read at a time; without it a whole group of rows, often the whole file, would be in memory."""
+"""Bytes of a column read at a time. Without it a whole row group, often the whole file, would be in memory."""
 
 
 def read(path: Path) -> Iterator[Record | Reject]:
-    """Yield a record a row, counted from 1, its values as JSON would have them: moments in UTC, what is null is absent.
+    """Yield a record for each row, counted from 1, with values as in JSON: times in UTC, and nulls absent.
 
     Raises:
-        InputError: The file is no Parquet, or pyarrow is not installed.
+        InputError: The file is not Parquet, or pyarrow is not installed.
     """
     try:
         import pyarrow
@@ -36,14 +36,17 @@ def read(path: Path) -> Iterator[Record | Reject]:
                     row += 1
                     yield _record(str(path), row, batch.schema.names, cells)
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: names in a damaged schema
-        if getattr(error, "errno", None):  # the file is not there, or not ours to read; damage has no number
+        if getattr(error, "errno", None):  # the file is missing or not readable; damage has no errno
             raise
         where = f"row {row + 1} of {path}" if row else str(path)
         raise InputError(f"{where} cannot be read as Parquet ({' '.join(str(error).split())[:100]}) - export it again") from error
 
 
 def _in_utc(column: Any) -> Any:
-    """Moments in microseconds of UTC: Python knows no finer ones, and not every zone that a file may name."""
+    """Return times in microseconds of UTC.
+
+    Python has no finer resolution, and lacks some zones that a file may name.
+    """
     import pyarrow
 
     if not pyarrow.types.is_timestamp(column.type):
@@ -58,7 +61,7 @@ def _record(file: str, row: int, names: Sequence[str], cells: Sequence[Any]) -> 
             value = _value(cell.as_py())
         except UnicodeDecodeError:
             return Reject(file, row, None, "bad_encoding", f"{name} is not UTF-8 - write the file again, with text in UTF-8")
-        except (ArithmeticError, ValueError, LookupError):  # a date that Python cannot hold: validation tells of it
+        except (ArithmeticError, ValueError, LookupError):  # Python cannot hold the date: validation reports it
             value = f"a {cell.type} outside of years 1 to 9999"
         if value is not None:
             fields[name] = value
@@ -82,7 +85,7 @@ def _value(value: Any) -> Any:
 
 
 def _text(raw: bytes) -> str | bytes:
-    """Text, which many programs write as plain bytes; a picture stays bytes."""
+    """Return text, which many programs write as plain bytes. A picture stays bytes."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""One page as pasted from a site into a text file."""
+"""Read one page pasted from a site into a text file."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from recommender.text.pasted_page import parse_page
 
 
 def read(path: Path) -> Iterator[Record | Reject]:
-    """Yield the page as one record; its id is the file's name without the ending.
+    """Yield the page as one record. Its id is the file's name without the extension.
 
     Raises:
         InputError: The file is the export of a site.

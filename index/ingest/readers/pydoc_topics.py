@@ -1,7 +1,7 @@
-"""The corpus inside every Python: the help topics, with the related topics that Python's editors chose by hand.
+"""Read the corpus inside every Python: the help topics, with the related topics that Python's editors chose by hand.
 
-`help("SEQUENCES")` prints a text and then "Related help topics: ...". The texts are in `pydoc_data.topics`, the lists
-in `pydoc.Helper.topics`, where a name stands for a text, for another name, or for a keyword or module of Python.
+`help("SEQUENCES")` prints a text and then "Related help topics: ...". The texts are in `pydoc_data.topics`. The lists
+are in `pydoc.Helper.topics`, where a name denotes a text, another name, or a keyword or module of Python.
 """
 
 import pydoc
@@ -23,7 +23,7 @@ def read() -> Iterator[Record]:
 
 
 def _related_topics() -> dict[str, list[str]]:
-    """Label of a text -> labels of the texts that its editors relate it to, in their order."""
+    """Return the label of each text -> labels of its related texts, in the editors' order."""
     lists: dict[str, list[str]] = {}
     for entry in pydoc.Helper.topics.values():
         if isinstance(entry, tuple):
@@ -34,7 +34,7 @@ def _related_topics() -> dict[str, list[str]]:
 
 
 def _label(name: str) -> str:
-    """Label of the text that a name stands for; an empty string where it stands for none."""
+    """Return the label of the text that a name denotes, or an empty string if it denotes none."""
     entry = pydoc.Helper.topics.get(name) or pydoc.Helper.keywords.get(name) or ""
     if isinstance(entry, tuple):
         return entry[0]

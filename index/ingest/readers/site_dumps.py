@@ -1,4 +1,4 @@
-"""Text files that hold a whole site: each would become one article, with its drafts inside."""
+"""Refuse text files that contain a whole site, because each would become one article with its drafts inside."""
 
 import re
 from pathlib import Path
@@ -6,14 +6,14 @@ from pathlib import Path
 from recommender.errors import InputError
 
 BEGINNING = 1 << 16
-"""Bytes that tell what a text is."""
+"""Bytes at the beginning that identify a text."""
 
 MOVABLE_TYPE = re.compile(
     r"\A(?=.*?^-{5,8}[ \t]*\n(?:BODY|EXTENDED BODY|EXCERPT|KEYWORDS|COMMENT|PING):)"
     r".*?^(?:AUTHOR|TITLE|BASENAME|STATUS|ALLOW COMMENTS|CONVERT BREAKS|DATE|PRIMARY CATEGORY|CATEGORY): ",
     re.DOTALL | re.MULTILINE,
 )
-"""The format of TypePad and Hatena Blog, too."""
+"""The format that TypePad and Hatena Blog use too."""
 
 KINDS = (
     (MOVABLE_TYPE, "an export of Movable Type, drafts included", "import it in WordPress, and give the export of that"),
@@ -25,7 +25,7 @@ KINDS = (
 
 
 def refuse_dump(raw: bytes, path: Path) -> None:
-    """Refuse a text, in whatever encoding, that is no article but the export of a site.
+    """Refuse a text, in whatever encoding, that is the export of a site and not an article.
 
     Raises:
         InputError: The message names the system.

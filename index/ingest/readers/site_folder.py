@@ -1,6 +1,6 @@
-"""The files of a folder: which hold articles, and which belong to the site around them.
+"""Separate the articles of a folder from the files of the site around them.
 
-The rules are those of Jekyll, Hugo, and the exports of Substack, Medium and Google Takeout.
+The rules are those of Jekyll, Hugo, Substack's export and Medium's.
 """
 
 import os
@@ -16,7 +16,7 @@ OF_SITES = frozenset(["_layouts", "_includes", "_site", "_sass", "_data", "_plug
 """Folders of Jekyll that hold no article."""
 
 OF_HUGO = frozenset(["archetypes", "hugo.toml", "hugo.yaml", "hugo.yml", "hugo.json", "config.toml", "config.yaml", "config/_default"])
-"""One of these stands beside the folder `content` in Hugo."""
+"""Names beside the folder `content` in Hugo. A Hugo site has at least one of them."""
 
 ABOUT = frozenset(["README", "LICENSE", "LICENCE", "CHANGELOG", "CONTRIBUTING", "CODE_OF_CONDUCT", "SECURITY"])
 """Names of files about a repository."""
@@ -30,8 +30,8 @@ class File:
     """A file that may hold articles.
 
     Attributes:
-        id: Its path in the folder, without ending.
-        publication: Whether it is public, by its place; see `Record.publication`.
+        id: Its path in the folder, without the extension.
+        publication: Publication fields that follow from its place. See `Record.publication`.
     """
 
     path: Path
@@ -43,7 +43,7 @@ def files_of(source: Path) -> Iterator[File | PassedOver]:
     """Yield the files of a folder in order of their paths, or the one file that a source is. Hidden ones are ignored.
 
     Raises:
-        OSError: There is no such folder or file.
+        OSError: The folder or file does not exist.
     """
     if not source.is_dir():
         source.stat()
@@ -106,7 +106,7 @@ class _Site:
         return path.suffix == ".html" and path.parent.name == "posts" and path.parent.parent in self._substack
 
     def publication(self, path: PurePath) -> Mapping[str, Any] | None:
-        """Return the publication fields that a file's place implies; None for a file of the site itself."""
+        """Return the publication fields that a file's place implies, or None for a file of the site itself."""
         if self._is_of_drafts or "_drafts" in path.parts:
             return {"draft": True}
         if self._takeout.intersection(path.parents):

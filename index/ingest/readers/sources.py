@@ -1,4 +1,4 @@
-"""Readers of article files: one module a kind of source, all of them yielding the same records."""
+"""Read article files with one module per kind of source, all of which yield the same records."""
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -29,7 +29,7 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "text": (".md", ".markdown"),
     "page": (".txt",),
 }
-"""Name of a format -> the endings that stand for it; `.gz` and `.zst` may follow where a format is one of lines, fields or items."""
+"""Name of a format -> its file extensions. `.gz` and `.zst` may follow for formats of lines, fields or items."""
 
 READERS: Mapping[str, str] = {
     "jsonl": "jsonl",
@@ -46,17 +46,17 @@ READERS: Mapping[str, str] = {
     "text": "text_folder",
     "page": "pasted_page_file",
 }
-"""Name of a format -> the module that reads it; imported when a source needs it, for some bring large libraries."""
+"""Name of a format -> the module that reads it. It is imported on demand, because some need large libraries."""
 
 OF_FILES = ("html", "text")
-"""Formats of one article a file, which are read from many files at once."""
+"""Formats with one article per file, which are read from many files at once."""
 
 PYDOC_TOPICS = "pydoc-topics"
-"""The name, in place of a file, of the corpus that ships inside Python."""
+"""The source name of the corpus that ships inside Python."""
 
 COMPRESSED = (".gz", ".zst")
 LOOKED_AT = 1 << 16
-"""Bytes at the beginning of a file that tell its format."""
+"""Bytes at the beginning of a file used for detecting its format."""
 
 GHOST = re.compile(rb"\s*\{\s*\"(?:db\"\s*:\s*\[|meta\"\s*:\s*\{[^{}]*\"exported_on\")")
 
@@ -69,17 +69,17 @@ def read(
     include: Collection[str] = (),
     sites: Sites | None = None,
 ) -> Records:
-    """Read one source, streaming.
+    """Read one source as a stream.
 
     Args:
         source: A file, a folder, or `pydoc-topics`.
-        names: Our field name -> the name it has in the source, where they differ.
-        source_format: A name of `FORMATS`; None goes by the file's ending and first bytes.
-        include: What is not public and yet read; see `publication.passed_over`.
-        sites: Those that were read before; see `site_ids`.
+        names: Our field name -> the name of the field in the source, where they differ.
+        source_format: A name of `FORMATS`. None detects the format by the file's extension and first bytes.
+        include: Statuses to read although they are not public. See `publication.passed_over`.
+        sites: The sites that were read before. See `site_ids`.
 
     Raises:
-        InputError: The file is not there, cannot be read, or is of no known kind.
+        InputError: The file does not exist, cannot be read, or has no known format.
     """
     if source == PYDOC_TOPICS:
         yield from pydoc_topics.read()
@@ -104,7 +104,7 @@ def read_all(
     include: Collection[str] = (),
     sites: Sites | None = None,
 ) -> Records:
-    """Read several sources, one after the other; see `read`."""
+    """Read several sources, one after the other. See `read`."""
     sites = sites or Sites()
     for source in sources:
         yield from read(source, names, source_format, include=include, sites=sites)
@@ -164,10 +164,12 @@ def _format_in_folder(path: Path) -> str | None:
 
 
 def format_of(path: Path, named: str | None = None) -> str | None:
-    """Return the format of a file: by its ending, and for JSON, XML and CSV by its beginning; None if it is unknown.
+    """Return the format of a file: by its ending, and for JSON, XML and CSV by its beginning.
+
+    Return None if it is unknown.
 
     Args:
-        named: The format that it is said to have: some systems write JSON and XML of their own.
+        named: The declared format. Some systems have JSON and XML formats of their own.
     """
     ending = Path(path.stem).suffix if path.suffix.lower() in COMPRESSED else path.suffix
     name = named or next((name for name, endings in FORMATS.items() if ending.lower() in endings), None)

@@ -1,4 +1,4 @@
-"""Substack's own export: `posts.csv` says what there is and whether it is public, `posts/` holds the HTML of each.
+"""Read Substack's own export: `posts.csv` lists the posts and their status, and `posts/` holds the HTML of each.
 
 The other tables of the export are about subscribers, and are not read.
 """
@@ -15,7 +15,7 @@ from index.ingest.record import Entry, PassedOver, Record
 TABLE = "posts.csv"
 COLUMNS = (b"post_id", b"is_published")
 SUBSCRIBE = re.compile(r"""href=["'](https://[^"'/?]+)/subscribe\b""")
-"""A button that every publication has in most of its posts; its address is nowhere else in the export."""
+"""The subscribe button that most posts contain. It is the only place of the publication's address in the export."""
 
 
 def is_export(table: Path) -> bool:
@@ -34,7 +34,7 @@ def table_of(folder: Path) -> Path | None:
 
 
 def read(table: Path) -> Iterator[Entry]:
-    """Yield a record a row of the table, with the HTML of its post."""
+    """Yield a record for each row of the table, with the HTML of its post."""
     pages = {page.stem: page for page in sorted((table.parent / "posts").glob("*.html")) if page.is_file() and not page.is_symlink()}
     addresses = Counter(address for page in pages.values() if (address := _address(page)))
     site = next((address for address, _ in addresses.most_common(1)), "")

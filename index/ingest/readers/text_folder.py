@@ -1,4 +1,4 @@
-"""Plain text and Markdown, one article a file, with or without front matter as Hugo and Jekyll write it."""
+"""Read plain text and Markdown, one article per file, with or without front matter of Hugo or Jekyll."""
 
 import json
 import re
@@ -24,22 +24,22 @@ FENCE = re.compile(rb"(?:\xef\xbb\xbf)?(?:---|\+\+\+)[ \t]*\r?\n")
 UNCLOSED = re.compile(r"(?:---[ \t]*\n\w+:|\+\+\+[ \t]*\n\w+ *=)")
 JSON_FRONT_MATTER = re.compile(r"\{\s*\"")
 PLAIN_FRONT_MATTER = re.compile(r"(?:[A-Z][A-Za-z_-]{1,20}:[ \t][^\n]*\n){2,}(?=\n)")
-"""Without fences, as Pelican takes it."""
+"""Front matter without fences, as in Pelican."""
 
 HTML = (".html", ".htm", ".xhtml")
 TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 """Commands of Liquid and of Hugo."""
 
 ZONE = re.compile(r"(:\d\d) ([+-]\d\d):?(\d\d)\Z")
-"""The end of a moment as Jekyll writes it, `10:00:00 +0200`."""
+"""The end of a time as Jekyll writes it, `10:00:00 +0200`."""
 
 DAY = re.compile(r"(\d{4}-\d\d-\d\d)-")
 LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z]{2,4})?")
 NOT_STATUS = frozenset(["state", "type", "privacy", "audience", "workflow"])
-"""Fields of front matter that hold what the site's theme makes of them."""
+"""Fields of front matter whose meaning depends on the site's theme."""
 
 TITLE_WORDS = 30
-"""A first line of more words is no title."""
+"""Maximum number of words of a first line that is a title."""
 
 NAMES = {
     "title": ("title", "headline"),
@@ -49,7 +49,7 @@ NAMES = {
     "lang": ("lang", "language"),
     "read_more": ("read_more", "related", "see_also"),
 }
-"""Our field -> names in front matter, the first that is there."""
+"""Our field -> names in front matter. The first existing name counts."""
 
 MARKDOWN: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"^(```|~~~).*$", re.MULTILINE), ""),
@@ -70,7 +70,7 @@ MARKDOWN: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
     (re.compile(r"`([^`\n]+)`"), r"\1"),
     (re.compile(r"</?[a-zA-Z][^<>\n]*>|<!--.*?-->", re.DOTALL), ""),
 )
-"""Marks of Markdown -> what stays of them."""
+"""Marks of Markdown -> their replacement."""
 
 HEADING = re.compile(r"\A\s*#\s+(?P<title>[^\n]+?)\s*#*\n")
 
@@ -105,7 +105,7 @@ def _record(file: File) -> Record:
     fields: dict[str, Any] = {"id": str(given.get("id") or file.id)}
     for ours, theirs in NAMES.items():
         value = next((given[name] for name in theirs if given.get(name) and not isinstance(given[name], bool)), None)
-        if value is not None and (ours != "url" or str(value).startswith("http")):  # others are paths within the site
+        if value is not None and (ours != "url" or str(value).startswith("http")):  # other values are paths within the site
             fields[ours] = _value(ours, value)
     fields = {**({"published": day} if day else {}), **({"lang": language} if language else {}), **fields}
     is_html = path.suffix.lower() in HTML
@@ -152,7 +152,9 @@ def _parts(text: str) -> tuple[Mapping[str, Any], str]:
 
 
 def _of_name(path: Path) -> tuple[str, str, str]:
-    """Return title, day and language by the name of a file such as `2021-08-23-the-pier.md` or `pier/index.fr.md`; empty if absent."""
+    """Return title, day and language by the name of a file such as `2021-08-23-the-pier.md` or `pier/index.fr.md`;
+    empty if absent.
+    """
     stem, _, language = path.stem.partition(".")
     if not LANGUAGE.fullmatch(language):
         stem, language = path.stem, ""
@@ -194,7 +196,10 @@ def _value(name: str, value: Any) -> Any:
 
 
 def _title(body: str, file: Path, name: str) -> tuple[str, str]:
-    """A text's title and what follows it: its first heading, its first line if that stands alone and is short, or the file's name."""
+    """Return a text's title and the rest of the text.
+
+    The title is the first heading, a short first line in a paragraph of its own, or the file's name.
+    """
     heading = HEADING.match(body)
     if heading:
         return heading["title"], body[heading.end() :]

@@ -1,4 +1,4 @@
-"""WordPress's own export (WXR): its items, one record each; `publication` passes over pages, drafts and attachments."""
+"""Read WordPress's own export (WXR), one record per item. `publication` passes over pages, drafts and attachments."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,13 +14,13 @@ NO_DATE = "0000-00-00 00:00:00"
 MARK = "<wp:post_id>"
 
 LISTS = ("related_posts", "_related_posts", "related_post_ids", "_related_post_ids", "read_more", "_read_more")
-"""Keys of post meta under which editors' plugins keep ids: separated by commas, or as PHP writes an array."""
+"""Keys of post meta under which editors' plugins keep ids: separated by commas, or as a serialized PHP array."""
 
 PHP_VALUE = re.compile(r"i:\d+;(?:i:(\d+)|s:\d+:\"(\d+)\");")
 
 
 def read(path: Path) -> Iterator[Record | Reject | Mended]:
-    """Yield a record an item, counted from 1."""
+    """Yield a record for each item, counted from 1."""
     head: tuple[str, Sequence[str]] | None = None
     for item in items(path, MARK):
         if isinstance(item, Item):
@@ -56,19 +56,19 @@ def _record(path: Path, item: Item, language: str, site: Sequence[str]) -> Recor
 
 
 def _absolute(link: str, site: Sequence[str]) -> str:
-    """Return a link; a path gets the address of the site in front."""
+    """Return a link. A path gets the address of the site in front."""
     return f"{site[0].rstrip('/')}{link}" if site and link.startswith("/") else link
 
 
 def _site(item: Item) -> Sequence[str]:
-    """Return the addresses of the exported site, and the host of its first link if that is another one."""
+    """Return the addresses of the exported site, and the host of its first link if that differs."""
     urls = [url for url in (in_head(item.head, "wp:base_blog_url"), in_head(item.head, "link")) if url.startswith("http")]
     host = address(item.text("link") or item.text("guid")).partition("/")[0]
     return urls if not host or host in {address(url).partition("/")[0] for url in urls} else [*urls, f"https://{host}"]
 
 
 def _lists(item: Item) -> list[str]:
-    """Ids in the post's meta."""
+    """Return the ids in the post's meta."""
     names: list[str] = []
     for meta in item.all("{*}postmeta"):
         if meta.findtext("{*}meta_key") in LISTS:

@@ -1,7 +1,8 @@
-"""The items of an XML file, one by one, damaged or not: feeds, exports of WordPress and Blogger.
+"""Read the items of an XML file one by one, damaged or not: feeds, exports of WordPress and Blogger.
 
-What XML forbids is replaced before a parser sees it. Each item is then parsed by itself, so that a fault in one is no fault of the next:
-as it stands, repaired (`xml_repair`), or as lxml recovers it. Nothing but the end of the file ends the reading.
+Characters that XML forbids are replaced before a parser sees them. Each item is then parsed by itself, so that a fault
+affects only its own item. It is parsed unchanged, then repaired (`xml_repair`), or else as lxml recovers it. Only the
+end of the file ends the reading.
 """
 
 import codecs
@@ -27,10 +28,10 @@ from recommender.errors import InvalidArticle
 log = logging.getLogger(__name__)
 
 BLOCK = 1 << 20
-"""Bytes read at a time."""
+"""Bytes per read."""
 
 AHEAD = 256
-"""Characters behind a tag that tell what it is: where fewer were read, more are."""
+"""Characters needed after a tag to classify it. If fewer were read, more are read."""
 
 DECLARED = re.compile(rb"""<\?xml[^>]*?\sencoding\s*=\s*["']([\w.:-]+)["']""")
 BOMS = (
@@ -41,14 +42,14 @@ BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 MEANT = {"iso8859-1": "cp1252", "ascii": "utf-8"}
-"""Encodings that files name -> those that they have, as browsers take them."""
+"""Declared encodings -> the actual encodings, as browsers interpret them."""
 
 ROOTS = r"channel|rss|feed|rdf:RDF"
 ASIDE = r"(?P<aside><!\[CDATA\[|<!--)"
 OUTSIDE = re.compile(rf"{ASIDE}|<(?P<name>item|entry)(?=[\s/>])|</(?P<end>item|entry)\s*>|</(?P<root>{ROOTS})\s*>")
 INSIDE = {name: re.compile(rf"{ASIDE}|(?P<end></{name}\s*>)|<{name}(?=[\s>])|</(?:{ROOTS})\s*>") for name in ("item", "entry")}
 ENDS = {name: re.compile(rf"</{name}\s*>(?=\s*(?:<{name}[\s>]|</(?:{ROOTS})\s*>|<!--|\Z))") for name in ("item", "entry")}
-"""Ends of an item that the next one follows."""
+"""Ends of an item that are followed by the next item."""
 
 CDATA_END, COMMENT_END = re.compile(r"\]\]>"), re.compile("-->")
 DECLARATION = re.compile(r"""\sxmlns(?::([\w.-]+))?\s*=\s*["']([^"'<>]*)["']""")
@@ -62,7 +63,7 @@ KNOWN = {
 """Namespaces of prefixes that a damaged file does not declare."""
 
 OPTIONS: dict[str, Any] = {"resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": True, "remove_comments": True}
-"""Entities are not resolved and nothing is loaded: a file that names others gets nothing of them."""
+"""Entities are not resolved and nothing is loaded, so a file cannot include other files."""
 
 STRICT = etree.XMLParser(**OPTIONS)
 LENIENT = etree.XMLParser(recover=True, **OPTIONS)
@@ -78,10 +79,10 @@ class Item:
     """An item of RSS or an entry of Atom.
 
     Attributes:
-        number: From 1, in the order of the file.
-        head: The file's text in front of the first item.
+        number: Number from 1, in the order of the file.
+        head: The file's text before the first item.
         xml: The item, well-formed.
-        damage: The fault for which parts of it may be missing.
+        damage: The fault that may have cost parts of the item.
     """
 
     number: int
@@ -91,7 +92,10 @@ class Item:
     damage: str = ""
 
     def all(self, name: str) -> Iterator[Any]:
-        """Yield the elements of a name. In a recovered item they may be at any depth: a missing end tag moves its siblings down."""
+        """Yield the elements of a name.
+
+        In a recovered item they may be at any depth: a missing end tag moves its siblings down.
+        """
         yield from self.element.iterdescendants(name) if self.damage else self.element.iterchildren(name)
 
     def text(self, name: str) -> str:
@@ -115,10 +119,11 @@ def in_head(head: str, name: str) -> str:
 
 
 def items(path: Path, mark: str = "") -> Iterator[Item | Reject | Mended]:
-    """Yield the items of a file; at the end, what was mended, and a reject where the file ends too early.
+    """Yield the items of a file. At the end, yield the repaired faults, and a reject if the file is truncated.
 
     Args:
-        mark: A tag that every whole item has behind its story: an example of XML within the story is not taken for the item's end.
+        mark: A tag that every complete item has after its story, so that an XML example within the story does not end
+            the item.
     """
     faults: Counter[str] = Counter()
     number = 0
@@ -143,9 +148,9 @@ class _Window:
     """A sliding window over the characters of a file.
 
     Attributes:
-        text: Grows at its end as it is searched.
-        is_read: Whether it reaches to the end of the file.
-        is_closed: Whether the last tag of the file was found, with nothing of worth behind it.
+        text: The characters. A search appends more at the end.
+        is_read: Whether the window reaches the end of the file.
+        is_closed: Whether the last tag of the file was found, with nothing of value after it.
     """
 
     def __init__(self, file: BufferedReader, faults: Counter[str]) -> None:
@@ -161,7 +166,7 @@ class _Window:
         self.is_closed = False
 
     def search(self, pattern: re.Pattern[str], start: int) -> re.Match[str] | None:
-        """Find a pattern, reading on as far as it takes."""
+        """Find a pattern, and read more characters while needed."""
         begin = start
         while True:
             found = pattern.search(self.text, start)
@@ -175,14 +180,14 @@ class _Window:
             self.read()
 
     def forget(self, end: int) -> int:
-        """Drop the characters before `end`, once they are many; return the new place of `end`."""
+        """Drop the characters before `end`, once they are many. Return the new place of `end`."""
         if end < BLOCK:
             return end
         self.text = self.text[end:]
         return 0
 
     def read(self) -> None:
-        """Read on by a block."""
+        """Read the next block."""
         raw = self._file.read1(BLOCK)
         if self._is_guessed:
             self._faults[BYTES] += sum(byte > 0x7F for byte in raw)
@@ -209,14 +214,14 @@ def encoding_of(beginning: bytes) -> str:
     named = DECLARED.search(beginning[:AHEAD])
     try:
         encoding = codecs.lookup(named[1].decode()).name if named else "utf-8"
-        "".encode(encoding)  # some of the names are of no encoding of text
+        "".encode(encoding)  # some of the names are not text encodings
     except LookupError:
         return "utf-8"
     return "utf-8" if encoding.startswith(("utf-16", "utf-32")) else MEANT.get(encoding, encoding)
 
 
 def _items(window: _Window, mark: str, faults: Counter[str]) -> Iterator[Item | str]:
-    """Yield items; for an item of which nothing can be read, the fault."""
+    """Yield items, or the fault of an item that cannot be read."""
     head: str | None = None
     namespaces = ""
     number = at = begin = 0
@@ -241,7 +246,7 @@ def _items(window: _Window, mark: str, faults: Counter[str]) -> Iterator[Item | 
             found = _item(window, token.start(), token["name"], mark, namespaces, faults)
             if found is None:  # the file ends within the item
                 return
-        else:  # the tag that begins the item is lost
+        else:  # the item's start tag is lost
             faults[UNBALANCED] += 1
             xml = f"<{token['end']}>{window.text[begin : token.end()]}"
             found = _mended(xml, namespaces, faults) or _recovered(xml, namespaces, faults), token.end()
@@ -251,10 +256,10 @@ def _items(window: _Window, mark: str, faults: Counter[str]) -> Iterator[Item | 
 
 
 def _item(window: _Window, start: int, name: str, mark: str, namespaces: str, faults: Counter[str]) -> tuple[Item | str, int] | None:
-    """Return the item that begins at a place, and the place behind it; None if the file ends within it."""
+    """Return the item that begins at a place, and the place behind the item. Return None if the file ends within it."""
     end, is_whole = _end(window, start, name)
     if item := _sound(window.text[start:end], namespaces):
-        inner = f"<{name}" in item.xml[1:]  # an example in a story; or the item breaks off within CDATA, which the next one closes
+        inner = f"<{name}" in item.xml[1:]  # an example in a story, or an item that breaks off within CDATA, which the next item closes
         if not inner or not _next_within(window.text, start, end, name, namespaces, strictly=True):
             return item, end
     ends = [end] if end else []
@@ -306,14 +311,14 @@ def _end(window: _Window, start: int, name: str) -> tuple[int, bool]:
 
 
 def _near(window: _Window, start: int, name: str, mark: str) -> int:
-    """Find the first end tag that the next item follows, CDATA or not; 0 if there is none."""
+    """Find the first end tag that the next item follows, CDATA or not. Return 0 if there is none."""
     marked = window.search(re.compile(re.escape(mark)), start)
     found = window.search(ENDS[name], marked.end()) if marked else None
     return found.end() if found else 0
 
 
 def _behind(window: _Window, token: re.Match[str]) -> int:
-    """Return the place behind a comment or CDATA; behind its beginning, if it has no end."""
+    """Return the place behind a comment or CDATA, or behind its beginning if it has no end."""
     mark, pattern = ("]]>", CDATA_END) if token["aside"].startswith("<![") else ("-->", COMMENT_END)
     place = window.text.find(mark, token.end())
     if place >= 0:
@@ -339,7 +344,7 @@ def _mended(xml: str, namespaces: str, faults: Counter[str]) -> Item | None:
 
 
 def _recovered(xml: str, namespaces: str, faults: Counter[str]) -> Item | str:
-    """Return what a lenient parser recovers of an item; the fault if that is nothing."""
+    """Return what a lenient parser recovers of an item, or the fault if that is nothing."""
     xml = repaired(xml, faults)
     namespaces = _with_all(xml, namespaces)
     faults[DAMAGED] += 1

@@ -1,4 +1,4 @@
-"""Repair of damaged XML, as exports of content management systems have it: what comes out means what its writer meant."""
+"""Repair damaged XML of content management systems, so that it keeps the meaning that its writer intended."""
 
 import codecs
 import re
@@ -10,10 +10,10 @@ CONTROL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
 
 CONTROL_BYTES = bytes(byte for byte in range(0x20) if byte not in b"\t\n\r")
 CUT_SHORT = re.compile("[\udcc2-\udcf4][\udc80-\udcbf]+|[\udcc2\udcc3]")
-"""The beginning of a character of UTF-8 of which the rest is missing, as `surrogateescape` decodes it."""
+"""A truncated UTF-8 character, as `surrogateescape` decodes it."""
 
 MANY = 100
-"""Bytes that are not UTF-8 and that may be slips of a few posts."""
+"""Maximum number of invalid UTF-8 bytes that count as slips of a few posts."""
 
 BAD_BYTE = re.compile("[\udc80-\udcff]")
 REFERENCE = re.compile(r"&#(?:x([0-9a-f]{1,8})|(\d{1,10}));", re.IGNORECASE)
@@ -49,7 +49,7 @@ def mostly_bad(beginning: bytes) -> bool:
 
 
 def is_clean(text: str) -> bool:
-    """Return True if a text holds nothing that XML forbids; faster than a regular expression."""
+    """Return True if a text holds nothing that XML forbids. This is faster than a regular expression."""
     try:
         raw = text.encode()
     except UnicodeEncodeError:
@@ -58,9 +58,9 @@ def is_clean(text: str) -> bool:
 
 
 def without_bad_bytes(text: str, faults: Counter[str]) -> str:
-    """Replace bytes that are not UTF-8, which stand in a text as `surrogateescape` decodes them, and drop control characters.
+    """Replace invalid UTF-8 bytes, which a text holds as `surrogateescape` decodes them, and drop control characters.
 
-    A byte by itself is read as Windows-1252, as old posts have it; half a character of UTF-8 becomes U+FFFD.
+    A single byte is read as Windows-1252, the encoding of old posts. Half a UTF-8 character becomes U+FFFD.
     """
     text, n_short = CUT_SHORT.subn("\ufffd", text)
     text, n_bytes = BAD_BYTE.subn(lambda found: bytes([ord(found[0]) - 0xDC00]).decode("cp1252", "replace"), text)
@@ -70,13 +70,13 @@ def without_bad_bytes(text: str, faults: Counter[str]) -> str:
 
 
 def repaired(xml: str, faults: Counter[str]) -> str:
-    """Repair an item: references to control characters, ends of CDATA, HTML as it is, bare `&` and `<`.
+    """Repair an item: references to control characters, ends of CDATA, raw HTML, bare `&` and `<`.
 
     >>> repaired("<title>Q&A</title><x><![CDATA[a ]]> b]]></x>", Counter())
     '<title>Q&amp;A</title><x><![CDATA[a ]]]]><![CDATA[> b]]></x>'
     """
     xml = _texts_in_cdata(REFERENCE.sub(lambda found: _reference(found, faults), xml), faults)
-    parts = CDATA.split(xml)  # markup, and between its parts the texts
+    parts = CDATA.split(xml)  # markup, with the texts between its parts
     for at in range(0, len(parts), 2):
         parts[at] = _markup(parts[at], faults)
     return "".join(f"<![CDATA[{part}]]>" if at % 2 else part for at, part in enumerate(parts))
@@ -91,7 +91,7 @@ def _reference(found: re.Match[str], faults: Counter[str]) -> str:
 
 
 def _texts_in_cdata(xml: str, faults: Counter[str]) -> str:
-    """End every text in CDATA where its element ends, and nowhere else."""
+    """End every CDATA text where its element ends, and nowhere else."""
     kept: list[str] = []
     at = 0
     while begin := IN_CDATA.search(xml, at):
@@ -113,14 +113,14 @@ def _texts_in_cdata(xml: str, faults: Counter[str]) -> str:
 
 
 def _with_cdata(markup: str, faults: Counter[str]) -> str:
-    """Put HTML that stands in an item as it is into CDATA."""
+    """Put raw HTML of an item into CDATA."""
     markup, n_raw = RAW_HTML.subn(lambda found: f"<{found[1]}><![CDATA[{found[2].replace(']]>', ESCAPED_END)}]]></{found[1]}>", markup)
     faults[UNESCAPED] += n_raw
     return markup
 
 
 def _markup(xml: str, faults: Counter[str]) -> str:
-    """Escape what is no markup, and name HTML's entities by their characters."""
+    """Escape text that is not markup, and replace HTML's entities with their characters."""
 
     def ampersand(found: re.Match[str]) -> str:
         character = html5.get(f"{found[1]};") if found[1] else None
