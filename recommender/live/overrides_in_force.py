@@ -27,7 +27,7 @@ class InForce:
     now: datetime
 
     def __bool__(self) -> bool:
-        return self.view.overridden or bool(self.file)
+        return self.view.overridden or bool(self.view.hidden) or bool(self.file)
 
     def override(self, article_id: str) -> Override:
         """Return the override of an article, combined from the file and the service."""

@@ -40,6 +40,7 @@ from index.updates import judgements, override_edits, override_store
 from recommender import Recommender
 from recommender.errors import ArticleNotFound, ArticleWithdrawn, InputError, InvalidOverride, JournalUnavailable
 from recommender.live.database import LIVE_DB
+from recommender.live.withdrawn import WITHDRAWN
 from recommender.overrides import Override, Pin
 from recommender.release.manifest import current_folder
 from service.settings import read_settings
@@ -492,7 +493,7 @@ def test_whatever_is_said_on_two_machines_is_what_one_alone_would_know(
     assert fresh is not None
     with closing(fresh):
         for of in machines:
-            for path in of.index.glob(f"{LIVE_DB}*"):
+            for path in (*of.index.glob(f"{LIVE_DB}*"), *of.index.glob(WITHDRAWN)):
                 path.rename(of.index / f"before-{uuid4().hex}")  # not removed: what a reader has open keeps its number
             live.create(of.index)
         a, b = (replace(of, journal=fresh) for of in machines[:2])
