@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -102,8 +103,7 @@ def damage_of(path: Path) -> str | None:
         if look:
             time.sleep(BETWEEN_LOOKS_S)
         try:
-            with path.open("rb") as file:
-                header, length = file.read(HEADER), path.stat().st_size
+            header, length = _header_and_length(path)
         except FileNotFoundError:
             return None
         if not header:
@@ -127,6 +127,31 @@ def _pages_in_log(path: Path, size: int) -> set[int]:
             pages.add(int.from_bytes(frame[:4]))
             log.seek(size, os.SEEK_CUR)
     return pages
+
+
+_opened: dict[Path, tuple[int, int]] = {}
+"""Path of a file -> its inode, and a descriptor that stays open."""
+_opening = threading.Lock()
+
+
+def _header_and_length(path: Path) -> tuple[bytes, int]:
+    """Return the first bytes of a file and its length.
+
+    The descriptor stays open until another file has replaced this one. To close it would drop the locks that SQLite's connections of
+    this process hold on the file (POSIX, `fcntl`), and their readers and writers would no longer see each other.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with _opening:
+        inode, descriptor = _opened.get(path, (0, -1))
+        now = path.stat().st_ino
+        if inode != now:
+            _opened[path] = now, os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            if descriptor >= 0:
+                os.close(descriptor)
+        descriptor = _opened[path][1]
+        return os.pread(descriptor, HEADER, 0), os.fstat(descriptor).st_size
 
 
 def next_sequence(connection: sqlite3.Connection, folded: int = 0) -> int:
