@@ -131,9 +131,6 @@ RESTORE = (
 
 IMMUTABLE = "&immutable=1"
 
-ATTEMPTS, BETWEEN_ATTEMPTS_S = 4, 0.003
-"""Attempts to read a file that SQLite cannot open: while a writer creates or removes its log, that passes in a moment."""
-
 AGAIN_S = 1.0
 """Seconds between two attempts to read an unreadable file."""
 
@@ -276,24 +273,18 @@ class LiveArticles:
                 self._connections, self._view, self._file, self.damaged = Connections(uri), self._none, self._stamp(), False
         if self.damaged or time.monotonic() < self._again:
             return None
-        for attempt in range(ATTEMPTS):
-            connection = None
-            try:
-                connection = self._connections.here
-                connection.execute("BEGIN")
-                view = self._current(connection)
-                break
-            except BaseException as error:
-                if connection is not None:
-                    _end(connection)
-                if not isinstance(error, UNREADABLE) or isinstance(error, sqlite3.ProgrammingError):
-                    raise
-                if isinstance(error, sqlite3.OperationalError) and attempt + 1 < ATTEMPTS:
-                    self._connections = Connections(read_only_uri(self._path))
-                    time.sleep(BETWEEN_ATTEMPTS_S)
-                    continue
-                self._note(error)  # lists of the release are better than none
-                return None
+        connection = None
+        try:
+            connection = self._connections.here
+            connection.execute("BEGIN")
+            view = self._current(connection)
+        except BaseException as error:
+            if connection is not None:
+                _end(connection)
+            if not isinstance(error, UNREADABLE) or isinstance(error, sqlite3.ProgrammingError):
+                raise
+            self._note(error)  # lists of the release are better than none
+            return None
         if self.fault is not None:
             log.warning("%s is read again", self._path)
         self._without_file, self.fault = None, None
