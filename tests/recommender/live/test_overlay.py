@@ -232,6 +232,7 @@ def test_another_process_follows(origin: Path, tmp_path: Path) -> None:
     ours, theirs = multiprocessing.Pipe()
     other = multiprocessing.get_context("spawn").Process(target=follow, args=(index, theirs), daemon=True)
     other.start()
+    theirs.close()
     with Recommender.open(index, HashEmbedder()) as recommender:
         for _ in range(60):
             article_id, override = (
@@ -250,7 +251,9 @@ def test_another_process_follows(origin: Path, tmp_path: Path) -> None:
             for step in chance.choices(steps, [6, 2, 6, 3, 1, 1, 0.3], k=chance.randint(1, 3)):
                 do(index, recommender, step)
             ours.send(True)
-            assert ours.recv() == as_read(recommender)
+            assert ours.poll(60), "it says nothing any more"
+            with Recommender.open(index, HashEmbedder()) as anew:
+                assert ours.recv() == as_read(recommender) == as_read(anew)
         ours.send(False)
         other.join(30)
     assert other.exitcode == 0
