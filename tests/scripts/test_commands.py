@@ -190,7 +190,7 @@ def test_a_damaged_index_is_7_and_another_model_4(index_dir: Path, tmp_path: Pat
 def test_a_signal_ends_a_build_with_one_line(tmp_path: Path, new_index: Path, number: signal.Signals, code: int, to_all: bool) -> None:
     source = write_jsonl(tmp_path / "a.jsonl", records(400))
     command = [sys.executable, "scripts/build_index.py", str(source), "--out", str(new_index)]
-    listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a test run in the background ignores it, and hands that on
+    listening = partial(signal.signal, number, signal.SIG_DFL)  # a test run in the background ignores some, and hands that on
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=listening, start_new_session=True)
     deadline = time.monotonic() + 120
     while not list(new_index.glob("cache/*.db")) and time.monotonic() < deadline:

@@ -73,7 +73,7 @@ step = st.one_of(
 def few_slots() -> Iterator[None]:
     """Have the arrays of live articles grow, and move, as those of many do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recommender.live_archive.FEWEST", 2)
+        patch.setattr("recommender.retrieval.live_candidates.FEWEST", 2)
         yield
 
 
