@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import socket
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -109,7 +110,7 @@ class Cluster:
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
             n_cpus = int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
             options = {"address": "local", "num_cpus": n_cpus, "include_dashboard": False, "_temp_dir": str(folder / "ray")}
-        stack.callback(self._unless_lost, ray.shutdown)
+        stack.callback(self._unless_lost, _leave)
         try:
             if self._address != AUTO:
                 _reach(self._address)
@@ -189,6 +190,20 @@ def _found(work: Callable[[Any, Any], Any], opening: Callable[[], Any], window: 
     )
     for table in found.iter_batches(batch_size=None, batch_format="pyarrow"):
         yield from zip(table["number"].to_pylist(), table["found"].to_pylist(), strict=True)
+
+
+def _leave() -> None:
+    """Stop the executors of Ray Data, then leave Ray.
+
+    `ray.shutdown` under an executor that still waits for its actors ends the process with SIGSEGV.
+    """
+    import ray
+
+    for thread in threading.enumerate():
+        if thread.name.startswith("StreamingExecutor-"):
+            thread.shutdown(force=True)  # type: ignore[attr-defined]
+            thread.join(30)
+    ray.shutdown()
 
 
 def _place(places: Iterator[str]) -> dict[str, Any]:
