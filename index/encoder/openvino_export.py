@@ -118,6 +118,7 @@ def write_card(made: Path, model: SentenceTransformerEmbedder | CompiledEmbedder
         window=model.window,
         precision=precision,
         parity=round(cosine, 6),
+        prompt=model.prompt,
         files={name: hashlib.sha256((made / name).read_bytes()).hexdigest() for name in FILES},
     )
     (made / ENCODER).write_text(card.to_json(), encoding="utf-8")
@@ -147,7 +148,11 @@ def _export(reference: SentenceTransformerEmbedder, folder: Path) -> None:
             self.model = reference.model
 
         def forward(self, input_ids: Any, attention_mask: Any) -> Any:
-            found = self.model({"input_ids": input_ids, "attention_mask": attention_mask})
+            found = {"input_ids": input_ids, "attention_mask": attention_mask}
+            if reference.static:  # its own module takes all texts of a batch as one row of tokens
+                found["sentence_embedding"] = self.model[0].embedding.weight[input_ids].mean(1)
+            for module in list(self.model)[1:] if reference.static else [self.model]:
+                found = module(found)
             return torch.nn.functional.normalize(found["sentence_embedding"], p=2, dim=1)
 
     example = torch.ones((2, 16), dtype=torch.int64)

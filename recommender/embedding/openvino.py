@@ -50,10 +50,11 @@ class EncoderCard:
 
     Attributes:
         name, sha256, dim, max_tokens: Those of the source model.
-        window: Tokens the graph reads, special tokens included.
+        window: Tokens the graph reads, special tokens and the prompt included.
         precision: Precision of the computation.
         parity: Least cosine between its vectors and those of the source model, over the compared texts.
         files: Name -> sha256.
+        prompt: Text before every text.
     """
 
     name: str
@@ -64,6 +65,7 @@ class EncoderCard:
     precision: Precision
     parity: float
     files: dict[str, str]
+    prompt: str = ""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1) + "\n"
@@ -91,6 +93,7 @@ class CompiledEmbedder:
         card = checked_card(folder)
         self.folder, self.precision, self.window = folder, card.precision, card.window
         self.name, self.sha256, self.dim, self.max_tokens = card.name, card.sha256, card.dim, card.max_tokens
+        self.prompt = card.prompt
         self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))  # neither truncates nor pads
         self._lock = threading.Lock()
         threads = int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
@@ -107,7 +110,10 @@ class CompiledEmbedder:
         inputs = self._inputs(texts)
         with self._lock:
             for row in sorted(range(len(inputs)), key=lambda row: -inputs[row][0].size):  # the longest first, so all end together
-                self._queue.start_async(inputs[row], (vectors, row))
+                if inputs[row][0].size:
+                    self._queue.start_async(inputs[row], (vectors, row))
+                else:  # a static model knows no token of the text
+                    vectors[row] = 0.0
             self._queue.wait_all()
         return vectors
 
@@ -117,7 +123,7 @@ class CompiledEmbedder:
 
     def _inputs(self, texts: Sequence[str]) -> list[list[Tokens]]:
         made = []
-        for encoding in self._tokenizer.encode_batch([text.strip() for text in texts]):  # on all processors
+        for encoding in self._tokenizer.encode_batch([self.prompt + text.strip() for text in texts]):  # on all processors
             ids = encoding.ids if len(encoding.ids) <= self.window else [*encoding.ids[: self.window - 1], encoding.ids[-1]]
             made.append([np.array([ids], dtype=np.int64), np.ones((1, len(ids)), dtype=np.int64)])
         return made

