@@ -133,18 +133,19 @@ def test_a_later_request_of_a_connection_has_a_deadline() -> None:
         assert answer_to(opened).startswith(b"HTTP/1.1 408")
 
 
+POST = b"POST /1200 HTTP/1.1\r\n" + HEAD + b"Content-Length: 2\r\n\r\n"
+
+
 def test_headers_that_are_there_have_no_deadline() -> None:
     """However long the body and the answer take, of the first request and of later ones."""
     settings = Settings(index=Path(), header_timeout_s=0.3)
     with server_here(plain, settings) as address, socket.create_connection(address, timeout=PATIENCE_S) as opened:
-        for _ in range(2):
-            opened.sendall(get("/900")[:10])
+        for request, body in ((POST, b"{}"), (get("/900"), b""), (POST, b"{}")):
+            opened.sendall(request[:10])
             time.sleep(0.1)
-            opened.sendall(get("/900")[10:])
-            read_one(opened, b"ok")
-            opened.sendall(b"POST /1500 HTTP/1.1\r\n" + HEAD + b"Content-Length: 2\r\n\r\n")
-            time.sleep(0.9)
-            opened.sendall(b"{}")
+            opened.sendall(request[10:])
+            time.sleep(0.6)
+            opened.sendall(body)
             read_one(opened, b"ok")
 
 
