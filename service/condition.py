@@ -14,7 +14,7 @@ from index.maintenance.index_condition import Lack, disk_fault, encoder_fault, l
 from recommender import Recommender
 from recommender.embedding.openvino import encoder_folders
 from recommender.errors import ReadmoreError, StorageError
-from recommender.live.database import LIVE_DB
+from recommender.live.database import LIVE_DB, LiveArticles
 from recommender.release.manifest import ModelCard
 
 log = structlog.get_logger()
@@ -43,7 +43,8 @@ class Condition:
         self._reasons: dict[str, str] = {}
         self._encoder: tuple[Stamps | None, Lack | None] = (None, None)
         self._told: set[str] = set()
-        self._opened: list[int | None] = []
+        self._reader: tuple[LiveArticles, int | None, int] | None = None
+        self._logs: list[int | None] = []
         self._log_is_lost = False
         self.refused: str | None = None
 
@@ -93,12 +94,14 @@ class Condition:
 
         Processes and threads then write to different logs, and a change that one acknowledges is unknown to others.
         """
-        found = [_inode(self._index_dir / name) for name in (LIVE_DB, *LOGS)]
-        if not self._opened or found[0] != self._opened[0]:
-            self._opened, self._log_is_lost = found, False
-        elif recommender.live.fault is None:
-            self._log_is_lost |= any(before not in (None, now) for before, now in zip(self._opened, found, strict=True))
-            self._opened = found
+        live, *found = (_inode(self._index_dir / name) for name in (LIVE_DB, *LOGS))
+        reader = recommender.live, live, recommender.live.n_errors
+        if reader != self._reader:  # connections that were opened anew may have made a new log
+            self._log_is_lost &= self._reader is not None and live == self._reader[1]
+            self._reader = reader
+        elif any(before not in (None, now) for before, now in zip(self._logs, found, strict=True)):
+            self._log_is_lost = True
+        self._logs = found
         if not self._log_is_lost:
             return None
         cure = "restart the service, and put again what was put last; remove these files only while no service runs"

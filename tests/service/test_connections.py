@@ -199,6 +199,34 @@ def test_who_goes_on_sending_after_the_answer_is_cut_off(monkeypatch: pytest.Mon
             assert closed_after(opened, 0, b"x" * 65_536) > connections.MOST_SENT
 
 
+def test_a_stop_waits_for_answers_and_not_for_idle_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that was sent before its client could know of the stop is answered, and the connection is closed."""
+    monkeypatch.setattr(server, "KEEP_ALIVE_S", 3_600)
+    settings = Settings(index=Path(), header_timeout_s=300, stop_timeout_s=60)
+    with contextlib.ExitStack() as running, contextlib.ExitStack() as stack:
+        address = running.enter_context(server_here(plain, settings))
+        new, idle, busy, late = (stack.enter_context(socket.create_connection(address, timeout=PATIENCE_S)) for _ in range(4))
+        for opened in (idle, late):
+            opened.sendall(get())
+            read_one(opened, b"ok")
+        busy.sendall(get("/1500"))
+        time.sleep(0.3)
+        stopping = threading.Thread(target=running.close)
+        stopping.start()
+        time.sleep(0.3)
+        late.sendall(get("/500"))
+        assert [answer_to(opened)[-2:] for opened in (busy, late, idle, new)] == [b"ok", b"ok", b"", b""]
+        stopping.join(2 * PATIENCE_S)
+
+
+@pytest.mark.parametrize("begun", [b"GET / HTTP/1.1\r\nX-Long: ", b"GET /"])
+def test_headers_without_end_are_refused(begun: bytes) -> None:
+    with server_here(plain, Settings(index=Path())) as address, socket.create_connection(address, timeout=PATIENCE_S) as opened:
+        opened.sendall(begun + b"x" * 200_000)
+        answer = answer_to(opened)
+    assert answer.startswith((b"HTTP/1.1 431", b"HTTP/1.1 400"))
+
+
 def test_a_request_without_end_is_cut_off_while_its_predecessor_is_answered() -> None:
     """The answer under way is the last one. What follows is dropped, up to a size."""
     with server_here(plain, Settings(index=Path())) as address, socket.create_connection(address, timeout=PATIENCE_S) as opened:
