@@ -43,6 +43,7 @@ class Condition:
         self._reasons: dict[str, str] = {}
         self._encoder: tuple[Stamps | None, Lack | None] = (None, None)
         self._told: set[str] = set()
+        self._live_inode: int | None = None
         self._reader: tuple[LiveArticles, int | None, int] | None = None
         self._logs: list[int | None] = []
         self._log_is_lost = False
@@ -95,13 +96,12 @@ class Condition:
         Processes and threads then write to different logs, and a change that one acknowledges is unknown to others.
         """
         live, *found = (_inode(self._index_dir / name) for name in (LIVE_DB, *LOGS))
-        reader = recommender.live, live, recommender.live.n_errors
-        if reader != self._reader:  # connections that were opened anew may have made a new log
-            self._log_is_lost &= self._reader is not None and live == self._reader[1]
-            self._reader = reader
-        elif any(before not in (None, now) for before, now in zip(self._logs, found, strict=True)):
-            self._log_is_lost = True
-        self._logs = found
+        if live != self._live_inode:
+            self._live_inode, self._log_is_lost = live, False
+        reader = (recommender.live, live, recommender.live.n_errors) if recommender.live.fault is None else None
+        if reader is not None and reader == self._reader:  # after an error all connections are closed, and the log goes with the last one
+            self._log_is_lost |= any(before not in (None, now) for before, now in zip(self._logs, found, strict=True))
+        self._reader, self._logs = reader, found
         if not self._log_is_lost:
             return None
         cure = "restart the service, and put again what was put last; remove these files only while no service runs"

@@ -165,6 +165,14 @@ def test_a_body_that_nobody_reads_has_a_deadline(monkeypatch: pytest.MonkeyPatch
             read_one(other, b"ok")
 
 
+def test_a_body_that_the_answer_did_not_wait_for_is_read_to_its_end() -> None:
+    """The client sends all of it before it looks for an answer."""
+    with server_here(plain, Settings(index=Path())) as address, socket.create_connection(address, timeout=PATIENCE_S) as opened:
+        head = b"POST /500 HTTP/1.1\r\nConnection: close\r\n" + HEAD + b"Content-Length: 2000000\r\n\r\n"
+        opened.sendall(head + b"x" * 2_000_000)
+        assert answer_to(opened).endswith(b"ok")
+
+
 def closed_after(opened: socket.socket, pause_s: float, piece: bytes) -> int:
     """Bytes that the other side takes, piece by piece, until it is gone."""
     sent, ends = 0, time.monotonic() + PATIENCE_S
@@ -205,17 +213,20 @@ def test_a_stop_waits_for_answers_and_not_for_idle_connections(monkeypatch: pyte
     settings = Settings(index=Path(), header_timeout_s=300, stop_timeout_s=60)
     with contextlib.ExitStack() as running, contextlib.ExitStack() as stack:
         address = running.enter_context(server_here(plain, settings))
-        new, idle, busy, late = (stack.enter_context(socket.create_connection(address, timeout=PATIENCE_S)) for _ in range(4))
+        new, idle, busy, late, early = (stack.enter_context(socket.create_connection(address, timeout=PATIENCE_S)) for _ in range(5))
         for opened in (idle, late):
             opened.sendall(get())
             read_one(opened, b"ok")
+        early.sendall(b"POST / HTTP/1.1\r\n" + HEAD + b"Content-Length: 2\r\n\r\n")
+        read_one(early, b"ok")
         busy.sendall(get("/1500"))
         time.sleep(0.3)
         stopping = threading.Thread(target=running.close)
         stopping.start()
         time.sleep(0.3)
         late.sendall(get("/500"))
-        assert [answer_to(opened)[-2:] for opened in (busy, late, idle, new)] == [b"ok", b"ok", b"", b""]
+        early.sendall(b"{}")
+        assert [answer_to(opened)[-2:] for opened in (busy, late, idle, new, early)] == [b"ok", b"ok", b"", b"", b""]
         stopping.join(2 * PATIENCE_S)
 
 
@@ -389,7 +400,7 @@ def test_slow_clients_take_no_more_than_their_share_of_the_descriptors(index_dir
             with service.client() as client:
                 assert client.get(path).status_code == 200
         assert service.n_files < 0.9 * descriptors
-        assert sum("connections_full" in line for line in service.log) >= 1
+        assert 1 <= sum("connections_full" in line for line in service.log) < 20, "now and then, not for each of them"
         assert not any("accept_failed" in line for line in service.log)
         for opened in slow:
             opened.close()
@@ -404,6 +415,7 @@ def test_that_no_descriptor_is_free_is_logged(index_dir: Path) -> None:
                 if any("accept_failed" in line for line in service.log):
                     break
                 time.sleep(0.1)
+            time.sleep(2.5)
             resource.prlimit(service.process.pid, resource.RLIMIT_NOFILE, (1024, 4096))
         assert sum("accept_failed" in line for line in service.log) == 1, "once, not every second"
         with service.client() as client:

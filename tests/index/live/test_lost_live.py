@@ -260,8 +260,7 @@ def test_an_older_backup_brings_nothing_back_that_was_withdrawn_since(index: Pat
     then(index)
     put(index, "a", "e")
     build(index)
-    names = (*names, "e")
-    assert [name for name, text in seen(index, *names).items() if text is None] == [GONE, "c", SOURCE_IDS[1]]
+    assert [name for name, text in seen(index, *names, "e").items() if text is None] == [GONE, "c", SOURCE_IDS[1]]
 
 
 def test_withdrawn_ids_travel_with_the_release_and_an_article_of_this_machine_stays(index: Path, tmp_path: Path) -> None:
