@@ -266,6 +266,15 @@ def test_few_linger_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not room.waiting
 
 
+def test_a_body_has_one_deadline_however_often_a_byte_of_it_comes(index_dir: Path) -> None:
+    settings = Settings(index=index_dir, body_timeout_s=2)
+    with server_here(create_app(settings, HashEmbedder()), settings) as address:
+        for begun in ("the body of a POST", "chunks"):
+            with socket.create_connection(address, timeout=PATIENCE_S) as opened:
+                opened.sendall(UNFINISHED[begun])
+                assert closed_after(opened, 0.1, b"x") > 3
+
+
 def test_no_slow_request_keeps_a_connection(index_dir: Path) -> None:
     """A byte from time to time, on the first request of a connection and on later ones: nothing else ends these."""
     with served(index_dir, *IMPATIENT) as service:
