@@ -165,6 +165,16 @@ def test_a_body_that_nobody_reads_has_a_deadline(monkeypatch: pytest.MonkeyPatch
             read_one(other, b"ok")
 
 
+def test_a_connection_is_idle_after_a_body_that_nobody_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "KEEP_ALIVE_S", 1)
+    settings = Settings(index=Path(), header_timeout_s=300)
+    with server_here(plain, settings) as address, socket.create_connection(address, timeout=PATIENCE_S) as opened:
+        opened.sendall(b"POST / HTTP/1.1\r\n" + HEAD + b"Content-Length: 2\r\n\r\n")
+        read_one(opened, b"ok")
+        opened.sendall(b"{}")
+        assert answer_to(opened) == b""
+
+
 def test_a_body_that_the_answer_did_not_wait_for_is_read_to_its_end() -> None:
     """The client sends all of it before it looks for an answer."""
     with server_here(plain, Settings(index=Path())) as address, socket.create_connection(address, timeout=PATIENCE_S) as opened:
