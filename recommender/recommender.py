@@ -24,14 +24,13 @@ from recommender.lists.selection import Selection, narrowed
 from recommender.live.overlay import LiveOverlay, laid_over
 from recommender.live.overrides_in_force import InForce
 from recommender.overrides import Overrides, read_overrides
-from recommender.release.catalogue import Card
 from recommender.release.manifest import MANIFEST, Release, open_release, verify
 from recommender.retrieval.candidates import CandidateSource
 from recommender.retrieval.seeds import combined
 from recommender.storage.timeline import Timeline
 from recommender.text.chunking import MOST_PASSAGES
 from recommender.text.cleaning import clean_line
-from recommender.types import LIVE, Article, RelatedList, Rows
+from recommender.types import LIVE, Article, Card, RelatedList, Rows, card_values
 from recommender.vectors.milvus_client import VARIABLE, MilvusAddress
 
 log = logging.getLogger(__name__)
@@ -205,7 +204,7 @@ class Recommender(IndexReader):
                 self.texts.explain(article, chunks, terms, shown, compared.of(places), view)
                 found[places] = shown
 
-            itself = Card(-1, article.id, article.title, article.url, article.published, article.section)
+            itself = Card(-1, article.id, **card_values(article))
             listing = self._listing(view)
             items, reason = listing.read(itself, article.text, found, selection, limit, explain=explain, fill_in=fill_in)
             return RelatedList(article.id or None, self.release.name, self.release.manifest.model.label, items, reason)

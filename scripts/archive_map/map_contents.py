@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from recommender import Recommender
 from recommender.errors import InputError, OutOfRange
 from recommender.live.overlay import LiveOverlay
-from recommender.release.catalogue import Card
-from recommender.types import Rows
+from recommender.types import Card, Rows
 
 N_LINES = 5
 """Length of the lists."""

@@ -14,8 +14,8 @@ from index.updates import override_edits, override_store
 from recommender import Recommender
 from recommender.errors import ArticleNotFound, InvalidOverride
 from recommender.overrides import Override, end_of
-from recommender.release.catalogue import Card
 from recommender.text.cleaning import clean_line
+from recommender.types import Card
 from service.desk.article import article_page, named_card
 from service.desk.page import back_to, read_form
 from service.http.parameters import Whole

@@ -19,8 +19,7 @@ from recommender.errors import ArticleNotFound, ReadmoreError
 from recommender.features.ranker import DECIMALS
 from recommender.lists.selection import Selection
 from recommender.recommender import EVERYTHING, Edition
-from recommender.release.catalogue import Card
-from recommender.types import Matrix
+from recommender.types import Card, Matrix
 from service.http import cache_headers, formats
 from service.http.answer_cache import Answer, Fresh
 from service.http.bounded_executor import TextLanes
