@@ -21,6 +21,7 @@ from urllib.parse import quote
 from recommender import Recommender, RelatedList
 from recommender.errors import ArticleNotFound, InputError, StorageError
 from recommender.lists.selection import Selection
+from recommender.types import DEFAULT_LIMIT
 
 MANIFEST = "manifest.json"
 
@@ -53,7 +54,7 @@ def lists(recommender: Recommender, limit: int, wanted: Selection) -> Iterator[R
                 yield recommender.related(card.id, limit, wanted)
 
 
-def export(recommender: Recommender, path: Path, file_format: str, limit: int = 5, wanted: Selection | None = None) -> int:
+def export(recommender: Recommender, path: Path, file_format: str, limit: int = DEFAULT_LIMIT, wanted: Selection | None = None) -> int:
     """Write all lists. Afterwards the file or folder is complete, or unchanged.
 
     Args:

@@ -30,7 +30,7 @@ from recommender.retrieval.seeds import combined
 from recommender.storage.timeline import Timeline
 from recommender.text.chunking import MOST_PASSAGES
 from recommender.text.cleaning import clean_line
-from recommender.types import LIVE, Article, Card, RelatedList, Rows, card_values
+from recommender.types import DEFAULT_LIMIT, LIVE, Article, Card, RelatedList, Rows, card_values
 from recommender.vectors.milvus_client import VARIABLE, MilvusAddress
 
 log = logging.getLogger(__name__)
@@ -130,7 +130,9 @@ class Recommender(IndexReader):
         with self.live.reading():
             yield self.edition()
 
-    def related(self, article_id: str, limit: int = 5, selection: Selection = EVERYTHING, *, explain: bool = False) -> RelatedList:
+    def related(
+        self, article_id: str, limit: int = DEFAULT_LIMIT, selection: Selection = EVERYTHING, *, explain: bool = False
+    ) -> RelatedList:
         """Return the related list of an article of the index, or of one upserted since the build.
 
         Args:
@@ -145,7 +147,9 @@ class Recommender(IndexReader):
         with self.live.reading() as view:
             return self._related(self._row(article_id, view), limit, selection, view, explain)
 
-    def related_to_row(self, row: int, limit: int = 5, selection: Selection = EVERYTHING, *, explain: bool = False) -> RelatedList:
+    def related_to_row(
+        self, row: int, limit: int = DEFAULT_LIMIT, selection: Selection = EVERYTHING, *, explain: bool = False
+    ) -> RelatedList:
         """Return `related` for an article whose row is known."""
         with self.live.reading() as view:
             return self._related(row, limit, selection, view, explain)
@@ -175,7 +179,9 @@ class Recommender(IndexReader):
             found = laid_over(found, self.live.places(row), view, self.catalogue)
         return card, text, found
 
-    def related_to(self, article: Article, limit: int = 5, selection: Selection = EVERYTHING, *, explain: bool = False) -> RelatedList:
+    def related_to(
+        self, article: Article, limit: int = DEFAULT_LIMIT, selection: Selection = EVERYTHING, *, explain: bool = False
+    ) -> RelatedList:
         """Return the related list of a text outside the index: a draft, or a page of another site.
 
         Of a long text `MOST_PASSAGES` chunks are embedded, spread evenly. All its words count. If the index has an
@@ -210,7 +216,7 @@ class Recommender(IndexReader):
             return RelatedList(article.id or None, self.release.name, self.release.manifest.model.label, items, reason)
 
     def related_to_seeds(
-        self, positive: Sequence[str], negative: Sequence[str] = (), limit: int = 5, selection: Selection = EVERYTHING
+        self, positive: Sequence[str], negative: Sequence[str] = (), limit: int = DEFAULT_LIMIT, selection: Selection = EVERYTHING
     ) -> RelatedList:
         """Return articles close to some seed articles and not to others. See `recommender.retrieval.seeds`.
 

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 LIVE = 1 << 30
 """Rows of live articles begin here."""
 
+DEFAULT_LIMIT = 5
+"""Length of a list if the caller names none."""
+
 Rows = NDArray[np.int64]
 AnyRows = NDArray[np.integer[Any]]
 Numbers = NDArray[np.int64]
