@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.errors import ArticleNotFound, IndexDamaged, unreadable
-from recommender.features.article_features import SPANS, ArticleFeatures, Layout, fill_in, map_facts, map_layout
+from recommender.features.article_features import SPANS, ArticleFeatures, Layout, map_facts, map_layout
+from recommender.features.feature_assembly import fill_in
 from recommender.features.feature_schema import Candidates
 from recommender.features.link_history import LinkHistory, read_precedents
 from recommender.release.list_file import StoredLists
