@@ -8,7 +8,6 @@ lock, writes nothing, and keeps no journal.
 import json
 import sqlite3
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import chain
@@ -20,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.errors import ArticleNotFound, IndexDamaged, unreadable
-from recommender.features.article_features import SPANS, ArticleFeatures, Layout, fill_in, map_facts, map_layout
+from recommender.features.article_features import SPANS, ArticleFeatures, Layout, map_facts, map_layout
+from recommender.features.feature_assembly import fill_in
 from recommender.features.feature_schema import Candidates
 from recommender.features.link_history import LinkHistory, read_precedents
 from recommender.release.list_file import StoredLists
@@ -29,33 +29,16 @@ from recommender.storage.sqlite_readers import Connections
 from recommender.terms.word_dictionary import WORDS, WordTable
 from recommender.text.cleaning import clean_line
 from recommender.text.urls import url_key
-from recommender.types import Article, rfc3339
+from recommender.types import ARTICLE_COLUMNS, CARD_COLUMNS, Article, Card, article_of, card_of, parse_time, rfc3339
 
 MAPPED = 1 << 40
 """More bytes than SQLite maps. It then maps its maximum, 2 GiB in most builds of SQLite."""
 
-CARD = "row, id, title, url, published, section"
+CARD = ", ".join(("row", *CARD_COLUMNS))
 LINES = f"""
 SELECT {CARD}, substr(text, start + 1, stop - start), EXISTS (SELECT 1 FROM article AS other WHERE other.canonical = article.row)
 FROM wanted CROSS JOIN article ON row = place
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """The metadata of an article that a page shows."""
-
-    row: int
-    id: str
-    title: str
-    url: str | None
-    published: datetime | None
-    section: str | None
-
-    @property
-    def under_embargo(self) -> bool:
-        """Return whether the article's time of publication is in the future."""
-        return self.published is not None and self.published > datetime.now(UTC)
 
 
 class Catalogue:
@@ -90,7 +73,7 @@ class Catalogue:
     def find_card(self, article_id: str) -> Card | None:
         """Return the card of an article, or None, as `find_row`."""
         found = self._one(f"SELECT {CARD} FROM article WHERE id = ?", clean_line(article_id))
-        return None if found is None else _card(found)
+        return None if found is None else card_of(found)
 
     def find_row_of_url(self, url: str) -> int | None:
         """Return the row of the article published under a URL in any spelling, or None. Of several, the first by id."""
@@ -99,10 +82,8 @@ class Catalogue:
 
     def article(self, row: int) -> Article:
         """Return the stored article, its hand-made list included."""
-        columns = "id, title, text, url, published, section, lang"
-        found = self._one(f"SELECT {columns} FROM article WHERE row = ?", row)
-        id_, title, text, url, published, section, lang = found or _missing("article", row)
-        return Article(id_, title, text, url, parse_time(published), section, lang, tuple(card.id for card in self.read_more(row)))
+        found = self._one(f"SELECT {', '.join(ARTICLE_COLUMNS)} FROM article WHERE row = ?", row)
+        return article_of(found or _missing("article", row), tuple(card.id for card in self.read_more(row)))
 
     def titles_and_texts(self, rows: Sequence[int]) -> dict[int, tuple[str, str]]:
         """Return title and text of some articles, by row."""
@@ -111,12 +92,12 @@ class Catalogue:
 
     def card(self, row: int) -> Card:
         found = self._one(f"SELECT {CARD} FROM article WHERE row = ?", row)
-        return _card(found or _missing("article", row))
+        return card_of(found or _missing("article", row))
 
     def read_more(self, row: int) -> list[Card]:
         """Return the hand-made list of an article, in the editor's order."""
         return [
-            _card(found)
+            card_of(found)
             for found in self._all(
                 f"SELECT {CARD} FROM read_more JOIN article ON row = target WHERE article = ? ORDER BY position",
                 row,
@@ -190,7 +171,7 @@ class Catalogue:
     def stored_list(self, row: int, *, briefly: bool = False) -> tuple[Card, str, Candidates]:
         """Return card, text and candidates of an article."""
         *card, text = self._one(f"SELECT {CARD}, text FROM article WHERE row = ?", row) or _missing("article", row)
-        return _card(card), text, self.candidates(row, briefly=briefly)
+        return card_of(card), text, self.candidates(row, briefly=briefly)
 
     def lines(self, wanted: Sequence[tuple[int, int, int]]) -> dict[int, tuple[Card, str, list[Card]]]:
         """Return the data a list shows of some articles. One read is faster than one for each.
@@ -209,7 +190,7 @@ class Catalogue:
             f"WITH wanted(place, start, stop) AS (VALUES {values}) {LINES}", *chain.from_iterable(wanted)
         ):
             row = card[0]
-            found[row] = _card(card), passage, self.duplicates(row) if stands_for_others else []
+            found[row] = card_of(card), passage, self.duplicates(row) if stands_for_others else []
         if len(found) < len(wanted):
             _missing("article", next(row for row, _, _ in wanted if row not in found))
         return found
@@ -223,7 +204,7 @@ class Catalogue:
 
     def duplicates(self, row: int) -> list[Card]:
         """Return the near-duplicates that an article represents, in order of rows."""
-        return [_card(found) for found in self._all(f"SELECT {CARD} FROM article WHERE canonical = ? ORDER BY row", row)]
+        return [card_of(found) for found in self._all(f"SELECT {CARD} FROM article WHERE canonical = ? ORDER BY row", row)]
 
     def dates_from(self, moment: datetime) -> list[datetime]:
         """Return the dates of articles from a moment on, and the last one before it, if there are any."""
@@ -295,7 +276,7 @@ class Catalogue:
         asked = limit
         while True:
             found = self._all(sql, *values, asked)
-            cards = [_card(card) for card in found if card[0] not in replaced]
+            cards = [card_of(card) for card in found if card[0] not in replaced]
             if len(cards) >= limit or len(found) < asked:
                 return cards[:limit]
             asked *= 4
@@ -320,16 +301,6 @@ class Catalogue:
 def immutable_uri(path: Path) -> str:
     """Return the URI with which SQLite opens a catalogue without a lock, a journal or a write."""
     return f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
-
-
-def parse_time(text: str | None) -> datetime | None:
-    """Invert `rfc3339`."""
-    return None if text is None else datetime.fromisoformat(text)
-
-
-def _card(found: Sequence[Any]) -> Card:
-    row, id_, title, url, published, section = found
-    return Card(row, id_, title, url, parse_time(published), section)
 
 
 def _missing(table: str, row: int) -> Any:
