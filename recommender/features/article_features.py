@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.features.feature_schema import UNDATED, Candidates, column
+from recommender.features.feature_schema import UNDATED
 from recommender.storage.mapped import mapped
 from recommender.types import AnyRows, Matrix
 
@@ -40,7 +40,6 @@ FROM_FACTS = (
     *("same_section", "length", "longer", "maxsim_hubness", "words_hubness"),
 )
 HUBNESS = slice(8, 10)
-PLACES = np.array([column(name) for name in FROM_FACTS])
 
 DAY = 86_400
 
@@ -129,20 +128,4 @@ def from_facts(published: Any, section: Any, length: Any, rows: AnyRows, facts: 
     found[6] = np.log1p(facts.length[rows] / 1000)
     found[7] = found[6] - np.log1p(length / 1000)
     found[HUBNESS] = facts.hubness[rows].T
-    return found
-
-
-def fill_in(found: Candidates, row: int, layout: Layout, facts: ArticleFeatures, *, briefly: bool = False) -> Candidates:
-    """Fill in the features of an article's candidates that are not stored because the facts determine them.
-
-    Args:
-        briefly: Fill in only hubness. Of these features, the shipped weights use hubness alone.
-    """
-    rows = found["article"]
-    found["tie"], found["published"], found["section"] = layout.tie_order[rows], facts.published[rows], facts.section[rows]
-    if briefly:
-        found["features"][:, PLACES[HUBNESS]] = facts.hubness[rows]
-    else:
-        query = int(facts.published[row]), int(facts.section[row]), float(facts.length[row])
-        found["features"][:, PLACES] = from_facts(*query, rows, facts).T
     return found

@@ -143,7 +143,7 @@ def found_by(recommender: Recommender) -> list[tuple[set[int], list[int]]]:
             query = texts.stored_query(row)
             near = texts.neighbours(query, view)
             candidates, _ = texts.candidates(query, near, view)
-            chosen = select(candidates, query.published, recommender.ranker, Selection(), 5, texts.mean_vectors)
+            chosen = select(candidates, query.published, recommender.ranker, Selection(), 5)
         found.append((set(near.in_meaning[:10].tolist()), candidates["article"][chosen.places].tolist()))
     return found
 

@@ -22,7 +22,7 @@ from recommender.embedding.openvino import ENCODERS, encoder_folder
 from recommender.embedding.sentence_transformer import BUNDLED_SHA256, bundled_embedder
 from recommender.errors import ClusterUnavailable
 from recommender.release.catalogue import immutable_uri
-from recommender.release.list_file import StoredLists
+from recommender.release.list_codec import StoredLists
 from recommender.release.manifest import CATALOGUE, FLOAT, MANIFEST, current_folder
 from tests.conftest import shared
 from tests.support.archive import records, write_jsonl

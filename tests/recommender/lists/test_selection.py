@@ -9,7 +9,6 @@ from recommender.errors import OutOfRange
 from recommender.features.feature_schema import CANDIDATE, UNDATED, Candidates, column
 from recommender.features.ranker import SHIPPED
 from recommender.lists.selection import Selected, Selection, relation, select
-from recommender.types import Rows, Vectors
 
 NOW = datetime.now(UTC)
 DIRECTIONS = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=np.float32)
@@ -26,10 +25,8 @@ def candidates(closeness: list[float], ages: list[float | None], sections: list[
 
 
 def chosen(found: Candidates, wanted: Selection, limit: int = 10, query_age: float = 0.0) -> Selected:
-    def vectors(rows: Rows) -> Vectors:
-        return DIRECTIONS[rows]
-
-    return select(found, int((NOW - timedelta(days=query_age)).timestamp()), SHIPPED, wanted, limit, vectors)
+    means = DIRECTIONS[found["article"]]
+    return select(found, int((NOW - timedelta(days=query_age)).timestamp()), SHIPPED, wanted, limit, means)
 
 
 def test_of_two_equal_articles_the_older_one_is_lower_and_halved_at_the_half_life() -> None:
