@@ -97,9 +97,9 @@ def test_articles_older_than_asked_for_or_undated_are_left_out() -> None:
 def test_only_what_is_among_is_chosen() -> None:
     found = candidates([0.9, 0.8, 0.7], [1.0] * 3)
     among = np.array([False, True, False])
-    picked = select(found, 0, SHIPPED, Selection(), 5, lambda rows: DIRECTIONS[rows], among)
+    picked = select(found, 0, SHIPPED, Selection(), 5, among=among)
     assert picked.places.tolist() == [1]
-    nothing = select(found, 0, SHIPPED, Selection(), 5, lambda rows: DIRECTIONS[rows], ~among & among)
+    nothing = select(found, 0, SHIPPED, Selection(), 5, among=~among & among)
     assert (nothing.places.tolist(), nothing.reason) == ([], "filtered_out")
 
 
