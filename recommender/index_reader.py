@@ -139,8 +139,12 @@ class IndexReader:
         if row is not None:
             return self._card(row, view)
         card = self.catalogue.find_card(article_id)
-        if (card is None or card.row in view.replaced) and clean_line(article_id) in view.withdrawn:
-            raise ArticleWithdrawn(f"article {article_id[:100]!r} was withdrawn - {TAKEN_BACK}")
-        if card is None:
-            raise self.not_found(article_id)
+        if card is None or card.row in view.replaced:
+            raise self._missing(article_id, view)
         return card
+
+    def _missing(self, article_id: str, view: LiveOverlay) -> ArticleNotFound:
+        """Return the error for an id that names no article now: it was withdrawn, or never existed."""
+        if clean_line(article_id) in view.withdrawn:
+            return ArticleWithdrawn(f"article {article_id[:100]!r} was withdrawn - {TAKEN_BACK}")
+        return self.not_found(article_id)

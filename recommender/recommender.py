@@ -15,13 +15,13 @@ from typing import Self
 from recommender.embedding.embedder import Embedder, embed_articles
 from recommender.embedding.similarity import similarity
 from recommender.errors import IndexDamaged, OutOfRange
-from recommender.features.feature_schema import UNTOLD, Candidates
+from recommender.features.feature_schema import UNTOLD, seconds
 from recommender.features.ranker import SHIPPED, Ranker
 from recommender.index_reader import IndexReader
 from recommender.interruption import checkpoint
-from recommender.lists.assembly import ListBuilder
+from recommender.lists.items import ListBuilder, ListQuery
 from recommender.lists.selection import Selection, narrowed
-from recommender.live.overlay import LiveOverlay, laid_over
+from recommender.live.overlay import LiveOverlay
 from recommender.live.overrides_in_force import InForce
 from recommender.overrides import Overrides, read_overrides
 from recommender.release.manifest import MANIFEST, Release, open_release, verify
@@ -30,7 +30,7 @@ from recommender.retrieval.seeds import combined
 from recommender.storage.timeline import Timeline
 from recommender.text.chunking import MOST_PASSAGES
 from recommender.text.cleaning import clean_line
-from recommender.types import DEFAULT_LIMIT, LIVE, Article, Card, RelatedList, Rows, card_values
+from recommender.types import DEFAULT_LIMIT, LIVE, Article, Card, RelatedList, Vectors, card_values
 from recommender.vectors.milvus_client import VARIABLE, MilvusAddress
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,14 @@ class Edition:
     changes_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One moment of an index: its edition, and the live articles then."""
+
+    edition: Edition
+    view: LiveOverlay
+
+
 class Recommender(IndexReader):
     """Recommends related articles from one release of an index. Safe to share between threads.
 
@@ -69,6 +77,7 @@ class Recommender(IndexReader):
         self, release: Release, embedder: Embedder | None = None, overrides: Path | None = None, vectors: MilvusAddress | None = None
     ) -> None:
         self.file_overrides = Overrides() if overrides is None else read_overrides(overrides)
+        self._overrides_in_file = bool(self.file_overrides)
         super().__init__(release, embedder, vectors)
         index_dir = release.folder.parents[1]
         self._edition: tuple[LiveOverlay | None, Edition] = (None, Edition("", NEVER))
@@ -125,10 +134,10 @@ class Recommender(IndexReader):
             return cls(open_release(index_dir), embedder, overrides, address)
 
     @contextmanager
-    def moment(self) -> Iterator[Edition]:
-        """Yield an edition. All answers to this thread inside the context are of this edition."""
-        with self.live.reading():
-            yield self.edition()
+    def moment(self) -> Iterator[Moment]:
+        """Yield a moment. All answers to this thread inside the context are of this moment."""
+        with self.live.reading() as view:
+            yield Moment(self._edition_at(view), view)
 
     def related(
         self, article_id: str, limit: int = DEFAULT_LIMIT, selection: Selection = EVERYTHING, *, explain: bool = False
@@ -145,39 +154,60 @@ class Recommender(IndexReader):
             OutOfRange: `limit` is out of range.
         """
         with self.live.reading() as view:
-            return self._related(self._row(article_id, view), limit, selection, view, explain)
+            return self._list(self._stored(article_id, view, explain=explain), view, limit, selection, explain=explain)
+
+    def related_at(self, moment: Moment, article_id: str, limit: int, selection: Selection, *, explain: bool = False) -> RelatedList:
+        """Return `related` at a moment, for readers: an article under embargo counts as missing."""
+        query = self._stored(article_id, moment.view, explain=explain)
+        if query.card.under_embargo:
+            raise self.not_found(article_id)
+        return self._list(query, moment.view, limit, selection, explain=explain)
 
     def related_to_row(
         self, row: int, limit: int = DEFAULT_LIMIT, selection: Selection = EVERYTHING, *, explain: bool = False
     ) -> RelatedList:
         """Return `related` for an article whose row is known."""
         with self.live.reading() as view:
-            return self._related(row, limit, selection, view, explain)
+            return self._list(self._stored_row(row, view, explain=explain), view, limit, selection, explain=explain)
 
-    def _related(self, row: int, limit: int, wanted: Selection, view: LiveOverlay, explain: bool) -> RelatedList:
-        self._check_limit(limit, wanted)
-        card, text, found = self._stored(row, view, briefly=self._weighs_briefly and not explain)
+    def _stored(self, article_id: str, view: LiveOverlay, *, explain: bool = False) -> ListQuery:
+        """Return an article and its candidates, with the overlay applied.
 
-        def fill_in(places: Rows) -> None:
-            untold = places[found["query_passage"][places, 0] == UNTOLD]
-            if len(untold):
-                shown = found[untold]
-                self.texts.explain_stored(card.title, text, shown)
-                found[untold] = shown
+        Raises:
+            ArticleNotFound: No article has this id. `ArticleWithdrawn` if one had it.
+        """
+        live_row = view.rows.get(clean_line(article_id)) if view.rows else None
+        if live_row is not None:
+            return self._stored_row(live_row, view, explain=explain)
+        found = self.catalogue.find_card_and_text(article_id)
+        if found is None or found[0].row in view.replaced:
+            raise self._missing(article_id, view)
+        return self._with_candidates(*found, view, explain)
 
-        items, reason = self._listing(view).read(card, text, found, wanted, limit, explain=explain, fill_in=fill_in)
-        return RelatedList(card.id, self.release.name, self.release.manifest.model.label, items, reason)
-
-    def _stored(self, row: int, view: LiveOverlay, *, briefly: bool = False) -> tuple[Card, str, Candidates]:
-        """Return card, text and candidates of an article, with the overlay applied."""
+    def _stored_row(self, row: int, view: LiveOverlay, *, explain: bool = False) -> ListQuery:
+        """Return `_stored` for an article whose row is known."""
         if row < LIVE:
-            card, text, found = self.catalogue.stored_list(row, briefly=briefly)
-        else:
-            card = self._card(row, view)
-            text, found = self.live.stored_list(row)
-        if view:
-            found = laid_over(found, self.live.places(row), view, self.catalogue)
-        return card, text, found
+            return self._with_candidates(*self.catalogue.card_and_text(row), view, explain)
+        card = self._card(row, view)
+        text, found = self.live.stored_list(row)
+        return ListQuery(card, text, seconds(card.published), view.apply(found, self.live.places(row), self.catalogue))
+
+    def _with_candidates(self, card: Card, text: str, view: LiveOverlay, explain: bool) -> ListQuery:
+        found = self.catalogue.candidates(card.row, briefly=self._weighs_briefly and not explain)
+        if view.articles or view.replaced:
+            found = view.apply(found, self.live.places(card.row), self.catalogue)
+        return ListQuery(card, text, int(self.catalogue.facts().published[card.row]), found)
+
+    def _list(self, query: ListQuery, view: LiveOverlay, limit: int, wanted: Selection, *, explain: bool) -> RelatedList:
+        """Return the list of a stored article: select, explain what the build did not explain, render."""
+        builder = self._builder(query, view, limit, wanted, explain=explain)
+        choice = builder.choose(self._means(query, wanted))
+        untold = choice.places[query.candidates["query_passage"][choice.places, 0] == UNTOLD]
+        if len(untold):
+            shown = query.candidates[untold]
+            self.texts.explain_stored(query.card.title, query.text, shown)
+            query.candidates[untold] = shown
+        return RelatedList(query.card.id, *self._origin, *builder.items(choice))
 
     def related_to(
         self, article: Article, limit: int = DEFAULT_LIMIT, selection: Selection = EVERYTHING, *, explain: bool = False
@@ -205,15 +235,14 @@ class Recommender(IndexReader):
             wanted = narrowed(selection, query.published, self.archive.facts)
             found, compared = self.texts.candidates(query, self.texts.neighbours(query, view), view, own_row, wanted)
 
-            def fill_in(places: Rows) -> None:
-                shown = found[places]
-                self.texts.explain(article, chunks, terms, shown, compared.of(places), view)
-                found[places] = shown
-
             itself = Card(-1, article.id, *card_values(article))
-            listing = self._listing(view)
-            items, reason = listing.read(itself, article.text, found, selection, limit, explain=explain, fill_in=fill_in)
-            return RelatedList(article.id or None, self.release.name, self.release.manifest.model.label, items, reason)
+            of_text = ListQuery(itself, article.text, query.published, found)
+            builder = self._builder(of_text, view, limit, selection, explain=explain)
+            choice = builder.choose(self._means(of_text, selection))
+            shown = found[choice.places]
+            self.texts.explain(article, chunks, terms, shown, compared.of(choice.places), view)
+            found[choice.places] = shown
+            return RelatedList(article.id or None, *self._origin, *builder.items(choice))
 
     def related_to_seeds(
         self, positive: Sequence[str], negative: Sequence[str] = (), limit: int = DEFAULT_LIMIT, selection: Selection = EVERYTHING
@@ -226,15 +255,14 @@ class Recommender(IndexReader):
         """
         self._check_limit(limit, selection)
         with self.live.reading() as view:
-            seeds = {article_id: self._row(article_id, view) for article_id in (*positive, *negative)}
-            stored = {article_id: self._stored(row, view) for article_id, row in seeds.items()}
-            of_positive, of_negative = ([stored[article_id][2] for article_id in ids] for ids in (positive, negative))
-            found, confidence = combined(of_positive, of_negative, list(seeds.values()), self.ranker)
-            dates = [stored[article_id][0].published for article_id in positive]
+            seeds = {article_id: self._stored(article_id, view) for article_id in (*positive, *negative)}
+            of_positive, of_negative = ([seeds[article_id].candidates for article_id in ids] for ids in (positive, negative))
+            found, confidence = combined(of_positive, of_negative, [seed.card.row for seed in seeds.values()], self.ranker)
+            dates = [seeds[article_id].card.published for article_id in positive]
             newest = max((date for date in dates if date is not None), default=None)
-            itself = Card(-1, "", "", None, newest, None)
-            items, reason = self._listing(view).read(itself, "", found, selection, limit, confidence=confidence)
-            return RelatedList(None, self.release.name, self.release.manifest.model.label, items, reason)
+            query = ListQuery(Card(-1, "", "", None, newest, None), "", seconds(newest), found, confidence)
+            builder = self._builder(query, view, limit, selection)
+            return RelatedList(None, *self._origin, *builder.items(builder.choose(self._means(query, selection))))
 
     def similarity(self, a: str, b: str) -> float:
         """Return the semantic similarity of two texts, with the index's model. See `recommender.similarity`."""
@@ -257,11 +285,14 @@ class Recommender(IndexReader):
     def edition(self) -> Edition:
         """Return the current edition, on which all answers depend."""
         with self.live.reading() as view:
-            known, edition = self._edition
-            if view is not known or (edition.changes_at is not NEVER and edition.changes_at <= datetime.now(UTC)):
-                edition = self._edition_of(view, datetime.now(UTC))
-                self._edition = view, edition
-            return edition
+            return self._edition_at(view)
+
+    def _edition_at(self, view: LiveOverlay) -> Edition:
+        known, edition = self._edition
+        if view is not known or (edition.changes_at is not NEVER and edition.changes_at <= datetime.now(UTC)):
+            edition = self._edition_of(view, datetime.now(UTC))
+            self._edition = view, edition
+        return edition
 
     def _edition_of(self, view: LiveOverlay, now: datetime) -> Edition:
         timelines = (self._file_ends, view.moments, view.dates, self._dates)
@@ -300,9 +331,22 @@ class Recommender(IndexReader):
         loaded: Embedder | None = self.texts.__dict__.get("embedder")
         return loaded
 
-    def _listing(self, view: LiveOverlay) -> ListBuilder:
-        overrides = InForce(self.file_overrides, self._file_rows, self.live.override, view, datetime.now(UTC))
-        return ListBuilder(self.catalogue, self.live, view, overrides, self.ranker, self.texts.mean_vectors)
+    @cached_property
+    def _origin(self) -> tuple[str, str]:
+        """Return the names of release and model, which every list gives."""
+        return self.release.name, self.release.manifest.model.label
+
+    def _means(self, query: ListQuery, wanted: Selection) -> Vectors | None:
+        """Return the mean vectors of the candidates, if the list is to be diverse: float32 (n_candidates, dim)."""
+        rows = query.candidates["article"]
+        return self.texts.mean_vectors(rows) if wanted.diversity and len(rows) else None
+
+    def _builder(self, query: ListQuery, view: LiveOverlay, limit: int, wanted: Selection, *, explain: bool = False) -> ListBuilder:
+        self._check_limit(limit, wanted)
+        overrides = None
+        if view.overridden or view.hidden or self._overrides_in_file:
+            overrides = InForce(self.file_overrides, self._file_rows, self.live, view, datetime.now(UTC))
+        return ListBuilder(self.catalogue, self.live, view, overrides, self.ranker, query, wanted, limit, explain)
 
     def _check_limit(self, limit: int, wanted: Selection) -> None:
         most = self.release.manifest.n_candidates

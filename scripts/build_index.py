@@ -15,14 +15,15 @@ from typing import Any, get_args
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from index.archive.reading import OnDuplicate
-from index.build import LINKS, MEMORY, build_index
+from index.build import LINKS, build_index
+from index.build_options import MEMORY, OnDuplicate
 from index.build_report import BuildReport
 from index.encoder.openvino_export import fastest_embedder
 from index.ingest.readers.sources import FORMATS
 from index.ingest.rejects import REJECTS
 from index.journal.address import VARIABLE as LIVE
 from index.release.resume import read_unfinished
+from index.wings import wings_at
 from recommender.embedding.sentence_transformer import BUNDLED_MODEL
 from recommender.retrieval.near_duplicates import Canonical
 from recommender.types import ARTICLE_COLUMNS
@@ -78,7 +79,8 @@ def _build(arguments: argparse.Namespace) -> None:
 
         request = read_unfinished(arguments.out) if arguments.resume else _request(arguments)
         embedder = fastest_embedder(arguments.out, request.pop("model"))
-        report = build_index(request.pop("sources"), arguments.out, embedder, **request, live=arguments.live, progress=progress)
+        wings = wings_at(request.pop("vectors"), arguments.live, request.pop("ray"))
+        report = build_index(request.pop("sources"), arguments.out, embedder, wings=wings, progress=progress, **request)
     figures = _figures(report)
     if arguments.json:
         print(json.dumps(figures))

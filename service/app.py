@@ -17,9 +17,8 @@ from service import desk
 from service.http import problems
 from service.http.answer_cache import KeptAnswers
 from service.http.bounded_executor import Lane, TextLanes
-from service.http.cache_headers import CachePolicy
 from service.middleware.access import Gate
-from service.middleware.request_context import BodyLimit, RequestName
+from service.middleware.request_context import BodyLimit, CachePolicy, RequestName
 from service.release_holder import ReleaseHolder
 from service.routes import articles, home, operations, related_articles, widget
 from service.settings import Settings

@@ -3,13 +3,11 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from index.archive.merged_archive import MergedArchive
 from index.archive.reading import KnownChunks
+from index.build_options import OnlineEdits
 from index.build_report import ArchiveChanges
-from index.journal.checks import check_missed
-from index.journal.replication import follow
 from index.live.upserts import LiveChanges, changes_since
 from recommender.embedding.embedder import Embedder, check_model
 from recommender.errors import IndexNotFound, IndexUnusable, ModelError
@@ -19,17 +17,14 @@ from recommender.release.manifest import CATALOGUE, Manifest, holding, open_rele
 
 NUMBERED = "SELECT url FROM article WHERE id NOT GLOB '*[^0-9]*' AND url IS NOT NULL ORDER BY row LIMIT 1000"
 
-if TYPE_CHECKING:
-    from index.journal.journal import Journal
-
 
 def lay_over_serving(
-    index_dir: Path, incoming: MergedArchive, embedder: Embedder, journal: "Journal | None", *, keep: bool
+    index_dir: Path, incoming: MergedArchive, embedder: Embedder, edits: OnlineEdits | None, *, keep: bool
 ) -> tuple[ArchiveChanges, LiveChanges, KnownChunks | None]:
     """Merge the sources with the serving release and with live updates.
 
     Args:
-        journal: The journal of live articles that machines share.
+        edits: The edits that machines share. None: this machine is alone.
         keep: Whether to keep articles of the release that the sources do not name.
 
     Returns:
@@ -39,20 +34,20 @@ def lay_over_serving(
     Raises:
         IndexUnusable: Releases exist but none is sound, so no article could be kept.
     """
-    if journal is not None:
-        follow(index_dir, journal)
+    if edits is not None:
+        edits.copy(index_dir)
     try:
         release = open_release(index_dir)
     except IndexUnusable as error:
         if keep and not isinstance(error, IndexNotFound):
             raise type(error)(f"{error}; to build without the articles it holds, give the whole archive and --delete-missing") from error
-        if journal is not None:
-            check_missed(index_dir, None)
+        if edits is not None:
+            edits.check(index_dir, None)
         live = _take_live(index_dir, None, incoming)
         return incoming.all_new(), live, None
     with holding(release.folder):
-        if journal is not None:
-            check_missed(index_dir, release.manifest)
+        if edits is not None:
+            edits.check(index_dir, release.manifest)
         live = _take_live(index_dir, release.manifest, incoming)
         try:
             check_model(embedder, release.manifest.model, release.folder)

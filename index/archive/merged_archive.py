@@ -45,7 +45,7 @@ def as_given(schema: str) -> str:
 class MergedArchive:
     """A store of the articles of the next release.
 
-    It is a context manager. The file is removed when the context ends.
+    It is a context manager. The file is removed when the context ends, or by `close`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,6 +57,10 @@ class MergedArchive:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the file."""
         self._connection.close()
         self._path.unlink(missing_ok=True)
 

@@ -1,17 +1,17 @@
 """Run the first two stages of a build: merge the sources into an archive, then chunk its articles."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from index.archive.merged_archive import MergedArchive
+from index.build_options import BuildOptions, OnDuplicate
 from index.build_report import BuildReport
-from index.ingest.checking import CheckedRecord
+from index.ingest.checking import Checked, CheckedArticle, Withdrawal
 from index.ingest.record import Mended, PassedOver, Reject
 from index.ingest.rejects import Rejects
 from index.ingest.validation import to_id
@@ -49,61 +49,53 @@ class KnownChunks:
 REASONS = 5
 """Number of rejection reasons that a message names."""
 
-OnDuplicate = Literal["first", "last", "error"]
-"""Policy for several articles with one id: keep the first or the last, or stop the build."""
-
 
 def read_sources(
-    records: Iterable[CheckedRecord],
-    names: Mapping[str, str],
-    on_duplicate: OnDuplicate,
-    whole: bool,
-    allow_truncated: bool,
-    incoming: MergedArchive,
-    rejects: Rejects,
-    report: BuildReport,
+    records: Iterable[Checked], options: BuildOptions, incoming: MergedArchive, rejects: Rejects, report: BuildReport
 ) -> Iterator[int]:
     """Put the articles of all sources into the merged archive, and yield the number of records read so far.
 
-    Args:
-        names: Our field name -> the name that the field has in the sources.
-        whole: Whether the sources are the whole archive. If so, no source may be truncated.
-        allow_truncated: Read a truncated source up to the point where it breaks off.
+    If the sources are the whole archive (`delete_missing`), no source may be truncated.
 
     Raises:
         InputError: A source cannot be read or is truncated. Or no record has a mapped name. Or two articles share an id
             and `on_duplicate` is "error".
     """
-    unseen_names = set(names.values())
+    unseen_names = set(options.names.values())
     fields: Sequence[str] = ()
     for record in records:
-        if record.note is not None:
-            _note(record.note, incoming, report)
+        if isinstance(record, PassedOver | Mended):
+            _note(record, incoming, report)
             continue
         report.n_read += 1
         yield report.n_read
         fields = record.names or fields
         unseen_names.difference_update(record.names)
-        if record.article is not None:
-            _take(record, record.article, on_duplicate, incoming, rejects)
-            continue
-        if record.withdrawn is not None:
-            incoming.withdraw(record.withdrawn)
+        if isinstance(record, CheckedArticle):
+            _take(record, options.on_duplicate, incoming, rejects)
+        elif isinstance(record, Withdrawal):
+            incoming.withdraw(record.article_id)
             report.n_withdrawn += 1
-        for reject in record.rejects:
-            rejects.write(reject)
-            if reject.cut and whole:
-                raise InputError(
-                    f"{reject.file} ends too early at {reject.line} ({reject.code}), and --delete-missing would remove all that it lacks"
-                    " - give the whole file; the index is as it was"
-                )
-            if reject.cut and not allow_truncated:
-                before = ", or take what stands before with --allow-truncated" if reject.line > 1 else ""
-                raise InputError(
-                    f"{reject.file} cannot be read from {reject.line} on ({reject.code}): {reject.reason}{before}; the index is as it was"
-                )
+        else:
+            rejects.write(record.reject)
+            if record.reject.cut:
+                _check_cut(record.reject, options)
     if unseen_names and fields:
         raise InputError(f"no article has a field {sorted(unseen_names)[0]!r}; the fields are {', '.join(map(str, fields))} - check --map")
+
+
+def _check_cut(reject: Reject, options: BuildOptions) -> None:
+    """Stop a build whose source is truncated, unless the options allow it."""
+    if options.delete_missing:
+        raise InputError(
+            f"{reject.file} ends too early at {reject.line} ({reject.code}), and --delete-missing would remove all that it lacks"
+            " - give the whole file; the index is as it was"
+        )
+    if not options.allow_truncated:
+        before = ", or take what stands before with --allow-truncated" if reject.line > 1 else ""
+        raise InputError(
+            f"{reject.file} cannot be read from {reject.line} on ({reject.code}): {reject.reason}{before}; the index is as it was"
+        )
 
 
 def _note(note: PassedOver | Mended, incoming: MergedArchive, report: BuildReport) -> None:
@@ -120,16 +112,16 @@ def _note(note: PassedOver | Mended, incoming: MergedArchive, report: BuildRepor
             incoming.pass_over(to_id(note.id, {}))
 
 
-def _take(record: CheckedRecord, article: Article, on_duplicate: OnDuplicate, incoming: MergedArchive, rejects: Rejects) -> None:
+def _take(record: CheckedArticle, on_duplicate: OnDuplicate, incoming: MergedArchive, rejects: Rejects) -> None:
     """Put one article into the merged archive."""
-    place = f"{record.file}:{record.line}"
+    article, place = record.article, f"{record.file}:{record.line}"
     there = incoming.place_of(article.id)
     if there is not None:
         if on_duplicate == "error":
             raise InputError(f"{place} has the id {article.id[:100]!r} of {there} - give each article its own, or --on-duplicate last")
         loser, winner = (place, there) if on_duplicate == "first" else (there, place)
         rejects.write(_reject(loser, article.id, "duplicate_id", f"{loser} has the id of {winner} - give each article an id of its own"))
-    for entry in record.rejects:
+    for entry in record.dropped:
         rejects.write(entry)
     if there is None or on_duplicate == "last":
         incoming.put(article, place, record.spans)
@@ -168,7 +160,7 @@ def _count(article: Article, spans: Spans, report: BuildReport) -> None:
     report.n_capped += len(article.text) > MAX_TEXT
 
 
-def check_rejects(report: BuildReport, strict: bool, max_rejects: float, sources: Sequence[str], rejects: Rejects) -> None:
+def check_rejects(report: BuildReport, options: BuildOptions, rejects: Rejects) -> None:
     """Stop a build that has no article or in which too many articles were rejected.
 
     Raises:
@@ -176,14 +168,14 @@ def check_rejects(report: BuildReport, strict: bool, max_rejects: float, sources
     """
     n_rejected = report.rejected.total()
     by_code = ", ".join(f"{count} {code}" for code, count in report.rejected.most_common())
-    if n_rejected and (strict or n_rejected > max_rejects * report.n_read):
-        limit = "--strict allows none" if strict else f"--max-rejects allows {max_rejects:.3g} of them"
+    if n_rejected and (options.strict or n_rejected > options.max_rejects * report.n_read):
+        limit = "--strict allows none" if options.strict else f"--max-rejects allows {options.max_rejects:.3g} of them"
         raise TooManyRejects(
             f"{n_rejected} of {report.n_read} articles are rejected ({by_code}), {limit}; nothing was published - see {rejects.path}"
         )
     if report.n_read == n_rejected:
         passed = "; ".join(f"{count:,} {reason}" for reason, count in report.passed_over.most_common(REASONS))
         raise InputError(
-            f"no article in {', '.join(sources)}{passed and f' is public ({passed})'}"
+            f"no article in {', '.join(options.sources)}{passed and f' is public ({passed})'}"
             f" - {'--include-status lets in what it names' if passed else 'give a file with at least one'}; the index is as it was"
         )

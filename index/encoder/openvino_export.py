@@ -150,7 +150,8 @@ def _export(reference: SentenceTransformerEmbedder, folder: Path) -> None:
         def forward(self, input_ids: Any, attention_mask: Any) -> Any:
             found = {"input_ids": input_ids, "attention_mask": attention_mask}
             if reference.static:  # its own module takes all texts of a batch as one row of tokens
-                found["sentence_embedding"] = self.model[0].embedding.weight[input_ids].mean(1)
+                of_token: Any = self.model[0].embedding
+                found["sentence_embedding"] = of_token.weight[input_ids].mean(1)
             for module in list(self.model)[1:] if reference.static else [self.model]:
                 found = module(found)
             return torch.nn.functional.normalize(found["sentence_embedding"], p=2, dim=1)

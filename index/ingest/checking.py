@@ -25,34 +25,53 @@ Small blocks are costly: HTML needs a new process for each block.
 
 
 @dataclass(frozen=True, slots=True)
-class CheckedRecord:
-    """The result of a record.
+class CheckedArticle:
+    """A record that is an article.
 
     Attributes:
-        names: Names of its fields. Empty if the record could not be read.
-        article: The article, if the record is usable.
+        names: Names of the fields of the record.
+        dropped: Fields left out of the article.
         spans: The chunks of the article, if they are known already.
-        withdrawn: The id of the article that the record deletes, if any.
-        rejects: The rejected record, or its dropped fields.
-        note: An entry that is not a record: an article passed over, or repaired damage.
     """
 
     file: str
     line: int
-    names: Sequence[str] = ()
-    article: Article | None = None
+    names: Sequence[str]
+    article: Article
+    dropped: Sequence[Reject] = ()
     spans: Spans | None = None
-    withdrawn: str | None = None
-    rejects: Sequence[Reject] = ()
-    note: PassedOver | Mended | None = None
 
 
-def check_here(records: Records) -> Iterator[CheckedRecord]:
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A record that deletes an article."""
+
+    names: Sequence[str]
+    article_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A record that is not usable.
+
+    Attributes:
+        names: Names of its fields. Empty if it could not be read.
+    """
+
+    names: Sequence[str]
+    reject: Reject
+
+
+Checked = CheckedArticle | Withdrawal | Refused | PassedOver | Mended
+"""The result of an entry. Entries that are not records stay as they are."""
+
+
+def check_here(records: Records) -> Iterator[Checked]:
     """Validate all records, in order."""
     return map(_checked, with_text(records))
 
 
-def check_everywhere(records: Records, embedder: Embedder, workers: BlockWorkers) -> Iterator[CheckedRecord]:
+def check_everywhere(records: Records, embedder: Embedder, workers: BlockWorkers) -> Iterator[Checked]:
     """Validate all records on workers.
 
     Chunk the articles as well, if the model is compiled and so can be sent to other machines.
@@ -79,27 +98,26 @@ def _blocks(records: Records) -> Iterator[list[Entry]]:
         yield block
 
 
-def _check(tokenizer: Tokenizer | None, block: Iterable[Entry]) -> list[CheckedRecord]:
+def _check(tokenizer: Tokenizer | None, block: Iterable[Entry]) -> list[Checked]:
     found = map(_checked, with_text(iter(block), most=1))
-    return [one if one.article is None or tokenizer is None else _cut(one, one.article, tokenizer) for one in found]
+    return [_cut(one, tokenizer) if tokenizer is not None and isinstance(one, CheckedArticle) else one for one in found]
 
 
-def _cut(one: CheckedRecord, article: Article, tokenizer: Tokenizer) -> CheckedRecord:
-    return replace(one, spans=spans_of(chunk_article(article, tokenizer)))
+def _cut(one: CheckedArticle, tokenizer: Tokenizer) -> CheckedArticle:
+    return replace(one, spans=spans_of(chunk_article(one.article, tokenizer)))
 
 
-def _checked(record: Entry) -> CheckedRecord:
-    if isinstance(record, Reject):
-        return CheckedRecord(record.file, record.line, rejects=(record,))
-    if isinstance(record, PassedOver):
-        return CheckedRecord(record.file, record.line, note=record)
-    if isinstance(record, Mended):
-        return CheckedRecord(record.file, 1, note=record)
-    place, fields = (record.file, record.line, tuple(record.fields)), record.fields
+def _checked(entry: Entry) -> Checked:
+    if isinstance(entry, Reject):
+        return Refused((), entry)
+    if isinstance(entry, PassedOver | Mended):
+        return entry
+    names, fields = tuple(entry.fields), entry.fields
     try:
         if fields.get("withdrawn"):
-            return CheckedRecord(*place, withdrawn=to_id(fields.get("id"), fields))
-        article, dropped = to_article(record)
+            return Withdrawal(names, to_id(fields.get("id"), fields))
+        article, dropped = to_article(entry)
     except InvalidArticle as error:
-        return CheckedRecord(*place, rejects=(refused(record, error),))
-    return CheckedRecord(*place, article if article.lang else replace(article, lang=language_of(article.text)), rejects=dropped)
+        return Refused(names, refused(entry, error))
+    article = article if article.lang else replace(article, lang=language_of(article.text))
+    return CheckedArticle(entry.file, entry.line, names, article, dropped)

@@ -15,8 +15,8 @@ import recommender
 from index.lists.inputs import LISTS, NEAR, NEAR_DONE, BuildInputs
 from index.terms.sentences import SENTENCES
 from recommender.features.article_features import FACTS, OFFSETS, SPANS
-from recommender.release.list_file import LISTS as PACKED
-from recommender.release.list_file import PLACES
+from recommender.release.list_codec import LISTS as PACKED
+from recommender.release.list_codec import PLACES
 from recommender.release.manifest import VECTORS, file_entry
 from recommender.terms.inverted_index import FOLDER
 

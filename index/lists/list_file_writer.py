@@ -1,4 +1,4 @@
-"""Write the related lists of a release, which `recommender.release.list_file` reads."""
+"""Write the related lists of a release, which `recommender.release.list_codec` reads."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.storage.npy_append import allocated
-from recommender.release.list_file import LISTS, PLACE, PLACES
+from recommender.release.list_codec import LISTS, PLACE, PLACES
 
 
 class ListWriter:

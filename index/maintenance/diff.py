@@ -22,7 +22,7 @@ from recommender.evaluation.measures import NOT_GIVEN, CollectionFacts, collecti
 from recommender.lists.selection import Selection, select
 from recommender.release.catalogue import immutable_uri
 from recommender.release.manifest import CATALOGUE, MANIFEST, RELEASES, open_release, verify
-from recommender.types import DEFAULT_LIMIT, Rows, Vectors
+from recommender.types import DEFAULT_LIMIT
 
 SHOWN = DEFAULT_LIMIT
 """Length of the compared lists."""
@@ -209,7 +209,7 @@ class _Lines:
 
     def _list(self, row: int, wanted: Selection) -> list[str]:
         found = self.recommender.catalogue.candidates(row)
-        chosen = select(found, int(self._facts.published[row]), self.recommender.ranker, wanted, SHOWN, _no_vectors)
+        chosen = select(found, int(self._facts.published[row]), self.recommender.ranker, wanted, SHOWN)
         return [self._cards[int(article)].id for article in found["article"][chosen.places]]
 
     @cached_property
@@ -248,10 +248,6 @@ class _Lines:
 def _same(a: str, b: str, groups: Sequence[Mapping[str, Hashable]]) -> bool:
     """Return whether two articles are near-duplicates in either release."""
     return any(a in of and b in of and of[a] == of[b] for of in groups)
-
-
-def _no_vectors(rows: Rows) -> Vectors:
-    raise AssertionError("lists without diversity are made without vectors")
 
 
 def _ids(found: Any) -> Ids:

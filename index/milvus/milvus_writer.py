@@ -109,6 +109,32 @@ def writing_to(address: MilvusAddress) -> Iterator[Milvus]:
         yield milvus
 
 
+@dataclass(frozen=True, slots=True)
+class MilvusSink:
+    """Milvus as the place of a build's vectors. See `index.build_options.VectorSink`."""
+
+    milvus: Milvus
+
+    def move(self, staged: Path, layout: Layout) -> Iterator[int]:
+        """Move the vectors of a staged release. See `move_vectors`."""
+        return move_vectors(staged, self.milvus, layout)
+
+    def serve(self, release: str) -> None:
+        """Switch the alias to a release. See `serve`."""
+        serve(self.milvus, release)
+
+    def prune(self, kept: Sequence[str]) -> None:
+        """Remove the collections of other releases. See `prune`."""
+        prune(self.milvus, kept)
+
+
+@contextmanager
+def milvus_sink(address: MilvusAddress) -> Iterator[MilvusSink]:
+    """Open Milvus for a build. See `writing_to`."""
+    with writing_to(address) as milvus:
+        yield MilvusSink(milvus)
+
+
 def write_vectors(
     milvus: Milvus, release: str, told: MilvusFieldsByRow, layout: Layout, vectors: VectorIndex, index_type: str = HNSW
 ) -> Iterator[int]:

@@ -6,8 +6,8 @@ Lists are computed from the vectors that the release keeps. Two more arrays exis
                    cells.npy    uint16 (n_articles,): the cluster of each article in the upper tier
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -42,23 +42,34 @@ BITS = 2
 
 
 def write_chunks(blocks: Iterable[Vectors], n_chunks: int, dim: int, staged: Path) -> None:
-    """Write the vectors of all chunks: floats, or integers and scales.
-
-    Args:
-        blocks: float32 (n, dim), unit norm, in order of rows.
-    """
-    if n_chunks <= EXACT:
-        with _array(staged / VECTORS, np.float32, n_chunks, dim) as exact:
-            for vectors in blocks:
-                check_unit(vectors)
-                exact.write(np.ascontiguousarray(vectors, dtype=np.float32).data)
-        return
-    with _array(staged / VECTORS, np.int8, n_chunks, dim) as integers, _array(staged / SCALES, np.float32, n_chunks) as scales:
+    """Write the vectors of all chunks. See `chunk_writer`."""
+    with chunk_writer(n_chunks, dim, staged) as write:
         for vectors in blocks:
+            write(vectors)
+
+
+@contextmanager
+def chunk_writer(n_chunks: int, dim: int, staged: Path) -> Iterator[Callable[[Vectors], None]]:
+    """Write the vectors of all chunks block by block: floats, or integers and scales.
+
+    Yields:
+        A function that writes the next block: float32 (n, dim), unit norm, in order of rows.
+    """
+    with ExitStack() as files:
+        exact = n_chunks <= EXACT
+        chunks = files.enter_context(_array(staged / VECTORS, np.float32 if exact else np.int8, n_chunks, dim))
+        scales = None if exact else files.enter_context(_array(staged / SCALES, np.float32, n_chunks))
+
+        def write(vectors: Vectors) -> None:
             check_unit(vectors)
-            in_8_bits, scale = to_integers(vectors)
-            integers.write(in_8_bits.data)
-            scales.write(scale.data)
+            if scales is None:
+                chunks.write(np.ascontiguousarray(vectors, dtype=np.float32).data)
+            else:
+                in_8_bits, scale = to_integers(vectors)
+                chunks.write(in_8_bits.data)
+                scales.write(scale.data)
+
+        yield write
 
 
 def write_tiers(layout: Layout, staged: Path) -> None:

@@ -29,7 +29,14 @@ Opened = TypeVar("Opened", covariant=True)
 
 
 class BlockWorkers(Protocol):
-    """The workers that process blocks: local processes, or the nodes of a cluster (`index.workers.ray_cluster`)."""
+    """The workers that process blocks: local processes, or the nodes of a cluster (`index.workers.ray_cluster`).
+
+    Attributes:
+        remote: Whether the workers are other machines too. Then records are checked and texts embedded there.
+    """
+
+    @property
+    def remote(self) -> bool: ...
 
     def start(self) -> None:
         """Start the workers in advance. Work requested earlier is done all the same."""
@@ -65,6 +72,8 @@ class Processes:
     Args:
         most: Maximum number of processes.
     """
+
+    remote = False
 
     def __init__(self, most: int) -> None:
         self._n = min(most, int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0))))

@@ -74,6 +74,8 @@ class Cluster:
         patience_s: See PATIENCE_S.
     """
 
+    remote = True
+
     def __init__(self, address: str, patience_s: float = PATIENCE_S) -> None:
         self._address, self._patience_s = address, patience_s
         self._stack = ExitStack()

@@ -72,7 +72,8 @@ def stored_list(recommender: Recommender, row: int, ranker: Ranker, wanted: Sele
     """Return the list that a reader gets with the weights of a ranker: rows, closest first."""
     found = recommender.catalogue.candidates(row)
     published = int(recommender.archive.facts.published[row])
-    chosen = select(found, published, ranker, wanted, depth, recommender.texts.mean_vectors)
+    means = recommender.texts.mean_vectors(found["article"]) if wanted.diversity else None
+    chosen = select(found, published, ranker, wanted, depth, means)
     return [int(article) for article in found["article"][chosen.places]]
 
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.features.article_features import ArticleFeatures, Layout
-from recommender.features.feature_schema import FEATURES, UNDATED, Candidates, column, in_steps
+from recommender.features.article_features import ArticleFeatures
+from recommender.features.feature_schema import FEATURES, UNDATED, in_steps
 from recommender.types import AnyRows, Floats, Matrix
 
 DAY = 86_400
@@ -85,44 +85,38 @@ def from_figures(figures: Figures) -> dict[str, NDArray[np.float32]]:
 
 def from_facts(query: Facts, target: Facts) -> dict[str, Any]:
     """Return the features that follow from the facts of both articles. They are not stored in lists."""
-    dated = (target.published != UNDATED) & (query.published != UNDATED)
-    days = np.where(dated, query.published - target.published, 0) / DAY  # above 0: the target is older
-    far = np.abs(days)
+    days, dated = _days_apart(query, target)
     length = np.log1p(target.length / 1000)
     return {
+        **weighed_facts(query, target),
         "older": np.copysign(0.5, days) * dated,
-        "days_apart": np.log1p(far),
-        "days_older": np.copysign(np.log1p(far), days),
-        "within_month": np.exp(far / -30) * dated,
-        "within_year": np.exp(far / -365) * dated,
+        "days_apart": np.log1p(np.abs(days)),
+        "days_older": np.copysign(np.log1p(np.abs(days)), days),
         "same_section": (target.section == query.section) & (query.section >= 0),
         "length": length,
         "longer": length - np.log1p(query.length / 1000),
+    }
+
+
+def weighed_facts(query: Facts, target: Facts) -> dict[str, Any]:
+    """Return those of `from_facts` that the shipped weights use."""
+    days, dated = _days_apart(query, target)
+    far = np.abs(days)
+    return {
+        "within_month": np.exp(far / -30) * dated,
+        "within_year": np.exp(far / -365) * dated,
         "maxsim_hubness": target.hubness[..., 0],
         "words_hubness": target.hubness[..., 1],
     }
 
 
+def _days_apart(query: Facts, target: Facts) -> tuple[Any, Any]:
+    """Return the days from the target to the query, 0 if a date is unknown, and whether both dates are known."""
+    dated = (target.published != UNDATED) & (query.published != UNDATED)
+    return np.where(dated, query.published - target.published, 0) / DAY, dated
+
+
 FROM_FACTS = tuple(from_facts(Facts(0, 0, 0.0), Facts(0, 0, 0.0)))
-PLACES = np.array([column(name) for name in FROM_FACTS])
-HUBNESS = np.array([column(name) for name in ("maxsim_hubness", "words_hubness")])
-
-
-def fill_in(found: Candidates, row: int, layout: Layout, facts: ArticleFeatures, *, briefly: bool = False) -> Candidates:
-    """Fill in the features of an article's candidates that are not stored because the facts determine them.
-
-    Args:
-        briefly: Fill in only hubness. Of these features, the shipped weights use hubness alone.
-    """
-    rows = found["article"]
-    found["tie"], found["published"], found["section"] = layout.tie_order[rows], facts.published[rows], facts.section[rows]
-    if briefly:
-        found["features"][:, HUBNESS] = facts.hubness[rows]
-    else:
-        query = Facts(int(facts.published[row]), int(facts.section[row]), float(facts.length[row]))
-        for place, values in zip(PLACES, from_facts(query, facts_of(rows, facts)).values(), strict=True):
-            found["features"][:, place] = np.asarray(values, dtype=np.float32)  # rounded as `assemble` rounds
-    return found
 
 
 def reciprocal_ranks(rows: AnyRows, near: AnyRows) -> Floats:

@@ -1,4 +1,4 @@
 """From ranked candidates to a list: filter, diversify (MMR), pin, block, explain.
 
-`selection` filters and diversifies, `assembly` applies overrides, `items` renders each item.
+`selection` filters and diversifies. `items` applies overrides, and renders each item.
 """

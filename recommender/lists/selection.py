@@ -10,7 +10,6 @@ relevance (MMR; Carbonell and Goldstein, 1998):
     (1 - diversity) x score / highest score - diversity x largest cosine to what is already in the list
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
@@ -25,7 +24,7 @@ from recommender.features.feature_schema import UNDATED, Candidates, column
 from recommender.features.filters import SearchFilter
 from recommender.features.ranker import DECIMALS, Ranker
 from recommender.text.cleaning import clean_line
-from recommender.types import Relation, Rows, Vectors
+from recommender.types import Floats, Relation, Rows, Vectors
 
 Mode = Literal["mixed", "background", "latest"]
 
@@ -84,11 +83,6 @@ class Selection:
         """Return the days that halve a score. None: age does not count."""
         return self.half_life_days or (LATEST_HALF_LIFE_DAYS if self.mode == "latest" else None)
 
-    @property
-    def holds_back(self) -> bool:
-        """Return whether an item depends on the items above it."""
-        return bool(self.diversity) or self.max_per_section is not None
-
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
             raise OutOfRange(f"mode is {self.mode!r:.50}, it must be one of {', '.join(get_args(Mode))}")
@@ -128,7 +122,7 @@ def select(
     ranker: Ranker,
     wanted: Selection,
     limit: int,
-    vectors: Callable[[Rows], Vectors],
+    means: Vectors | None = None,
     among: NDArray[np.bool_] | None = None,
     confidence: NDArray[np.float64] | None = None,
 ) -> Selected:
@@ -136,7 +130,7 @@ def select(
 
     Args:
         published: Publication time of the query article, in seconds since 1970. UNDATED if unknown.
-        vectors: Maps rows of articles to their mean vectors. Called only for diversity.
+        means: Mean vectors of the candidates, float32 (n_candidates, dim). Only diversity needs them.
         among: bool (n_candidates,), candidates that pass the filters a candidate does not store: section, language, id.
             None allows all.
         confidence: float64 (n_candidates,), in [0, 1]. None: computed by the ranker.
@@ -156,8 +150,11 @@ def select(
     scores = confidence * _decay(found["published"][places], wanted.half_life, as_of) if wanted.half_life is not None else confidence
     order = np.lexsort((found["tie"][places], -scores))
     places, scores = places[order], scores[order]
-    chosen = _choose(found[places], scores, wanted, limit, vectors) if wanted.holds_back else slice(limit)
-    return Selected(places[chosen], scores[chosen].round(DECIMALS))
+    if wanted.diversity or wanted.max_per_section is not None:  # an item depends on the items above it
+        assert means is not None or not wanted.diversity  # noqa: S101 - the caller's part
+        chosen = _choose(found["section"][places], scores, wanted, limit, None if means is None else means[places])
+        places, scores = places[chosen], scores[chosen]
+    return Selected(places[:limit], scores[:limit].round(DECIMALS))
 
 
 def narrowed(wanted: Selection, published: int, facts: ArticleFeatures) -> SearchFilter | None:
@@ -222,25 +219,24 @@ def _decay(moments: NDArray[np.int64], half_life: float, as_of: int) -> NDArray[
     return np.asarray(0.5 ** np.minimum(np.where(dated, age, undated) / half_life, MOST_HALVINGS))
 
 
-def _choose(found: Candidates, scores: NDArray[np.float64], wanted: Selection, limit: int, vectors: Callable[[Rows], Vectors]) -> Rows:
+def _choose(sections: NDArray[np.int32], scores: Floats, wanted: Selection, limit: int, means: Vectors | None) -> Rows:
     """Pick items one by one, in order of score or of marginal relevance (MMR)."""
     relevance = scores / (float(scores.max()) or 1.0)
-    means = vectors(found["article"]) if wanted.diversity else None
-    likeness = np.zeros(len(found))
-    left = np.ones(len(found), dtype=np.bool_)
+    likeness = np.zeros(len(scores))
+    left = np.ones(len(scores), dtype=np.bool_)
     per_section: dict[int, int] = {}
     chosen: list[int] = []
     while len(chosen) < limit and left.any():
         gain = np.where(left, (1 - wanted.diversity) * relevance - wanted.diversity * likeness, -np.inf)
         place = int(gain.argmax())
         left[place] = False
-        section = int(found["section"][place])
+        section = int(sections[place])
         if section >= 0 and wanted.max_per_section is not None:
             if per_section.get(section, 0) == wanted.max_per_section:
                 continue
             per_section[section] = per_section.get(section, 0) + 1
         chosen.append(place)
-        if means is not None:
+        if means is not None and wanted.diversity:
             likeness = np.maximum(likeness, means @ means[place])
     return np.array(chosen, dtype=np.int64)
 
@@ -249,6 +245,9 @@ SAME_STORY_DAYS = 3.5
 SAME_STORY_MAXSIM = 0.65
 SAME_STORY_WORDS = 0.3
 """Closeness from which two articles of the same days tell the same story. Measured in docs/ranking.md."""
+
+
+MAXSIM, WORDS = column("maxsim"), column("words")
 
 
 def relation(candidate: np.void, published: int) -> Relation:
@@ -262,6 +261,6 @@ def relation(candidate: np.void, published: int) -> Relation:
         return "background"
     if abs(published - moment) <= SAME_STORY_DAYS * DAY:
         features = candidate["features"]
-        if features[column("maxsim")] >= SAME_STORY_MAXSIM and features[column("words")] >= SAME_STORY_WORDS:
+        if features[MAXSIM] >= SAME_STORY_MAXSIM and features[WORDS] >= SAME_STORY_WORDS:
             return "same_story"
     return "follow_up" if moment > published else "background"

@@ -240,7 +240,7 @@ class LiveArticles:
 
         This thread must be reading the second overlay.
         """
-        return changed_rows(before, view, self._release.name, self._connections.here)
+        return changed_rows(before, view, self._release.name, self._connections.here.connection)
 
     def override(self, article_id: str) -> Override:
         """Read the override of an article that editors made through the service."""
@@ -254,7 +254,7 @@ class LiveArticles:
     def _all(self, sql: str, *values: object) -> list[Any]:
         try:
             connection: sqlite3.Connection | None = getattr(self._here, "connection", None)
-            return (connection or self._connections.here).execute(sql, values).fetchall()
+            return (connection or self._connections.here.connection).execute(sql, values).fetchall()
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.ProgrammingError):  # it was closed
                 raise
@@ -279,7 +279,7 @@ class LiveArticles:
             return None
         connection = None
         try:
-            connection = self._connections.here
+            connection = self._connections.here.connection
             connection.execute("BEGIN")
             view = self._current(connection)
         except BaseException as error:
@@ -309,7 +309,7 @@ class LiveArticles:
     def _current(self, connection: sqlite3.Connection) -> LiveOverlay:
         view = self._view
         state = read_state(connection)
-        if (state.sequence, state.prepared) == view.moment and view.file is not None:
+        if state.sequence == view.sequence and state.prepared == view.prepared and view.file is not None:
             return view
         with self._lock:
             if self._view.moment > (state.sequence, state.prepared):  # another thread has read a newer state: read again

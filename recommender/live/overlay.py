@@ -93,6 +93,31 @@ class LiveOverlay:
         """Return the name of this state alone. A state of a lost file, or of a restored backup, has another name."""
         return f"{self.counter} {self.sequence} {self.prepared}"
 
+    def apply(self, found: Candidates, places: Candidates, catalogue: Catalogue) -> Candidates:
+        """Overlay live articles on the candidates of an article: keep those that still exist, and add live ones.
+
+        If an upserted article is not near enough for a place of its own, it keeps the place of its older text. Its
+        passages are then computed when it is shown. If the canonical article of a duplicate group was withdrawn, the
+        first remaining one represents the others.
+
+        Args:
+            found: The stored candidates.
+            places: The live candidates.
+        """
+        rows, articles, replaced = found["article"].tolist(), self.articles, self.replaced
+        changed = (
+            [place for place, row in enumerate(rows) if row >= LIVE or row in replaced] if replaced or max(rows, default=0) >= LIVE else ()
+        )
+        if not len(places) and not changed:
+            return found
+        stand = [row in articles and articles[row].canonical is None for row in places["article"].tolist()]
+        live = places if all(stand) else places[stand]
+        if changed:
+            found = _as_they_are(found, changed, set(live["article"].tolist()), self, catalogue)
+        now = np.empty(len(live) + len(found), dtype=CANDIDATE)  # np.concatenate is slow where arrays have fields
+        now[: len(live)], now[len(live) :] = live, found
+        return now
+
     def copies_of(self, row: int, stored: Sequence[Card]) -> list[Card]:
         """Return the near-duplicates that an article represents: those of the release, and live ones."""
         if not stored and row not in self.copies:
@@ -120,31 +145,6 @@ class LiveOverlay:
             and live.card.id not in out
             and not any(self.articles[copy].card.id in out for copy in self.copies.get(row, ()))
         }
-
-
-def laid_over(found: Candidates, places: Candidates, view: LiveOverlay, catalogue: Catalogue) -> Candidates:
-    """Overlay live articles on the candidates of an article: keep stored ones that still exist, and add live ones.
-
-    If an upserted article is not near enough for a place of its own, it keeps the place of its older text. Its passages
-    are then computed when it is shown. If the canonical article of a duplicate group was withdrawn, the first remaining
-    one represents the others.
-
-    Args:
-        places: The live candidates.
-    """
-    rows, articles, replaced = found["article"].tolist(), view.articles, view.replaced
-    changed = (
-        [place for place, row in enumerate(rows) if row >= LIVE or row in replaced] if replaced or max(rows, default=0) >= LIVE else ()
-    )
-    if not len(places) and not changed:
-        return found
-    stand = [row in articles and articles[row].canonical is None for row in places["article"].tolist()]
-    live = places if all(stand) else places[stand]
-    if changed:
-        found = _as_they_are(found, changed, set(live["article"].tolist()), view, catalogue)
-    now = np.empty(len(live) + len(found), dtype=CANDIDATE)  # np.concatenate is slow where arrays have fields
-    now[: len(live)], now[len(live) :] = live, found
-    return now
 
 
 def _as_they_are(found: Candidates, changed: Sequence[int], taken: set[int], view: LiveOverlay, catalogue: Catalogue) -> Candidates:

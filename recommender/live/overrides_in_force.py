@@ -1,9 +1,10 @@
 """Combine the overrides in force at one moment: those of the file, overlaid with those of the service."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from recommender.live.database import LiveArticles
 from recommender.live.overlay import LiveOverlay
 from recommender.overrides import NOTHING, Block, Override, Overrides, Pin, is_over
 from recommender.types import LIVE
@@ -16,23 +17,20 @@ class InForce:
     Attributes:
         file: The overrides of the file.
         file_rows: Row of each article that the file hides everywhere -> when that ends. None: never.
-        of_service: Reads the override of an article that was made through the service.
+        live: Holds the overrides that editors made through the service.
         now: The moment. Overrides that ended by then do not count.
     """
 
     file: Overrides
     file_rows: Mapping[int, datetime | None]
-    of_service: Callable[[str], Override]
+    live: LiveArticles
     view: LiveOverlay
     now: datetime
-
-    def __bool__(self) -> bool:
-        return self.view.overridden or bool(self.view.hidden) or bool(self.file)
 
     def override(self, article_id: str) -> Override:
         """Return the override of an article, combined from the file and the service."""
         in_file = self.file.articles.get(article_id, NOTHING)
-        of_service = self.of_service(article_id) if self.view.overridden else NOTHING
+        of_service = self.live.override(article_id) if self.view.overridden else NOTHING
         return of_service if in_file is NOTHING else in_file if of_service is NOTHING else in_file | of_service
 
     def pins(self, override: Override) -> list[Pin]:

@@ -7,7 +7,7 @@ lock, writes nothing, and keeps no journal.
 
 import json
 import sqlite3
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import chain
@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 
 from recommender.errors import ArticleNotFound, IndexDamaged, unreadable
 from recommender.features.article_features import SPANS, ArticleFeatures, Layout, map_facts, map_layout
-from recommender.features.feature_assembly import fill_in
 from recommender.features.feature_schema import Candidates
 from recommender.features.link_history import LinkHistory, read_precedents
-from recommender.release.list_file import StoredLists
+from recommender.release.list_codec import StoredLists, fill_in
 from recommender.storage.mapped import mapped
 from recommender.storage.sqlite_readers import Connections
 from recommender.terms.word_dictionary import WORDS, WordTable
@@ -67,12 +66,12 @@ class Catalogue:
 
     def find_row(self, article_id: str) -> int | None:
         """Return the row of an article, or None. Two spellings of one id are equal: ids are cleaned as in the build."""
-        found = self._one("SELECT row FROM article WHERE id = ?", clean_line(article_id))
+        found = self._of_id("row", article_id)
         return None if found is None else int(found[0])
 
     def find_card(self, article_id: str) -> Card | None:
         """Return the card of an article, or None, as `find_row`."""
-        found = self._one(f"SELECT {CARD} FROM article WHERE id = ?", clean_line(article_id))
+        found = self._of_id(CARD, article_id)
         return None if found is None else card_of(found)
 
     def find_row_of_url(self, url: str) -> int | None:
@@ -156,22 +155,27 @@ class Catalogue:
         Sections and languages keep only their articles, unless they are empty. `exclude` drops articles with these ids,
         and articles that represent them. A language includes its regions: `en` matches `en-GB`.
         """
-        asked = {"sections": sections, "langs": langs, "exclude": exclude, "rows": rows}
-        values = {name: json.dumps([clean_line(of) if isinstance(of, str) else of for of in wanted]) for name, wanted in asked.items()}
+        values = [json.dumps([clean_line(name) for name in names]) for names in (sections, langs, exclude)]
         among = "SELECT value FROM json_each"
-        found = self._read(
-            f"SELECT row FROM article WHERE row IN ({among}(:rows)) AND id NOT IN ({among}(:exclude))"
-            f" AND row NOT IN (SELECT canonical FROM article WHERE canonical IS NOT NULL AND id IN ({among}(:exclude)))"
-            f" AND (:sections = '[]' OR section IN ({among}(:sections)))"
-            f" AND (:langs = '[]' OR EXISTS ({among}(:langs) WHERE lower(lang) = lower(value) OR lower(lang) LIKE lower(value) || '-%'))",
-            values,
+        found = self._all(
+            f"SELECT row FROM article WHERE row IN ({among}(?4)) AND id NOT IN ({among}(?3))"
+            f" AND row NOT IN (SELECT canonical FROM article WHERE canonical IS NOT NULL AND id IN ({among}(?3)))"
+            f" AND (?1 = '[]' OR section IN ({among}(?1)))"
+            f" AND (?2 = '[]' OR EXISTS ({among}(?2) WHERE lower(lang) = lower(value) OR lower(lang) LIKE lower(value) || '-%'))",
+            *values,
+            json.dumps(list(rows)),
         )
         return {row for (row,) in found}
 
-    def stored_list(self, row: int, *, briefly: bool = False) -> tuple[Card, str, Candidates]:
-        """Return card, text and candidates of an article."""
+    def card_and_text(self, row: int) -> tuple[Card, str]:
+        """Return card and text of an article."""
         *card, text = self._one(f"SELECT {CARD}, text FROM article WHERE row = ?", row) or _missing("article", row)
-        return card_of(card), text, self.candidates(row, briefly=briefly)
+        return card_of(card), text
+
+    def find_card_and_text(self, article_id: str) -> tuple[Card, str] | None:
+        """Return card and text of an article, or None, as `find_row`."""
+        found = self._of_id(f"{CARD}, text", article_id)
+        return None if found is None else (card_of(found[:-1]), found[-1])
 
     def lines(self, wanted: Sequence[tuple[int, int, int]]) -> dict[int, tuple[Card, str, list[Card]]]:
         """Return the data a list shows of some articles. One read is faster than one for each.
@@ -241,7 +245,7 @@ class Catalogue:
     def precedents(self, facts: ArticleFeatures) -> LinkHistory:
         """Return the link history of the editors for ranking, read once per release, with the facts."""
         try:
-            return read_precedents(self._connections.here, facts)
+            return read_precedents(self._connections.here.connection, facts)
         except sqlite3.DatabaseError as error:
             raise unreadable(self._path, error) from error
 
@@ -281,17 +285,23 @@ class Catalogue:
                 return cards[:limit]
             asked *= 4
 
-    def _all(self, sql: str, *values: object) -> list[Any]:
-        return self._read(sql, values)
+    def _of_id(self, columns: str, article_id: str) -> Any:
+        """Return some columns of an article, or None. Stored ids are clean, so most ids need no cleaning."""
+        sql = f"SELECT {columns} FROM article WHERE id = ?"
+        try:
+            found = self._one(sql, article_id)
+        except UnicodeEncodeError:  # half of a surrogate pair, which `clean_line` reports
+            found = None
+        return found or self._one(sql, clean_line(article_id))
 
-    def _read(self, sql: str, values: Sequence[object] | Mapping[str, object]) -> list[Any]:
+    def _all(self, sql: str, *values: object) -> list[Any]:
         """Read all rows of a query.
 
         Raises:
             IndexDamaged: The file cannot be read, or is missing.
         """
         try:
-            return self._connections.here.execute(sql, values).fetchall()
+            return self._connections.here.connection.execute(sql, values).fetchall()
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.ProgrammingError):  # it was closed
                 raise

@@ -1,6 +1,9 @@
-"""Encode lists: candidates as fixed records, whose bytes are transposed and deflated.
+"""Encode and read lists: candidates as fixed records, whose bytes are transposed and deflated.
 
     number of candidates | deflated: articles and features, all first bytes, all second ones, ... | passages and terms
+
+`lists.bin` holds the encoded lists of a release, and `lists.npy` the offset of each. The lists may be in any order,
+because the build computes neighbours of each other together. Both files are mapped into memory.
 
 Features that the facts of two articles determine (`recommender.features.feature_assembly`) are not stored. Any other
 feature is stored as a two-byte integer: its steps (`feature_schema.STEPS`), its rank (`feature_schema.RANKS`), or else
@@ -9,15 +12,26 @@ the bits of its float16. A new feature needs no change here.
 Passages and terms are stored for the first `EXPLAINED` candidates. The others are explained when they are shown.
 """
 
+import mmap
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.features.feature_assembly import FROM_FACTS
+from recommender.errors import unreadable
+from recommender.features.article_features import ArticleFeatures, Layout
+from recommender.features.feature_assembly import FROM_FACTS, Facts, facts_of, from_facts, weighed_facts
 from recommender.features.feature_schema import CANDIDATE, FEATURES, RANKS, STEPS, UNTOLD, Candidates, column
+from recommender.storage.mapped import mapped
+
+LISTS = "lists.bin"
+PLACES = "lists.npy"
+
+PLACE = np.dtype([("begin", "<i8"), ("length", "<i4")])
+"""Offset and length of a list in `lists.bin`, in bytes. Every article has an entry."""
 
 EXPLAINED = 12
 """Passages and terms of all 64 candidates would add half the bytes again, and few lists show so long a list."""
@@ -38,6 +52,38 @@ HEADER = struct.Struct("<H")
 BEGIN, END = CANDIDATE.fields["query_passage"][1], CANDIDATE.fields["features"][1]  # type: ignore[index]
 EXPLANATION = np.dtype({"names": ["bytes"], "formats": [f"V{END - BEGIN}"], "offsets": [BEGIN], "itemsize": CANDIDATE.itemsize})
 """The passages and terms of a `CANDIDATE` as one field, so that one copy moves them all."""
+
+
+class StoredLists:
+    """Read-only access to the stored lists. Safe to share between threads.
+
+    Raises:
+        IndexDamaged: A file cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._places = mapped(folder / PLACES)
+        try:
+            with (folder / LISTS).open("rb") as file:
+                self._content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError) as error:
+            raise unreadable(folder / LISTS, error) from error
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def read(self, row: int, *, briefly: bool = False) -> Candidates:
+        """Return the candidates of an article, best by the shipped weights first. See `unpack`.
+
+        Raises:
+            ValueError: The list is damaged.
+        """
+        begin, length = self._places[row].tolist()
+        return unpack(self._content[begin : begin + length], briefly=briefly)
+
+    def close(self) -> None:
+        """Close the file. No thread may be reading."""
+        self._content.close()
 
 
 def pack(candidates: Candidates) -> bytes:
@@ -70,6 +116,21 @@ def unpack(packed: bytes, *, briefly: bool = False) -> Candidates:
     explanations["bytes"] = np.frombuffer(content, EXPLANATION["bytes"], len(explanations), (4 + 2 * len(STORED)) * n)
     candidates["query_passage"][EXPLAINED:] = UNTOLD
     return candidates
+
+
+def fill_in(found: Candidates, row: int, layout: Layout, facts: ArticleFeatures, *, briefly: bool = False) -> Candidates:
+    """Fill in the features of an article's candidates that are not stored because the facts determine them.
+
+    Args:
+        briefly: Fill in only the features that the shipped weights use.
+    """
+    rows = found["article"]
+    found["tie"], found["published"], found["section"] = layout.tie_order[rows], facts.published[rows], facts.section[rows]
+    query = Facts(int(facts.published[row]), int(facts.section[row]), float(facts.length[row]))
+    named = weighed_facts(query, facts_of(rows, facts)) if briefly else from_facts(query, facts_of(rows, facts))
+    for name, values in named.items():
+        found["features"][:, column(name)] = np.asarray(values, dtype=np.float32)  # rounded as `assemble` rounds
+    return found
 
 
 def _coded(features: NDArray[np.float16]) -> NDArray[np.int16]:

@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 import weakref
+from functools import cached_property
 
 
 class _Reader:
@@ -21,31 +22,40 @@ class _Reader:
 class Connections:
     """A pool of connections, one per thread. Safe to share between threads.
 
+    Attributes:
+        here: `here.connection` is the connection of this thread, opened on first use.
+
     Args:
         mapped: Bytes of the file to map into memory instead of copying. Such a file must never be written to.
     """
 
     def __init__(self, uri: str, mapped: int = 0) -> None:
-        self._uri = uri
-        self._mapped = mapped
-        self._here = threading.local()
-        self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
-        self._closed = False
-
-    @property
-    def here(self) -> sqlite3.Connection:
-        """Return the connection of this thread."""
-        try:
-            reader: _Reader = self._here.reader
-        except AttributeError:
-            if self._closed:
-                raise sqlite3.ProgrammingError("the file is closed") from None
-            reader = self._here.reader = _Reader(self._uri, self._mapped)
-            self._readers.add(reader)
-        return reader.connection
+        self._readers = _Readers()
+        self.here = _Here(uri, mapped, self._readers)
 
     def close(self) -> None:
         """Close the connections of all threads. No thread may be reading."""
-        self._closed = True
+        self._readers.closed = True
         for reader in list(self._readers):
             reader.connection.close()
+
+
+class _Readers(weakref.WeakSet[_Reader]):
+    """The connections of all threads."""
+
+    closed = False
+
+
+class _Here(threading.local):
+    """The connection of one thread. Each thread that uses the object has attributes of its own."""
+
+    def __init__(self, uri: str, mapped: int, readers: _Readers) -> None:
+        self._uri, self._mapped, self._readers = uri, mapped, readers
+
+    @cached_property
+    def connection(self) -> sqlite3.Connection:
+        if self._readers.closed:
+            raise sqlite3.ProgrammingError("the file is closed")
+        self._reader = _Reader(self._uri, self._mapped)
+        self._readers.add(self._reader)
+        return self._reader.connection

@@ -31,6 +31,7 @@ from recommender.storage.mapped import MappedArrays
 from recommender.storage.ragged import between, sums
 from recommender.terms.term_dictionary import PAIRS, Keys, SortedKeys
 from recommender.terms.vocabulary import Vocabulary, Weights
+from recommender.terms.word_dictionary import words_of_key
 from recommender.types import Rows
 
 LEAD = 60
@@ -52,15 +53,6 @@ FOLDER = "lexical"
 def pair_keys(numbers: NDArray[np.uint64]) -> Keys:
     """Return the keys of the pairs of neighbouring words of a text, given the words' numbers."""
     return (numbers[:-1] + np.uint64(1) << np.uint64(32)) | numbers[1:]
-
-
-def words_of_key(key: int) -> tuple[int, ...]:
-    """Return the numbers of the one or two words of a term.
-
-    >>> words_of_key(7), words_of_key((3 + 1) << 32 | 7)
-    ((7,), (3, 7))
-    """
-    return (key,) if key < 1 << 32 else ((key >> 32) - 1, key & 0xFFFFFFFF)
 
 
 @dataclass(frozen=True, slots=True)

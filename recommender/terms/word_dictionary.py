@@ -23,6 +23,15 @@ KEPT = 1 << 16
 """Cached answers in each direction. Most texts use the same words, and most lists show the same terms."""
 
 
+def words_of_key(key: int) -> tuple[int, ...]:
+    """Return the numbers of the one or two words of a term.
+
+    >>> words_of_key(7), words_of_key((3 + 1) << 32 | 7)
+    ((7,), (3, 7))
+    """
+    return (key,) if key < 1 << 32 else ((key >> 32) - 1, key & 0xFFFFFFFF)
+
+
 class WordTable:
     """The word dictionary. Read-only, safe to share between threads.
 
@@ -51,13 +60,14 @@ class WordTable:
         place = self._trie.get(word)
         return None if place is None else int(self._numbers[place])
 
-    def _phrase_of(self, numbers: tuple[int, ...]) -> str:
-        """Return the words of some numbers, separated by spaces.
+    def _phrase_of(self, key: int) -> str:
+        """Return the one or two words of a term, separated by a space.
 
         Raises:
-            IndexDamaged: A number has no word.
+            IndexDamaged: The archive has no such word.
         """
+        numbers = words_of_key(key)
         for number in numbers:
-            if not 0 <= number < len(self):
+            if not 0 <= number < len(self._places):
                 raise IndexDamaged(f"the archive has no word of number {number}, of {len(self)} - build the index again")
-        return " ".join(self._trie.restore_key(int(self._places[number])) for number in numbers)
+        return " ".join(map(self._trie.restore_key, self._places[list(numbers)].tolist()))

@@ -24,7 +24,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from index.build import MEMORY, build_index
+from index.build import build_index
+from index.build_options import MEMORY
 from index.build_report import BuildReport
 from index.workers.processes import Processes
 from recommender import Recommender

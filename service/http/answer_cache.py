@@ -4,15 +4,23 @@ An answer is cached for one edition: release, weights, overrides and the last ch
 (`Recommender.edition`). The edition is read for every request, so a change takes effect with the next answer.
 """
 
+import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import inf
+from urllib.parse import parse_qsl
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from recommender.errors import IndexUnusable
+from recommender.errors import IndexUnusable, ReadmoreError
+from recommender.lists.selection import Selection
+from recommender.recommender import Edition
+from service.http.problems import answered
 from service.metrics import KEPT
 from service.release_holder import ReleaseHolder
 
@@ -22,6 +30,8 @@ MOST_BYTES = 192 << 20
 OVERHEAD = 1_000
 """Bytes of an answer in addition to its body."""
 
+
+MINUTE_S = 60
 
 LAST_S = 4
 """Seconds before its own expiry in which an answer is sent whole.
@@ -37,7 +47,7 @@ class Answer:
     Attributes:
         edition: Name of the edition that the answer belongs to.
         until: Unix time in seconds. From then on the answer may differ, because it counts ages by the hour.
-        public_until: Unix time in seconds at which the edition ends by itself. See `service.http.cache_headers`.
+        public_until: Unix time in seconds at which the edition ends by itself. See `service.middleware.request_context`.
         route: Template of the path, for the metrics.
         head: The body up to the request's id, or the whole body.
         tail: The body after the request's id. None if the body holds no id.
@@ -51,6 +61,25 @@ class Answer:
     headers: tuple[tuple[bytes, bytes], ...]
     head: bytes
     tail: bytes | None
+
+    @classmethod
+    def of_list(cls, scope: Scope, route: str, edition: Edition, wanted: Selection, body: bytes, content_type: str) -> "Answer":
+        """Return the list of an article in its wire format.
+
+        The ETag is computed from everything that determines the answer: release, weights, overrides, live articles, path
+        and parameters.
+
+        Args:
+            route: Template of the path.
+            edition: Edition that was read before the list.
+            body: If it is JSON, its last field is an empty `request_id`.
+        """
+        minute = int(datetime.now(UTC).timestamp()) // MINUTE_S if wanted.counts_age else None  # the list may differ a minute later
+        etag = _etag(scope, edition.name, minute)
+        until = inf if minute is None else (minute + 1) * MINUTE_S
+        headers = ((b"content-type", content_type.encode()), (b"etag", etag.encode()))
+        head, tail = (body[:-2], body[-2:]) if content_type == "application/json" else (body, None)
+        return cls(edition.name, until, edition.changes_at.timestamp(), route, etag, headers, head, tail)
 
     async def send(self, scope: Scope, send: Send) -> None:
         """Send the answer as 200, or as 304 if the client already has it."""
@@ -82,6 +111,7 @@ class KeptAnswers:
 
     Args:
         make: Makes the answers that need no routing or parsing. Returns None for requests that the app must answer.
+            Its errors are answered here: the app would only meet them again.
     """
 
     def __init__(self, app: ASGIApp, serving: ReleaseHolder, make: Callable[[Scope, ReleaseHolder], Answer | None]) -> None:
@@ -104,7 +134,11 @@ class KeptAnswers:
                 await answer.send(scope, send)
                 return
             self._drop(key)
-        answer = self._make(scope, self._serving)
+        try:
+            answer = self._make(scope, self._serving)
+        except ReadmoreError as error:
+            await answered(Request(scope), error)(scope, receive, send)
+            return
         if answer is not None:
             await answer.send(scope, send)
         else:
@@ -132,6 +166,12 @@ class KeptAnswers:
 
     def _drop(self, key: bytes) -> None:
         self._bytes -= _size(key, self._kept.pop(key))
+
+
+def _etag(scope: Scope, edition: str, minute: int | None) -> str:
+    pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    parts = [edition, scope["path"], *(f"{name}={value}" for name, value in sorted(pairs)), str(minute)]
+    return f'"{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:32]}"'
 
 
 def _size(key: bytes, answer: Answer) -> int:

@@ -1,5 +1,6 @@
-"""Serialize a list: JSON, JSON-LD for search engines, and an HTML fragment for pages assembled on the server."""
+"""Serialize a list in formats other than JSON: JSON-LD for search engines, and an HTML fragment for assembled pages."""
 
+from collections.abc import Callable
 from html import escape
 from typing import Any, Literal
 
@@ -20,18 +21,6 @@ SECTION = """<nav class="readmore" aria-labelledby="readmore-heading">
 """
 
 
-def as_json(found: RelatedList, fields: tuple[str, ...], request_id: str) -> bytes:
-    """Return the JSON answer of the HTTP contract. The request's id is its last field.
-
-    Args:
-        fields: Fields of the items. An empty tuple selects all.
-    """
-    answer = found.as_dict()
-    if fields:
-        answer["items"] = [{name: item[name] for name in item if name in fields or name == "id"} for item in answer["items"]]
-    return orjson.dumps({**answer, "request_id": request_id})
-
-
 def as_jsonld(found: RelatedList) -> bytes:
     """Return a schema.org ItemList as JSON-LD."""
     entries: list[dict[str, Any]] = [
@@ -48,3 +37,6 @@ def as_html(found: RelatedList) -> bytes:
         return b""
     lines = "".join(f'<li><a href="{escape(str(item.url))}">{escape(item.title or item.id)}</a></li>\n' for item in linked)
     return SECTION.format(lines).encode()
+
+
+OTHERS: dict[Format, Callable[[RelatedList], bytes]] = {"jsonld": as_jsonld, "html": as_html}

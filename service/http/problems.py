@@ -121,6 +121,11 @@ def install(app: FastAPI) -> None:
 
 async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, ReadmoreError)  # noqa: S101 - narrows the type; starlette calls the handler for this type only
+    return answered(request, error)
+
+
+def answered(request: Request, error: ReadmoreError) -> Response:
+    """Return the answer to an error of ours. An error without a status is a bug, and is raised again."""
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), None)
     if status is None:
         raise error

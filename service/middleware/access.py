@@ -21,12 +21,14 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from recommender.text.cleaning import clean_line
-from service.http.cache_headers import OPEN
 from service.http.problems import problem
 from service.metrics import REJECTED
 from service.settings import Settings
 
 Role = Literal["nobody", "read", "admin"]
+
+OPEN = frozenset({"/livez", "/readyz", "/static/related-articles.js"})
+"""Public paths: health checks and the widget need no key."""
 
 MAX_URL = 8192
 MAX_HEADERS = 16_384
@@ -137,7 +139,7 @@ class Gate:
         url = len(scope.get("raw_path") or b"") + len(scope["query_string"])
         if url > MAX_URL:
             return 414, "uri_too_long", f"the URL has {url} bytes, at most {MAX_URL} are read - send less in it", {}
-        size = sum(len(name) + len(value) for name, value in scope["headers"])
+        size = sum([len(name) + len(value) for name, value in scope["headers"]])
         if size > MAX_HEADERS:
             return 431, "request_header_fields_too_large", f"the headers have {size} bytes, at most {MAX_HEADERS} are read", {}
         if _is_misread(scope):
@@ -170,8 +172,9 @@ class Gate:
 
     def _needs(self, scope: Scope) -> Role | None:
         method, path = scope["method"], scope["path"]
-        if any(method in methods and pattern.match(path) for methods, pattern in ADMIN):
-            return "admin"
+        for methods, pattern in ADMIN:
+            if method in methods and pattern.match(path):
+                return "admin"
         return None if self.keys.read_is_open else "read"
 
     def _too_often(self, scope: Scope, name: str | None) -> Refusal | None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 import time
+from functools import lru_cache
 
 import structlog
 from starlette.datastructures import Headers
@@ -12,9 +13,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.bounded_executor import STOPS
-from service.http.cache_headers import CachePolicy
 from service.http.problems import bug, problem
 from service.metrics import counted, timed
+from service.middleware.access import OPEN
+from service.settings import Settings
 
 MAX_BODY = 1 << 20
 TOO_LARGE = f"the body is larger than {MAX_BODY} bytes - send less text"
@@ -36,7 +38,85 @@ UNAVAILABLE = 503
 UNROUTED = "none"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 
+Header = tuple[bytes, bytes]
+
+PRIVATE = (b"cache-control", b"private, no-store")
+REVALIDATED = (b"cache-control", b"no-cache")
+UNKEPT = (b"cache-control", b"no-store")
+
+STALE_SHARE = 12
+"""`stale-while-revalidate` is one twelfth of `cache_s`."""
+
+ROUNDING_S = 2
+"""One second for caches that count whole seconds, and one for an answer in transit."""
+
+ERROR_S = 600
+"""Seconds for which a shared cache may serve an outdated answer while the service does not respond."""
+
 log = structlog.get_logger()
+
+
+class CachePolicy:
+    """Sets the lifetime of every answer that does not set its own.
+
+    Browsers revalidate every time. Shared caches keep an answer for less than `Settings.cache_s`. Within that time
+    every reader sees a change:
+
+        s-maxage + 2 * stale-while-revalidate + 2 = cache_s        48 + 2 * 5 + 2 = 60
+
+    A shared cache may serve a stale answer while it fetches the next one. A browser may do the same with its copy from
+    there. The last 2 in the sum is `ROUNDING_S`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._guarded = bool(settings.read_keys)
+        self._cache_s = settings.cache_s
+
+    def applied(self, scope: Scope, headers: list[Header], now: float) -> list[Header]:
+        """Return the headers of an answer with its lifetime among them.
+
+        Args:
+            scope: Holds `public_until` if public caches may keep the answer: Unix time in seconds at which it changes
+                by itself.
+            now: Unix time in seconds.
+        """
+        guarded = self._guarded and scope["path"] not in OPEN
+        until = scope.get("public_until")
+        if until is not None:
+            left_s = int(max(0, min(until - now, self._cache_s + ERROR_S)))
+            return [*headers, PRIVATE if guarded else _lifetime(self._cache_s, left_s)]
+        if _has(headers, b"cache-control"):
+            return headers
+        # Some caches keep answers that state no lifetime, for example a 404 for two minutes.
+        return [*headers, PRIVATE if guarded else REVALIDATED if _has(headers, b"etag") else UNKEPT]
+
+
+def cache_control(cache_s: int, left_s: float) -> str:
+    """Return the Cache-Control value of an answer that public caches may keep.
+
+    Args:
+        cache_s: Seconds until every reader sees a change.
+        left_s: Seconds until the answer changes by itself.
+
+    >>> cache_control(60, 3600)
+    'public, max-age=0, s-maxage=48, stale-while-revalidate=5, stale-if-error=600'
+    >>> cache_control(60, 12.7)
+    'public, max-age=0, s-maxage=10, stale-while-revalidate=0, stale-if-error=0'
+    """
+    stale = cache_s // STALE_SHARE if left_s >= cache_s else 0
+    around = 2 * stale + ROUNDING_S
+    fresh = max(0, int(min(left_s, cache_s)) - around)
+    error = max(0, int(min(ERROR_S, left_s - fresh - around)))
+    return f"public, max-age=0, s-maxage={fresh}, stale-while-revalidate={stale}, stale-if-error={error}"
+
+
+def _has(headers: list[Header], name: bytes) -> bool:
+    return any(given == name for given, _ in headers)
+
+
+@lru_cache(2048)
+def _lifetime(cache_s: int, left_s: int) -> Header:
+    return b"cache-control", cache_control(cache_s, left_s).encode()
 
 
 class RequestName:
@@ -65,7 +145,7 @@ class RequestName:
                 headers = message["headers"] = self._caching.applied(scope, list(message["headers"]), time.time())
                 headers.append((b"x-request-id", request_id.encode()))
                 given = {name for name, _ in headers}
-                headers.extend(header for header in SECURITY_HEADERS if header[0] not in given)
+                headers.extend([header for header in SECURITY_HEADERS if header[0] not in given])
             await send(message)
 
         try:

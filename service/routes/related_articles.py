@@ -6,7 +6,7 @@ model. They wait for it in a lane of their own, and never delay a list by id.
 
 import asyncio
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -15,12 +15,12 @@ from starlette.types import Scope
 
 from recommender import Recommender, RelatedList
 from recommender.embedding.similarity import similarity_matrix
-from recommender.errors import ArticleNotFound, ReadmoreError
+from recommender.errors import ArticleNotFound
 from recommender.features.ranker import DECIMALS
 from recommender.lists.selection import Selection
 from recommender.recommender import EVERYTHING, Edition
 from recommender.types import DEFAULT_LIMIT, Card, Matrix
-from service.http import cache_headers, formats
+from service.http import formats
 from service.http.answer_cache import Answer, Fresh
 from service.http.bounded_executor import TextLanes
 from service.http.parameters import Whole, body_of, fault, item_fields, known_parameters, read_draft, read_json, selection, to_article
@@ -70,10 +70,8 @@ async def related(
     format: Format = "json",  # noqa: A002 - the parameter's public name
 ) -> Response:
     """Return the related list of an article."""
-    with serving_of(request).held() as recommender, recommender.moment() as edition:
-        card = card_to_read(recommender, article_id)
-        answer = _stored_list(request.scope, recommender, card, edition, (limit, wanted, fields, explain, format))
-    return Fresh(request.scope, answer)
+    how = Asked(limit, wanted, item_fields(fields), explain, format)
+    return Fresh(request.scope, _of_id(request.scope, serving_of(request), article_id, how))
 
 
 @router.head("/v1/related", include_in_schema=False)
@@ -91,13 +89,13 @@ async def related_by_url(
     """Return the related list of the article with a URL, for pages that know only that. `id` takes any id instead."""
     if (url is None) == (id is None):
         raise fault(("query", "url"), "give either url or id")
-    with serving_of(request).held() as recommender, recommender.moment() as edition:
-        card = (
-            card_to_read(recommender, str(id))
-            if url is None
-            else _published(recommender, recommender.card(recommender.row_of_url(url)), url)
-        )
-        answer = _stored_list(request.scope, recommender, card, edition, (limit, wanted, fields, explain, format))
+    how = Asked(limit, wanted, item_fields(fields), explain, format)
+    if url is None:
+        return Fresh(request.scope, _of_id(request.scope, serving_of(request), str(id), how))
+    with serving_of(request).held() as recommender, recommender.moment() as moment:
+        card = _published(recommender, recommender.card(recommender.row_of_url(url)), url)
+        found = recommender.related_to_row(card.row, limit, wanted, explain=explain)
+        answer = _answer(request.scope, found, moment.edition, how)
     return Fresh(request.scope, answer)
 
 
@@ -125,8 +123,9 @@ async def related_to_text(
             len(sent if isinstance(sent, str) else sent.text),
             lambda recommender: recommender.related_to(to_article(sent), limit, wanted, explain=explain),
         )
-    _count(found)
-    body = formats.as_json(found, names, request.scope["request_id"])
+    if found.reason:
+        EMPTY.labels(found.reason).inc()
+    body = as_json(found, names, request.scope["request_id"])
     return Response(body, media_type="application/json")
 
 
@@ -144,9 +143,9 @@ async def related_batch(request: Request, wanted: SelectionParameters, limit: Li
         for article_id in sent.ids:
             await asyncio.sleep(0)  # lets other requests run between two lists
             try:
-                with recommender.moment():
-                    found = recommender.related_to_row(card_to_read(recommender, article_id).row, limit, wanted)
-                answer = orjson.loads(formats.as_json(found, names, ""))
+                with recommender.moment() as moment:
+                    found = recommender.related_at(moment, article_id, limit, wanted)
+                answer = orjson.loads(as_json(found, names))
                 told = {name: answer[name] for name in ("items", "reason") if name in answer}
                 results.append({"article_id": article_id, "status": 200, **told})
             except ArticleNotFound as error:
@@ -201,12 +200,7 @@ def without_parameters(scope: Scope, serving: ReleaseHolder) -> Answer | None:
     if not 1 <= len(article_id) <= MAX_ID:
         return None
     scope["template"] = ROUTE
-    try:
-        with serving.held() as recommender, recommender.moment() as edition:
-            card = card_to_read(recommender, article_id)
-            return _stored_list(scope, recommender, card, edition, (5, EVERYTHING, None, False, "json"))
-    except ReadmoreError:
-        return None  # the route raises the same error, and problems answers it
+    return _of_id(scope, serving, article_id, PLAIN)
 
 
 def card_to_read(recommender: Recommender, article_id: str) -> Card:
@@ -224,18 +218,42 @@ def _published(recommender: Recommender, card: Card, asked: str) -> Card:
     return card
 
 
-def _stored_list(
-    scope: Scope, recommender: Recommender, card: Card, edition: Edition, how: tuple[int, Selection, str | None, bool, formats.Format]
-) -> Answer:
-    limit, wanted, fields, explain, form = how
-    names = item_fields(fields)
-    found = recommender.related_to_row(card.row, limit, wanted, explain=explain)
-    _count(found)
-    body = formats.as_json(found, names, "") if form == "json" else formats.as_jsonld(found) if form == "jsonld" else formats.as_html(found)
-    route = scope.get("template") or scope["route"].path
-    return cache_headers.answer(scope, route, edition, wanted, body, formats.CONTENT_TYPES[form])
+class Asked(NamedTuple):
+    """What a request asks of a list."""
+
+    limit: int = 5
+    wanted: Selection = EVERYTHING
+    fields: tuple[str, ...] = ()
+    explain: bool = False
+    form: formats.Format = "json"
 
 
-def _count(found: RelatedList) -> None:
+PLAIN = Asked()
+"""A request that gives no parameter."""
+
+
+def _of_id(scope: Scope, serving: ReleaseHolder, article_id: str, asked: Asked) -> Answer:
+    """Return the list of an article, all of it at one moment."""
+    with serving.held() as recommender, recommender.moment() as moment:
+        found = recommender.related_at(moment, article_id, asked.limit, asked.wanted, explain=asked.explain)
+        return _answer(scope, found, moment.edition, asked)
+
+
+def _answer(scope: Scope, found: RelatedList, edition: Edition, asked: Asked) -> Answer:
     if found.reason:
         EMPTY.labels(found.reason).inc()
+    body = as_json(found, asked.fields) if asked.form == "json" else formats.OTHERS[asked.form](found)
+    route = scope.get("template") or scope["route"].path
+    return Answer.of_list(scope, route, edition, asked.wanted, body, formats.CONTENT_TYPES[asked.form])
+
+
+def as_json(found: RelatedList, fields: tuple[str, ...], request_id: str = "") -> bytes:
+    """Return the JSON answer of the HTTP contract. The request's id is its last field.
+
+    Args:
+        fields: Fields of the items. An empty tuple selects all.
+    """
+    answer = found.as_dict()
+    if fields:
+        answer["items"] = [{name: item[name] for name in item if name in fields or name == "id"} for item in answer["items"]]
+    return orjson.dumps({**answer, "request_id": request_id})

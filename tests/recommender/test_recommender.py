@@ -314,7 +314,7 @@ def test_a_filter_finds_what_little_it_keeps(tmp_path: Path) -> None:
             (Selection(published_after=first, mode="background"), week),
         ):
             assert 5 < kept.sum() < 20
-            expected = select(every[kept], query.published, recommender.ranker, Selection(), 50, texts.mean_vectors)
+            expected = select(every[kept], query.published, recommender.ranker, Selection(), 50)
             found = recommender.related_to(draft, 50, wanted)
             rows = every[kept]["article"][expected.places].tolist()
             assert found.ids == tuple(recommender.catalogue.card(row).id for row in rows)

@@ -28,7 +28,7 @@ from recommender.lists.selection import Selection
 from recommender.release.manifest import current_folder
 from recommender.types import Vectors
 from service.app import create_app
-from service.http import answer_cache, cache_headers
+from service.http import answer_cache
 from service.http.response_models import Problem, RelatedAnswer, SimilarityAnswer
 from service.middleware.request_context import MAX_BODY
 from service.settings import Settings
@@ -340,10 +340,10 @@ def test_unknown_routes_and_methods(client: TestClient) -> None:
 
 
 def test_a_bug_is_500_and_tells_nothing(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: Recommender, row: int, limit: int) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret path")
 
-    monkeypatch.setattr(Recommender, "related_to_row", fail)
+    monkeypatch.setattr(Recommender, "related_at", fail)
     body = assert_problem(client.get("/v1/articles/harbour-0/related"), 500, "internal_error")
     assert "secret" not in str(body)
 
@@ -613,7 +613,7 @@ def test_lists_that_count_ages_have_another_tag_a_minute_later(index_dir: Path) 
         for query, n_tags in (("", 1), ("?half_life_days=3", 2), ("?mode=latest", 2), ("?max_age_days=9", 2)):
             tags = {fresh.get(f"/v1/articles/harbour-4/related{query}").headers["etag"]}
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(cache_headers, "datetime", Later)
+                patch.setattr(answer_cache, "datetime", Later)
                 patch.setattr(answer_cache, "time", SimpleNamespace(time=lambda: time.time() + 120))
                 tags.add(fresh.get(f"/v1/articles/harbour-4/related{query}").headers["etag"])
             assert len(tags) == n_tags, query

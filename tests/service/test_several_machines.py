@@ -20,6 +20,7 @@ from index.build import build_index
 from index.remote.pull_release import pull
 from index.remote.push_release import push
 from index.remote.store import Store
+from index.wings import wings_at
 from recommender.live.database import LIVE_DB
 from recommender.release.manifest import current_folder
 from tests.service.routes.test_articles import FERRY
@@ -296,7 +297,7 @@ def test_two_machines_with_one_postgresql_and_one_milvus(tmp_path: Path, postgre
     draft = {"title": "Boats wait", "text": FERRY["text"]}
     with milvus_server(tmp_path / "milvus") as milvus:
         vectors = milvus.server.replace("http", "milvus") + "/site"
-        build_index([source], tmp_path / "built", HashEmbedder(), vectors=vectors, live=address)
+        build_index([source], tmp_path / "built", HashEmbedder(), wings=wings_at(vectors=vectors, live=address))
         push(tmp_path / "built", Store(str(tmp_path / "store")))
         folders = [tmp_path / "one", tmp_path / "two"]
         for folder in folders:

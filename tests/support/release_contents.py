@@ -12,13 +12,12 @@ from marisa_trie import Trie
 
 from recommender.features.article_features import FACT, FACTS, OFFSETS, SPANS
 from recommender.release.catalogue import Catalogue, immutable_uri
-from recommender.release.list_codec import EXPLAINED
-from recommender.release.list_file import LISTS, PLACES, StoredLists
+from recommender.release.list_codec import EXPLAINED, LISTS, PLACES, StoredLists
 from recommender.release.manifest import CATALOGUE, MILVUS, Manifest, verify
 from recommender.storage.mapped import mapped
-from recommender.terms.inverted_index import FOLDER, words_of_key
+from recommender.terms.inverted_index import FOLDER
 from recommender.terms.pruned_index import PrunedIndex, open_terms
-from recommender.terms.word_dictionary import TRIE, WORDS, WordTable
+from recommender.terms.word_dictionary import TRIE, WORDS, WordTable, words_of_key
 from recommender.vectors.two_tier import open_vectors
 
 
@@ -66,7 +65,7 @@ def check_words(folder: Path) -> None:
     words = list(trie)
     numbers = table.numbers(words)
     assert sorted(numbers.values()) == list(range(len(table)))
-    assert [table.phrase((numbers[word],)) for word in words] == words
+    assert [table.phrase(numbers[word]) for word in words] == words
 
 
 def check_terms(folder: Path, n_articles: int) -> None:
@@ -115,7 +114,7 @@ def check_lists(folder: Path, manifest: Manifest) -> None:
                 for passage, article in (("query_passage", row), ("target_passage", int(candidate["article"]))):
                     start, stop = candidate[passage].tolist()
                     assert 0 <= start <= stop <= lengths[article]
-                assert all(catalogue.words.phrase(words_of_key(key - 1)) for key in candidate["terms"].tolist() if key)
+                assert all(catalogue.words.phrase(key - 1) for key in candidate["terms"].tolist() if key)
 
 
 def check_vectors(folder: Path, manifest: Manifest) -> None:

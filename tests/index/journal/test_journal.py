@@ -37,6 +37,7 @@ from index.remote.pull_release import pull
 from index.remote.push_release import push
 from index.remote.store import Store
 from index.updates import judgements, override_edits, override_store
+from index.wings import wings_at
 from recommender import Recommender
 from recommender.errors import ArticleNotFound, ArticleWithdrawn, InputError, InvalidOverride, JournalUnavailable
 from recommender.live.database import LIVE_DB
@@ -104,7 +105,7 @@ def test_a_build_folds_in_what_any_machine_said_once_and_the_others_follow(machi
     b.put(NEW[1])
     b.withdraw("harbour-0")
     source = [str(write_jsonl(tmp_path / "again.jsonl", records()))]
-    report = build_index(source, a.index, HashEmbedder(), live=address)
+    report = build_index(source, a.index, HashEmbedder(), wings=wings_at(live=address))
     assert (report.n_live, report.n_articles) == (2, 41)
     shutil.copytree(a.index / "releases" / report.release, b.index / "releases" / report.release)
     set_current(b.index / "releases" / report.release, b.index)
@@ -126,7 +127,7 @@ def test_a_build_folds_in_what_any_machine_said_once_and_the_others_follow(machi
     a.recommender.close()  # else its release stays
     b.put(NEW[3])
     for _ in range(2):  # until no kept release needs what was put first
-        build_index(source, a.index, HashEmbedder(), live=address)
+        build_index(source, a.index, HashEmbedder(), wings=wings_at(live=address))
     with psycopg.connect(address) as connection:
         left = [article_id for (article_id,) in connection.execute("SELECT id FROM readmore_article ORDER BY number")]
     assert left == ["harbour-0", NEW[2].id, NEW[3].id]
@@ -149,7 +150,7 @@ def test_a_build_needs_the_journal_at_its_beginning_alone(
     postgres.kill()
     try:
         with pytest.raises(JournalUnavailable, match="PostgreSQL at 127"):
-            build_index(["there is no such file"], a.index, HashEmbedder(), live=address)
+            build_index(["there is no such file"], a.index, HashEmbedder(), wings=wings_at(live=address))
         assert current_folder(a.index).name == before
     finally:
         postgres.start()
@@ -160,7 +161,7 @@ def test_a_build_needs_the_journal_at_its_beginning_alone(
 
     monkeypatch.setattr("index.build.publish", killed_then_published)
     try:
-        assert build_index(source, a.index, HashEmbedder(), live=address).n_live == 1
+        assert build_index(source, a.index, HashEmbedder(), wings=wings_at(live=address)).n_live == 1
     finally:
         postgres.start()
     with Recommender.open(a.index, HashEmbedder()) as now:
@@ -358,7 +359,7 @@ def test_a_machine_that_missed_what_the_journal_forgot_says_so_and_fetches_it(
     a.put(next(to_article(record) for record in records() if record["id"] == "harbour-0"))
     a.put(NEW[0])
     source = str(write_jsonl(tmp_path / "again.jsonl", records()))
-    build_index([source], a.index, HashEmbedder(), live=address)
+    build_index([source], a.index, HashEmbedder(), wings=wings_at(live=address))
     a.journal.purge(3)
     a.withdraw("garden-2")
     b.follow()
@@ -366,13 +367,13 @@ def test_a_machine_that_missed_what_the_journal_forgot_says_so_and_fetches_it(
     with pytest.raises(InputError, match=r"newer releases alone.*scripts/pull\.py"):
         check_missed(b.index, b.recommender.release.manifest)
     with pytest.raises(InputError, match="newer releases alone"):
-        build_index([source], b.index, HashEmbedder(), live=address)
+        build_index([source], b.index, HashEmbedder(), wings=wings_at(live=address))
     push(a.index, Store(str(tmp_path / "store")))
     pull(Store(str(tmp_path / "store")), b.index)
     with machine(b.index, b.index, address) as now:
         check_missed(now.index, now.recommender.release.manifest)
         assert now.recommender.related(NEW[0].id).article_id == NEW[0].id
-    build_index([source], b.index, HashEmbedder(), live=address)
+    build_index([source], b.index, HashEmbedder(), wings=wings_at(live=address))
 
 
 def test_what_all_kept_releases_hold_leaves_the_copy_of_a_machine_that_only_pulls(
@@ -384,12 +385,14 @@ def test_what_all_kept_releases_hold_leaves_the_copy_of_a_machine_that_only_pull
     b.follow()
     before = current_folder(b.index)
     for number in range(2):
-        build_index([str(write_jsonl(tmp_path / "again.jsonl", records(40 + number)))], a.index, HashEmbedder(), live=address)
+        build_index(
+            [str(write_jsonl(tmp_path / "again.jsonl", records(40 + number)))], a.index, HashEmbedder(), wings=wings_at(live=address)
+        )
         push(a.index, store)
         pull(store, b.index)
         assert [row[1] for row in rows(b.index, "article")] == [NEW[0].id]
     shutil.rmtree(before)
-    build_index([str(write_jsonl(tmp_path / "again.jsonl", records(42)))], a.index, HashEmbedder(), live=address)
+    build_index([str(write_jsonl(tmp_path / "again.jsonl", records(42)))], a.index, HashEmbedder(), wings=wings_at(live=address))
     push(a.index, store)
     pull(store, b.index)
     assert rows(b.index, "article") == rows(b.index, "own") == rows(b.index, "place") == []

@@ -10,7 +10,7 @@ from index.build import build_index
 from index.lists import inputs, nearest, related_lists
 from index.lists.checkpoint import INPUTS, UNFINISHED_LISTS
 from index.lists.list_file_writer import ListWriter
-from recommender.release.list_file import StoredLists
+from recommender.release.list_codec import StoredLists
 from recommender.release.manifest import current_folder
 from recommender.types import Rows
 from tests.support.archive import records, write_jsonl

@@ -13,6 +13,7 @@ from index.build import build_index
 from index.maintenance.release_rollback import roll_back
 from index.maintenance.verify import verify_index
 from index.milvus.milvus_writer import serving
+from index.wings import wings_at
 from recommender import Article, Recommender, SentenceTransformerEmbedder
 from recommender.errors import IndexUnusable, InputError, VectorsUnavailable
 from recommender.lists.selection import Selection, select
@@ -37,7 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def test_a_release_in_milvus_answers_as_one_on_disk_and_lists_go_on_without_it(server: Running, tmp_path: Path) -> None:
     vectors = server.server.replace("http", "milvus") + "/archive"
     source = str(write_jsonl(tmp_path / "a.jsonl", records(90)))
-    first = build_index([source], tmp_path / "index", HashEmbedder(), vectors=vectors).release
+    first = build_index([source], tmp_path / "index", HashEmbedder(), wings=wings_at(vectors=vectors)).release
     build_index([source], tmp_path / "exact", HashEmbedder())
     folder = current_folder(tmp_path / "index")
     assert verify(folder).manifest.vectors == MILVUS
@@ -50,7 +51,7 @@ def test_a_release_in_milvus_answers_as_one_on_disk_and_lists_go_on_without_it(s
         expected = list(here.related_to(draft).ids)
     milvus = Milvus(server.address("archive"), 60, 240)
     assert serving(milvus) == milvus.address.collection(first)
-    second = build_index([source], tmp_path / "index", HashEmbedder(), vectors=vectors).release
+    second = build_index([source], tmp_path / "index", HashEmbedder(), wings=wings_at(vectors=vectors)).release
     assert serving(milvus) == milvus.address.collection(second)
     with pytest.raises(InputError, match="no address of vectors"):
         roll_back(tmp_path / "index", first)
@@ -95,7 +96,7 @@ def test_a_release_in_milvus_answers_as_one_on_disk_and_lists_go_on_without_it(s
 def test_a_build_without_its_server_says_so_before_it_begins(tmp_path: Path) -> None:
     source = str(write_jsonl(tmp_path / "a.jsonl", records(5)))
     with pytest.raises(VectorsUnavailable, match="see that it runs"):
-        build_index([source], tmp_path / "index", HashEmbedder(), vectors="milvus://127.0.0.1:9/archive")
+        build_index([source], tmp_path / "index", HashEmbedder(), wings=wings_at(vectors="milvus://127.0.0.1:9/archive"))
     assert not (tmp_path / "index").exists()
 
 
@@ -143,7 +144,7 @@ def found_by(recommender: Recommender) -> list[tuple[set[int], list[int]]]:
             query = texts.stored_query(row)
             near = texts.neighbours(query, view)
             candidates, _ = texts.candidates(query, near, view)
-            chosen = select(candidates, query.published, recommender.ranker, Selection(), 5, texts.mean_vectors)
+            chosen = select(candidates, query.published, recommender.ranker, Selection(), 5)
         found.append((set(near.in_meaning[:10].tolist()), candidates["article"][chosen.places].tolist()))
     return found
 
@@ -158,7 +159,7 @@ def test_all_articles_of_a_real_archive_get_the_lists_that_faiss_gives(
     build_index([source], tmp_path / "index", model)
     with Recommender.open(tmp_path / "index", model) as here:
         exact = found_by(here)
-    build_index([source], tmp_path / "index", model, vectors=vectors)
+    build_index([source], tmp_path / "index", model, wings=wings_at(vectors=vectors))
     with Recommender.open(tmp_path / "index", model, vectors=vectors) as there:
         assert there.release.manifest.vectors == MILVUS
         found = found_by(there)

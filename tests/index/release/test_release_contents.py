@@ -17,8 +17,7 @@ from index.vectors import vector_writer
 from recommender import Recommender
 from recommender.errors import IndexDamaged
 from recommender.features.article_features import FACTS, OFFSETS, SPANS
-from recommender.release.list_codec import pack
-from recommender.release.list_file import PLACES, StoredLists
+from recommender.release.list_codec import PLACES, StoredLists, pack
 from recommender.release.manifest import CATALOGUE, MANIFEST, VECTORS, Manifest, current_folder, file_entry
 from tests.support.archive import records, write_jsonl
 from tests.support.hash_embedder import HashEmbedder

@@ -17,12 +17,13 @@ import pytest
 from index.build import build_index
 from index.encoder.openvino_export import compile_model, fastest_embedder
 from index.release.resume import UNFINISHED
+from index.wings import wings_at
 from index.workers import ray_files
 from recommender.embedding.openvino import ENCODERS, encoder_folder
 from recommender.embedding.sentence_transformer import BUNDLED_SHA256, bundled_embedder
 from recommender.errors import ClusterUnavailable
 from recommender.release.catalogue import immutable_uri
-from recommender.release.list_file import StoredLists
+from recommender.release.list_codec import StoredLists
 from recommender.release.manifest import CATALOGUE, FLOAT, MANIFEST, current_folder
 from tests.conftest import shared
 from tests.support.archive import records, write_jsonl
@@ -49,7 +50,7 @@ if __name__ == "__main__":
         embed_ahead.BLOCK, inputs.BLOCK, checking.TOGETHER = block, block, 4 * block
     ray_files.seen = lambda folder: "another machine"  # so that nodes ask for its files
     embedder, begin = openvino_export.fastest_embedder(out), time.monotonic()
-    report = build.build_index([source], out, embedder, ray=address, progress=progress)
+    report = build.build_index([source], out, embedder, wings=wings_at(ray=address), progress=progress)
     told = {"embedded": report.n_embedded, "chunks": report.n_chunks, "articles": report.n_articles, "stages": report.seconds}
     print(json.dumps({**told, "seconds": time.monotonic() - begin}), flush=True)
 """
@@ -211,7 +212,7 @@ def test_a_head_that_dies_is_missed_before_ray_ends_the_build() -> None:
 def test_a_cluster_that_is_not_there(tmp_path: Path, address: str) -> None:
     source = write_jsonl(tmp_path / "a.jsonl", records(3))
     with pytest.raises(ClusterUnavailable, match=f"no Ray cluster can be joined at {address} .* start this machine as one of its nodes"):
-        build_index([str(source)], tmp_path / "index", HashEmbedder(), ray=address)
+        build_index([str(source)], tmp_path / "index", HashEmbedder(), wings=wings_at(ray=address))
     assert (tmp_path / "index" / UNFINISHED).exists(), "it may be there soon"
 
 
@@ -228,7 +229,7 @@ def progress(stage, done, total):
 
 if __name__ == "__main__":
     source, out = sys.argv[1], Path(sys.argv[2])
-    build_index([source], out, fastest_embedder(out), ray="auto", progress=progress)
+    build_index([source], out, fastest_embedder(out), wings=wings_at(ray="auto"), progress=progress)
 """
 
 

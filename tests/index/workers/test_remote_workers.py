@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ import pytest
 
 from index.build import build_index
 from index.ingest import checking
+from index.ingest.checking import CheckedArticle, Refused, Withdrawal
 from index.ingest.record import Entry, Mended, PassedOver, Record, Reject
 from index.terms.analysis import spans_of
 from index.vectors import embed_ahead
 from index.vectors.embedding_cache import EmbeddingCache
+from index.wings import wings_at
 from index.workers import ray_files
 from index.workers.processes import ALONE, OfFolder
 from index.workers.ray_cluster import _in_order, _windows
@@ -52,17 +55,27 @@ def mixed() -> list[Record | Reject]:
 def test_records_are_as_good_elsewhere(monkeypatch: pytest.MonkeyPatch, embedder: CompiledEmbedder) -> None:
     monkeypatch.setattr(checking, "TOGETHER", 7)
     here = list(checking.check_here(iter(mixed())))
-    assert [one.line for one in here] == list(range(1, 32))
-    assert (here[4].rejects[0].code, here[5].rejects[0].code, here[6].withdrawn) == ("bad_url", "empty_text", "election-5")
+    kinds = [type(one) for one in here]
+    assert kinds == [Refused, *[CheckedArticle] * 4, Refused, Withdrawal, *[CheckedArticle] * 24]
+    dropped, refused, withdrawn = here[4:7]
+    assert isinstance(dropped, CheckedArticle)
+    assert isinstance(refused, Refused)
+    assert ([reject.code for reject in dropped.dropped], refused.reject.code) == (["bad_url"], "empty_text")
+    assert isinstance(withdrawn, Withdrawal)
+    assert withdrawn.article_id == "election-5"
+    assert [one.line for one in here if isinstance(one, CheckedArticle)] == [2, 3, 4, 5, *range(8, 32)]
     assert list(checking.check_everywhere(iter(mixed()), HashEmbedder(), ALONE)) == here
     cut = list(checking.check_everywhere(iter(mixed()), embedder, ALONE))
     for one, other in zip(cut, here, strict=True):
-        assert one.spans == (None if other.article is None else spans_of(chunk_article(other.article, embedder)))
+        if isinstance(other, CheckedArticle):
+            assert one == replace(other, spans=spans_of(chunk_article(other.article, embedder)))
+        else:
+            assert one == other
 
 
 def test_what_is_no_record_is_handed_on() -> None:
     notes: list[Entry] = [PassedOver("a.jsonl", 1, "x", "draft"), Mended("a.xml", "control characters", 2)]
-    assert [one.note for one in checking.check_everywhere(iter(notes), HashEmbedder(), ALONE)] == notes
+    assert list(checking.check_everywhere(iter(notes), HashEmbedder(), ALONE)) == notes
 
 
 def caches(folder: Path, embedder: CompiledEmbedder) -> "closing[EmbeddingCache]":
@@ -211,5 +224,5 @@ def test_without_ray_the_build_says_what_to_install(tmp_path: Path, monkeypatch:
     monkeypatch.setitem(sys.modules, "ray", None)
     source = write_jsonl(tmp_path / "a.jsonl", records(3))
     with pytest.raises(InputError, match=r"ray is not installed - pip install 'readmore\[ray\]'"):
-        build_index([str(source)], tmp_path / "index", HashEmbedder(), ray="auto")
+        build_index([str(source)], tmp_path / "index", HashEmbedder(), wings=wings_at(ray="auto"))
     assert "RAY_AUTH_TOKEN" not in os.environ

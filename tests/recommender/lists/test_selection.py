@@ -9,7 +9,6 @@ from recommender.errors import OutOfRange
 from recommender.features.feature_schema import CANDIDATE, UNDATED, Candidates, column
 from recommender.features.ranker import SHIPPED
 from recommender.lists.selection import Selected, Selection, relation, select
-from recommender.types import Rows, Vectors
 
 NOW = datetime.now(UTC)
 DIRECTIONS = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=np.float32)
@@ -26,10 +25,8 @@ def candidates(closeness: list[float], ages: list[float | None], sections: list[
 
 
 def chosen(found: Candidates, wanted: Selection, limit: int = 10, query_age: float = 0.0) -> Selected:
-    def vectors(rows: Rows) -> Vectors:
-        return DIRECTIONS[rows]
-
-    return select(found, int((NOW - timedelta(days=query_age)).timestamp()), SHIPPED, wanted, limit, vectors)
+    means = DIRECTIONS[found["article"]]
+    return select(found, int((NOW - timedelta(days=query_age)).timestamp()), SHIPPED, wanted, limit, means)
 
 
 def test_of_two_equal_articles_the_older_one_is_lower_and_halved_at_the_half_life() -> None:
@@ -100,9 +97,9 @@ def test_articles_older_than_asked_for_or_undated_are_left_out() -> None:
 def test_only_what_is_among_is_chosen() -> None:
     found = candidates([0.9, 0.8, 0.7], [1.0] * 3)
     among = np.array([False, True, False])
-    picked = select(found, 0, SHIPPED, Selection(), 5, lambda rows: DIRECTIONS[rows], among)
+    picked = select(found, 0, SHIPPED, Selection(), 5, among=among)
     assert picked.places.tolist() == [1]
-    nothing = select(found, 0, SHIPPED, Selection(), 5, lambda rows: DIRECTIONS[rows], ~among & among)
+    nothing = select(found, 0, SHIPPED, Selection(), 5, among=~among & among)
     assert (nothing.places.tolist(), nothing.reason) == ([], "filtered_out")
 
 

@@ -297,7 +297,7 @@ def instructions(recommender: Recommender) -> int:
         n += 1
         return 0
 
-    connection = recommender.live._connections.here
+    connection = recommender.live._connections.here.connection
     connection.set_progress_handler(count, 1_000)
     with recommender.live.reading():
         pass

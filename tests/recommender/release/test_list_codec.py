@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from index.lists.list_file_writer import ListWriter
 from recommender import Recommender
 from recommender.features.article_features import ArticleFeatures, Layout
-from recommender.features.feature_assembly import FROM_FACTS, Facts, facts_of, fill_in, from_facts
+from recommender.features.feature_assembly import FROM_FACTS, Facts, facts_of, from_facts
 from recommender.features.feature_schema import CANDIDATE, FEATURES, N_TERMS, RANKS, STEPS, UNTOLD, Candidates, column, in_steps
 from recommender.features.ranker import SHIPPED
-from recommender.release.list_codec import BRIEF, EXPLAINED, STORED, pack, unpack
-from recommender.release.list_file import StoredLists
+from recommender.release.list_codec import BRIEF, EXPLAINED, STORED, StoredLists, fill_in, pack, unpack
 
 COSINES = ("maxsim", "maxsim_there", "mean_cosine", "closest_pair")
 AS_THEY_ARE = tuple(name for name in STORED if name not in STEPS and name not in RANKS)

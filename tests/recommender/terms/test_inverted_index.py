@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from index.terms import analysis, inverted_index_writer, postings_writer
 from index.terms.inverted_index_writer import MEMORY, STAGED_TERMS, LexicalWriter
 from recommender.terms import inverted_index, vocabulary
-from recommender.terms.inverted_index import FOLDER, LEAD, LexicalIndex, Terms, count_terms, words_of_key
+from recommender.terms.inverted_index import FOLDER, LEAD, LexicalIndex, Terms, count_terms
 from recommender.terms.vocabulary import Weights
+from recommender.terms.word_dictionary import words_of_key
 from recommender.text.words import LONGEST_WORD, words
 from recommender.types import Article, Rows
 from tests.support.archive import digested

@@ -2,6 +2,7 @@
 
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from index.terms.word_dictionary_writer import write_words
 from recommender.errors import IndexDamaged
+from recommender.terms.inverted_index import pair_keys
 from recommender.terms.word_dictionary import TRIE, WordTable
 
 letters = st.characters(exclude_categories=("C", "Z"))
@@ -27,11 +29,12 @@ def test_words_and_numbers_are_found_as_in_a_dict(known: list[str], asked: list[
         assert len(table) == len(known)
         for _ in range(2):  # looked up, and kept
             assert table.numbers([*asked, *known[::2], *asked]) == {word: numbers[word] for word in {*asked, *known[::2]} & numbers.keys()}
-        assert [table.phrase((number,)) for number in range(len(known))] == known
-        assert table.phrase(tuple(range(len(known)))) == " ".join(known)
+        assert [table.phrase(number) for number in range(len(known))] == known
+        pairs = pair_keys(np.arange(len(known), dtype=np.uint64)).tolist()
+        assert [table.phrase(key) for key in pairs] == [" ".join(pair) for pair in pairwise(known)]
         for number in (len(known), -1):
             with pytest.raises(IndexDamaged, match=f"no word of number {number}, of {len(known)}"):
-                table.phrase((number,))
+                table.phrase(number)
 
 
 def test_words_that_begin_alike_are_told_apart(tmp_path: Path) -> None:
@@ -59,7 +62,7 @@ def test_threads_share_a_table(tmp_path: Path) -> None:
     def ask(first: int) -> bool:
         mine = words[first:] + words[:first]
         return table.numbers(mine) == {word: (first + place) % 5_000 for place, word in enumerate(mine)} and all(
-            table.phrase((number,)) == words[number] for number in range(first % 7, 5_000, 7)
+            table.phrase(number) == words[number] for number in range(first % 7, 5_000, 7)
         )
 
     with ThreadPoolExecutor(8) as threads:

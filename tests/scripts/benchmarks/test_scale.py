@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from index.build import MEMORY
+from index.build_options import MEMORY
 from recommender.text.chunking import chunk_article, embedding_text
 from recommender.types import Article, Vectors
 from scripts.benchmarks import scale

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from index.build import build_index
 from service.http import answer_cache
 from service.http.answer_cache import KeptAnswers
-from service.http.cache_headers import cache_control
+from service.middleware.request_context import cache_control
 from service.settings import hashed
 from tests.conftest import client_of
 from tests.service.routes.test_articles import FERRY
