@@ -21,13 +21,14 @@ from urllib.parse import quote
 from recommender import Recommender, RelatedList
 from recommender.errors import ArticleNotFound, InputError, StorageError
 from recommender.lists.selection import Selection
+from recommender.types import CARD_FIELDS, DEFAULT_LIMIT
 
 MANIFEST = "manifest.json"
 
 LONGEST_NAME = 200
 """Longest file name in bytes. A longer id is named by its sha256."""
 
-COLUMNS = ("article_id", "rank", "id", "score", "title", "url", "published", "section", "relation")
+COLUMNS = ("article_id", "rank", "id", "score", *(field.name for field in CARD_FIELDS), "relation")
 """Columns of the tables, which have one row for each line of a list."""
 
 FORMULA = re.compile("'*[=+\\-@\t\r\uff1d\uff0b\uff0d\uff20]")
@@ -53,7 +54,7 @@ def lists(recommender: Recommender, limit: int, wanted: Selection) -> Iterator[R
                 yield recommender.related(card.id, limit, wanted)
 
 
-def export(recommender: Recommender, path: Path, file_format: str, limit: int = 5, wanted: Selection | None = None) -> int:
+def export(recommender: Recommender, path: Path, file_format: str, limit: int = DEFAULT_LIMIT, wanted: Selection | None = None) -> int:
     """Write all lists. Afterwards the file or folder is complete, or unchanged.
 
     Args:

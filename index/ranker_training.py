@@ -27,8 +27,8 @@ from recommender import Recommender
 from recommender.errors import InputError
 from recommender.features.feature_schema import FEATURES
 from recommender.features.ranker import SHIPPED, Ranker
-from recommender.release.catalogue import Catalogue, parse_time
-from recommender.types import Floats, rfc3339
+from recommender.release.catalogue import Catalogue
+from recommender.types import Floats, parse_time, rfc3339
 
 SHARE = 0.6
 """Share of the lists, the oldest, used for fitting."""

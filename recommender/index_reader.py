@@ -8,12 +8,12 @@ from recommender.embedding.embedder import Embedder
 from recommender.errors import ArticleNotFound, ArticleWithdrawn, IndexDamaged
 from recommender.live.database import LiveArticles
 from recommender.live.overlay import LiveOverlay
-from recommender.release.catalogue import Card, Catalogue
+from recommender.release.catalogue import Catalogue
 from recommender.release.manifest import CATALOGUE, Release, holding
 from recommender.retrieval.text_queries import TextSearcher
 from recommender.text.cleaning import clean_line
 from recommender.text.urls import url_key
-from recommender.types import LIVE, Article
+from recommender.types import LIVE, Article, Card
 from recommender.vectors.milvus_client import MilvusAddress
 
 TAKEN_BACK = "take it out of the page; to bring it back, put it again"

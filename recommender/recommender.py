@@ -24,14 +24,13 @@ from recommender.lists.selection import Selection, narrowed
 from recommender.live.overlay import LiveOverlay, laid_over
 from recommender.live.overrides_in_force import InForce
 from recommender.overrides import Overrides, read_overrides
-from recommender.release.catalogue import Card
 from recommender.release.manifest import MANIFEST, Release, open_release, verify
 from recommender.retrieval.candidates import CandidateSource
 from recommender.retrieval.seeds import combined
 from recommender.storage.timeline import Timeline
 from recommender.text.chunking import MOST_PASSAGES
 from recommender.text.cleaning import clean_line
-from recommender.types import LIVE, Article, RelatedList, Rows
+from recommender.types import DEFAULT_LIMIT, LIVE, Article, Card, RelatedList, Rows, card_values
 from recommender.vectors.milvus_client import VARIABLE, MilvusAddress
 
 log = logging.getLogger(__name__)
@@ -131,7 +130,9 @@ class Recommender(IndexReader):
         with self.live.reading():
             yield self.edition()
 
-    def related(self, article_id: str, limit: int = 5, selection: Selection = EVERYTHING, *, explain: bool = False) -> RelatedList:
+    def related(
+        self, article_id: str, limit: int = DEFAULT_LIMIT, selection: Selection = EVERYTHING, *, explain: bool = False
+    ) -> RelatedList:
         """Return the related list of an article of the index, or of one upserted since the build.
 
         Args:
@@ -146,7 +147,9 @@ class Recommender(IndexReader):
         with self.live.reading() as view:
             return self._related(self._row(article_id, view), limit, selection, view, explain)
 
-    def related_to_row(self, row: int, limit: int = 5, selection: Selection = EVERYTHING, *, explain: bool = False) -> RelatedList:
+    def related_to_row(
+        self, row: int, limit: int = DEFAULT_LIMIT, selection: Selection = EVERYTHING, *, explain: bool = False
+    ) -> RelatedList:
         """Return `related` for an article whose row is known."""
         with self.live.reading() as view:
             return self._related(row, limit, selection, view, explain)
@@ -176,7 +179,9 @@ class Recommender(IndexReader):
             found = laid_over(found, self.live.places(row), view, self.catalogue)
         return card, text, found
 
-    def related_to(self, article: Article, limit: int = 5, selection: Selection = EVERYTHING, *, explain: bool = False) -> RelatedList:
+    def related_to(
+        self, article: Article, limit: int = DEFAULT_LIMIT, selection: Selection = EVERYTHING, *, explain: bool = False
+    ) -> RelatedList:
         """Return the related list of a text outside the index: a draft, or a page of another site.
 
         Of a long text `MOST_PASSAGES` chunks are embedded, spread evenly. All its words count. If the index has an
@@ -205,13 +210,13 @@ class Recommender(IndexReader):
                 self.texts.explain(article, chunks, terms, shown, compared.of(places), view)
                 found[places] = shown
 
-            itself = Card(-1, article.id, article.title, article.url, article.published, article.section)
+            itself = Card(-1, article.id, **card_values(article))
             listing = self._listing(view)
             items, reason = listing.read(itself, article.text, found, selection, limit, explain=explain, fill_in=fill_in)
             return RelatedList(article.id or None, self.release.name, self.release.manifest.model.label, items, reason)
 
     def related_to_seeds(
-        self, positive: Sequence[str], negative: Sequence[str] = (), limit: int = 5, selection: Selection = EVERYTHING
+        self, positive: Sequence[str], negative: Sequence[str] = (), limit: int = DEFAULT_LIMIT, selection: Selection = EVERYTHING
     ) -> RelatedList:
         """Return articles close to some seed articles and not to others. See `recommender.retrieval.seeds`.
 

@@ -1,6 +1,6 @@
-"""Define the data types of the library: Article, Chunk, Related, and array types."""
+"""Define the data types of the library: Article and its fields, Card, Chunk, Related, and array types."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, overload
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 LIVE = 1 << 30
 """Rows of live articles begin here."""
+
+DEFAULT_LIMIT = 5
+"""Length of a list if the caller names none."""
 
 Rows = NDArray[np.int64]
 AnyRows = NDArray[np.integer[Any]]
@@ -26,9 +29,38 @@ Matrix = NDArray[np.float32]
 """float32 (n, m), values of pairs."""
 
 
+def in_utc(moment: datetime) -> datetime:
+    """Convert a moment to UTC. A moment without a zone is taken as UTC.
+
+    Raises:
+        ValueError: The year in UTC is outside of 1 to 9999, though the year in its own zone is not.
+
+    >>> in_utc(datetime.fromisoformat("2018-09-11T14:41:00+04:00")).isoformat()
+    '2018-09-11T10:41:00+00:00'
+    """
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise ValueError(f"{moment.isoformat()} is outside of years 1 to 9999 in UTC") from error
+
+
+def rfc3339(moment: datetime | None) -> str | None:
+    """Format a moment as `2018-09-11T10:41:00Z`, or return None.
+
+    >>> rfc3339(datetime(2018, 9, 11, 10, 41, tzinfo=UTC))
+    '2018-09-11T10:41:00Z'
+    """
+    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """Invert `rfc3339`."""
+    return None if text is None else datetime.fromisoformat(text)
+
+
 @dataclass(frozen=True, slots=True)
 class Article:
-    """One article of an archive, or a draft.
+    """One article of an archive, or a draft. `FIELDS` says how its fields are stored, sent and shown.
 
     Attributes:
         id: The publisher's own id, unique in the archive.
@@ -46,6 +78,95 @@ class Article:
     section: str | None = None
     lang: str | None = None
     read_more: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The metadata of an article that a page shows: row, id, and the fields on cards."""
+
+    row: int
+    id: str
+    title: str
+    url: str | None
+    published: datetime | None
+    section: str | None
+
+    @property
+    def under_embargo(self) -> bool:
+        """Return whether the article's time of publication is in the future."""
+        return self.published is not None and self.published > datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class ArticleField:
+    """A field of an article. Tables, queries, checks, requests, answers and exports derive from it.
+
+    Attributes:
+        name: Attribute of `Article`, column of the tables, key of records, requests and answers.
+        kind: How `index.ingest.validation` reads the field of a record, and what a request may hold.
+        longest: Maximum characters in a request. A build drops longer titles and URLs.
+        on_cards: Whether lists show the field: an attribute of `Card` and `Related` too.
+        column: SQL type of the column.
+        write, read: Functions to the stored form, which answers have too, and back. None: the value itself is stored.
+    """
+
+    name: str
+    kind: Literal["title", "text", "url", "time", "name"]
+    longest: int
+    on_cards: bool = False
+    column: str = "TEXT"
+    write: Callable[[Any], Any] | None = None
+    read: Callable[[Any], Any] | None = None
+
+
+FIELDS = (
+    ArticleField("title", "title", 1_000, on_cards=True, column="TEXT NOT NULL"),
+    ArticleField("text", "text", 200_000, column="TEXT NOT NULL"),
+    ArticleField("url", "url", 8_192, on_cards=True),
+    ArticleField("published", "time", 64, on_cards=True, write=rfc3339, read=parse_time),
+    ArticleField("section", "name", 512, on_cards=True),
+    ArticleField("lang", "name", 35),
+)
+"""The fields of an article besides `id` and `read_more`, which has tables of its own."""
+
+FIELD = {field.name: field for field in FIELDS}
+
+CARD_FIELDS = tuple(field for field in FIELDS if field.on_cards)
+
+ARTICLE_COLUMNS = ("id", *FIELD)
+"""Columns that `article_of` reads."""
+
+LISTED_COLUMNS = (*ARTICLE_COLUMNS, "names")
+"""The same, and the hand-made list as the publisher gave it, in JSON."""
+
+CARD_COLUMNS = ("id", *(field.name for field in CARD_FIELDS))
+"""Columns that `card_of` reads."""
+
+
+def article_of(columns: Sequence[Any], read_more: Sequence[str] = ()) -> Article:
+    """Build an article from the values of `ARTICLE_COLUMNS`."""
+    return Article(id=columns[0], read_more=tuple(read_more), **_read(FIELDS, columns[1:]))
+
+
+def card_of(row: int, columns: Sequence[Any]) -> Card:
+    """Build the card of the article in a row from the values of `CARD_COLUMNS`."""
+    return Card(row=row, id=columns[0], **_read(CARD_FIELDS, columns[1:]))
+
+
+def card_values(article: "Article | Card") -> dict[str, Any]:
+    """Return the fields on cards, by name."""
+    return {field.name: getattr(article, field.name) for field in CARD_FIELDS}
+
+
+def stored_values(article: "Article | Card | Related", fields: Sequence[ArticleField] = FIELDS) -> dict[str, Any]:
+    """Return the stored form of some fields of an article, by name."""
+    return {
+        field.name: getattr(article, field.name) if field.write is None else field.write(getattr(article, field.name)) for field in fields
+    }
+
+
+def _read(fields: Sequence[ArticleField], values: Sequence[Any]) -> dict[str, Any]:
+    return {field.name: value if field.read is None else field.read(value) for field, value in zip(fields, values, strict=True)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +263,7 @@ class Related:
             "id": self.id,
             "rank": self.rank,
             "score": self.score,
-            "title": self.title,
-            "url": self.url,
-            "published": rfc3339(self.published),
-            "section": self.section,
+            **stored_values(self, CARD_FIELDS),
             "source": self.source,
             "relation": self.relation,
             **({"reason": self._reason(self.passages)} if self.passages is not None else {}),
@@ -205,27 +323,3 @@ class RelatedList(Sequence[Related]):
         if self.reason:
             answer["reason"] = self.reason
         return answer
-
-
-def in_utc(moment: datetime) -> datetime:
-    """Convert a moment to UTC. A moment without a zone is taken as UTC.
-
-    Raises:
-        ValueError: The year in UTC is outside of 1 to 9999, though the year in its own zone is not.
-
-    >>> in_utc(datetime.fromisoformat("2018-09-11T14:41:00+04:00")).isoformat()
-    '2018-09-11T10:41:00+00:00'
-    """
-    try:
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except OverflowError as error:
-        raise ValueError(f"{moment.isoformat()} is outside of years 1 to 9999 in UTC") from error
-
-
-def rfc3339(moment: datetime | None) -> str | None:
-    """Format a moment as `2018-09-11T10:41:00Z`, or return None.
-
-    >>> rfc3339(datetime(2018, 9, 11, 10, 41, tzinfo=UTC))
-    '2018-09-11T10:41:00Z'
-    """
-    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -25,6 +25,7 @@ from index.journal.address import VARIABLE as LIVE
 from index.release.resume import read_unfinished
 from recommender.embedding.sentence_transformer import BUNDLED_MODEL
 from recommender.retrieval.near_duplicates import Canonical
+from recommender.types import ARTICLE_COLUMNS
 from recommender.vectors.milvus_client import VARIABLE
 from scripts import command
 
@@ -36,7 +37,8 @@ EXAMPLES = """\
   build_index.py 2024.jsonl 2025.jsonl --out var/index --map title=headline --map text=body
   build_index.py pydoc-topics --out var/demo                        the help topics that ship with Python
 """
-FIELDS = ("id", "title", "text", "html", "url", "published", "section", "lang", "read_more", "status")
+FIELDS = (*ARTICLE_COLUMNS, "html", "read_more", "status")
+"""Fields that `--map` renames."""
 REASONS = 20
 """Maximum number of printed reasons for skipped records. A source may have any number of its own."""
 

@@ -20,6 +20,7 @@ from recommender.evaluation.measures import DEPTH, METRICS, CollectionFacts, by_
 from recommender.evaluation.more_like_this import MoreLikeThis
 from recommender.features.ranker import SHIPPED
 from recommender.lists.selection import Selection
+from recommender.types import DEFAULT_LIMIT
 from scripts import command
 from scripts.report import HandMade, QueryArticle, Report, Suggestion, add_up, compare, write_report
 
@@ -31,7 +32,7 @@ EXAMPLES = """\
   evaluate.py --votes votes-*.json                       the votes that readers of the report saved, added up
   evaluate.py --similarity ratings.jsonl --json          similarity of texts against people's ratings
 """
-SHOWN = 5
+SHOWN = DEFAULT_LIMIT
 """Length of the lists in the report, and of those whose coverage, hubs and ages are measured."""
 
 Runs = dict[str, dict[str, list[str]]]

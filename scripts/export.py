@@ -7,6 +7,7 @@ from pathlib import Path
 from index.export_lists import WRITERS, export
 from recommender import Recommender
 from recommender.lists.selection import Selection
+from recommender.types import DEFAULT_LIMIT
 from scripts import command
 
 EXAMPLES = """\
@@ -28,7 +29,7 @@ if __name__ == "__main__":
     parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="folder of the index")
     parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="file (.jsonl, .csv, .parquet), or folder for pages")
     parser.add_argument("--format", choices=sorted(WRITERS), help="what to write (default: by the ending)")
-    parser.add_argument("--limit", type=int, default=5, help="length of the lists (default: %(default)s)")
+    parser.add_argument("--limit", type=int, default=DEFAULT_LIMIT, help="length of the lists (default: %(default)s)")
     parser.add_argument("--min-score", type=float, default=0.0, metavar="SCORE", help="only lines with that score (default: all)")
     given = parser.parse_args()
     if given.format is None and given.out.suffix.removeprefix(".") not in WRITERS:

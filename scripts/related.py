@@ -13,6 +13,7 @@ from recommender import Recommender, RelatedList
 from recommender.errors import InputError
 from recommender.lists.selection import Mode, Selection
 from recommender.text.pasted_page import parse_page
+from recommender.types import DEFAULT_LIMIT
 from scripts import command
 
 EXAMPLES = """\
@@ -79,7 +80,7 @@ if __name__ == "__main__":
     wanted = parser.add_mutually_exclusive_group(required=True)
     wanted.add_argument("id", nargs="?", metavar="ID", help="id of an article of the index")
     wanted.add_argument("--text", metavar="FILE", help="a page as pasted, or any plain text: the first line is the title")
-    parser.add_argument("--limit", type=int, default=5, metavar="N", help="length of the list (default: %(default)s)")
+    parser.add_argument("--limit", type=int, default=DEFAULT_LIMIT, metavar="N", help="length of the list (default: %(default)s)")
     parser.add_argument("--mode", choices=get_args(Mode), default="mixed", help="older articles only, newest first, or all (default)")
     parser.add_argument("--half-life-days", type=float, metavar="DAYS", help="halve the score for every so many days of age")
     parser.add_argument("--max-age-days", type=float, metavar="DAYS", help="only articles of the last so many days")

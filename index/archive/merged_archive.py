@@ -14,13 +14,15 @@ from typing import Self
 
 from index.build_report import ArchiveChanges
 from index.terms.analysis import Spans
-from recommender.release.catalogue import immutable_uri, parse_time
-from recommender.types import Article, rfc3339
+from recommender.release.catalogue import immutable_uri
+from recommender.types import ARTICLE_COLUMNS, FIELD, LISTED_COLUMNS, Article, article_of, stored_values
 
-SCHEMA = """
+FIELDS = (*FIELD, "names")
+"""Columns in which two versions of an article may differ. `names` is the hand-made list in JSON, as the source gives it."""
+
+SCHEMA = f"""
 CREATE TABLE incoming (
-    id TEXT NOT NULL UNIQUE, title TEXT, text TEXT, url TEXT, published TEXT, section TEXT, lang TEXT,
-    names TEXT,                  -- JSON: the hand-made list, as the source gives it
+    id TEXT NOT NULL UNIQUE, {", ".join(f"{name} TEXT" for name in FIELDS)},
     place TEXT,                  -- file:line; NULL for what the serving release holds
     spans TEXT,                  -- JSON: its chunks, where they are known
     same INTEGER                 -- row of the serving release's article of the same id, title and text
@@ -28,14 +30,14 @@ CREATE TABLE incoming (
 CREATE TABLE withdrawn (id TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
-FIELDS = ("title", "text", "url", "published", "section", "lang", "names")
+PUT = f"INSERT OR REPLACE INTO incoming VALUES ({', '.join('?' * (len(LISTED_COLUMNS) + 2))}, NULL)"
 
 
 def as_given(schema: str) -> str:
     """Return the SQL that selects articles and rows from a release's catalogue, with every field that sources give."""
     names = f"SELECT name FROM {schema}.named WHERE article = row ORDER BY position"
     return f"""
-    SELECT row, id, title, text, url, published, section, lang, (SELECT json_group_array(name) FROM ({names})) AS names
+    SELECT row, {", ".join(ARTICLE_COLUMNS)}, (SELECT json_group_array(name) FROM ({names})) AS names
     FROM {schema}.article
     """
 
@@ -74,10 +76,7 @@ class MergedArchive:
         """
         names = json.dumps(article.read_more, ensure_ascii=False, separators=(",", ":"))  # the separators that SQLite writes
         known = None if spans is None else json.dumps(spans)
-        fields = (article.id, article.title, article.text, article.url, rfc3339(article.published), article.section, article.lang)
-        self._connection.execute(
-            "INSERT OR REPLACE INTO incoming VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)", (*fields, names, place, known)
-        )
+        self._connection.execute(PUT, (article.id, *stored_values(article).values(), names, place, known))
 
     def withdraw(self, article_id: str) -> None:
         """Exclude an article from the release, even if the sources or the serving release hold it."""
@@ -123,9 +122,8 @@ class MergedArchive:
         its chunks. `read_more` holds names as the sources give them.
         """
         rows = self._connection.execute("SELECT * FROM incoming ORDER BY id")
-        for id_, title, text, url, published, section, lang, names, place, spans, same in rows:
-            article = Article(id_, title, text, url, parse_time(published), section, lang, tuple(json.loads(names)))
-            yield article, place or "the last release:1", same, spans and json.loads(spans)
+        for *columns, names, place, spans, same in rows:
+            yield article_of(columns, json.loads(names)), place or "the last release:1", same, spans and json.loads(spans)
 
     def _count(self, rows: str) -> int:
         found: tuple[int] = self._connection.execute(f"SELECT count(*) FROM {rows}").fetchone()

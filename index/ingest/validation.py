@@ -1,7 +1,7 @@
 """Validate a record as an article: clean what can be cleaned, and refuse what would make lists wrong."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
@@ -10,11 +10,9 @@ from urllib.parse import urlsplit
 from index.ingest.record import Record, Reject
 from recommender.errors import InvalidArticle
 from recommender.text.cleaning import clean_line, clean_text, has_words
-from recommender.types import Article, in_utc
+from recommender.types import FIELD, FIELDS, Article, in_utc
 
 MAX_ID = 512
-MAX_URL = 8192
-MAX_TITLE = 1_000
 FAR_FUTURE = timedelta(days=5 * 365)
 """Largest distance of a date in the future. A later date is a mistake, not an embargo."""
 
@@ -48,12 +46,9 @@ def to_article(record: Record) -> tuple[Article, list[Reject]]:
         )
     article = Article(
         id=article_id,
-        title=optional("title", _title) or "",
         text=text,
-        url=optional("url", to_url),
-        published=optional("published", to_time),
-        section=optional("section", _name),
-        lang=optional("lang", _name),
+        title=optional("title", _title) or "",
+        **{field.name: optional(field.name, READERS[field.kind]) for field in FIELDS if field.kind in READERS},
         read_more=optional("read_more", _names) or (),
     )
     return article, dropped
@@ -81,7 +76,7 @@ def to_url(value: Any) -> str:
         sound = parts.scheme in ("http", "https") and bool(parts.hostname) and clean_line(url) == url
     except ValueError:
         sound = False
-    if not sound or len(url) > MAX_URL:
+    if not sound or len(url) > FIELD["url"].longest:
         raise InvalidArticle("bad_url", f"url {str(value)[:100]!r} is not an http or https URL - give the full address")
     return url
 
@@ -114,8 +109,9 @@ def _string(name: str, fields: Mapping[str, Any]) -> str:
 
 def _title(value: str) -> str:
     title = clean_line(unescape(value))
-    if len(title) > MAX_TITLE:
-        raise InvalidArticle("title_too_long", f"the title has {len(title)} characters - at most {MAX_TITLE} are expected")
+    longest = FIELD["title"].longest
+    if len(title) > longest:
+        raise InvalidArticle("title_too_long", f"the title has {len(title)} characters - at most {longest} are expected")
     return title
 
 
@@ -133,3 +129,7 @@ def _names(value: Any) -> tuple[str, ...]:
 
 def _shown(fields: Mapping[str, Any]) -> str:
     return ", ".join(str(name)[:40] for name in list(fields)[:12]) or "none"
+
+
+READERS: Mapping[str, Callable[[Any], Any]] = {"url": to_url, "time": to_time, "name": _name}
+"""Kind of a field that an article may lack -> function that reads and checks it."""

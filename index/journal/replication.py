@@ -22,7 +22,7 @@ from recommender import Recommender
 from recommender.errors import JournalUnavailable, ModelError, ReadmoreError, VectorsUnavailable
 from recommender.live.database import read_article, read_state
 from recommender.release.manifest import Manifest
-from recommender.types import LIVE
+from recommender.types import LISTED_COLUMNS, LIVE
 
 if TYPE_CHECKING:
     from index.journal.journal import Journal
@@ -139,7 +139,7 @@ def _write_article(connection: sqlite3.Connection, change: JournalEvent, recomme
         return
     model = recommender.release.manifest.model
     if row["model"] == model.sha256:  # otherwise `index.live.upserts.prepare` embeds it
-        article = read_article([row[name] for name in ("id", "title", "text", "url", "published", "section", "lang", "names")])
+        article = read_article([row[name] for name in LISTED_COLUMNS])
         chunks, vectors = read_chunks(article, row["chunks"], row["vectors"], model.dim)
         try:
             with recommender.live.reading() as view:  # the view before this change

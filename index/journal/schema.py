@@ -9,6 +9,8 @@ import uuid
 
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Identity, Index, Integer, LargeBinary, MetaData, Table, Text
 
+from recommender.types import FIELD
+
 VERSION = 1
 
 TABLES = MetaData()
@@ -36,10 +38,9 @@ ARTICLE = Table(
     Column("id", Text, nullable=False, unique=True),
     Column("sequence", BigInteger, nullable=False, index=True),
     Column("withdrawn", Boolean, nullable=False),
-    *(Column(name, Text) for name in ("title", "url", "published", "section", "lang", "names", "model")),
+    *(Column(name, Text) for name in (*FIELD, "names", "model")),
     Column("chunks", LargeBinary),
     Column("vectors", LargeBinary),
-    Column("text", Text),
 )
 OVERRIDE = Table(
     "readmore_override",

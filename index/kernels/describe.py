@@ -19,8 +19,7 @@ def describe(rows: Numbers, begins: Numbers, targets: Numbers, chunks: Chunks, w
         targets: int64 (n_pairs,).
 
     Returns:
-        float64 (n_pairs, 7): there, back, closest pair, cosine of the means, closeness in words, mention, closeness of
-            the titles;
+        float64 (n_pairs, 7): the columns of `recommender.features.feature_assembly.Figures`;
         int64 (n_pairs, 2): chunks of the closest pair, the query's counted from its first, and the target's row.
     """
     figures = np.empty((len(targets), 7))

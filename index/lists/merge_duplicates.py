@@ -10,7 +10,8 @@ from index.kernels import FREE
 from index.lists.inputs import BLOCK, Near
 from index.release.catalogue_writer import CatalogueWriter
 from index.terms.fingerprints import Fingerprints
-from recommender.features.article_features import DAY, ArticleFeatures
+from recommender.features.article_features import ArticleFeatures
+from recommender.features.feature_assembly import DAY
 from recommender.features.feature_schema import UNDATED
 from recommender.retrieval.near_duplicates import Canonical, groups, is_duplicate
 

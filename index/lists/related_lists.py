@@ -8,7 +8,6 @@ processor does the work. The processes read their inputs from the staged files.
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +15,8 @@ from numpy.typing import NDArray
 from index import kernels
 from index.lists.inputs import BuildInputs
 from index.workers.processes import BlockWorkers, OfFolder
-from recommender.features.article_features import FROM_FACTS, from_facts
-from recommender.features.feature_schema import CANDIDATE, FEATURES, N_TERMS, UNDATED, Candidates, column, in_steps
+from recommender.features.feature_assembly import Figures, assemble, facts_of, reciprocal_ranks
+from recommender.features.feature_schema import CANDIDATE, N_TERMS, UNDATED, Candidates, column
 from recommender.features.link_history import NEVER
 from recommender.features.ranker import SHIPPED
 from recommender.release.list_codec import pack
@@ -86,25 +85,15 @@ def _features(staged: BuildInputs, rows: Rows, owners: Rows, targets: Rows, figu
     """Return the features of all candidates of a block, as `candidates.features` does: float32 (n_pairs,
     len(FEATURES)).
     """
-    facts, near, own = staged.facts, staged.near, rows[owners]
-    there, back, closest, mean_cosine, words, mention, overlap = figures.T
-    stepped = {
-        "maxsim": (there + back) / 2,
-        "words": words,
-        "mention": mention,
-        "maxsim_there": there,
-        "mean_cosine": mean_cosine,
-        "closest_pair": closest,
-        "title_overlap": overlap,
-    }
-    named: dict[str, NDArray[Any]] = {
-        **dict(zip(FROM_FACTS, from_facts(facts.published[own], facts.section[own], facts.length[own], targets, facts), strict=True)),
-        **{name: in_steps(name, values) for name, values in stepped.items()},
-        "maxsim_rank": _reciprocal_ranks(near.in_meaning[own], targets),
-        "words_rank": _reciprocal_ranks(near.in_words[own], targets),
+    near, own = staged.near, rows[owners]
+    return assemble(
+        Figures(*figures.T),
+        facts_of(own, staged.facts),
+        facts_of(targets, staged.facts),
+        maxsim_rank=reciprocal_ranks(targets, near.in_meaning[own]),
+        words_rank=reciprocal_ranks(targets, near.in_words[own]),
         **_linked(staged, rows, owners, targets),
-    }
-    return np.stack([named[name] for name in FEATURES], axis=1).astype(np.float32)
+    )
 
 
 def _linked(staged: BuildInputs, rows: Rows, owners: Rows, targets: Rows) -> dict[str, NDArray[np.float64]]:
@@ -123,12 +112,6 @@ def _linked(staged: BuildInputs, rows: Rows, owners: Rows, targets: Rows) -> dic
             targets[own], near[near != kernels.FREE], closeness[near != kernels.FREE], moment
         )
     return found
-
-
-def _reciprocal_ranks(near: NDArray[np.int32], targets: Rows) -> NDArray[np.float64]:
-    """Return 1 / rank of each target among the nearest neighbours, or 0 if it is not among them."""
-    found = near == targets[:, None]
-    return np.where(found.any(axis=1), 1.0 / (1 + found.argmax(axis=1)), 0.0)
 
 
 def _explain(staged: BuildInputs, rows: Rows, begins: Begins, owners: Rows, best: Candidates, pairs: NDArray[np.int64]) -> None:

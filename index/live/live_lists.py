@@ -1,8 +1,8 @@
 """Compute the lists that a new article changes: its own, and the lists of older articles that it enters.
 
 Its own candidates are found as for any text. Its places in other lists are found from the other side: among the `REACH`
-nearest articles, those that would have it as a candidate. The closeness of two articles is symmetric, so the features
-of one direction give the features of the other.
+nearest articles, those that would have it as a candidate. The closeness of two articles is symmetric, so one comparison
+gives the features of both directions.
 """
 
 import re
@@ -13,7 +13,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.features.feature_schema import FEATURES, UNTOLD, Candidates, Features, column
+from recommender.features.feature_assembly import Facts, Figures, assemble
+from recommender.features.feature_schema import UNTOLD, Candidates, Features, column, in_steps
 from recommender.features.ranker import SHIPPED
 from recommender.live.overlay import LiveOverlay
 from recommender.release.list_codec import EXPLAINED
@@ -24,7 +25,7 @@ from recommender.retrieval.text_queries import TextSearcher
 from recommender.terms.inverted_index import Terms
 from recommender.text.chunking import MAX_TEXT
 from recommender.text.words import lowered, words
-from recommender.types import LIVE, Article, Chunk, Vectors
+from recommender.types import LIVE, Article, Chunk, Matrix, Vectors
 from recommender.vectors.maxsim import Comparison
 
 REACH = 256
@@ -139,15 +140,17 @@ def _places(
     found, compared = described(query, rows[rows != query.row] if query.row is not None else rows, near, texts.archive)
     live = texts.live_archive(view) if view else None
     least = texts.least_scores(found["article"].tolist())
+    lengths = texts.archive.facts.length[found["article"]]
     if live is not None:
         more, with_more = texts.live_candidates(live, query, near, row, REACH)
         found, compared = np.concatenate([found, more]), compared.and_(with_more)
-        least = np.concatenate([least, live.least[live.slots_of(more["article"])]])
-    features = _seen_from_there(found["features"].astype(np.float32), compared, hubness, np.ones(len(found), dtype=np.float32))
-    likely = np.flatnonzero(SHIPPED.scores(features) > least)  # scored as if each named the title in full
-    found, compared, least, features = found[likely], compared.of(likely), least[likely], features[likely]
-    features[:, column("mention")] = _naming(texts, article, found["article"].tolist())
-    found["features"] = features
+        slots = live.slots_of(more["article"])
+        least, lengths = np.concatenate([least, live.least[slots]]), np.concatenate([lengths, live.archive.facts.length[slots]])
+    readers = Facts(found["published"], found["section"], lengths)
+    found["features"] = _seen_from_there(found["features"], compared, readers, Facts(*query.facts[:3], hubness))
+    likely = np.flatnonzero(SHIPPED.scores(found["features"]) > least)  # scored as if each named the title in full
+    found, compared, least = found[likely], compared.of(likely), least[likely]
+    found["features"][:, column("mention")] = in_steps("mention", _naming(texts, article, found["article"].tolist()))
     scores = SHIPPED.scores(found["features"])
     keep = np.flatnonzero(scores > least)
     is_told = np.zeros(len(keep), dtype=np.bool_)
@@ -193,21 +196,23 @@ def named_pairs(parts: Iterable[str], pairs: Mapping[Pair, re.Pattern[str]]) -> 
     return found
 
 
-def _seen_from_there(features: Features, compared: Comparison, hubness: NDArray[np.float32], naming: NDArray[np.float32]) -> Features:
-    """Convert the features of a query's candidates into its own features as a candidate of theirs."""
-    of = {name: features[:, column(name)] for name in FEATURES}
-    older = np.where(of["days_older"] == 0, of["older"], -of["older"])  # published at the same moment: each is older than the other
-    seen = {
-        **of,
-        "maxsim_hubness": hubness[0],
-        "words_hubness": hubness[1],
-        "mention": naming,
-        "maxsim_there": compared.back,
-        "older": older,
-        "days_older": -of["days_older"],
-        "length": of["length"] - of["longer"],
-        "longer": -of["longer"],
-        "linked": 0.0,  # no editor has linked it yet
-        "linked_nearby": 0.0,
-    }
-    return np.stack([np.broadcast_to(seen[name], len(features)) for name in FEATURES], axis=1).astype(np.float32)
+def _seen_from_there(features: Features, compared: Comparison, theirs: Facts, own: Facts) -> Matrix:
+    """Return the features of an article as a candidate of its own candidates, as if each named its title in full.
+
+    No editor has linked it yet, and its ranks are not known.
+
+    Args:
+        features: Features of its candidates.
+        theirs, own: Facts of its candidates, and its own.
+    """
+    words, overlap = (features[:, column(name)].astype(np.float32) for name in ("words", "title_overlap"))
+    nothing = np.zeros(len(features))
+    return assemble(
+        Figures(compared.back, compared.there, compared.closest, compared.mean_cosine, words, np.ones(len(features)), overlap),
+        theirs,
+        own,
+        maxsim_rank=nothing,
+        words_rank=nothing,
+        linked=nothing,
+        linked_nearby=nothing,
+    )

@@ -14,16 +14,14 @@ from index.live.live_lists import LiveLists
 from recommender import Article, Chunk
 from recommender.features.ranker import SHIPPED
 from recommender.retrieval.candidates import N_CANDIDATES
-from recommender.types import LIVE, Vectors, rfc3339
+from recommender.types import FIELD, LIVE, Vectors, stored_values
 
-COLUMNS = ("title", "url", "published", "section", "lang", "names", "model", "chunks", "vectors", "text")
+COLUMNS = (*FIELD, "names", "model", "chunks", "vectors")
 """Columns of an article besides its id. See `columns_of`."""
 
-PUT = """
-INSERT INTO article VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
-sequence = excluded.sequence, withdrawn = 0, title = excluded.title, url = excluded.url, published = excluded.published,
-section = excluded.section, lang = excluded.lang, names = excluded.names, model = excluded.model, chunks = excluded.chunks,
-vectors = excluded.vectors, text = excluded.text
+PUT = f"""
+INSERT INTO article (withdrawn, number, id, sequence, {", ".join(COLUMNS)}) VALUES (0, ?, ?, ?{", ?" * len(COLUMNS)})
+ON CONFLICT (id) DO UPDATE SET withdrawn = 0, {", ".join(f"{name} = excluded.{name}" for name in ("sequence", *COLUMNS))}
 """
 CROWDED_OUT = """
 DELETE FROM place WHERE release = :release AND (query, target) IN (
@@ -44,10 +42,9 @@ WITH RECURSIVE releases (name) AS (
 ) SELECT name FROM releases
 """
 """Finds the releases with one step of the primary key each. DISTINCT would scan the whole table."""
-WITHDRAW = """
+WITHDRAW = f"""
 INSERT INTO article (number, id, sequence, withdrawn) VALUES (?, ?, ?, 1) ON CONFLICT (id) DO UPDATE SET
-sequence = excluded.sequence, withdrawn = 1, title = NULL, url = NULL, published = NULL, section = NULL, lang = NULL,
-names = NULL, model = NULL, chunks = NULL, vectors = NULL, text = NULL
+sequence = excluded.sequence, withdrawn = 1, {", ".join(f"{name} = NULL" for name in COLUMNS)}
 """
 
 
@@ -57,9 +54,8 @@ def columns_of(article: Article, chunks: Sequence[Chunk], vectors: Vectors, mode
     Args:
         model: The sha256 of the model that made the vectors.
     """
-    card = (article.title, article.url, rfc3339(article.published), article.section, article.lang)
     names = json.dumps(article.read_more, ensure_ascii=False)
-    return (*card, names, model, packed_spans(chunks), vectors.astype(np.float32).tobytes(), article.text)
+    return (*stored_values(article).values(), names, model, packed_spans(chunks), vectors.astype(np.float32).tobytes())
 
 
 def read_chunks(article: Article, spans: bytes, packed: bytes, dim: int) -> tuple[list[Chunk], Vectors]:

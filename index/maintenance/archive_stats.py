@@ -24,9 +24,9 @@ from recommender.features.feature_schema import UNDATED
 from recommender.features.ranker import DECIMALS, Ranker
 from recommender.release.catalogue import Catalogue, immutable_uri
 from recommender.release.manifest import CATALOGUE, holding
-from recommender.types import Rows
+from recommender.types import DEFAULT_LIMIT, Rows
 
-LENGTH = 5
+LENGTH = DEFAULT_LIMIT
 """Lines of a list that a page shows."""
 
 NICE = 19

@@ -22,9 +22,9 @@ from recommender.evaluation.measures import NOT_GIVEN, CollectionFacts, collecti
 from recommender.lists.selection import Selection, select
 from recommender.release.catalogue import immutable_uri
 from recommender.release.manifest import CATALOGUE, MANIFEST, RELEASES, open_release, verify
-from recommender.types import Rows, Vectors
+from recommender.types import DEFAULT_LIMIT, Rows, Vectors
 
-SHOWN = 5
+SHOWN = DEFAULT_LIMIT
 """Length of the compared lists."""
 
 EXAMPLES = 10

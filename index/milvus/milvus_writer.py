@@ -21,9 +21,9 @@ from index.release.publish import release_name
 from recommender.errors import InputError, StorageError, VectorsUnavailable
 from recommender.features.article_features import Layout
 from recommender.features.feature_schema import UNDATED, seconds
-from recommender.release.catalogue import immutable_uri, parse_time
+from recommender.release.catalogue import immutable_uri
 from recommender.release.manifest import CATALOGUE, VECTORS
-from recommender.types import Rows, Vectors
+from recommender.types import Rows, Vectors, parse_time
 from recommender.vectors.exact import VectorIndex, mean_vectors
 from recommender.vectors.milvus_client import ARTICLES, CHUNKS, FIRST_CHUNK, NEVER_PASSES, NO_DATE, Milvus, MilvusAddress
 from recommender.vectors.milvus_index import MilvusIndex

@@ -12,18 +12,21 @@ from index.release.article_features_writer import finish_facts, write_facts
 from index.release.read_more_links import Link, resolve
 from index.terms.analysis import Spans, Text
 from recommender.features.article_features import OFFSETS, SPANS
-from recommender.release.catalogue import parse_time
 from recommender.release.catalogue_schema import SCHEMA
 from recommender.retrieval.near_duplicates import Canonical
 from recommender.text.chunking import Tokenizer, embedding_text
 from recommender.text.urls import url_key
-from recommender.types import Article, Chunk, Matrix, rfc3339
+from recommender.types import ARTICLE_COLUMNS, Article, Chunk, Matrix, article_of, rfc3339, stored_values
 
 PAGE = 1 << 16
 """Page size of the SQLite file in bytes.
 
 Texts fill large pages better. A fourth of each page would stay empty at 4 KiB, a twentieth at 32 KiB.
 """
+
+ARTICLE = f"SELECT {', '.join(ARTICLE_COLUMNS)} FROM article WHERE row = ?"
+COLUMNS = ("row", *ARTICLE_COLUMNS, "url_key")
+ADD = f"INSERT INTO article ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{name}' for name in COLUMNS)})"
 
 
 class CatalogueWriter:
@@ -52,20 +55,8 @@ class CatalogueWriter:
     def add(self, article: Article, spans: Spans) -> None:
         """Append an article and the spans of its chunks. Ids must be new."""
         row = self.n_articles
-        self._connection.execute(
-            "INSERT INTO article VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",
-            (
-                row,
-                article.id,
-                article.title,
-                article.url,
-                article.url and url_key(article.url),
-                rfc3339(article.published),
-                article.section,
-                article.lang,
-                article.text,
-            ),
-        )
+        own = {"row": row, "id": article.id, "url_key": article.url and url_key(article.url)}
+        self._connection.execute(ADD, {**own, **stored_values(article)})
         self._connection.executemany(
             "INSERT INTO named VALUES (?, ?, ?)", ((row, position, name) for position, name in enumerate(article.read_more))
         )
@@ -111,11 +102,7 @@ class CatalogueWriter:
         return [(article := self._article(row), self._chunks(article, row)) for row in rows]
 
     def _article(self, row: int) -> Article:
-        columns = "id, title, text, url, published, section, lang"
-        id_, title, text, url, published, section, lang = self._connection.execute(
-            f"SELECT {columns} FROM article WHERE row = ?", (row,)
-        ).fetchone()
-        return Article(id_, title, text, url, parse_time(published), section, lang)
+        return article_of(self._connection.execute(ARTICLE, (row,)).fetchone())
 
     def _chunks(self, article: Article, row: int) -> list[Chunk]:
         spans = enumerate(self._spans_of(row))

@@ -10,14 +10,12 @@ The files are mapped into memory. Pages are read on demand and shared by all pro
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.features.feature_schema import UNDATED, Candidates, column
 from recommender.storage.mapped import mapped
-from recommender.types import AnyRows, Matrix
+from recommender.types import AnyRows
 
 FACTS = "facts.npy"
 OFFSETS = "offsets.npy"
@@ -34,15 +32,6 @@ FACT = np.dtype(
         ("headline", "?"),
     ]
 )
-
-FROM_FACTS = (
-    *("older", "within_month", "within_year", "days_apart", "days_older"),
-    *("same_section", "length", "longer", "maxsim_hubness", "words_hubness"),
-)
-HUBNESS = slice(8, 10)
-PLACES = np.array([column(name) for name in FROM_FACTS])
-
-DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,46 +92,3 @@ def map_facts(folder: Path, sections: Mapping[str, int]) -> ArticleFeatures:
         hubness=table["hubness"],
         sections=sections,
     )
-
-
-def from_facts(published: Any, section: Any, length: Any, rows: AnyRows, facts: ArticleFeatures) -> Matrix:
-    """Compute the features `FROM_FACTS` of some articles and a query: float32 (n_features, n_rows).
-
-    Args:
-        published, section, length: Facts of the query. If every row has its own query, arrays with one value per row.
-        published: Publication time of the query, in seconds since 1970. UNDATED if unknown.
-        section: Number of the query's section, -1 if it has none or the archive does not know it.
-        length: Characters of the query's title and text.
-    """
-    found = np.empty((len(FROM_FACTS), len(rows)), dtype=np.float32)
-    dates = facts.published[rows]
-    dated = (dates != UNDATED) & (published != UNDATED)
-    days = np.where(dated, published - dates, 0) / DAY  # above 0: the target is older
-    far = np.abs(days)
-    found[0] = np.copysign(0.5, days)
-    found[1] = np.exp(far / -30)
-    found[2] = np.exp(far / -365)
-    found[:3] *= dated
-    found[3] = np.log1p(far)
-    found[4] = np.copysign(found[3], days)
-    found[5] = (facts.section[rows] == section) & (section >= 0)
-    found[6] = np.log1p(facts.length[rows] / 1000)
-    found[7] = found[6] - np.log1p(length / 1000)
-    found[HUBNESS] = facts.hubness[rows].T
-    return found
-
-
-def fill_in(found: Candidates, row: int, layout: Layout, facts: ArticleFeatures, *, briefly: bool = False) -> Candidates:
-    """Fill in the features of an article's candidates that are not stored because the facts determine them.
-
-    Args:
-        briefly: Fill in only hubness. Of these features, the shipped weights use hubness alone.
-    """
-    rows = found["article"]
-    found["tie"], found["published"], found["section"] = layout.tie_order[rows], facts.published[rows], facts.section[rows]
-    if briefly:
-        found["features"][:, PLACES[HUBNESS]] = facts.hubness[rows]
-    else:
-        query = int(facts.published[row]), int(facts.section[row]), float(facts.length[row])
-        found["features"][:, PLACES] = from_facts(*query, rows, facts).T
-    return found

@@ -17,8 +17,8 @@ from recommender.live.database import LiveArticles
 from recommender.live.overlay import LiveOverlay
 from recommender.live.overrides_in_force import InForce
 from recommender.overrides import NOTHING, Override, place_pins
-from recommender.release.catalogue import Card, Catalogue
-from recommender.types import LIVE, Related, Rows, Vectors
+from recommender.release.catalogue import Catalogue
+from recommender.types import LIVE, Card, Related, Rows, Vectors
 
 FALLBACK_REACH = 64
 """Extra newest articles to read. Some of the newest may be hidden or on the list already."""

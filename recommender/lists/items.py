@@ -12,9 +12,9 @@ from recommender.lists.selection import Selection, may_show, relation
 from recommender.live.database import LiveArticles
 from recommender.live.overlay import LiveOverlay
 from recommender.live.overrides_in_force import InForce
-from recommender.release.catalogue import Card, Catalogue
+from recommender.release.catalogue import Catalogue
 from recommender.terms.inverted_index import words_of_key
-from recommender.types import LIVE, Duplicate, Feature, PassagePair, Related, Relation, Source
+from recommender.types import LIVE, Card, Duplicate, Feature, PassagePair, Related, Relation, Source, card_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +84,15 @@ class ItemRenderer:
     def _line(self, rank: int, chosen: Chosen, card: Card, passage: str, copies: list[Card]) -> Related:
         candidate = chosen.candidate
         copies = self.view.copies_of(chosen.row, copies) if self.view else copies
-        shown = [copy for copy in copies if self.may_show(copy)]
         return Related(
             id=card.id,
             rank=rank,
             score=chosen.score,
-            title=card.title,
-            url=card.url,
-            published=card.published,
-            section=card.section,
+            **card_values(card),
             relation=self._relation(card) if candidate is None else relation(candidate, seconds(self.published)),
             passages=None if candidate is None else self._pair(candidate, passage or card.title),
             terms=() if candidate is None else tuple([self._term(key - 1) for key in candidate["terms"].tolist() if key]),
-            also=tuple([Duplicate(copy.id, copy.title, copy.url, copy.published) for copy in shown]),
+            also=tuple([Duplicate(copy.id, copy.title, copy.url, copy.published) for copy in copies if self.may_show(copy)]),
             source=chosen.source,
             features=() if candidate is None or self.explained_by is None else _features(candidate, self.explained_by),
         )

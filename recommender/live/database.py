@@ -42,14 +42,16 @@ from recommender.live.overlay import LiveOverlay
 from recommender.live.refresh import Folded, changed_rows, up_to_date
 from recommender.live.withdrawn import WITHDRAWN, read_ids, read_withdrawn
 from recommender.overrides import NOTHING, Override
-from recommender.release.catalogue import Catalogue, parse_time
+from recommender.release.catalogue import Catalogue
 from recommender.release.manifest import Release
 from recommender.storage.sqlite_readers import Connections
-from recommender.types import LIVE, Article
+from recommender.types import FIELDS, LISTED_COLUMNS, LIVE, Article, article_of
 
 LIVE_DB = "live.db"
 
-SCHEMA = """
+COLUMNS = ", ".join(f"{field.name} TEXT" for field in FIELDS if field.name != "text")
+
+SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS state (
     sequence INTEGER NOT NULL,            -- number of the last change
     prepared INTEGER NOT NULL DEFAULT 0,  -- how often lists were computed for a release since
@@ -66,7 +68,7 @@ CREATE TABLE IF NOT EXISTS article (
     id TEXT NOT NULL UNIQUE,
     sequence INTEGER NOT NULL,   -- of the last change
     withdrawn INTEGER NOT NULL,
-    title TEXT, url TEXT, published TEXT, section TEXT, lang TEXT,
+    {COLUMNS},
     names TEXT,                  -- JSON: the hand-made list, as it was given
     model TEXT,                  -- sha256 of the one that made the vectors
     chunks BLOB,                 -- int32 (n, 2): first and last character of each
@@ -121,7 +123,7 @@ CREATE TRIGGER IF NOT EXISTS override_history_is_true BEFORE UPDATE ON override_
 BEGIN SELECT RAISE (ABORT, 'the audit trail is never changed'); END;
 """
 
-ARTICLE = "id, title, text, url, published, section, lang, names"
+ARTICLE = ", ".join(LISTED_COLUMNS)
 LINE = "SELECT substr(text, ? + 1, ? - ?) FROM article WHERE number = ?"
 
 RESTORE = (
@@ -398,8 +400,8 @@ def read_state(connection: sqlite3.Connection) -> LiveState:
 
 def read_article(found: Any) -> Article:
     """Build an article from the columns `ARTICLE`."""
-    id_, title, text, url, published, section, lang, names = found
-    return Article(id_, title, text, url, parse_time(published), section, lang, tuple(json.loads(names)))
+    *columns, names = found
+    return article_of(columns, json.loads(names))
 
 
 def read_only_uri(path: Path) -> str:

@@ -9,10 +9,10 @@ import numpy as np
 from immutables import Map
 
 from recommender.features.feature_schema import CANDIDATE, UNTOLD, Candidates, seconds
-from recommender.release.catalogue import Card, Catalogue
+from recommender.release.catalogue import Catalogue
 from recommender.storage.timeline import Timeline
 from recommender.text.cleaning import clean_line
-from recommender.types import LIVE
+from recommender.types import LIVE, Card
 
 EMPTY: Map[Any, Any] = Map()
 

@@ -14,12 +14,12 @@ from typing import Any
 
 from recommender.live.overlay import LiveCard, LiveOverlay
 from recommender.overrides import Override
-from recommender.release.catalogue import Card, Catalogue, parse_time
+from recommender.release.catalogue import Catalogue
 from recommender.text.urls import url_key
-from recommender.types import LIVE
+from recommender.types import CARD_COLUMNS, LIVE, card_of
 
-ARTICLES = """
-SELECT number, id, sequence, withdrawn, title, url, published, section, lang, own.article IS NOT NULL, canonical
+ARTICLES = f"""
+SELECT number, article.id, sequence, withdrawn, lang, own.article IS NOT NULL, canonical, {", ".join(CARD_COLUMNS)}
 FROM article LEFT JOIN own ON own.article = number AND own.release = ?
 """
 CHANGED = f"{ARTICLES} WHERE sequence > ? ORDER BY sequence"
@@ -88,7 +88,7 @@ def _with_articles(view: LiveOverlay, changed: Iterable[Any], folded: Folded, ca
     articles, rows, urls, withdrawn = view.articles.mutate(), view.rows.mutate(), view.urls.mutate(), view.withdrawn.mutate()
     replaced, copies, unprepared = view.replaced.mutate(), view.copies.mutate(), view.unprepared.mutate()
     gone, dated = dict[int, datetime](), dict[int, datetime]()
-    for number, id_, sequence, is_withdrawn, title, url, published, section, lang, prepared, canonical in changed:
+    for number, id_, sequence, is_withdrawn, lang, prepared, canonical, *columns in changed:
         row, stored = LIVE + number, catalogue.find_row(id_)
         before = articles.pop(row, None)
         if before is not None:
@@ -104,11 +104,11 @@ def _with_articles(view: LiveOverlay, changed: Iterable[Any], folded: Folded, ca
             if stored is not None:
                 replaced[stored] = None
         elif sequence > folded.sequence and not is_withdrawn:
-            card = Card(row, id_, title, url, parse_time(published), section)
+            card = card_of(row, columns)
             articles[row], rows[id_] = LiveCard(card, sequence, lang, bool(prepared), canonical), row
-            if url:
-                having = (*urls.get(url_key(url), ()), row)
-                urls[url_key(url)] = tuple(sorted(having, key=lambda row: articles[row].sequence))
+            if card.url:
+                having = (*urls.get(url_key(card.url), ()), row)
+                urls[url_key(card.url)] = tuple(sorted(having, key=lambda row: articles[row].sequence))
             if canonical is not None:
                 copies[canonical] = tuple(sorted((*copies.get(canonical, ()), row)))
             if not prepared:

@@ -8,7 +8,6 @@ lock, writes nothing, and keeps no journal.
 import json
 import sqlite3
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import chain
@@ -20,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.errors import ArticleNotFound, IndexDamaged, unreadable
-from recommender.features.article_features import SPANS, ArticleFeatures, Layout, fill_in, map_facts, map_layout
+from recommender.features.article_features import SPANS, ArticleFeatures, Layout, map_facts, map_layout
+from recommender.features.feature_assembly import fill_in
 from recommender.features.feature_schema import Candidates
 from recommender.features.link_history import LinkHistory, read_precedents
 from recommender.release.list_file import StoredLists
@@ -29,33 +29,16 @@ from recommender.storage.sqlite_readers import Connections
 from recommender.terms.word_dictionary import WORDS, WordTable
 from recommender.text.cleaning import clean_line
 from recommender.text.urls import url_key
-from recommender.types import Article, rfc3339
+from recommender.types import ARTICLE_COLUMNS, CARD_COLUMNS, Article, Card, article_of, card_of, parse_time, rfc3339
 
 MAPPED = 1 << 40
 """More bytes than SQLite maps. It then maps its maximum, 2 GiB in most builds of SQLite."""
 
-CARD = "row, id, title, url, published, section"
+CARD = ", ".join(("row", *CARD_COLUMNS))
 LINES = f"""
 SELECT {CARD}, substr(text, start + 1, stop - start), EXISTS (SELECT 1 FROM article AS other WHERE other.canonical = article.row)
 FROM wanted CROSS JOIN article ON row = place
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """The metadata of an article that a page shows."""
-
-    row: int
-    id: str
-    title: str
-    url: str | None
-    published: datetime | None
-    section: str | None
-
-    @property
-    def under_embargo(self) -> bool:
-        """Return whether the article's time of publication is in the future."""
-        return self.published is not None and self.published > datetime.now(UTC)
 
 
 class Catalogue:
@@ -99,10 +82,8 @@ class Catalogue:
 
     def article(self, row: int) -> Article:
         """Return the stored article, its hand-made list included."""
-        columns = "id, title, text, url, published, section, lang"
-        found = self._one(f"SELECT {columns} FROM article WHERE row = ?", row)
-        id_, title, text, url, published, section, lang = found or _missing("article", row)
-        return Article(id_, title, text, url, parse_time(published), section, lang, tuple(card.id for card in self.read_more(row)))
+        found = self._one(f"SELECT {', '.join(ARTICLE_COLUMNS)} FROM article WHERE row = ?", row)
+        return article_of(found or _missing("article", row), tuple(card.id for card in self.read_more(row)))
 
     def titles_and_texts(self, rows: Sequence[int]) -> dict[int, tuple[str, str]]:
         """Return title and text of some articles, by row."""
@@ -322,14 +303,9 @@ def immutable_uri(path: Path) -> str:
     return f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
 
 
-def parse_time(text: str | None) -> datetime | None:
-    """Invert `rfc3339`."""
-    return None if text is None else datetime.fromisoformat(text)
-
-
 def _card(found: Sequence[Any]) -> Card:
-    row, id_, title, url, published, section = found
-    return Card(row, id_, title, url, parse_time(published), section)
+    row, *columns = found
+    return card_of(row, columns)
 
 
 def _missing(table: str, row: int) -> Any:

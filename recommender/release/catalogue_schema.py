@@ -3,16 +3,16 @@
 `index.release.catalogue_writer` fills them. `recommender.release.catalogue` reads them.
 """
 
-SCHEMA = """
-CREATE TABLE article (
+from recommender.types import FIELDS
+
+COLUMNS = "".join(f"    {field.name} {field.column},\n" for field in FIELDS if field.name != "text")
+
+SCHEMA = f"""
+CREATE TABLE article (           -- see recommender/types.py
     row INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
-    title TEXT NOT NULL,
-    url TEXT,
+{COLUMNS}\
     url_key TEXT,                -- see recommender/text/urls.py
-    published TEXT,              -- RFC 3339, UTC
-    section TEXT,
-    lang TEXT,
     canonical INTEGER,           -- row of the article that stands for it in lists, where it is a near-duplicate
     text TEXT NOT NULL           -- last: what stands behind a long text is slow to read
 );

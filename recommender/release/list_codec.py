@@ -2,7 +2,7 @@
 
     number of candidates | deflated: articles and features, all first bytes, all second ones, ... | passages and terms
 
-Features that the facts of two articles determine (`recommender.features.article_features`) are not stored. Any other
+Features that the facts of two articles determine (`recommender.features.feature_assembly`) are not stored. Any other
 feature is stored as a two-byte integer: its steps (`feature_schema.STEPS`), its rank (`feature_schema.RANKS`), or else
 the bits of its float16. A new feature needs no change here.
 
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.features.article_features import FROM_FACTS
+from recommender.features.feature_assembly import FROM_FACTS
 from recommender.features.feature_schema import CANDIDATE, FEATURES, RANKS, STEPS, UNTOLD, Candidates, column
 
 EXPLAINED = 12

@@ -1,7 +1,7 @@
 """Retrieve candidates of an article: the closest in meaning, the closest in words, and those whose titles it names.
 
 Each candidate gets its features. A draft gets its candidates on the spot. The build computes those of every article and
-stores them. `index.kernels` repeats this computation in loops, and a test compares the two.
+stores them. `index.kernels` repeats the search and the comparison in loops, and a test compares the two.
 """
 
 from collections.abc import Container, Sequence
@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.features.article_features import FROM_FACTS, ArticleFeatures, Layout, from_facts
-from recommender.features.feature_schema import CANDIDATE, FEATURES, UNDATED, Candidates, Features, column, in_steps
+from recommender.features.article_features import ArticleFeatures, Layout
+from recommender.features.feature_assembly import Facts, Figures, assemble, facts_of, reciprocal_ranks
+from recommender.features.feature_schema import CANDIDATE, UNDATED, Candidates, Features, column
 from recommender.features.filters import SearchFilter
 from recommender.features.link_history import EVER, NEVER, LinkHistory
 from recommender.features.ranker import SHIPPED
@@ -58,6 +59,10 @@ class Query:
     row: int | None
     draft: bool = False
     part: bool = False
+
+    @property
+    def facts(self) -> Facts:
+        return Facts(self.published, self.section, self.length)
 
     @property
     def moment(self) -> int:
@@ -205,35 +210,22 @@ def least_score(found: Candidates) -> float:
 
 def features(query: Query, rows: Rows, near: Neighbours, compared: maxsim.Comparison, archive: CandidateSource) -> Matrix:
     """Compute the features of some articles as candidates of a query: float32 (n_rows, len(FEATURES))."""
-    mention, overlap = archive.lexical.title_features(query.terms, rows)
-    stepped = {
-        "maxsim": (compared.there + compared.back) / 2,
-        "words": np.sqrt(archive.lexical.cosines(query.terms, rows)),
-        "mention": mention,
-        "maxsim_there": compared.there,
-        "mean_cosine": compared.mean_cosine,
-        "closest_pair": compared.closest,
-        "title_overlap": overlap,
-    }
-    named: dict[str, NDArray[Any]] = {
-        **dict(zip(FROM_FACTS, from_facts(query.published, query.section, query.length, rows, archive.facts), strict=True)),
-        **{name: in_steps(name, values) for name, values in stepped.items()},
-        "maxsim_rank": _reciprocal_rank(rows, near.in_meaning),
-        "words_rank": _reciprocal_rank(rows, near.in_words),
-        "linked": archive.precedents.linked(rows, query.moment),
-        "linked_nearby": archive.precedents.linked_nearby(rows, *near.both, query.moment),
-    }
-    return np.stack([named[name] for name in FEATURES], axis=1).astype(np.float32)
+    words = np.sqrt(archive.lexical.cosines(query.terms, rows))
+    titles = archive.lexical.title_features(query.terms, rows)
+    return assemble(
+        Figures(compared.there, compared.back, compared.closest, compared.mean_cosine, words, *titles),
+        query.facts,
+        facts_of(rows, archive.facts),
+        maxsim_rank=reciprocal_ranks(rows, near.in_meaning),
+        words_rank=reciprocal_ranks(rows, near.in_words),
+        linked=archive.precedents.linked(rows, query.moment),
+        linked_nearby=archive.precedents.linked_nearby(rows, *near.both, query.moment),
+    )
 
 
 def is_itself(found: Features, rows: Rows, archive: CandidateSource) -> NDArray[np.bool_]:
     """Return which candidates are the query's own headline: a title without text, equal to the query's title."""
     return np.asarray(archive.facts.headline[rows] & (found[:, column("title_overlap")] >= OWN_TITLE))
-
-
-def _reciprocal_rank(rows: Rows, ranked: Rows) -> NDArray[np.float64]:
-    found = rows[:, None] == ranked[None, :]
-    return np.where(found.any(axis=1), 1.0 / (1 + found.argmax(axis=1)), 0.0) if len(ranked) else np.zeros(len(rows))
 
 
 def _mean(values: NDArray[np.float64]) -> float:

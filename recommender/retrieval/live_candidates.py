@@ -22,12 +22,11 @@ from recommender.features.filters import SearchFilter
 from recommender.features.link_history import LinkHistory
 from recommender.live.database import LiveArticles
 from recommender.live.overlay import EMPTY
-from recommender.release.catalogue import parse_time
 from recommender.retrieval.candidates import N_CANDIDATES, N_MENTIONED, CandidateSource, Neighbours, Query, described, least_score
 from recommender.storage.ragged import sums
 from recommender.terms.inverted_index import FILTER, NAMED, LexicalIndex, Terms
 from recommender.terms.term_dictionary import PAIRS, SortedKeys
-from recommender.types import LIVE, Rows, Vectors
+from recommender.types import LIVE, Rows, Vectors, parse_time
 from recommender.vectors import maxsim
 from recommender.vectors.exact import FlatIndex, check_unit
 

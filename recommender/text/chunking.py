@@ -11,9 +11,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.types import Article, Chunk
+from recommender.types import FIELD, Article, Chunk
 
-MAX_TEXT = 200_000
+MAX_TEXT = FIELD["text"].longest
 """Maximum characters of an article to embed. The build caps a longer text there, and counts it."""
 
 MOST_PASSAGES = 24

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from recommender import Recommender
 from recommender.errors import InputError, OutOfRange
 from recommender.live.overlay import LiveOverlay
-from recommender.release.catalogue import Card
-from recommender.types import Rows
+from recommender.types import DEFAULT_LIMIT, Card, Rows
 
-N_LINES = 5
+N_LINES = DEFAULT_LIMIT
 """Length of the lists."""
 
 NO_LINE, ELSEWHERE = 0xFFFF, 0xFFFE

@@ -18,8 +18,7 @@ from recommender import Recommender, RelatedList
 from recommender.errors import ArticleNotFound
 from recommender.features.feature_schema import FEATURES
 from recommender.overrides import NOTHING, Override, Pin, is_over
-from recommender.release.catalogue import Card
-from recommender.types import Related
+from recommender.types import Card, Related
 from service.desk.audit_trail import trail
 from service.desk.page import page
 from service.http.parameters import Whole

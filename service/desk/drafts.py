@@ -19,7 +19,7 @@ from recommender.text.chunking import MAX_TEXT
 from service.desk.page import page, read_form
 from service.http.bounded_executor import Busy
 from service.http.parameters import to_article
-from service.http.request_models import Draft
+from service.http.request_models import Draft, Section, Title
 from service.routes.related_articles import read_text
 
 LENGTH = 10
@@ -40,8 +40,8 @@ class Pasted(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    title: Annotated[str, Field(max_length=1_000)] = ""
-    section: Annotated[str, Field(max_length=512)] = ""
+    title: Title = ""
+    section: Section = ""
     text: Annotated[str, BeforeValidator(_with_short_ends), Field(max_length=MAX_TEXT)] = ""
 
 

@@ -14,11 +14,12 @@ from index.updates import override_edits, override_store
 from recommender import Recommender
 from recommender.errors import ArticleNotFound, InvalidOverride
 from recommender.overrides import Override, end_of
-from recommender.release.catalogue import Card
 from recommender.text.cleaning import clean_line
+from recommender.types import Card
 from service.desk.article import article_page, named_card
 from service.desk.page import back_to, read_form
 from service.http.parameters import Whole
+from service.http.request_models import Section
 from service.routes.related_articles import serving_of
 
 Action = Literal["pin", "unpin", "block", "unblock", "block_section", "unblock_section", "hide", "show", "undo"]
@@ -42,7 +43,7 @@ class OverrideForm(BaseModel):
     on: Annotated[str, Field(min_length=1, max_length=512)]
     action: Action
     target: Annotated[str, Field(max_length=8192)] = ""
-    section: Annotated[str, Field(max_length=512)] = ""
+    section: Section = ""
     slot: Annotated[Whole | None, Field(ge=1, le=50)] = None
     until: date | None = None
     reason: Annotated[str, Field(max_length=1_000)] = ""

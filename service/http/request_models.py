@@ -2,12 +2,26 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    RootModel,
+    Tag,
+    create_model,
+    model_validator,
+)
 
-from recommender.text.chunking import MAX_TEXT
 from recommender.text.cleaning import clean_line
+from recommender.types import FIELD, FIELDS, ArticleField
 
-Text = Annotated[str, Field(max_length=MAX_TEXT)]
+Text = Annotated[str, Field(max_length=FIELD["text"].longest)]
+Title = Annotated[str, Field(max_length=FIELD["title"].longest)]
+Section = Annotated[str, Field(max_length=FIELD["section"].longest)]
+Lang = Annotated[str, Field(max_length=FIELD["lang"].longest)]
 
 
 class Draft(BaseModel):
@@ -15,11 +29,11 @@ class Draft(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    title: Annotated[str, Field(max_length=1_000)] = ""
+    title: Title = ""
     text: Text = ""
     published: AwareDatetime | None = None
-    section: Annotated[str, Field(max_length=512)] | None = None
-    lang: Annotated[str, Field(max_length=35)] | None = None
+    section: Section | None = None
+    lang: Lang | None = None
 
 
 def _seen(given: str) -> str:
@@ -56,19 +70,33 @@ class Batch(BaseModel):
     ids: Annotated[list[Id], Field(min_length=1, max_length=100)]
 
 
-class ArticleBody(BaseModel):
-    """An article to upsert. Invalid dates and URLs, which a build would drop, are refused here."""
+class Identified(BaseModel):
+    """The part of an `ArticleBody` that is not a field of `recommender.types.FIELDS`."""
 
     model_config = ConfigDict(extra="forbid")
 
     id: Id | None = None
-    title: Annotated[str, Field(max_length=1_000)] = ""
-    text: Text
-    url: Annotated[str, Field(max_length=8192)] | None = None
-    published: Annotated[str, Field(max_length=64, description="RFC 3339, such as 2018-09-11T10:41:00Z")] | None = None
-    section: Annotated[str, Field(max_length=512)] | None = None
-    lang: Annotated[str, Field(max_length=35)] | None = None
-    read_more: Annotated[list[Annotated[str, Field(max_length=8192)]], Field(max_length=100)] = []
+    read_more: Annotated[list[Annotated[str, Field(max_length=FIELD["url"].longest)]], Field(max_length=100)] = []
+
+
+def _requested(field: ArticleField) -> Any:
+    """Return type and default of a field in a request."""
+    described = {"description": "RFC 3339, such as 2018-09-11T10:41:00Z"} if field.kind == "time" else {}
+    given = Annotated[str, Field(max_length=field.longest, **described)]
+    match field.kind:
+        case "text":
+            return given, ...
+        case "title":
+            return given, ""
+    return given | None, None
+
+
+ArticleBody = create_model(
+    "ArticleBody",
+    __base__=Identified,
+    __doc__="An article to upsert. Invalid dates and URLs, which a build would drop, are refused here.",
+    **{field.name: _requested(field) for field in FIELDS},
+)
 
 
 class PinBody(BaseModel):

@@ -1,23 +1,27 @@
 """Define the response models, for the OpenAPI schema."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
+from recommender.types import CARD_FIELDS, FIELDS, ArticleField
 from service.http.request_models import OverrideBody
 
 
-class ArticleAnswer(BaseModel):
+def _answered(fields: Sequence[ArticleField]) -> dict[str, Any]:
+    """Return type and default of some fields of an article in an answer."""
+    types = {"title": str, "text": str, "time": datetime | None}
+    return {field.name: (types.get(field.kind, str | None), ...) for field in fields}
+
+
+ArticleFields = create_model("ArticleFields", id=(str, ...), **_answered(FIELDS))
+
+
+class ArticleAnswer(ArticleFields):  # type: ignore[valid-type, misc]
     """The stored fields of an article."""
 
-    id: str
-    title: str
-    text: str
-    url: str | None
-    published: datetime | None
-    section: str | None
-    lang: str | None
     read_more: list[str]
     index_version: str
     request_id: str
@@ -88,18 +92,20 @@ class Duplicate(BaseModel):
     published: datetime | None
 
 
-class Item(BaseModel):
+class Ranked(BaseModel):
     id: str
     rank: int
     score: Annotated[float, Field(ge=0, le=1)]
-    title: str
-    url: str | None
-    published: datetime | None
-    section: str | None
+
+
+RankedCard = create_model("RankedCard", __base__=Ranked, **_answered(CARD_FIELDS))
+
+
+class Item(RankedCard):  # type: ignore[valid-type, misc]
     source: Literal["model", "pinned", "fallback"]
     relation: Literal["background", "follow_up", "same_story"]
     reason: Reason | None = None
-    also: list[Duplicate] = []
+    also: list[Duplicate] = Field(default=[])
 
 
 class RelatedAnswer(BaseModel):

@@ -19,7 +19,7 @@ from recommender import Article
 from recommender.errors import ArticleNotFound, InvalidArticle, ReadmoreError
 from recommender.overrides import Override
 from recommender.text.cleaning import clean_line
-from recommender.types import rfc3339
+from recommender.types import stored_values
 from service.http.bounded_executor import Busy
 from service.http.parameters import body_of, fault, json_of, known_parameters, read_json
 from service.http.problems import described, problems
@@ -131,9 +131,7 @@ async def get(request: Request, article_id: Id) -> Response:
         card_to_read(recommender, article_id)
         article = recommender.article(article_id)
         version = recommender.release.name
-    card = {name: getattr(article, name) for name in ("id", "title", "text", "url", "section", "lang")}
-    answer = {**card, "published": rfc3339(article.published), "read_more": list(article.read_more), "index_version": version}
-    return _json(request, answer)
+    return _json(request, {"id": article.id, **stored_values(article), "read_more": article.read_more, "index_version": version})
 
 
 @router.delete("/v1/articles/{article_id:path}", status_code=204, responses=problems(404, 422, 429, 503))

@@ -9,7 +9,7 @@ from starlette.templating import Jinja2Templates
 
 from recommender import Recommender
 from recommender.errors import ArticleNotFound
-from recommender.release.catalogue import Card
+from recommender.types import Card
 from service.http.parameters import known_parameters
 from service.release_holder import ReleaseHolder
 from service.routes.related_articles import card_to_read

@@ -19,8 +19,7 @@ from recommender.errors import ArticleNotFound, ReadmoreError
 from recommender.features.ranker import DECIMALS
 from recommender.lists.selection import Selection
 from recommender.recommender import EVERYTHING, Edition
-from recommender.release.catalogue import Card
-from recommender.types import Matrix
+from recommender.types import DEFAULT_LIMIT, Card, Matrix
 from service.http import cache_headers, formats
 from service.http.answer_cache import Answer, Fresh
 from service.http.bounded_executor import TextLanes
@@ -65,7 +64,7 @@ async def related(
     request: Request,
     article_id: Id,
     wanted: SelectionParameters,
-    limit: Limit = 5,
+    limit: Limit = DEFAULT_LIMIT,
     fields: Fields = None,
     explain: Explain = False,
     format: Format = "json",  # noqa: A002 - the parameter's public name
@@ -84,7 +83,7 @@ async def related_by_url(
     wanted: SelectionParameters,
     url: Annotated[str | None, Query(min_length=1, max_length=8192)] = None,
     id: Annotated[str | None, Query(min_length=1, max_length=512)] = None,  # noqa: A002
-    limit: Limit = 5,
+    limit: Limit = DEFAULT_LIMIT,
     fields: Fields = None,
     explain: Explain = False,
     format: Format = "json",  # noqa: A002
@@ -109,7 +108,7 @@ async def related_by_url(
     openapi_extra=body_of(Draft, Seeds, more={"text/plain": {"schema": {"type": "string", "description": "a page as pasted from a site"}}}),
 )
 async def related_to_text(
-    request: Request, wanted: SelectionParameters, limit: Limit = 5, fields: Fields = None, explain: Explain = False
+    request: Request, wanted: SelectionParameters, limit: Limit = DEFAULT_LIMIT, fields: Fields = None, explain: Explain = False
 ) -> Response:
     """Return the related list of a text that is not in the index, or of several articles that are.
 
@@ -137,7 +136,7 @@ async def related_to_text(
     responses=problems(400, 408, 413, 415, 422, 429),
     openapi_extra=body_of(Batch),
 )
-async def related_batch(request: Request, wanted: SelectionParameters, limit: Limit = 5, fields: Fields = None) -> Response:
+async def related_batch(request: Request, wanted: SelectionParameters, limit: Limit = DEFAULT_LIMIT, fields: Fields = None) -> Response:
     """Return the lists of up to 100 articles, in order. An unknown id has an error in its place."""
     names, sent = item_fields(fields), await read_json(request, Batch)
     results = []

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from index.lists.list_file_writer import ListWriter
 from recommender import Recommender
-from recommender.features.article_features import FROM_FACTS, ArticleFeatures, Layout, fill_in, from_facts
+from recommender.features.article_features import ArticleFeatures, Layout
+from recommender.features.feature_assembly import FROM_FACTS, Facts, facts_of, fill_in, from_facts
 from recommender.features.feature_schema import CANDIDATE, FEATURES, N_TERMS, RANKS, STEPS, UNTOLD, Candidates, column, in_steps
 from recommender.features.ranker import SHIPPED
 from recommender.release.list_codec import BRIEF, EXPLAINED, STORED, pack, unpack
@@ -158,8 +159,9 @@ def test_what_follows_from_facts_is_filled_in_as_it_is_computed(n: int, seed: in
         assert expected.keys() == {*FROM_FACTS}
         assert {name: of[name] for name in expected} == pytest.approx(expected, rel=6e-4, abs=1e-5)
         assert (candidate["tie"], candidate["published"]) == (layout.tie_order[row], facts.published[row])
-    computed = from_facts(int(facts.published[0]), int(facts.section[0]), float(facts.length[0]), found["article"], facts)
-    assert np.array_equal(found["features"][:, [column(name) for name in FROM_FACTS]], computed.T.astype(np.float16))
+    query = Facts(int(facts.published[0]), int(facts.section[0]), float(facts.length[0]))
+    for name, values in from_facts(query, facts_of(found["article"], facts)).items():
+        assert np.array_equal(found["features"][:, column(name)], values.astype(np.float32).astype(np.float16))
 
 
 def test_lists_are_written_in_any_order(tmp_path: Path) -> None:

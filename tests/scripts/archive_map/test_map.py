@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page, ViewportSize
 from index.build import build_index
 from recommender import Recommender
 from recommender.errors import InputError, OutOfRange
-from recommender.release.catalogue import Card
+from recommender.types import Card
 from scripts.archive_map.layout import Places, kept, laid_out, principal
 from scripts.archive_map.map_contents import ELSEWHERE, N_LINES, NO_LINE, Contents, read_contents
 from scripts.archive_map.map_page import LONGEST_TITLE, write_page

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 
 from recommender import Recommender
 from recommender.evaluation.measures import DEPTH, collection_facts, evaluate
-from recommender.release.catalogue import Card
+from recommender.types import Card
 from scripts.report.figures import ages, list_facts, wilson
 from tests.scripts.report.test_report import article
 from tests.scripts.report.test_report_browser import evaluated, opened
