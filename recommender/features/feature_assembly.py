@@ -85,43 +85,60 @@ def from_figures(figures: Figures) -> dict[str, NDArray[np.float32]]:
 
 def from_facts(query: Facts, target: Facts) -> dict[str, Any]:
     """Return the features that follow from the facts of both articles. They are not stored in lists."""
-    dated = (target.published != UNDATED) & (query.published != UNDATED)
-    days = np.where(dated, query.published - target.published, 0) / DAY  # above 0: the target is older
+    days, dated = _days_apart(query, target)
     far = np.abs(days)
     length = np.log1p(target.length / 1000)
     return {
+        **_weighed_facts(far, dated, target),
         "older": np.copysign(0.5, days) * dated,
         "days_apart": np.log1p(far),
         "days_older": np.copysign(np.log1p(far), days),
-        "within_month": np.exp(far / -30) * dated,
-        "within_year": np.exp(far / -365) * dated,
         "same_section": (target.section == query.section) & (query.section >= 0),
         "length": length,
         "longer": length - np.log1p(query.length / 1000),
+    }
+
+
+def _days_apart(query: Facts, target: Facts) -> tuple[Any, Any]:
+    """Return the days from the target to the query, 0 if a date is unknown, and whether both dates are known."""
+    dated = (target.published != UNDATED) & (query.published != UNDATED)
+    return np.where(dated, query.published - target.published, 0) / DAY, dated
+
+
+def _weighed_facts(far: Any, dated: Any, target: Facts) -> dict[str, Any]:
+    """Return those of the features that the shipped weights use.
+
+    Args:
+        far: Days between the articles.
+        dated: Whether both dates are known.
+    """
+    return {
+        "within_month": np.exp(far / -30) * dated,
+        "within_year": np.exp(far / -365) * dated,
         "maxsim_hubness": target.hubness[..., 0],
         "words_hubness": target.hubness[..., 1],
     }
 
 
 FROM_FACTS = tuple(from_facts(Facts(0, 0, 0.0), Facts(0, 0, 0.0)))
-PLACES = np.array([column(name) for name in FROM_FACTS])
-HUBNESS = np.array([column(name) for name in ("maxsim_hubness", "words_hubness")])
 
 
 def fill_in(found: Candidates, row: int, layout: Layout, facts: ArticleFeatures, *, briefly: bool = False) -> Candidates:
     """Fill in the features of an article's candidates that are not stored because the facts determine them.
 
     Args:
-        briefly: Fill in only hubness. Of these features, the shipped weights use hubness alone.
+        briefly: Fill in only the features that the shipped weights use.
     """
     rows = found["article"]
     found["tie"], found["published"], found["section"] = layout.tie_order[rows], facts.published[rows], facts.section[rows]
+    query, target = Facts(int(facts.published[row]), int(facts.section[row]), float(facts.length[row])), facts_of(rows, facts)
     if briefly:
-        found["features"][:, HUBNESS] = facts.hubness[rows]
+        days, dated = _days_apart(query, target)
+        named = _weighed_facts(np.abs(days), dated, target)
     else:
-        query = Facts(int(facts.published[row]), int(facts.section[row]), float(facts.length[row]))
-        for place, values in zip(PLACES, from_facts(query, facts_of(rows, facts)).values(), strict=True):
-            found["features"][:, place] = np.asarray(values, dtype=np.float32)  # rounded as `assemble` rounds
+        named = from_facts(query, target)
+    for name, values in named.items():
+        found["features"][:, column(name)] = np.asarray(values, dtype=np.float32)  # rounded as `assemble` rounds
     return found
 
 
