@@ -5,13 +5,13 @@ import argparse
 import json
 import sys
 from dataclasses import fields
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
 from recommender import Recommender, RelatedList
 from recommender.errors import InputError
 from recommender.lists.selection import Mode, Selection
+from recommender.text.dates import parse_date
 from recommender.text.pasted_page import parse_page
 from recommender.types import DEFAULT_LIMIT
 from scripts import command
@@ -41,11 +41,6 @@ def main(arguments: argparse.Namespace) -> None:
 
 def _selection(arguments: argparse.Namespace) -> Selection:
     return Selection(**{column.name: getattr(arguments, column.name) for column in fields(Selection)})
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _shown(found: RelatedList) -> str:
@@ -90,9 +85,9 @@ if __name__ == "__main__":
     ):
         parser.add_argument(f"--{name}", dest=plural, action="append", default=[], metavar="NAME", help=f"{what}; may be repeated")
     parser.add_argument("--exclude", action="append", default=[], metavar="ID", help="not that article; may be repeated")
-    parser.add_argument("--published-after", type=_moment, metavar="DATE", help="only articles of that moment or later")
-    parser.add_argument("--published-before", type=_moment, metavar="DATE", help="only articles from before that moment")
-    parser.add_argument("--as-of", type=_moment, metavar="DATE", help="the list as it would have been then")
+    parser.add_argument("--published-after", type=parse_date, metavar="DATE", help="only articles of that moment or later")
+    parser.add_argument("--published-before", type=parse_date, metavar="DATE", help="only articles from before that moment")
+    parser.add_argument("--as-of", type=parse_date, metavar="DATE", help="the list as it would have been then")
     parser.add_argument("--offset", type=int, default=0, metavar="N", help="leave out so many lines at the head")
     parser.add_argument("--fallback", action="store_true", help="fill a list that is too short with the newest articles")
     parser.add_argument("--diversity", type=float, default=0.0, metavar="0-1", help="hold back what is like the lines above it")

@@ -7,7 +7,7 @@ tables below does not count as public.
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -199,9 +199,10 @@ def _word(value: Any) -> str:
 
 
 def _moment(value: Any) -> datetime | None:
+    """Return the moment of a date. A number is none: it may be a flag."""
     try:
-        return to_time(value if isinstance(value, str) else value.isoformat())
-    except (InvalidArticle, AttributeError):
+        return to_time(value) if isinstance(value, str | date) else None
+    except InvalidArticle:
         return None
 
 

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from index.ingest.record import Record, Reject
 from recommender.errors import InvalidArticle
 from recommender.text.cleaning import clean_line, clean_text, has_words
-from recommender.types import FIELD, FIELDS, Article, in_utc
+from recommender.text.dates import parse_date
+from recommender.types import FIELD, FIELDS, Article
 
 MAX_ID = 512
 FAR_FUTURE = timedelta(days=5 * 365)
@@ -82,12 +83,12 @@ def to_url(value: Any) -> str:
 
 
 def to_time(value: Any) -> datetime:
-    """Parse an ISO 8601 date or time, by default in UTC and at midnight."""
+    """Parse a date or time, by default in UTC and at midnight."""
     try:
-        moment = in_utc(datetime.fromisoformat(value.strip()))
+        moment = parse_date(value)
         if moment > datetime.now(UTC) + FAR_FUTURE:
             raise ValueError
-    except (AttributeError, ValueError, TypeError):
+    except ValueError:
         raise InvalidArticle("bad_date", f"published {str(value)[:100]!r} is no date - write it as 2018-09-11T10:41:00Z") from None
     return moment
 

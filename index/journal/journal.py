@@ -22,6 +22,7 @@ from index.journal.events import Head, JournalEvent, JournalEvents
 from index.journal.schema import ARTICLE, HISTORY_STAYS, MARK, STATE, TABLES, VERSION, WORDS, first_state
 from index.journal.transaction import JournalTransaction
 from recommender.errors import FormatUnsupported, InputError, JournalUnavailable
+from recommender.types import FIELD
 
 CONNECT_S = 3
 """Seconds to wait for a connection, for a free connection of the pool, and for the last number."""
@@ -197,6 +198,9 @@ def _make(connection: Connection, *, anew: bool) -> None:
             for statement in HISTORY_STAYS:
                 connection.execute(text(statement))
             connection.execute(insert(STATE).values(**first_state()))
+    known = {column["name"] for column in inspect(connection).get_columns(ARTICLE.name)}
+    for name in FIELD.keys() - known:  # a field that articles have had since the tables were made
+        connection.execute(text(f"ALTER TABLE {ARTICLE.name} ADD COLUMN IF NOT EXISTS {name} text"))
     version = connection.execute(select(STATE.c.version)).scalar_one()
     if version != VERSION:
         raise FormatUnsupported(

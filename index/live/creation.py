@@ -22,7 +22,7 @@ from recommender.errors import IndexDamaged
 from recommender.live.database import LIVE_DB, SCHEMA, LiveState
 from recommender.live.withdrawn import WITHDRAWN, list_of_ids, read_ids, read_withdrawn
 from recommender.release.manifest import Manifest, current_folder, kept_manifests
-from recommender.types import rfc3339
+from recommender.types import FIELD, rfc3339
 
 VERSION = 3
 UPGRADES = {
@@ -103,7 +103,7 @@ def was_needed(index_dir: Path, kept: list[Manifest]) -> bool:
 
 
 def bring_up_to_date(connection: sqlite3.Connection) -> None:
-    """Migrate a file of an older version."""
+    """Migrate a file of an older version, or one that lacks a field of articles."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version == 0:  # the process that created it was killed
         _make(connection)
@@ -112,6 +112,9 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
     if version < VERSION:
         connection.execute(f"PRAGMA user_version = {VERSION}")
+    known = {name for _, name, *_ in connection.execute("PRAGMA table_info(article)")}
+    for name in FIELD.keys() - known:
+        connection.execute(f"ALTER TABLE article ADD COLUMN {name} TEXT")
 
 
 def note_withdrawn(index_dir: Path, connection: sqlite3.Connection) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import urljoin
 from rapidfuzz.fuzz import ratio
 
 from recommender.text.urls import url_key
+from recommender.text.words import words
 
 ALIKE = 90.0
 """Minimum ratio of common characters (in percent, Indel distance) of a name and its title.
@@ -66,7 +67,7 @@ def title_key(title: str) -> str:
     >>> title_key("“Ferries’ Last  Day?”")
     'ferries last day'
     """
-    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", title).casefold()))
+    return " ".join(words(unicodedata.normalize("NFKC", title).casefold()))
 
 
 def resolve(catalogue: sqlite3.Connection) -> Iterator[Link]:

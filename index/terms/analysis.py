@@ -6,7 +6,6 @@ Only the numbers of words depend on the rest of the archive. They are assigned i
 returned in order.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -18,7 +17,7 @@ from index.terms.fingerprints import Fingerprinted, fingerprinted
 from index.workers.processes import BlockWorkers
 from recommender.retrieval.explanations import FEWEST_WORDS
 from recommender.text.chunking import MAX_TEXT, SENTENCE_END
-from recommender.text.words import CJK, LONGEST_WORD, WORD, lowered
+from recommender.text.words import IN_WORD, LONGEST_WORD, WORD, lowered
 from recommender.types import Chunk
 
 BLOCK = 1 << 17
@@ -26,9 +25,6 @@ BLOCK = 1 << 17
 
 LONGER = "İ"
 """The one character that becomes two in lower case."""
-
-IN_WORD = re.compile(rf"[^\W_{CJK}]|'")
-"""A character that may occur inside a word, in lower case."""
 
 
 Spans = Sequence[tuple[int, int]]

@@ -16,7 +16,6 @@ from recommender.retrieval.near_duplicates import (
     HIGHEST,
     LEAST_CONTAINED,
     SKETCH,
-    WORD,
     Fingerprint,
     Hashes,
     among,
@@ -24,6 +23,7 @@ from recommender.retrieval.near_duplicates import (
     shingles_of,
 )
 from recommender.storage.mapped import mapped
+from recommender.text.words import words_and_figures
 
 STAGED_FINGERPRINTS = "fingerprints"
 """A folder that exists only in a staged release."""
@@ -54,7 +54,7 @@ class Fingerprinted(NamedTuple):
 def fingerprinted(titles: Sequence[str], texts: Sequence[str]) -> Fingerprinted:
     """Return the fingerprints of some articles, each equal to the result of `fingerprint`."""
     n = len(texts)
-    found = [WORD.findall(of.casefold()) for of in (*texts, *titles)]
+    found = [words_and_figures(of) for of in (*texts, *titles)]
     lengths = np.array([len(of) for of in found])
     owners = np.repeat(np.arange(2 * n) % n, lengths)
     hashes = hashes_of(list(chain.from_iterable(found)))

@@ -6,7 +6,6 @@ the shorter text contained in the longer one, word for word? Do their figures ag
 whom the other article knows? docs/duplicates.md reports the methods tried and their measures.
 """
 
-import re
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.text.words import words_and_figures
 from recommender.types import Article
 
 Hashes = NDArray[np.uint32]
@@ -49,9 +49,6 @@ A shorter text from other days, or without a date, is a section of the longer on
 LONG = 60
 """Shared shingles, some four sentences, that no template produces by chance."""
 
-# A word, or a figure with its separators. In scripts without spaces each character counts as a word.
-WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+(?:[.,/]\d+)*")
-
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
@@ -73,7 +70,7 @@ class Fingerprint:
 
 def fingerprint(article: Article) -> Fingerprint:
     """Compute the fingerprint of an article. Case, white space, quotes and punctuation do not change it."""
-    words, title = WORD.findall(article.text.casefold()), WORD.findall(article.title.casefold())
+    words, title = words_and_figures(article.text), words_and_figures(article.title)
     hashes = hashes_of(words)
     figures = np.unique(hashes[[word[0].isdigit() for word in words]] if words else hashes)
     shingles = np.unique(shingles_of(hashes))

@@ -5,49 +5,30 @@ below are those of a human reader.
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 
 from recommender.errors import InvalidArticle
 from recommender.text.cleaning import clean_line, clean_text, has_words
+from recommender.text.dates import DATE, parse_date
+from recommender.text.read_more_headings import HEADLINE_WORDS, LIST_LENGTH, heading_of, is_headline
 from recommender.types import Article
 
-MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
-MONTH = "(?:" + "|".join(f"{name}|{name[:3]}" for name in MONTHS) + "|Sept)"
-DAY_FIRST = rf"(?P<day>\d{{1,2}}) (?P<month>{MONTH})\.?,? (?P<year>\d{{4}})"
-MONTH_FIRST = rf"(?P<month2>{MONTH})\.? (?P<day2>\d{{1,2}}),? (?P<year2>\d{{4}})"
-ISO = r"(?P<year3>\d{4})-(?P<month3>\d\d)-(?P<day3>\d\d)T?"
-DATE = re.compile(f"{DAY_FIRST}|{MONTH_FIRST}|{ISO}", re.IGNORECASE)
-TIME = re.compile(
-    r"[\s,|–-]*(?:at )?(?:(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::\d{2})?\s*(?P<half>[ap]\.?m\.?)?"
-    r"\s*(?P<zone>UTC|GMT|Z|(?P<sign>[+-])(?P<zone_hours>\d\d):?(?P<zone_minutes>\d\d))?)?$",
-    re.IGNORECASE,
-)
 CLOCK = re.compile(r"[\s,|–-]*(?:at )?(?:\d{1,2}:\d{2}[\w\s.:+-]{0,16})?$")  # the rest after a date, parsed or not
 WEEKDAY = re.compile("(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,? $", re.IGNORECASE)
 UPDATED = re.compile(r"(?:last |first )?(?:updated|published|posted)\b\s*(?:on|at|:)?\s*", re.IGNORECASE)
 BYLINE = re.compile(r"by [^.!?]{2,80}$", re.IGNORECASE)
-LIST_HEADING = re.compile(
-    r"(?P<heading>read more|more on this(?: story)?|related(?: stories| articles| topics)?|see also|further reading)\s*(?P<colon>:)?\s*",
-    re.IGNORECASE,
-)
-SENTENCE = re.compile(r"[.…][\"'”’»)\]]*$|[!?][\"”»]$")  # a headline may be a question, but not a quoted one
 
 WIDE_GAP = re.compile(r"\n[^\S\n]*\n[^\S\n]*\n")
 BULLET = re.compile(r"^[-*•–·>]\s+")
-
-HEADLINE_WORDS = 30
-"""Maximum words of a headline."""
 
 STANDFIRST_WORDS = 60
 """Maximum words of a standfirst. A longer first paragraph is the story itself."""
 
 CAPTION_WORDS = 4
 """Minimum words of a caption. A shorter line that occurs twice is not a caption."""
-
-LIST_LENGTH = 12
-"""Maximum entries of a hand-made list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +84,7 @@ def parse_page(pasted: str) -> Page:
         title, rest = "", [title, *rest]
     rest = rest[1:] if rest and BYLINE.match(rest[0]) else rest
     standfirst = ""
-    if len(rest) > 1 and _is_headline(rest[0], STANDFIRST_WORDS):
+    if len(rest) > 1 and is_headline(rest[0], STANDFIRST_WORDS):
         standfirst, *rest = rest
     page = Page(title, standfirst, "\n\n".join(rest), tuple(captions), updated, tuple(read_more))
     if not has_words(f"{page.title} {page.text}"):
@@ -131,37 +112,11 @@ def _take_updated(lines: list[str]) -> tuple[datetime | None, list[str]]:
         date = DATE.match(line, label.end()) if label else None
         if not label or not date or not CLOCK.match(line, date.end()):
             others.append(line)
-        elif moment := _moment(line[label.end() :]):
-            updated = max(moment, updated or moment)
+        else:
+            with suppress(ValueError):
+                moment = parse_date(line[label.end() :])
+                updated = max(moment, updated or moment)
     return updated, others
-
-
-def _moment(text: str) -> datetime | None:
-    """Parse a text that is only a date, with an optional time. The result is UTC if the text names no offset.
-
-    >>> _moment("September 11, 2018 10:41 AM").isoformat()
-    '2018-09-11T10:41:00+00:00'
-    >>> _moment("11 Sept. 2018, 10:41 +0400").isoformat()
-    '2018-09-11T06:41:00+00:00'
-    >>> _moment("September 11, 2018 was a Tuesday"), _moment("September 11, 2018 10:41 AM EDT")
-    (None, None)
-    """
-    date = DATE.match(text)
-    time = TIME.match(text, date.end()) if date else None
-    if not date or not time:
-        return None
-    day, month, year = (date[name] or date[f"{name}2"] or date[f"{name}3"] for name in ("day", "month", "year"))
-    hour, minute = int(time["hour"] or 0), int(time["minute"] or 0)
-    if time["half"]:
-        hour = hour % 12 + (12 if time["half"][0] in "Pp" else 0)
-    starts = [name[:3].lower() for name in MONTHS]
-    offset = timedelta(hours=int(time["zone_hours"] or 0), minutes=int(time["zone_minutes"] or 0))
-    try:
-        number = int(month) if month.isdecimal() else starts.index(month[:3].lower()) + 1
-        local = datetime(int(year), number, int(day), hour, minute, tzinfo=UTC)
-        return local + offset if time["sign"] == "-" else local - offset
-    except (ValueError, OverflowError):
-        return None
 
 
 def _drop_site_line(lines: list[str]) -> list[str]:
@@ -176,7 +131,7 @@ def _drop_site_line(lines: list[str]) -> list[str]:
     if not date or date.end() != len(lines[0]) or not WEEKDAY.search(lines[0], 0, date.start()):
         return lines
     below = _from_first_word(lines[1:])
-    return below if below and _is_headline(below[0], HEADLINE_WORDS) else lines
+    return below if below and is_headline(below[0]) else lines
 
 
 def _from_first_word(lines: list[str]) -> list[str]:
@@ -191,9 +146,9 @@ def _take_lists(lines: list[str]) -> tuple[list[str], list[str]]:
     others: list[str] = []
     rest = iter(range(len(lines)))
     for place in rest:
-        heading = LIST_HEADING.match(lines[place])
+        heading = heading_of(lines[place])
         behind = lines[place][heading.end() :] if heading else ""
-        if not heading or (behind and not (heading["colon"] and _is_headline(behind, HEADLINE_WORDS))):
+        if not heading or (behind and not (heading["colon"] and is_headline(behind))):
             others.append(lines[place])
         elif behind:
             titles.append(behind)
@@ -211,12 +166,7 @@ def _headlines(lines: list[str]) -> list[str]:
     """Return the leading lines that look like headlines, up to a wide gap, without bullets."""
     found: list[str] = []
     for line in lines:
-        if not line or not _is_headline(line, HEADLINE_WORDS):
+        if not line or not is_headline(line):
             break
         found.append(BULLET.sub("", line))
     return found
-
-
-def _is_headline(line: str, words: int) -> bool:
-    """Return whether a line is short, and neither a sentence with its full stop nor a quotation."""
-    return len(line.split()) <= words and not SENTENCE.search(line)

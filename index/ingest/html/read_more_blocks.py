@@ -10,8 +10,7 @@ import re
 from lxml.etree import iterwalk
 from lxml.html import HtmlElement, defs
 
-from index.ingest.html.read_more_headings import LONGEST_HEADING, heading_of, is_heading, is_headline
-from recommender.text.pasted_page import LIST_LENGTH
+from recommender.text.read_more_headings import LIST_LENGTH, LONGEST_HEADING, heading_of, is_heading, is_headline
 
 ENCLOSING = re.compile(
     r"(?:^|[\s_-])(?:related|read-?(?:more|also|next)|see-?also|further-?reading|lire-?aussi|leggi-?anche|lees-?ook)", re.IGNORECASE

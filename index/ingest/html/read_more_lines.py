@@ -3,8 +3,8 @@
 import re
 from itertools import takewhile
 
-from index.ingest.html.read_more_headings import heading_of, is_heading, is_headline
-from recommender.text.pasted_page import BULLET, LIST_LENGTH
+from recommender.text.pasted_page import BULLET
+from recommender.text.read_more_headings import LIST_LENGTH, heading_of, is_heading, is_headline
 
 MARKDOWN_LINK = re.compile(r"\[([^\]\n]*)\]\(([^\s()]+)[^()\n]*\)")
 MARKDOWN = re.compile(r"^#{1,6}\s|\*{2,3}|__")

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -57,7 +56,7 @@ def _record(path: Path, number: int, post: Json, section: Any, email_only: bool)
         "title": post.get("title"),
         "html": post.get("html") or _html_of(post),
         "url": post.get("canonical_url"),
-        "published": _time(post.get("published_at")),
+        "published": post.get("published_at"),
         "section": section,
         "lang": post.get("locale"),
     }
@@ -68,14 +67,6 @@ def _record(path: Path, number: int, post: Json, section: Any, email_only: bool)
         "email_only": email_only,
     }
     return Record(str(path), number, {name: value for name, value in fields.items() if value or name == "html"}, publication)
-
-
-def _time(value: Any) -> Any:
-    """Return a moment as ISO 8601. The first versions of Ghost write milliseconds."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        with suppress(OverflowError, ValueError, OSError):
-            return datetime.fromtimestamp(value / 1000, UTC).isoformat()
-    return value
 
 
 def _html_of(post: Json) -> str:

@@ -30,9 +30,6 @@ HTML = (".html", ".htm", ".xhtml")
 TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 """Commands of Liquid and of Hugo."""
 
-ZONE = re.compile(r"(:\d\d) ([+-]\d\d):?(\d\d)\Z")
-"""The end of a time as Jekyll writes it, `10:00:00 +0200`."""
-
 DAY = re.compile(r"(\d{4}-\d\d-\d\d)-")
 LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z]{2,4})?")
 NOT_STATUS = frozenset(["state", "type", "privacy", "audience", "workflow"])
@@ -188,8 +185,6 @@ def _front_matter(found: re.Match[str]) -> Mapping[str, Any]:
 def _value(name: str, value: Any) -> Any:
     if isinstance(value, date | datetime):
         return value.isoformat()
-    if name == "published" and isinstance(value, str):
-        return ZONE.sub(r"\1\2:\3", value.strip())
     if name == "read_more":
         return [str(of) for of in value] if isinstance(value, list) else [str(value)]
     return str(value[0]) if isinstance(value, list) else str(value)

@@ -575,6 +575,18 @@ def test_a_file_of_an_older_version_is_read_and_brought_up_to_date(index_dir: Pa
         assert replace(a, recommender=older).seen()["withdrawn"] == {"harbour-0"}
 
 
+def test_tables_without_a_field_of_articles_get_it(index_dir: Path, tmp_path: Path, address: str) -> None:
+    with machine(index_dir, tmp_path / "a", address) as a:
+        a.put(NEW[0])
+    with psycopg.connect(address) as connection:
+        connection.execute("ALTER TABLE readmore_article DROP COLUMN section")
+    with machine(index_dir, tmp_path / "b", address) as b, machine(index_dir, tmp_path / "c", address) as c:
+        b.put(NEW[1])
+        c.follow()
+        assert c.recommender.article(NEW[0].id).section is None
+        assert c.recommender.article(NEW[1].id).section == NEW[1].section
+
+
 @pytest.mark.long
 def test_how_long_a_put_takes(demo_index: Path, tmp_path: Path, address: str) -> None:
     """With the real model; the figures stand in docs/shared.md."""

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -289,6 +290,17 @@ def test_a_release_from_before_there_were_lists_still_opens(index: Path) -> None
     put(index, "new")
     assert seen(index, "new")["new"]
     assert state(index).lost is not None
+
+
+def test_a_file_without_a_field_of_articles_gets_it(index: Path) -> None:
+    put(index, "before")
+    with closing(sqlite3.connect(index / LIVE_DB)) as connection:
+        connection.execute("ALTER TABLE article DROP COLUMN section")
+    build(index)
+    with Recommender.open(index, HashEmbedder()) as opened:
+        assert opened.article("before").section is None
+        upserts.put(index, opened, replace(article("new"), section="harbour"))
+        assert opened.card(opened.row("new")).section == "harbour"
 
 
 def test_a_damaged_list_is_not_believed(index: Path) -> None:

@@ -20,12 +20,11 @@ from index.maintenance.release_rollback import roll_back
 from index.release.publish import publish
 from recommender import Article, Recommender
 from recommender.errors import ArticleNotFound, ArticleWithdrawn
-from recommender.features.feature_schema import CANDIDATE
+from recommender.features.feature_schema import CANDIDATE, FEATURES, RANKS, column
 from recommender.features.ranker import SHIPPED
 from recommender.live.database import LIVE_DB
-from recommender.release.catalogue import parse_time
 from recommender.text.words import words
-from recommender.types import LIVE
+from recommender.types import LIVE, parse_time
 from tests.support.archive import records, write_jsonl
 from tests.support.hash_embedder import HashEmbedder
 
@@ -72,6 +71,23 @@ def test_an_article_is_in_both_directions_what_a_build_makes_of_it(index: Path, 
         assert np.mean(agree) >= 0.8, "idf and hubness move with four more articles; most of the lists do not"
         new = {record["id"] for record in ALL[HELD_BACK:]}
         assert sum(bool(new & set(opened.related(record["id"]).ids)) for record in ALL[:HELD_BACK]) >= 20
+
+
+def test_its_features_in_older_lists_are_those_that_their_articles_find(index: Path, opened: Recommender) -> None:
+    for record in ALL[HELD_BACK:]:
+        upserts.put(index, opened, to_article(record))
+    columns = [column(name) for name in FEATURES if name not in RANKS]
+    with opened.live.reading() as view, closing(sqlite3.connect(index / LIVE_DB)) as connection:
+        places = connection.execute("SELECT query, target, candidate FROM place WHERE query < ?", (LIVE,)).fetchall()
+        assert len(places) > 40
+        for query_row, number, candidate in places:
+            query = opened.texts.stored_query(query_row)
+            found, _ = opened.texts.candidates(query, opened.texts.neighbours(query, view), view)
+            (there,) = found[found["article"] == LIVE + number]
+            mirrored = np.frombuffer(candidate, dtype=CANDIDATE)[0]
+            for name in ("published", "section", "tie"):
+                assert mirrored[name] == there[name]
+            assert mirrored["features"][columns] == pytest.approx(there["features"][columns], abs=2**-9)
 
 
 def test_it_is_folded_into_the_next_build_once(index: Path, opened: Recommender) -> None:

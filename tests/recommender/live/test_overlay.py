@@ -29,10 +29,9 @@ from recommender.lists.selection import Selection
 from recommender.live.database import LIVE_DB, read_state
 from recommender.live.withdrawn import read_withdrawn
 from recommender.overrides import Block, Override, Pin
-from recommender.release.catalogue import parse_time
 from recommender.storage.timeline import Timeline
 from recommender.text.urls import url_key
-from recommender.types import LIVE
+from recommender.types import LIVE, parse_time
 from tests.support.archive import records, write_jsonl
 from tests.support.hash_embedder import HashEmbedder
 
