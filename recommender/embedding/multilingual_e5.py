@@ -34,8 +34,14 @@ CHUNK = 256
 BLOCK = np.dtype([("scale", "<f2"), ("pairs", "u1", 16)])
 
 LAYER = {
-    **{"q": "attention.self.query", "k": "attention.self.key", "v": "attention.self.value", "ao": "attention.output.dense"},
-    **{"fi": "intermediate.dense", "fo": "output.dense", "aln": "attention.output.LayerNorm", "oln": "output.LayerNorm"},
+    "q": "attention.self.query",
+    "k": "attention.self.key",
+    "v": "attention.self.value",
+    "ao": "attention.output.dense",
+    "fi": "intermediate.dense",
+    "fo": "output.dense",
+    "aln": "attention.output.LayerNorm",
+    "oln": "output.LayerNorm",
 }
 """Short name of a part of a layer in the packed file -> its name in BERT."""
 
@@ -145,10 +151,18 @@ def _unpack(packed: Packed, folder: Path) -> None:
     save_file(_weights(packed), folder / "model.safetensors", metadata={"format": "pt"})
     _save_tokenizer(packed, folder / "tokenizer.json")
     bert = {
-        **{"model_type": "bert", "architectures": ["BertModel"], "hidden_act": "gelu", "pad_token_id": 1},
-        **{"hidden_size": of.dim, "num_hidden_layers": of.n_layers, "num_attention_heads": of.n_heads},
-        **{"intermediate_size": of.inner, "vocab_size": of.n_tokens, "max_position_embeddings": of.n_positions},
-        **{"type_vocab_size": of.n_types, "layer_norm_eps": 1e-12},
+        "model_type": "bert",
+        "architectures": ["BertModel"],
+        "hidden_act": "gelu",
+        "pad_token_id": 1,
+        "hidden_size": of.dim,
+        "num_hidden_layers": of.n_layers,
+        "num_attention_heads": of.n_heads,
+        "intermediate_size": of.inner,
+        "vocab_size": of.n_tokens,
+        "max_position_embeddings": of.n_positions,
+        "type_vocab_size": of.n_types,
+        "layer_norm_eps": 1e-12,
     }
     special = {"bos_token": "<s>", "cls_token": "<s>", "eos_token": "</s>", "sep_token": "</s>"}
     special |= {"unk_token": "<unk>", "pad_token": "<pad>", "mask_token": "<mask>"}

@@ -107,9 +107,14 @@ CURE = "run scripts/fit_ranker.py again, or remove the file to rank by the shipp
 SHIPPED = Ranker(
     # Closeness in meaning and in words, each less a third of the target's hubness; the title in the text; nearness in time.
     weights={
-        **{"maxsim": 0.5, "mean_cosine": 0.5, "maxsim_hubness": -0.35},
-        **{"words": 0.8, "words_hubness": -0.3},
-        **{"mention": 0.3, "within_month": 0.06, "within_year": 0.06},
+        "maxsim": 0.5,
+        "mean_cosine": 0.5,
+        "maxsim_hubness": -0.35,
+        "words": 0.8,
+        "words_hubness": -0.3,
+        "mention": 0.3,
+        "within_month": 0.06,
+        "within_year": 0.06,
     },
     slope=7.0,
     offset=-5.8,
