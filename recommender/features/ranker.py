@@ -105,13 +105,13 @@ class Ranker:
 CURE = "run scripts/fit_ranker.py again, or remove the file to rank by the shipped weights"
 
 SHIPPED = Ranker(
-    # Closeness in meaning and in words, each less a third of the target's hubness; the title in the text; nearness in time.
+    # Closeness in meaning and in words, each less a share of the target's hubness; the title in the text; nearness in time.
     weights={
         "maxsim": 0.5,
         "mean_cosine": 0.5,
-        "maxsim_hubness": -0.35,
+        "maxsim_hubness": -0.65,
         "words": 0.8,
-        "words_hubness": -0.3,
+        "words_hubness": -0.2,
         "mention": 0.3,
         "within_month": 0.06,
         "within_year": 0.06,
