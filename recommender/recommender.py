@@ -210,7 +210,7 @@ class Recommender(IndexReader):
                 self.texts.explain(article, chunks, terms, shown, compared.of(places), view)
                 found[places] = shown
 
-            itself = Card(-1, article.id, **card_values(article))
+            itself = Card(-1, article.id, *card_values(article))
             listing = self._listing(view)
             items, reason = listing.read(itself, article.text, found, selection, limit, explain=explain, fill_in=fill_in)
             return RelatedList(article.id or None, self.release.name, self.release.manifest.model.label, items, reason)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -139,34 +140,41 @@ ARTICLE_COLUMNS = ("id", *FIELD)
 LISTED_COLUMNS = (*ARTICLE_COLUMNS, "names")
 """The same, and the hand-made list as the publisher gave it, in JSON."""
 
-CARD_COLUMNS = ("id", *(field.name for field in CARD_FIELDS))
-"""Columns that `card_of` reads."""
+CARD_NAMES = tuple(field.name for field in CARD_FIELDS)
+
+CARD_COLUMNS = ("id", *CARD_NAMES)
+"""Columns that `card_of` reads, after the row."""
+
+READ = tuple((place, field.read) for place, field in enumerate(CARD_FIELDS, start=2) if field.read is not None)
+"""Place of a column, counted with row and id -> function to the value."""
 
 
 def article_of(columns: Sequence[Any], read_more: Sequence[str] = ()) -> Article:
     """Build an article from the values of `ARTICLE_COLUMNS`."""
-    return Article(id=columns[0], read_more=tuple(read_more), **_read(FIELDS, columns[1:]))
+    id_, *values = columns
+    fields = {field.name: value if field.read is None else field.read(value) for field, value in zip(FIELDS, values, strict=True)}
+    return Article(id=id_, read_more=tuple(read_more), **fields)
 
 
-def card_of(row: int, columns: Sequence[Any]) -> Card:
-    """Build the card of the article in a row from the values of `CARD_COLUMNS`."""
-    return Card(row=row, id=columns[0], **_read(CARD_FIELDS, columns[1:]))
+def card_of(columns: Sequence[Any]) -> Card:
+    """Build a card from a row and the values of `CARD_COLUMNS`. Every item of a list passes here."""
+    values = list(columns)
+    for place, read in READ:
+        values[place] = read(values[place])
+    return Card(*values)
 
 
-def card_values(article: "Article | Card") -> dict[str, Any]:
-    """Return the fields on cards, by name."""
-    return {field.name: getattr(article, field.name) for field in CARD_FIELDS}
+card_values: Callable[["Article | Card"], tuple[Any, ...]] = attrgetter(*CARD_NAMES)
+"""Returns the values of the fields on cards, in order."""
 
 
-def stored_values(article: "Article | Card | Related", fields: Sequence[ArticleField] = FIELDS) -> dict[str, Any]:
+def stored_values(article: "Article | Related", fields: Sequence[ArticleField] = FIELDS) -> dict[str, Any]:
     """Return the stored form of some fields of an article, by name."""
-    return {
-        field.name: getattr(article, field.name) if field.write is None else field.write(getattr(article, field.name)) for field in fields
-    }
-
-
-def _read(fields: Sequence[ArticleField], values: Sequence[Any]) -> dict[str, Any]:
-    return {field.name: value if field.read is None else field.read(value) for field, value in zip(fields, values, strict=True)}
+    found = {}
+    for field in fields:
+        value = getattr(article, field.name)
+        found[field.name] = value if field.write is None else field.write(value)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,13 @@ from index.maintenance.index_condition import Lack, disk_fault, encoder_fault, l
 from recommender import Recommender
 from recommender.embedding.openvino import encoder_folders
 from recommender.errors import ReadmoreError, StorageError
+from recommender.live.database import LIVE_DB, LiveArticles
 from recommender.release.manifest import ModelCard
 
 log = structlog.get_logger()
+
+LOGS = (f"{LIVE_DB}-wal", f"{LIVE_DB}-shm")
+"""Files of SQLite's write-ahead log. They exist as long as a process reads `live.db`."""
 
 Stamp = tuple[str, int, int, int]
 Stamps = tuple[Stamp | None, ...]
@@ -39,6 +43,10 @@ class Condition:
         self._reasons: dict[str, str] = {}
         self._encoder: tuple[Stamps | None, Lack | None] = (None, None)
         self._told: set[str] = set()
+        self._live_inode: int | None = None
+        self._reader: tuple[LiveArticles, int | None, int] | None = None
+        self._logs: list[int | None] = []
+        self._log_is_lost = False
         self.refused: str | None = None
 
     @property
@@ -51,6 +59,7 @@ class Condition:
         with self._lock:
             found: dict[str, Lack | str | None] = {
                 "live": self._live(recommender),
+                "log": self._log_fault(recommender),
                 "loss": live_loss(self._index_dir),
                 "encoder": self._encoder_fault(recommender.release.manifest.model),
                 "disk": disk_fault(self._index_dir) if self._writes else None,
@@ -81,6 +90,23 @@ class Condition:
             pass
         return live_fault(self._index_dir) or recommender.live.fault
 
+    def _log_fault(self, recommender: Recommender) -> Lack | None:
+        """Return that the write-ahead log was removed or replaced while `live.db` stayed, from then on until the next start.
+
+        Processes and threads then write to different logs, and a change that one acknowledges is unknown to others.
+        """
+        live, *found = (_inode(self._index_dir / name) for name in (LIVE_DB, *LOGS))
+        if live != self._live_inode:
+            self._live_inode, self._log_is_lost = live, False
+        reader = (recommender.live, live, recommender.live.n_errors) if recommender.live.fault is None else None
+        if reader is not None and reader == self._reader:  # after an error all connections are closed, and the log goes with the last one
+            self._log_is_lost |= any(before not in (None, now) for before, now in zip(self._logs, found, strict=True))
+        self._reader, self._logs = reader, found
+        if not self._log_is_lost:
+            return None
+        cure = "restart the service, and put again what was put last; remove these files only while no service runs"
+        return Lack(str(self._index_dir / LOGS[0]), f"or {LOGS[1]} was removed or replaced under the running service", cure)
+
     def _encoder_fault(self, model: ModelCard) -> Lack | None:
         """Return the fault of the encoder. Read its files again only if one of them changed."""
         stamps = stamps_of([path for folder in encoder_folders(self._index_dir, model) for path in sorted(folder.glob("*"))])
@@ -92,6 +118,13 @@ class Condition:
 def stamps_of(paths: Sequence[Path]) -> Stamps:
     """Return the stamp of each file. A stamp changes when its file is modified, replaced or removed."""
     return tuple(map(_stamp, paths))
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
 
 
 def _stamp(path: Path) -> Stamp | None:

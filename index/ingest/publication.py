@@ -27,7 +27,10 @@ STATUS = _words("""
 """)
 """Fields that hold a word of `PUBLIC` or `REASONS`. Names are compared by letters and digits only, in lower case."""
 
-LOOSE_STATUS = _words("state, privacy, audience, workflow")
+LOOSE_STATUS = _words("""
+    state, privacy, audience, workflow, stage, access, statusname, statuslabel, articlestate, contentstate, versionstate, editorialstate,
+    statut, estado, stato
+""")
 """Status fields that other sources use for other purposes, such as a state of the USA.
 
 Words outside of the tables are ignored.
@@ -47,12 +50,15 @@ PUBLIC_IF_TRUE = {
 PUBLIC_IF_FALSE = {
     field: reason
     for reason, fields in {
-        "draft": "draft, isdraft, unpublished, isunpublished",
+        "draft": "draft, isdraft, unpublished, isunpublished, entwurf, brouillon, borrador, bozza, rascunho",
+        "scheduled": "scheduled, isscheduled",
+        "members": "membersonly, ismembersonly, subscribersonly, issubscribersonly",
         "private": "hidden, ishidden, private, isprivate, disabled, isdisabled",
         "unlisted": "unlisted, isunlisted",
         "archived": "archived, isarchived, archivedat",
         "expired": "expired, isexpired",
-        "deleted": "deleted, isdeleted, deletedat, trashed, istrashed, trashedat, removed, isremoved, unpublishedat",
+        "deleted": """deleted, isdeleted, deletedat, deletedon, trashed, istrashed, trashedat, trashedon, removed, isremoved, removedat,
+            unpublishedat, retracted, isretracted, killed, spiked""",
         "password-protected": "password, postpassword, protected, passwordprotected",
         "email": "emailonly, isemailonly",
     }.items()
@@ -61,17 +67,23 @@ PUBLIC_IF_FALSE = {
 """Fields that are empty or false if an article is public -> the reason if they are not."""
 
 EXPIRES = _words("""
-    expires, expiresat, expireson, expiry, expirydate, expiredate, expireat, expirationdate, unpublishat, unpublishon, unpublishdate
+    expires, expiresat, expireson, expiry, expirydate, expiredate, expireat, expiration, expirationdate, expirationtime, unpublishat,
+    unpublishon, unpublishdate, publishdown, publishend
 """)
-STARTS = _words("embargo, embargoed, embargoeduntil, embargountil, publishat, publishon, publishedat, publishdate, golive, goliveat")
+STARTS = _words("""
+    embargo, embargoed, embargoeduntil, embargountil, embargodate, publishat, publishon, publishedat, publishdate, publishup, publishstart,
+    golive, goliveat, golivedate, scheduledat, scheduledfor, scheduleddate
+""")
 """Fields with the moment before which the article is not public."""
 
 KINDS = _words("posttype")
 """Fields that distinguish articles from pages, attachments and comments."""
 
 ARTICLE = "post"
+SANITY_DRAFT = "drafts."
+"""The beginning of ids of drafts in exports of Sanity."""
 
-INSIDE = _words("attributes, fields, meta, metadata, revision, content, workflow, system")
+INSIDE = _words("attributes, fields, properties, data, meta, metadata, frontmatter, revision, content, workflow, system, sys")
 """Objects in a record that are searched as well."""
 
 PUBLIC = _words("""
@@ -152,6 +164,8 @@ def _reasons(fields: Mapping[str, Any], published: Any) -> Iterator[tuple[str, b
     for name, value in named:
         if name in KINDS and (kind := _word(value)) not in ("", ARTICLE):
             yield kind[:LONGEST], True
+        if name == "id" and str(value).startswith(SANITY_DRAFT):
+            yield "draft", True
     for name, value in named:
         if name in STATUS or name in LOOSE_STATUS:
             word = _spaced(_word(value).rpartition(":")[2])
@@ -192,7 +206,9 @@ def _word(value: Any) -> str:
     if isinstance(value, list) and value:
         return _word(value[0])
     if isinstance(value, Mapping):
-        return next((_word(value[name]) for name in ("value", "name", "code", "key", "slug", "label", "id") if name in value), "")
+        return next(
+            (_word(value[name]) for name in ("value", "name", "code", "key", "slug", "label", "text", "title", "id") if name in value), ""
+        )
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return " ".join(str(value).split()) if isinstance(value, str | int | float) else ""

@@ -140,7 +140,7 @@ def loss(state: LiveState) -> str | None:
 
 def _write(draft: Path, index_dir: Path, kept: list[Manifest], lost: bool) -> None:
     sequence = max((manifest.live_sequence for manifest in kept), default=0)
-    known = _known_withdrawn(index_dir) - read_withdrawn(index_dir).ids
+    known = known_withdrawn(index_dir) - read_withdrawn(index_dir).ids
     note = json.dumps([rfc3339(datetime.now(UTC).replace(microsecond=0)), _current(index_dir)]) if lost else None
     with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -167,7 +167,8 @@ def _current(index_dir: Path) -> str:
         return "none"
 
 
-def _known_withdrawn(index_dir: Path) -> frozenset[str]:
+def known_withdrawn(index_dir: Path) -> frozenset[str]:
+    """Return the ids of the list beside CURRENT. A damaged list is logged, and gives none."""
     try:
         return read_ids(index_dir / WITHDRAWN)
     except FileNotFoundError:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from index.ingest.language import language_of
-from index.live.creation import note_withdrawn, was_needed
+from index.live.creation import known_withdrawn, note_withdrawn, was_needed
 from index.live.database import next_sequence, wipe, writing
 from index.live.live_lists import live_lists
 from index.live.rows import columns_of, packed_spans, read_chunks, write_article, write_lists, write_withdrawal
@@ -33,13 +33,13 @@ log = logging.getLogger(__name__)
 
 
 def create(index_dir: Path) -> None:
-    """Create `live.db` if it is missing.
+    """Create `live.db` if it is missing. If it is an older backup, repeat the deletes that it lacks.
 
     Raises:
         StorageError: The folder cannot be written, or the file is damaged.
     """
-    with writing(index_dir):
-        pass
+    with writing(index_dir) as connection:
+        _repeat_deletes(index_dir, connection)
     for path in index_dir.glob(f"{LIVE_DB}*"):  # files of an older version
         keep_private(path, index_dir)
     _wipe(index_dir)
@@ -182,6 +182,7 @@ def changes_since(index_dir: Path, serving: Manifest | None) -> LiveChanges:
             return LiveChanges(withdrawn=sorted(listed.ids))
         return LiveChanges(serving.live_sequence, serving.journal, (), sorted(listed.ids))
     with writing(index_dir) as connection:  # blocks other writers
+        _repeat_deletes(index_dir, connection)
         state = read_state(connection)
         folded, until = serving.folded(state.counter) if serving is not None else 0, listed.until(state.counter)
         rows = connection.execute(f"SELECT number, sequence, withdrawn, {ARTICLE} FROM article WHERE withdrawn OR sequence > ?", (folded,))
@@ -208,6 +209,25 @@ def purge(index_dir: Path, kept: Sequence[Manifest]) -> None:
             connection.execute(f"DELETE FROM {table} WHERE release NOT IN (SELECT value FROM json_each(?)) OR {gone}", (names,))
         connection.execute("UPDATE state SET lost = NULL, sequence = max(sequence, ?)", (max(folded, default=0),))
     _wipe(index_dir)
+
+
+def _repeat_deletes(index_dir: Path, connection: sqlite3.Connection) -> None:
+    """Delete what the list beside CURRENT names and the file does not: an older backup has taken the file's place."""
+    state = read_state(connection)
+    if state.journal is not None:  # a journal knows the deletes
+        return
+    listed = read_withdrawn(index_dir)
+    is_withdrawn = dict(connection.execute("SELECT id, withdrawn FROM article"))
+    missing = [name for name in known_withdrawn(index_dir) if not is_withdrawn.get(name, name in listed.ids)]
+    if missing:
+        folded = max((manifest.folded(state.counter) for manifest in kept_manifests(index_dir)), default=0)
+        sequence = next_sequence(connection, max(folded, listed.until(state.counter)))
+        for article_id in sorted(missing):
+            write_withdrawal(connection, _number(connection, article_id), article_id, sequence)
+        note = (
+            "%s is older than %s beside it - what was withdrawn since stays withdrawn (articles: %d); put and say again what else it lacks"
+        )
+        log.error(note, index_dir / LIVE_DB, WITHDRAWN, len(missing))
 
 
 def _number(connection: sqlite3.Connection, article_id: str) -> int:

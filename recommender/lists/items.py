@@ -14,7 +14,7 @@ from recommender.live.overlay import LiveOverlay
 from recommender.live.overrides_in_force import InForce
 from recommender.release.catalogue import Catalogue
 from recommender.terms.inverted_index import words_of_key
-from recommender.types import LIVE, Card, Duplicate, Feature, PassagePair, Related, Relation, Source, card_values
+from recommender.types import CARD_NAMES, LIVE, Card, Duplicate, Feature, PassagePair, Related, Relation, Source, card_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class ItemRenderer:
             id=card.id,
             rank=rank,
             score=chosen.score,
-            **card_values(card),
+            **dict(zip(CARD_NAMES, card_values(card), strict=True)),
             relation=self._relation(card) if candidate is None else relation(candidate, seconds(self.published)),
             passages=None if candidate is None else self._pair(candidate, passage or card.title),
             terms=() if candidate is None else tuple([self._term(key - 1) for key in candidate["terms"].tolist() if key]),

@@ -147,6 +147,7 @@ class LiveArticles:
 
     Attributes:
         fault: Why the file cannot be read. None if it can, or if there never was one.
+        n_errors: Errors of the file. After each one its connections may be opened anew.
         damaged: Whether the file is damaged. This stays true until another file replaces it, because the pages that a
             thread holds in memory may still be sound.
         listed: The ids that the newest release lists as withdrawn.
@@ -162,6 +163,7 @@ class LiveArticles:
         self._view = self._none
         self._without_file: LiveOverlay | None = None
         self.fault: str | None = None
+        self.n_errors = 0
         self.damaged = False
         self._again = 0.0
         self._connections = Connections(read_only_uri(self._path))
@@ -328,6 +330,7 @@ class LiveArticles:
 
     def _note(self, error: Exception) -> None:
         """Record an error that keeps the file from being read. Damage persists, other errors may pass."""
+        self.n_errors += 1
         if isinstance(error, OSError | sqlite3.OperationalError):
             self._again = time.monotonic() + AGAIN_S
             self._connections = Connections(read_only_uri(self._path))

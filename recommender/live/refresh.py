@@ -104,7 +104,7 @@ def _with_articles(view: LiveOverlay, changed: Iterable[Any], folded: Folded, ca
             if stored is not None:
                 replaced[stored] = None
         elif sequence > folded.sequence and not is_withdrawn:
-            card = card_of(row, columns)
+            card = card_of((row, *columns))
             articles[row], rows[id_] = LiveCard(card, sequence, lang, bool(prepared), canonical), row
             if card.url:
                 having = (*urls.get(url_key(card.url), ()), row)

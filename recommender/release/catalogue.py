@@ -73,7 +73,7 @@ class Catalogue:
     def find_card(self, article_id: str) -> Card | None:
         """Return the card of an article, or None, as `find_row`."""
         found = self._one(f"SELECT {CARD} FROM article WHERE id = ?", clean_line(article_id))
-        return None if found is None else _card(found)
+        return None if found is None else card_of(found)
 
     def find_row_of_url(self, url: str) -> int | None:
         """Return the row of the article published under a URL in any spelling, or None. Of several, the first by id."""
@@ -92,12 +92,12 @@ class Catalogue:
 
     def card(self, row: int) -> Card:
         found = self._one(f"SELECT {CARD} FROM article WHERE row = ?", row)
-        return _card(found or _missing("article", row))
+        return card_of(found or _missing("article", row))
 
     def read_more(self, row: int) -> list[Card]:
         """Return the hand-made list of an article, in the editor's order."""
         return [
-            _card(found)
+            card_of(found)
             for found in self._all(
                 f"SELECT {CARD} FROM read_more JOIN article ON row = target WHERE article = ? ORDER BY position",
                 row,
@@ -171,7 +171,7 @@ class Catalogue:
     def stored_list(self, row: int, *, briefly: bool = False) -> tuple[Card, str, Candidates]:
         """Return card, text and candidates of an article."""
         *card, text = self._one(f"SELECT {CARD}, text FROM article WHERE row = ?", row) or _missing("article", row)
-        return _card(card), text, self.candidates(row, briefly=briefly)
+        return card_of(card), text, self.candidates(row, briefly=briefly)
 
     def lines(self, wanted: Sequence[tuple[int, int, int]]) -> dict[int, tuple[Card, str, list[Card]]]:
         """Return the data a list shows of some articles. One read is faster than one for each.
@@ -190,7 +190,7 @@ class Catalogue:
             f"WITH wanted(place, start, stop) AS (VALUES {values}) {LINES}", *chain.from_iterable(wanted)
         ):
             row = card[0]
-            found[row] = _card(card), passage, self.duplicates(row) if stands_for_others else []
+            found[row] = card_of(card), passage, self.duplicates(row) if stands_for_others else []
         if len(found) < len(wanted):
             _missing("article", next(row for row, _, _ in wanted if row not in found))
         return found
@@ -204,7 +204,7 @@ class Catalogue:
 
     def duplicates(self, row: int) -> list[Card]:
         """Return the near-duplicates that an article represents, in order of rows."""
-        return [_card(found) for found in self._all(f"SELECT {CARD} FROM article WHERE canonical = ? ORDER BY row", row)]
+        return [card_of(found) for found in self._all(f"SELECT {CARD} FROM article WHERE canonical = ? ORDER BY row", row)]
 
     def dates_from(self, moment: datetime) -> list[datetime]:
         """Return the dates of articles from a moment on, and the last one before it, if there are any."""
@@ -276,7 +276,7 @@ class Catalogue:
         asked = limit
         while True:
             found = self._all(sql, *values, asked)
-            cards = [_card(card) for card in found if card[0] not in replaced]
+            cards = [card_of(card) for card in found if card[0] not in replaced]
             if len(cards) >= limit or len(found) < asked:
                 return cards[:limit]
             asked *= 4
@@ -301,11 +301,6 @@ class Catalogue:
 def immutable_uri(path: Path) -> str:
     """Return the URI with which SQLite opens a catalogue without a lock, a journal or a write."""
     return f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
-
-
-def _card(found: Sequence[Any]) -> Card:
-    row, *columns = found
-    return card_of(row, columns)
 
 
 def _missing(table: str, row: int) -> Any:

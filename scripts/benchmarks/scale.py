@@ -31,7 +31,7 @@ from recommender import Recommender
 from recommender.live.overlay import LiveOverlay
 from recommender.release.manifest import current_folder
 from recommender.text.chunking import chunk_article, embedding_text
-from recommender.types import Article, Vectors, rfc3339
+from recommender.types import Article, Vectors, stored_values
 from scripts import command
 from scripts.benchmarks.synthetic import WORDS, SyntheticEmbedder, articles
 
@@ -79,8 +79,7 @@ def main(arguments: argparse.Namespace) -> None:
 def _write(archive: Path, n: int, words: int) -> None:
     with archive.open("w", encoding="utf-8") as file:
         for article in articles(n, words=words):
-            fields = {"id": article.id, "title": article.title, "text": article.text, "published": rfc3339(article.published)}
-            file.write(json.dumps({**fields, "section": article.section, "lang": article.lang}) + "\n")
+            file.write(json.dumps({"id": article.id, **stored_values(article)}) + "\n")
 
 
 def _seconds(report: BuildReport) -> dict[str, float]:
@@ -100,7 +99,7 @@ def _sizes(index_dir: Path) -> dict[str, float]:
         n = recommender.release.manifest.n_articles
         sample = [recommender.catalogue.article(row) for row in range(0, n, max(1, n // 1000))]
         n_chunks = recommender.release.manifest.n_chunks
-    text = statistics.mean(len(f"{of.id}{of.title}{of.text}{of.section}{of.lang}{rfc3339(of.published)}".encode()) for of in sample)
+    text = statistics.mean(len("".join(map(str, (of.id, *stored_values(of).values()))).encode()) for of in sample)
     return {
         "chunks": n_chunks,
         "bytes an article": round(sum(sizes.values()) / n),

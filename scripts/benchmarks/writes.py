@@ -32,7 +32,7 @@ from recommender import Recommender
 from recommender.errors import InputError
 from recommender.live.database import LIVE_DB
 from recommender.overrides import Block, Override, Pin
-from recommender.types import Article, rfc3339
+from recommender.types import Article, rfc3339, stored_values
 from scripts import command, local_server
 from scripts.benchmarks.synthetic import SyntheticEmbedder, articles
 from service.settings import hashed, new_key
@@ -109,10 +109,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def _build(stored: Sequence[Article], archive: Path, origin: Path) -> None:
-    lines = (
-        {"id": of.id, "title": of.title, "text": of.text, "published": rfc3339(of.published), "section": of.section, "lang": of.lang}
-        for of in stored
-    )
+    lines = ({"id": of.id, **stored_values(of)} for of in stored)
     archive.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     build_index([str(archive)], origin, SyntheticEmbedder())
 
@@ -184,7 +181,7 @@ def _measure(states: Sequence[State], stored: Sequence[Article], new: Sequence[A
         on = stored[2 * number].id
         said = {"pins": [{"article_id": stored[3 * number + 1].id, "slot": 2}], "blocks": [{"section": f"section {number % 9}"}]}
         of = new[number]
-        article = {"title": of.title, "text": of.text, "published": rfc3339(of.published), "section": of.section, "lang": of.lang}
+        article = stored_values(of)
         reads = [next(unread).id for _ in range(7)]
         for state in states:
             writes: list[tuple[str, str, str, object]] = [

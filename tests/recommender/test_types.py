@@ -24,6 +24,6 @@ def test_what_is_stored_is_read_back() -> None:
         columns = [article.id, *stored_values(article).values()]
         assert article_of(columns, article.read_more) == article
         assert all(value is None or isinstance(value, str) for value in columns)
-        card = card_of(7, [article.id, *stored_values(article, CARD_FIELDS).values()])
+        card = card_of([7, article.id, *stored_values(article, CARD_FIELDS).values()])
         assert (card.row, card.id) == (7, article.id)
-        assert card_values(card) == {field.name: getattr(article, field.name) for field in FIELDS if field.on_cards}
+        assert card_values(card) == card_values(article) == tuple(getattr(article, field.name) for field in FIELDS if field.on_cards)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HEADERS = {"Authorization": f"Bearer {ADMIN_KEY}"}
 FAST = ("-m", "tests.support.served")
 REAL = ("scripts/serve.py",)
+START_S = 120
+"""Seconds that a service has to become ready."""
 
 
 @dataclass
@@ -91,8 +94,10 @@ def served(index: Path, *flags: str, how: tuple[str, ...] = FAST, descriptors: i
         reader.start()
         try:
             with running.client() as client:
+                ends = time.monotonic() + START_S
                 while client.get("/readyz").status_code != 200:
-                    pass
+                    assert time.monotonic() < ends, f"not ready after {START_S} s: {running.log[-5:]}"
+                    time.sleep(0.02)
             yield running
         finally:
             if process.poll() is None:

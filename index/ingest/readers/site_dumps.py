@@ -15,10 +15,16 @@ MOVABLE_TYPE = re.compile(
 )
 """The format that TypePad and Hatena Blog use too."""
 
+SQL = re.compile(
+    r"\s*(?:/\*M?!.*\n\s*)*"  # what only some servers execute
+    r"(?:-- (?:MySQL|MariaDB) dump|-- phpMyAdmin SQL Dump|--\s*\n-- PostgreSQL database dump|PRAGMA foreign_keys=OFF;)",
+)
+"""The beginning of what mysqldump, mariadb-dump, phpMyAdmin, pg_dump and sqlite3 write."""
+
 KINDS = (
     (MOVABLE_TYPE, "an export of Movable Type, drafts included", "import it in WordPress, and give the export of that"),
     (re.compile(r"///DOTCLEAR\|"), "a backup of Dotclear, drafts included", "give the blog's RSS feed, or import it in WordPress first"),
-    (re.compile(r"(?:-- MySQL dump|-- phpMyAdmin SQL Dump|--\s*\n-- PostgreSQL database dump)"), "a dump of a database", "export articles"),
+    (SQL, "a dump of a database", "export articles"),
     (re.compile(r"\s*<(?:\?xml|rss|feed|rdf:RDF)[\s>]"), "XML", "name it .xml"),
 )
 """Beginning of a text -> its kind, and the cure."""
@@ -30,7 +36,7 @@ def refuse_dump(raw: bytes, path: Path) -> None:
     Raises:
         InputError: The message names the system.
     """
-    beginning = raw[:BEGINNING].decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    beginning = raw[:BEGINNING].decode("utf-8-sig", "replace").replace("\r\n", "\n").replace("\r", "\n")
     for pattern, kind, cure in KINDS:
         if pattern.match(beginning):
             raise InputError(f"{path} is {kind}, no article - {cure}; the index is as it was")

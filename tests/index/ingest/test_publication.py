@@ -109,6 +109,31 @@ def write(path: Path, text: str) -> Path:
         ({"approved": False}, "review"),
         ({"meta": {"expires": PAST}}, None),
         ({"status": "draft", "withdrawn": True}, None),
+        ({"stage": "DRAFT"}, "draft"),
+        ({"stage": "Act I"}, None),
+        ({"access": "members"}, "members"),
+        ({"article_state": "in review"}, "review"),
+        ({"statusName": "Draft"}, "draft"),
+        ({"status": {"text": "draft"}}, "draft"),
+        ({"Statut": "Brouillon"}, "draft"),
+        ({"estado": "Jalisco"}, None),
+        ({"Entwurf": "ja"}, "draft"),
+        ({"scheduled": True}, "scheduled"),
+        ({"scheduled_for": AHEAD}, "scheduled"),
+        ({"scheduled_at": PAST}, None),
+        ({"embargo_date": AHEAD}, "scheduled"),
+        ({"publish_up": "2020-01-02 08:00:00", "publish_down": "0000-00-00 00:00:00"}, None),
+        ({"publish_up": "2020-01-02 08:00:00", "publish_down": "2021-01-02 08:00:00"}, "expired"),
+        ({"expiration": PAST}, "expired"),
+        ({"members_only": 1}, "members"),
+        ({"deletedOn": PAST}, "deleted"),
+        ({"killed": True}, "deleted"),
+        ({"data": {"draft": True}}, "draft"),
+        ({"data": {"score": "2:1", "state": "Texas"}}, None),
+        ({"properties": {"Status": {"name": "Draft"}}}, "draft"),
+        ({"sys": {"status": "published"}}, None),
+        ({"_id": "drafts.5f3a", "_type": "post"}, "draft"),
+        ({"_id": "5f3a", "_type": "post"}, None),
         ({"title": "Draft", "text": "draft", "section": "private", "tags": ["draft"]}, None),
     ],
 )
@@ -505,10 +530,15 @@ Secret words.
     [
         (MOVABLE_TYPE, "Movable Type"),
         (MOVABLE_TYPE.replace("\n", "\r\n"), "Movable Type"),
+        (MOVABLE_TYPE.replace("\n", "\r"), "Movable Type"),
         (MOVABLE_TYPE.replace("pier", "\udcc3\udcdf"), "Movable Type"),
         ("///DOTCLEAR|2.4|full|\n[post post_id,blog_id]\n", "Dotclear"),
         ("\ufeff///DOTCLEAR|2.4|full|\n[post post_id,blog_id]\n", "Dotclear"),
         (wxr(post(1)).decode(), "XML"),
+        ("-- MySQL dump 10.13  Distrib 8.0.36\n--\nINSERT INTO `wp_posts` VALUES (1);\n", "database"),
+        ("/*M!999999\\- enable the sandbox mode */ \n-- MariaDB dump 10.19  Distrib 10.11.6\n", "database"),
+        ("--\n-- PostgreSQL database dump\n--\n", "database"),
+        ("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE post(id);\n", "database"),
     ],
 )
 def test_dumps_of_other_systems_are_refused_by_name(tmp_path: Path, name: str, text: str, system: str) -> None:
@@ -524,6 +554,8 @@ def test_a_text_that_only_looks_like_a_dump(tmp_path: Path) -> None:
     text = "TITLE: The pier\nAUTHOR: A\nDATE: today\n\nPeople walk.\n\n-----\n\nBODY: a word in capitals.\n"
     [found] = read(write(tmp_path / "a.txt", text))
     assert "People walk" in found["text"]
+    [found] = read(write(tmp_path / "b.txt", "CREATE TABLE, and what it makes\n\nTables hold rows.\n"))
+    assert found["text"].strip() == "Tables hold rows."
 
 
 def test_what_is_no_file_is_counted(tmp_path: Path) -> None:

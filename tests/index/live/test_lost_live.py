@@ -243,6 +243,27 @@ def test_an_older_backup_in_its_place_hides_nothing_and_brings_nothing_back(inde
     assert [name for name, text in found.items() if text is None] == ["a", GONE]
 
 
+@pytest.mark.parametrize("then", [upserts.create, build], ids=["the service starts", "a build runs"])
+def test_an_older_backup_brings_nothing_back_that_was_withdrawn_since(index: Path, then: Callable[[Path], Any]) -> None:
+    put(index, "a", "b", "c")
+    withdraw(index, "c", SOURCE_IDS[1])
+    build(index)
+    put(index, "c")
+    with closing(sqlite3.connect(index / LIVE_DB)) as source, closing(sqlite3.connect(index.parent / "backup.db")) as copy:
+        source.backup(copy)
+    withdraw(index, GONE, "a", "c")
+    put(index, "d", SOURCE_IDS[1])
+    lose(index)
+    shutil.move(index.parent / "backup.db", index / LIVE_DB)
+    then(index)
+    names = (GONE, "a", "b", "c", SOURCE_IDS[1])
+    assert [name for name, text in seen(index, *names).items() if text is None] == [GONE, "a", "c", SOURCE_IDS[1]]
+    then(index)
+    put(index, "a", "e")
+    build(index)
+    assert [name for name, text in seen(index, *names, "e").items() if text is None] == [GONE, "c", SOURCE_IDS[1]]
+
+
 def test_withdrawn_ids_travel_with_the_release_and_an_article_of_this_machine_stays(index: Path, tmp_path: Path) -> None:
     machine, store = tmp_path / "machine", Store(str(tmp_path / "store"))
     push(index, store)

@@ -238,6 +238,44 @@ def test_each_tool_tells_the_truth(index: Path, state: str) -> None:
             assert client.put("/v1/articles/late", json={**FERRY, "url": None}).status_code == 201
 
 
+@pytest.mark.parametrize("names", [("wal",), ("shm",), ("wal", "shm")])
+def test_a_log_that_is_removed_under_the_service_is_told_until_a_restart(index: Path, names: tuple[str, ...]) -> None:
+    with served(index) as service, service.client() as client:
+        assert client.put("/v1/articles/tug", json={**FERRY, "url": None, "title": "Tug"}).status_code == 201
+        wait_for(client, "ready")
+        time.sleep(1.5)  # it has looked since
+        for name in names:
+            (index / f"{LIVE_DB}-{name}").unlink()
+        began = time.monotonic()
+        while "under the running service - restart" not in client.get("/readyz").text:
+            assert time.monotonic() - began < SOON_S
+            time.sleep(0.05)
+        for number in range(6):  # whether it is written or not
+            client.put(f"/v1/articles/late-{number}", json={**FERRY, "url": None, "text": f"{FERRY['text']} {number}"})
+            assert client.get(f"/v1/articles/{ALL[0]['id']}/related").status_code == 200
+            time.sleep(0.5)
+        assert "under the running service - restart" in client.get("/readyz").text
+    with served(index) as service, service.client() as client:
+        wait_for(client, "ready")
+        assert client.put("/v1/articles/late", json={**FERRY, "url": None}).status_code == 201
+
+
+def test_a_log_that_is_made_anew_after_an_error_is_no_lost_one(index: Path) -> None:
+    """After an error all connections are closed, and SQLite removes the log with the last of them."""
+    with served(index) as service, service.client() as client:
+        assert client.put("/v1/articles/tug", json={**FERRY, "url": None, "title": "Tug"}).status_code == 201
+        wait_for(client, "ready")
+        for name in ("away", "article"):
+            with closing(sqlite3.connect(index / LIVE_DB, isolation_level=None)) as other:
+                other.execute(f"ALTER TABLE {'article' if name == 'away' else 'away'} RENAME TO {name}")
+            for _ in range(12):
+                client.put("/v1/articles/late", json={**FERRY, "url": None})
+                client.get("/v1/articles/tug/related")
+                assert "under the running service" not in client.get("/readyz").text
+                time.sleep(0.2)
+        wait_for(client, "ready")
+
+
 def leave_free(index: Path, n_pages: int) -> None:
     """Fill the disk but for some pages of 4 kB."""
     fill(index)
