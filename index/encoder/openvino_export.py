@@ -154,7 +154,10 @@ def _export(reference: SentenceTransformerEmbedder, folder: Path) -> None:
                 found["sentence_embedding"] = of_token.weight[input_ids].mean(1)
             for module in list(self.model)[1:] if reference.static else [self.model]:
                 found = module(found)
-            return torch.nn.functional.normalize(found["sentence_embedding"], p=2, dim=1)
+            vectors = torch.nn.functional.normalize(found["sentence_embedding"], p=2, dim=1)
+            if reference.centre is not None:
+                vectors = torch.nn.functional.normalize(vectors - torch.from_numpy(reference.centre), p=2, dim=1)
+            return vectors
 
     example = torch.ones((2, 16), dtype=torch.int64)
     shape = openvino.PartialShape([-1, -1])

@@ -24,7 +24,7 @@ from recommender.retrieval.near_duplicates import fingerprint, is_duplicate
 from recommender.retrieval.text_queries import TextSearcher
 from recommender.terms.inverted_index import Terms
 from recommender.text.chunking import MAX_TEXT
-from recommender.text.words import lowered, words
+from recommender.text.words import folded, lowered, words
 from recommender.types import LIVE, Article, Chunk, Matrix, Vectors
 from recommender.vectors.maxsim import Comparison
 
@@ -190,7 +190,7 @@ def named_pairs(parts: Iterable[str], pairs: Mapping[Pair, re.Pattern[str]]) -> 
     """
     found = set[Pair]()
     for part in parts:
-        letters = lowered(part[:MAX_TEXT])
+        letters = folded(lowered(part[:MAX_TEXT]))
         if any(one in letters and other in letters and pattern.search(letters) for (one, other), pattern in pairs.items()):
             found.update(pair for pair in pairwise(words(part[:MAX_TEXT])) if pair in pairs)
     return found

@@ -6,6 +6,7 @@ Only the numbers of words depend on the rest of the archive. They are assigned i
 returned in order.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from index.terms.fingerprints import Fingerprinted, fingerprinted
 from index.workers.processes import BlockWorkers
 from recommender.retrieval.explanations import FEWEST_WORDS
 from recommender.text.chunking import MAX_TEXT, SENTENCE_END
-from recommender.text.words import IN_WORD, LONGEST_WORD, WORD, lowered
+from recommender.text.words import IN_WORD, lowered, normal, word_pattern
 from recommender.types import Chunk
 
 BLOCK = 1 << 17
@@ -113,7 +114,8 @@ def _digest(_: None, block: Sequence[Text]) -> Digest:
     begins, n_of_chunk = [0], []
     sentences: list[tuple[int, int, int, int]] = []
     for title, text, spans in block:
-        found += WORD.findall(lowered(title))
+        lower = lowered(title)
+        found += word_pattern(lower).findall(lower)
         begins.append(len(found))
         for of_chunk in _sentences(text, spans, found):
             n_of_chunk.append(len(of_chunk))
@@ -134,6 +136,7 @@ def _sentences(text: str, spans: Spans, found: list[str]) -> Iterator[list[tuple
     """
     text = text[:MAX_TEXT]
     lower = lowered(text)
+    word = word_pattern(lower)
     grows = len(lower) > len(text)
     reached = 0
     for start, end in spans:
@@ -143,19 +146,19 @@ def _sentences(text: str, spans: Spans, found: list[str]) -> Iterator[list[tuple
             until = start + after
             there = until + text.count(LONGER, 0, until) if grows else until
             if until == end and there > reached:
-                there = _end_of_word(lower, reached, there)
+                there = _end_of_word(word, lower, reached, there)
             n_found = len(found)
-            found += WORD.findall(lower, reached, there)
+            found += word.findall(lower, reached, there)
             reached = max(reached, there)
             if len(found) - n_found >= FEWEST_WORDS:
                 sentence = text[begin:until]
                 sentences.append((until - len(sentence.lstrip()), begin + len(sentence.rstrip()), n_found, len(found)))
             begin = until
         yield sentences or [(start, end, first, len(found))]
-    found += WORD.findall(lower, reached)
+    found += word.findall(lower, reached)
 
 
-def _end_of_word(lower: str, reached: int, there: int) -> int:
+def _end_of_word(pattern: re.Pattern[str], lower: str, reached: int, there: int) -> int:
     """Return the end of the word that is cut at `there`, or `there` if no word is cut.
 
     Args:
@@ -164,16 +167,15 @@ def _end_of_word(lower: str, reached: int, there: int) -> int:
     begin = there
     while begin > reached and IN_WORD.match(lower, begin - 1):
         begin -= 1
-    for word in WORD.finditer(lower, begin):
+    for word in pattern.finditer(lower, begin):
         if word.end() > there:
             return word.end() if word.start() < there else there
     return there
 
 
 def _numbered(found: Sequence[str]) -> tuple[list[str], NDArray[np.uint32]]:
-    """Return the distinct words in order of first use, and the index of each word among them."""
-    if max(map(len, found), default=0) > LONGEST_WORD:
-        found = [word[:LONGEST_WORD] for word in found]
-    places = numbering()
-    numbers = np.fromiter(map(places.__getitem__, found), dtype=np.uint32, count=len(found))
-    return list(places), numbers
+    """Return the distinct words in order of first use, in normal form, and the index of each word among them."""
+    spellings, names = numbering(), numbering()
+    numbers = np.fromiter(map(spellings.__getitem__, found), dtype=np.uint32, count=len(found))
+    of_spelling = np.fromiter((names[normal(word)] for word in spellings), dtype=np.uint32, count=len(spellings))
+    return list(names), of_spelling[numbers]

@@ -105,10 +105,19 @@ class Ranker:
 CURE = "run scripts/fit_ranker.py again, or remove the file to rank by the shipped weights"
 
 SHIPPED = Ranker(
-    # Closeness in meaning and in words, each less half of the target's hubness, and mention of the title in the text.
-    weights={"maxsim": 1.0, "maxsim_hubness": -0.5, "words": 1.0, "words_hubness": -0.5, "mention": 0.6},
-    slope=7.0,
-    offset=-5.8,
+    # Closeness in meaning and in words, each less a share of the target's hubness; the title in the text; nearness in time.
+    weights={
+        "maxsim": 0.5,
+        "mean_cosine": 0.5,
+        "maxsim_hubness": -0.65,
+        "words": 0.8,
+        "words_hubness": -0.2,
+        "mention": 0.3,
+        "within_month": 0.06,
+        "within_year": 0.06,
+    },
+    slope=5.2,
+    offset=-4.1,
     provenance={"from": "shipped with Readmore; nothing of this archive is in them"},
 )
 """Weights that work without hand-made lists: see docs/ranking.md."""

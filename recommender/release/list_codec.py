@@ -39,8 +39,8 @@ EXPLAINED = 12
 STORED = tuple(sorted(FEATURES.keys() - {*FROM_FACTS}, key=lambda name: (name not in STEPS, name not in RANKS, column(name))))
 """The features of a record: those in steps, then ranks, then all others."""
 
-BRIEF = 3
-"""The first features of a record, `maxsim`, `words` and `mention`, are the ones that the shipped weights use."""
+BRIEF = 5
+"""The first features of a record, `maxsim` to `mean_cosine`, hold those that the shipped weights use."""
 
 COLUMNS = np.array([column(name) for name in STORED])
 LEVELS = np.array([[STEPS[name]] for name in STORED if name in STEPS], dtype=np.float32)

@@ -24,7 +24,7 @@ TITLE_SHARE = 4
 
 # A full stop (with closing quotes or brackets) before white space, a paragraph's end, or an ideographic full stop. All
 # begin with one of a few characters, so that the regular expression skips the text between them quickly.
-SENTENCE_END = re.compile(r"[.!?…\n。！？](?:(?<=[.!?…])[\"'”’»)\]]*\s+|(?<=\n)\s*\n|(?<=[。！？]))")
+SENTENCE_END = re.compile(r"[.!?…؟۔।॥၊။។።\n。！？｡](?:(?<=[.!?…؟۔।॥၊။។።])[\"'”’»)\]]*\s+|(?<=\n)\s*\n|(?<=[。！？｡])[」』）”]*)")
 
 TokenSpans = NDArray[np.int64]
 """int64 (n, 2): start and end character of every token, in order."""
