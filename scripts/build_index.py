@@ -18,12 +18,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from index.build import LINKS, build_index
 from index.build_options import MEMORY, OnDuplicate
 from index.build_report import BuildReport
+from index.encoder.model_choice import model_of
 from index.encoder.openvino_export import fastest_embedder
 from index.ingest.readers.sources import FORMATS
 from index.ingest.rejects import REJECTS
 from index.journal.address import VARIABLE as LIVE
 from index.release.resume import read_unfinished
 from index.wings import wings_at
+from recommender.embedding.multilingual_e5 import MULTILINGUAL_MODEL
 from recommender.embedding.sentence_transformer import BUNDLED_MODEL
 from recommender.retrieval.near_duplicates import Canonical
 from recommender.types import ARTICLE_COLUMNS
@@ -78,7 +80,7 @@ def _build(arguments: argparse.Namespace) -> None:
             bars.update(tasks[stage], completed=done, rate=rate)
 
         request = read_unfinished(arguments.out) if arguments.resume else _request(arguments)
-        embedder = fastest_embedder(arguments.out, request.pop("model"))
+        embedder = fastest_embedder(arguments.out, request.pop("model") or _model(arguments.out, request))
         wings = wings_at(request.pop("vectors"), arguments.live, request.pop("ray"))
         report = build_index(request.pop("sources"), arguments.out, embedder, wings=wings, progress=progress, **request)
     figures = _figures(report)
@@ -86,6 +88,10 @@ def _build(arguments: argparse.Namespace) -> None:
         print(json.dumps(figures))
     for name, words in {} if arguments.json else _told(report, figures, arguments.out).items():
         console.print(f"{name:>9}  {words}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _model(out: Path, request: Mapping[str, Any]) -> str:
+    return model_of(out, request["sources"], request["names"], request["source_format"], request["include_status"])
 
 
 def _request(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -190,7 +196,11 @@ if __name__ == "__main__":
         help="which of several articles with one id stays (default: %(default)s)",
     )
     parser.add_argument("--map", type=_mapping, action="append", default=[], metavar="OURS=THEIRS", help="our field has another name")
-    parser.add_argument("--model", default=BUNDLED_MODEL, help="sentence-transformers model, name or folder (default: %(default)s)")
+    parser.add_argument(
+        "--model",
+        help="sentence-transformers model, name or folder (default: the index's own; in a new one by the archive's languages,"
+        f" {BUNDLED_MODEL} for English, {MULTILINGUAL_MODEL} for others)",
+    )
     parser.add_argument("--strict", action="store_true", help="publish nothing if an article is rejected")
     parser.add_argument("--max-rejects", type=_share, default=0.05, metavar="SHARE", help="publish nothing over this share (default: 5%%)")
     parser.add_argument(

@@ -1,0 +1,67 @@
+"""Choose the model of an index by the languages of its archive."""
+
+import importlib.util
+import logging
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+from index.ingest.checking import CheckedArticle, check_here
+from index.ingest.readers.sources import read
+from recommender.embedding.multilingual_e5 import MULTILINGUAL_MODEL, PACKAGE
+from recommender.embedding.sentence_transformer import BUNDLED_MODEL
+from recommender.release.manifest import kept_manifests
+
+SAMPLE = 100
+"""Number of records looked at, at the beginning of each source."""
+
+FOREIGN = 0.1
+"""Share of articles in other languages from which an English model does not fit an archive."""
+
+log = logging.getLogger(__name__)
+
+
+def model_of(
+    index_dir: Path, sources: Sequence[str], names: Mapping[str, str], source_format: str | None, include: Collection[str] = ()
+) -> str:
+    """Return the name of the model to build with: the index's own, or the one that fits the languages of the sources.
+
+    all-MiniLM-L6-v2 reads English. Any other archive gets multilingual-e5-small, if its package is installed.
+
+    Raises:
+        InputError: A source cannot be read.
+    """
+    manifests = kept_manifests(index_dir)
+    if manifests:
+        return manifests[0].model.name  # the newest
+    languages = languages_of(sources, names, source_format, include)
+    n_foreign = languages.total() - languages["en"]
+    if n_foreign <= FOREIGN * languages.total():
+        return BUNDLED_MODEL
+    named = ", ".join(f"{language} {n}" for language, n in languages.most_common(5))
+    if importlib.util.find_spec(PACKAGE) is not None:
+        log.info("languages of the first articles: %s; the model is %s", named, MULTILINGUAL_MODEL)
+        return MULTILINGUAL_MODEL
+    log.warning(
+        "languages of the first articles: %s; %s reads English only, so lists follow the words alone where it fails"
+        " - install the extra `multilingual`, or give --model, and build in a new folder",
+        named,
+        BUNDLED_MODEL,
+    )
+    return BUNDLED_MODEL
+
+
+def languages_of(
+    sources: Sequence[str], names: Mapping[str, str], source_format: str | None, include: Collection[str] = ()
+) -> Counter[str]:
+    """Count the languages of the first articles of each source, by their first subtag. Articles of unknown language are left out."""
+    found: Counter[str] = Counter()
+    for source in sources:
+        records = islice(read(source, names, source_format, include=include), SAMPLE)
+        found.update(
+            checked.article.lang.split("-")[0].lower()
+            for checked in check_here(records)
+            if isinstance(checked, CheckedArticle) and checked.article.lang
+        )
+    return found
