@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -190,13 +190,17 @@ class Recommender(IndexReader):
             return self._with_candidates(*self.catalogue.card_and_text(row), view, explain)
         card = self._card(row, view)
         text, found = self.live.stored_list(row)
-        return ListQuery(card, text, seconds(card.published), view.apply(found, self.live.places(row), self.catalogue))
+        language = self.catalogue.facts().number_of(view.articles[row].lang)
+        found = view.apply(found, self.live.places(row), self.catalogue)
+        return ListQuery(card, text, seconds(card.published), found, language=language)
 
     def _with_candidates(self, card: Card, text: str, view: LiveOverlay, explain: bool) -> ListQuery:
         found = self.catalogue.candidates(card.row, briefly=self._weighs_briefly and not explain)
         if view.articles or view.replaced:
             found = view.apply(found, self.live.places(card.row), self.catalogue)
-        return ListQuery(card, text, int(self.catalogue.facts().published[card.row]), found)
+        facts = self.catalogue.facts()
+        language = -1 if facts.language is None else int(facts.language[card.row])
+        return ListQuery(card, text, int(facts.published[card.row]), found, language=language)
 
     def _list(self, query: ListQuery, view: LiveOverlay, limit: int, wanted: Selection, *, explain: bool) -> RelatedList:
         """Return the list of a stored article: select, explain what the build did not explain, render."""
@@ -233,10 +237,13 @@ class Recommender(IndexReader):
             draft, part = stored is None and own_row is None, chunks[-1].position >= len(chunks)
             query = self.texts.query(article, vectors, stored, terms, draft=draft, part=part)
             wanted = narrowed(selection, query.published, self.archive.facts)
-            found, compared = self.texts.candidates(query, self.texts.neighbours(query, view), view, own_row, wanted)
+            near = self.texts.neighbours(query, view)
+            if query.language < 0:
+                query = replace(query, language=near.language(self.archive.facts))
+            found, compared = self.texts.candidates(query, near, view, own_row, wanted)
 
             itself = Card(-1, article.id, *card_values(article))
-            of_text = ListQuery(itself, article.text, query.published, found)
+            of_text = ListQuery(itself, article.text, query.published, found, language=query.language)
             builder = self._builder(of_text, view, limit, selection, explain=explain)
             choice = builder.choose(self._means(of_text, selection))
             shown = found[choice.places]

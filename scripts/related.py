@@ -81,7 +81,7 @@ if __name__ == "__main__":
     parser.add_argument("--max-age-days", type=float, metavar="DAYS", help="only articles of the last so many days")
     for name, plural, what in (
         ("section", "sections", "only articles of that section"),
-        ("lang", "langs", "only articles of that language"),
+        ("lang", "langs", "only articles of that language, or any (default: the language of the article)"),
     ):
         parser.add_argument(f"--{name}", dest=plural, action="append", default=[], metavar="NAME", help=f"{what}; may be repeated")
     parser.add_argument("--exclude", action="append", default=[], metavar="ID", help="not that article; may be repeated")

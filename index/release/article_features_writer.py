@@ -3,12 +3,14 @@
 They become known in two steps: first the articles' own fields, then the values that depend on their neighbours.
 """
 
+import json
 import sqlite3
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from recommender.features.article_features import FACT, FACTS
+from recommender.features.article_features import FACT, FACTS, LANGUAGE_NAMES, LANGUAGES, first_subtag
 from recommender.features.feature_schema import UNDATED
 from recommender.types import Matrix
 
@@ -20,6 +22,12 @@ BY_THEMSELVES = f"""
 SELECT coalesce(CAST(strftime('%s', published) AS INTEGER), {UNDATED}), coalesce(number, -1), length(title) + length(text), text = ''
 FROM article LEFT JOIN section ON name = section ORDER BY row
 """
+FEWEST_OF_LANGUAGE, LEAST_OF_LANGUAGE = 3, 0.02
+"""Number and share of articles from which a language is one of the archive's.
+
+A short text is sometimes taken for another language. Such an article must not lose its list.
+"""
+
 COLUMNS = ["published", "section", "length", "headline"]
 NEWEST_FIRST = "SELECT row FROM article ORDER BY published DESC NULLS LAST, id"
 
@@ -35,6 +43,19 @@ def write_facts(connection: sqlite3.Connection, folder: Path, n_articles: int) -
     newest_first = np.fromiter((row for (row,) in connection.execute(NEWEST_FIRST)), dtype=np.int64, count=n_articles)
     facts["tie"][newest_first] = facts["canonical"] = np.arange(n_articles)
     np.save(folder / FACTS, facts, allow_pickle=False)
+    _write_languages(connection, folder, n_articles)
+
+
+def _write_languages(connection: sqlite3.Connection, folder: Path, n_articles: int) -> None:
+    """Write the language of each article, if the archive has several languages."""
+    named = [first_subtag(language) if language else "" for (language,) in connection.execute("SELECT lang FROM article ORDER BY row")]
+    counts = Counter(named)
+    least = max(FEWEST_OF_LANGUAGE, LEAST_OF_LANGUAGE * n_articles)
+    languages = sorted(language for language, n in counts.items() if language and n >= least)
+    if len(languages) > 1:
+        numbers = {language: number for number, language in enumerate(languages)}
+        np.save(folder / LANGUAGES, np.array([numbers.get(language, -1) for language in named], dtype=np.int16), allow_pickle=False)
+        (folder / LANGUAGE_NAMES).write_text(json.dumps(languages), encoding="utf-8")
 
 
 def finish_facts(connection: sqlite3.Connection, folder: Path, hubness: Matrix) -> None:

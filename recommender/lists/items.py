@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from recommender.features.feature_schema import FEATURES, Candidates, column, seconds
 from recommender.features.ranker import DECIMALS, Ranker
 from recommender.lists import selection
-from recommender.lists.selection import Selection, relation
+from recommender.lists.selection import ANY_LANGUAGE, Selection, relation
 from recommender.live.database import LiveArticles
 from recommender.live.overlay import LiveOverlay
 from recommender.live.overrides_in_force import InForce
@@ -51,6 +51,7 @@ class ListQuery:
         candidates: Best first.
         confidence: Confidence of each candidate, given for several seed articles at once. Items then have neither
             passages nor terms.
+        language: Number of its language, -1 if it is unknown or the archive has only one.
     """
 
     card: Card
@@ -58,6 +59,7 @@ class ListQuery:
     published: int
     candidates: Candidates
     confidence: Floats | None = None
+    language: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,8 @@ class ListBuilder:
         """
         hidden, pinned = self._overridden(self.overrides) if self.overrides is not None else (None, ())
         query, wanted, n = self.query, self.wanted, self.wanted.offset + self.limit + len(pinned)
-        among = self._among(hidden) if hidden is not None or wanted.sections or wanted.langs or wanted.exclude else None
+        filtered = hidden is not None or wanted.sections or wanted.langs or wanted.exclude or query.language >= 0
+        among = self._among(hidden) if filtered else None
         selected = selection.select(query.candidates, query.published, self.ranker, wanted, n, means, among, query.confidence)
         return Choice(selected.places, selected.scores, selected.reason, pinned, hidden)
 
@@ -194,14 +197,26 @@ class ListBuilder:
 
     def _among(self, hidden: Hidden | None) -> NDArray[np.bool_]:
         """Return which candidates pass the filters that a candidate does not store, and are not hidden."""
-        wanted, rows = self.wanted, self.query.candidates["article"]
-        among = np.ones(len(rows), dtype=np.bool_)
-        if wanted.sections or wanted.langs or wanted.exclude:
-            among &= np.isin(rows, self._rows_among(rows, wanted.sections, wanted.langs, wanted.exclude))
+        rows = self.query.candidates["article"]
+        among = self._fitting(rows)
         if hidden is not None:
             among &= ~np.isin(rows, list(hidden.among(rows.tolist())))
             if hidden.sections:
                 among &= ~np.isin(rows, self._rows_among(rows, list(hidden.sections), (), ()))
+        return among
+
+    def _fitting(self, rows: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Return which articles are of the wanted sections and languages, and not excluded.
+
+        Without a wanted language, articles in another language than the reader's are left out.
+        """
+        wanted = self.wanted
+        langs = () if ANY_LANGUAGE in wanted.langs else wanted.langs
+        among = np.ones(len(rows), dtype=np.bool_)
+        if not wanted.langs and self.query.language >= 0:
+            among = ~self.view.foreign(self.query.language, rows, self.catalogue.facts())
+        if wanted.sections or langs or wanted.exclude:
+            among &= np.isin(rows, self._rows_among(rows, wanted.sections, langs, wanted.exclude))
         return among
 
     def _rows_among(self, rows: NDArray[np.int32], sections: Sequence[str], langs: Sequence[str], exclude: Sequence[str]) -> list[int]:
@@ -227,11 +242,8 @@ class ListBuilder:
         stored = self.catalogue.newest(section, n, as_of, self.view.replaced)
         newest = sorted([*live, *stored], key=lambda card: (-seconds(card.published), card.id))
         visible = [card for card in newest if self._may_show(card, hidden)]
-        if wanted.sections or wanted.langs or wanted.exclude:
-            rows = np.array([card.row for card in visible], dtype=np.int32)
-            among = self._rows_among(rows, wanted.sections, wanted.langs, wanted.exclude)
-            visible = [card for card in visible if card.row in among]
-        return visible
+        fits = self._fitting(np.array([card.row for card in visible], dtype=np.int32))
+        return [card for card, fit in zip(visible, fits.tolist(), strict=True) if fit]
 
     def _may_show(self, card: Card, hidden: Hidden | None) -> bool:
         """Return whether an article may be shown: not hidden, published, and within the selection's dates."""

@@ -28,6 +28,7 @@ from recommender.types import Floats, Relation, Rows, Vectors
 
 Mode = Literal["mixed", "background", "latest"]
 
+ANY_LANGUAGE = "any"
 LATEST_HALF_LIFE_DAYS = 14.0
 DAY = 86_400
 MOST_HALVINGS = 900.0
@@ -43,7 +44,8 @@ class Selection:
             of 14 days unless `half_life_days` gives another. "mixed": all.
         half_life_days: Age in days that halves the score. None: age does not count.
         max_age_days: Maximum age in days, counted back from `as_of`. Undated articles are left out.
-        sections, langs: Keep only articles of these. Empty keeps all.
+        sections, langs: Keep only articles of these. Empty keeps all sections, and the language of the article being read
+            where the archive has several. `ANY_LANGUAGE` keeps all languages.
         exclude: Ids of articles to leave out because they are on the page already.
         published_after, published_before: Keep only articles published at the first or later, and before the second.
             Aware. Undated articles are left out.

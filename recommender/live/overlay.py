@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 from immutables import Map
+from numpy.typing import NDArray
 
+from recommender.features.article_features import ArticleFeatures
 from recommender.features.feature_schema import CANDIDATE, UNTOLD, Candidates, seconds
 from recommender.release.catalogue import Catalogue
 from recommender.storage.timeline import Timeline
 from recommender.text.cleaning import clean_line
-from recommender.types import LIVE, Card
+from recommender.types import LIVE, AnyRows, Card
 
 EMPTY: Map[Any, Any] = Map()
 
@@ -127,6 +129,17 @@ class LiveOverlay:
 
     def _card(self, row: int | None) -> Card | None:
         return None if row is None else self.articles[row].card
+
+    def foreign(self, language: int, rows: AnyRows, facts: ArticleFeatures) -> NDArray[np.bool_]:
+        """Return which articles are known to be in another language than the reader's. See `ArticleFeatures.foreign`."""
+        stored = rows < LIVE
+        foreign = np.zeros(len(rows), dtype=np.bool_)
+        foreign[stored] = facts.foreign(language, rows[stored])
+        if language >= 0:
+            for place in np.flatnonzero(~stored).tolist():
+                theirs = self.articles[int(rows[place])].lang
+                foreign[place] = theirs is not None and facts.number_of(theirs) != language
+        return foreign
 
     def among(self, rows: Iterable[int], sections: Collection[str], langs: Collection[str], exclude: Collection[str]) -> set[int]:
         """Return the live articles among some rows that pass filters.

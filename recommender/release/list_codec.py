@@ -43,6 +43,7 @@ BRIEF = 5
 """The first features of a record, `maxsim` to `mean_cosine`, hold those that the shipped weights use."""
 
 COLUMNS = np.array([column(name) for name in STORED])
+OF_FACTS = {name: column(name) for name in FROM_FACTS}
 LEVELS = np.array([[STEPS[name]] for name in STORED if name in STEPS], dtype=np.float32)
 STEPPED, RANKED = slice(len(LEVELS)), slice(len(LEVELS), len(LEVELS) + len(RANKS))
 RECIPROCALS = np.array([0, *(1 / np.arange(1, 256))], dtype=np.float16)
@@ -129,7 +130,7 @@ def fill_in(found: Candidates, row: int, layout: Layout, facts: ArticleFeatures,
     query = Facts(int(facts.published[row]), int(facts.section[row]), float(facts.length[row]))
     named = weighed_facts(query, facts_of(rows, facts)) if briefly else from_facts(query, facts_of(rows, facts))
     for name, values in named.items():
-        found["features"][:, column(name)] = np.asarray(values, dtype=np.float32)  # rounded as `assemble` rounds
+        found["features"][:, OF_FACTS[name]] = np.asarray(values, dtype=np.float32)  # rounded as `assemble` rounds
     return found
 
 

@@ -49,6 +49,7 @@ class Query:
         row: Row of the query in the release. None if it is not in the release.
         draft: Whether the query may be an article of the archive under another id.
         part: Whether the vectors cover only some of its chunks.
+        language: Number of its language, -1 if it is unknown.
     """
 
     vectors: Vectors
@@ -59,6 +60,7 @@ class Query:
     row: int | None
     draft: bool = False
     part: bool = False
+    language: int = -1
 
     @property
     def facts(self) -> Facts:
@@ -100,6 +102,14 @@ class Neighbours:
     def both(self) -> tuple[Rows, NDArray[np.float64]]:
         """Return rows and closeness of all. An article that is near in both ways occurs twice."""
         return np.concatenate([self.in_meaning, self.in_words]), np.maximum(np.concatenate([self.maxsim, self.words]), 0.0)
+
+    def language(self, facts: ArticleFeatures) -> int:
+        """Return the language of most of the nearest in words, which a text without a language shares. -1: unknown."""
+        if facts.language is None:
+            return -1
+        numbers = facts.language[self.in_words[self.in_words < LIVE][:HUB_NEIGHBOURS]]
+        known = numbers[numbers >= 0]
+        return int(np.bincount(known).argmax()) if len(known) else -1
 
     @property
     def hubness(self) -> tuple[float, float]:
@@ -148,7 +158,8 @@ def candidates(
     rows = _standing(np.concatenate([near.in_meaning, near.in_words, named, *more]), archive.facts.canonical, gone)
     if query.row is not None:
         rows = rows[rows != archive.facts.canonical[query.row]]
-    return best(*described(query, rows, near, archive), wanted)
+    found, compared = described(query, rows, near, archive)
+    return best(found, compared, wanted, archive.facts.foreign(query.language, found["article"]))
 
 
 def _standing(rows: Rows, canonical: NDArray[np.int32], gone: Container[int]) -> Rows:
@@ -192,14 +203,17 @@ def described(query: Query, rows: Rows, near: Neighbours, archive: CandidateSour
     return found[others], compared.of(others)
 
 
-def best(found: Candidates, compared: maxsim.Comparison, wanted: SearchFilter | None = None) -> tuple[Candidates, maxsim.Comparison]:
+def best(
+    found: Candidates, compared: maxsim.Comparison, wanted: SearchFilter | None = None, foreign: NDArray[np.bool_] | None = None
+) -> tuple[Candidates, maxsim.Comparison]:
     """Return the best `N_CANDIDATES` by the shipped weights, best first.
 
-    Those that pass the filter come before all others.
+    Those that pass the filter come before all others, then those that are not in a foreign language.
     """
     # A live article may be in a section that the release does not know. There are few such articles.
     others = np.zeros(len(found), dtype=np.bool_) if wanted is None else ~wanted.among(found) & (found["article"] < LIVE)
-    order = np.lexsort((found["tie"], -SHIPPED.scores(found["features"]), others))[:N_CANDIDATES]
+    abroad = np.zeros(len(found), dtype=np.bool_) if foreign is None else foreign
+    order = np.lexsort((found["tie"], -SHIPPED.scores(found["features"]), abroad, others))[:N_CANDIDATES]
     return found[order], compared.of(order)
 
 

@@ -198,6 +198,7 @@ class TextSearcher:
             row=row,
             draft=draft,
             part=part,
+            language=self.archive.facts.number_of(article.lang),
         )
 
     def terms(self, article: Article) -> Terms:
@@ -236,7 +237,9 @@ class TextSearcher:
         if live is not None:
             more, with_more = self.live_candidates(live, query, near, own_row, wanted=wanted)
             stand = np.flatnonzero([view.articles[row].canonical is None for row in more["article"].tolist()])
-            found, compared = retrieval.best(np.concatenate([found, more[stand]]), compared.and_(with_more.of(stand)), wanted)
+            found = np.concatenate([found, more[stand]])
+            foreign = view.foreign(query.language, found["article"], self.archive.facts)
+            found, compared = retrieval.best(found, compared.and_(with_more.of(stand)), wanted, foreign)
         return found, compared
 
     def live_candidates(

@@ -57,7 +57,13 @@ async def selection(
     half_life_days: Annotated[float | None, Query(gt=0, le=1e6, description="halve the score for every so many days of age")] = None,
     max_age_days: Annotated[float | None, Query(gt=0, le=1e6, description="only articles of the last so many days")] = None,
     section: Annotated[list[Name], Query(max_length=MOST_NAMES, description="only articles of that section; may be repeated")] = [],  # noqa: B006
-    lang: Annotated[list[Name], Query(max_length=MOST_NAMES, description="only articles of that language; may be repeated")] = [],  # noqa: B006
+    lang: Annotated[
+        list[Name],
+        Query(
+            max_length=MOST_NAMES,
+            description="only that language, or any; may be repeated (default: the article's)",
+        ),
+    ] = [],  # noqa: B006
     exclude: Annotated[list[Name], Query(max_length=MOST_NAMES, description="an id that is on the page already; may be repeated")] = [],  # noqa: B006
     published_after: Annotated[datetime | None, Query(description="only articles of that moment or later")] = None,
     published_before: Annotated[datetime | None, Query(description="only articles from before that moment")] = None,
