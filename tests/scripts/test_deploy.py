@@ -1,8 +1,7 @@
 """What examples/deploy tells machines to run: no engine is here to run it, but its commands must have the options that it names."""
 
+import importlib
 import re
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from recommender.__main__ import COMMANDS
 from service.settings import Settings
 from tests.support.served import ROOT
 
@@ -19,9 +19,8 @@ FILES = sorted((ROOT / "examples" / "deploy").rglob("*.yaml"))
 
 
 @cache
-def options(script: str) -> set[str]:
-    said = subprocess.run([sys.executable, ROOT / script, "--help"], capture_output=True, text=True, check=True).stdout
-    return set(re.findall(r"--[a-z-]+", said))
+def options(name: str) -> set[str]:
+    return set(re.findall(r"--[a-z-]+", importlib.import_module(f"scripts.{COMMANDS[name].module}").options().format_help()))
 
 
 def texts(found: Any) -> Iterator[str]:
@@ -42,11 +41,12 @@ def texts(found: Any) -> Iterator[str]:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT / "examples").as_posix())
 def test_commands_have_the_options_that_are_used_and_settings_exist(path: Path) -> None:
     found = [text for part in yaml.safe_load_all(path.read_text(encoding="utf-8")) for text in texts(part)]
-    commands = {match for text in found for match in re.findall(r"(scripts/\w+\.py)([^;&]*)", text)}
+    lines = [f"readmore {text}" if text.startswith("serve ") else text for text in found]  # the image's entry point adds the name
+    commands = {match for text in lines for match in re.findall(r"\breadmore ([a-z]+)\b([^;&]*)", text) if match[0] in COMMANDS}
     assert commands
-    for script, arguments in commands:
-        unknown = set(re.findall(r"--[a-z-]+", arguments)) - options(script)
-        assert not unknown, f"{script} has no {unknown}"
+    for name, arguments in commands:
+        unknown = set(re.findall(r"--[a-z-]+", arguments)) - options(name)
+        assert not unknown, f"readmore {name} has no {unknown}"
     names = {match.lower() for text in found for match in re.findall(r"READMORE_([A-Z_]+)", text)} - {"vectors_token"}
     assert names <= {*Settings.model_fields}, "no such setting"
 
