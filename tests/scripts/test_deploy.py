@@ -1,7 +1,9 @@
-"""What examples/deploy tells machines to run: no engine is here to run it, but its commands must have the options that it names."""
+"""What examples/deploy tells machines to run: it fits its schemas, and its commands have the options that it names."""
 
 import importlib
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -58,3 +60,21 @@ def test_the_extras_that_an_image_is_built_with_exist() -> None:
     (default,) = re.findall(r'ARG EXTRAS="([^"]+)"', dockerfile)
     for named in (default, compose["x-readmore"]["build"]["args"]["EXTRAS"]):
         assert set(named.split(",")) <= set(extras)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT / "examples").as_posix())
+def test_files_fit_the_schema_of_their_own_tool(path: Path) -> None:
+    """The tools hold the schemas of compose files and of Kubernetes; a field that they do not know is an error."""
+    programs = Path(sys.executable).parent
+    compose = [programs / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", path]
+    kubernetes = [programs / "kubernetes-validate", "--strict", path]
+    done = subprocess.run(kubernetes if path.stem == "kubernetes" else compose, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_field_that_is_no_field_is_found(tmp_path: Path) -> None:
+    for path in FILES:
+        wrong = tmp_path / path.name
+        wrong.write_text(re.sub(r"^( *)(ports|volumes):", r"\1portz:", path.read_text(encoding="utf-8"), flags=re.MULTILINE))
+        with pytest.raises(AssertionError, match="portz"):
+            test_files_fit_the_schema_of_their_own_tool(wrong)
