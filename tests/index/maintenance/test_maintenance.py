@@ -24,6 +24,7 @@ from index.maintenance.verify import Verification, verify_index
 from index.release.publish import KEPT
 from index.storage.build_lock import build_lock
 from recommender import Recommender
+from recommender.embedding.sentence_transformer import BUNDLED_MODEL
 from recommender.errors import IndexBusy, IndexDamaged, IndexNotFound, InputError
 from recommender.features.ranker import RANKER
 from recommender.release.manifest import CATALOGUE, CURRENT, MANIFEST, current_folder, release_folders, verify
@@ -288,7 +289,7 @@ def test_the_doctor_names_what_is_wrong_and_the_cure(copy: Path, tmp_path: Path)
     catalogue.write_bytes(catalogue.read_bytes()[:-1])
     [fault] = [check for check in checks(copy, HashEmbedder) if check.kind == "index" and check.state == "fail"]
     assert CATALOGUE in fault.found
-    assert "rollback.py" in fault.cure
+    assert "readmore rollback" in fault.cure
 
 
 def test_the_doctor_goes_on_where_an_index_cannot_be_opened(copy: Path) -> None:
@@ -301,10 +302,12 @@ def test_the_doctor_goes_on_where_an_index_cannot_be_opened(copy: Path) -> None:
 
 
 def test_the_doctor_as_a_command(copy: Path) -> None:
-    """The index is of another model than the bundled one: 4."""
-    code, said, error = run("doctor", "--index", copy, "--json")
+    """The index is of another model than the one that is named, and its own is not on this machine: 4."""
+    code, said, error = run("doctor", "--index", copy, "--model", BUNDLED_MODEL, "--json")
     assert code == 4
     found = json.loads(said)
     assert {check["kind"] for check in found} >= {"packages", "machine", "model", "index", "disk", "speed"}
     assert "was built with" in error
     assert error.count("\n") == 1
+    code, said, error = run("doctor", "--index", copy, "--json")
+    assert (code, "the model 'hash' cannot be had" in error) == (4, True)
