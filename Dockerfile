@@ -5,7 +5,7 @@
 #   docker run --rm -v "$PWD/articles:/articles:ro" -v readmore:/index readmore build /articles/archive.jsonl --out /index
 #   docker run -p 8000:8000 -v readmore:/index:ro readmore
 #
-# scripts/image.py builds this file without Docker, and tries the image; docs/install.md has its size.
+# scripts/image.sh builds this file without Docker, and tries the image; docs/install.md has its size.
 # The default index of packages gives torch with CUDA, several GB of it. For a CPU build pass the address of torch's
 # own CPU index: --build-arg PIP_EXTRA_INDEX_URL=... To serve alone needs no torch: --build-arg EXTRAS=serve
 FROM python:3.11-slim-bookworm AS install

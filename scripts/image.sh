@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Build the Dockerfile without Docker and without a registry, ask the image for a list, and say its size.
 #
-#   scripts/image.sh                                            as root, on Debian with buildah, mmdebstrap and curl
+#   scripts/image.sh                                            as root, on Debian with buildah, mmdebstrap, curl and python3
 #   EXTRAS=serve INDEX=var/demo scripts/image.sh                an image that cannot build serves an index that is there
 #   scripts/image.sh --volume /etc/pip.conf:/etc/pip.conf:ro    more arguments go to `buildah build`
 #
@@ -16,9 +16,13 @@ EXTRAS=${EXTRAS:-$(sed -n 's/^ARG EXTRAS="\(.*\)"$/\1/p' Dockerfile)}
 
 work=$(mktemp --directory)
 buildah() { command buildah --root "$work/store" --runroot "$work/run" "$@"; }
-run() { buildah run --isolation chroot --volume "$work/index:/index" "$container" -- "$@"; }
+run() { buildah run --isolation chroot "$container" -- "$@"; }
+stop() { # a process, after all that it started
+    for child in $(pgrep --parent "$1"); do stop "$child"; done
+    kill "$1" 2> /dev/null || true
+}
 end() {
-    kill %1 2> /dev/null && wait %1 || true
+    [ -z "${service:-}" ] || { stop "$service"; wait "$service" || true; }
     buildah rm --all > /dev/null 2>&1 || true
     buildah rmi --all --force > /dev/null 2>&1 || true
     rm -rf "$work"
@@ -40,15 +44,17 @@ size() { buildah images --format '{{.Size}}' "$1"; }
 echo "size: $(size readmore), of which the base $(size "docker.io/library/$BASE")"
 
 container=$(buildah from --pull-never readmore)
-install --directory --owner 10001 "$work/index"
 if [ -n "${INDEX:-}" ]; then
-    cp --recursive "$INDEX/." "$work/index" && chown --recursive 10001 "$work/index"
+    buildah copy --quiet --chown 10001 "$container" "$INDEX" /index > /dev/null
 else
     run readmore build pydoc-topics --out /index
 fi
-command=$(buildah inspect --format '{{join .Docker.Config.Entrypoint " "}} {{join .Docker.Config.Cmd " "}}' "$container")
+command=$(buildah inspect "$container" | python3 -c 'import json, sys
+config = json.load(sys.stdin)["OCIv1"]["config"]
+print(*config["Entrypoint"], *config["Cmd"])')
 # shellcheck disable=SC2086 # the words of a command
 run $command --host 127.0.0.1 --port "$PORT" > "$work/service.log" 2>&1 &
+service=$!
 address=http://127.0.0.1:$PORT
 curl --silent --output /dev/null --retry 60 --retry-delay 1 --retry-connrefused --fail "$address/readyz" || { cat "$work/service.log"; exit 1; }
 echo "user: $(run id --user), command: $command"
