@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from recommender import Recommender, RelatedList
 from recommender.errors import ArticleNotFound, InputError, StorageError
+from recommender.installation import not_installed
 from recommender.lists.selection import Selection
 from recommender.types import CARD_FIELDS, DEFAULT_LIMIT
 
@@ -109,7 +110,7 @@ def _parquet(found: Iterator[RelatedList], path: Path, recommender: Recommender)
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise InputError("Parquet needs pyarrow - pip install 'readmore[parquet]'") from error
+        raise InputError(not_installed("pyarrow", "parquet")) from error
     text = {name: pa.string() for name in COLUMNS}
     schema = pa.schema({**text, "rank": pa.int32(), "score": pa.float64()})
     n_lists = 0

@@ -25,7 +25,7 @@ Every message names the value and the cure. `code` is stable: programs read it, 
 
 from pathlib import Path
 
-CURE = "build again with scripts/build_index.py, or restore the file"
+CURE = "build again with readmore build, or restore the file"
 MAY_NOT = "have this user read it, see 'Who may read an index' in docs/operations.md"
 
 

@@ -106,7 +106,7 @@ class Recommender(IndexReader):
     def open(
         cls, index_dir: str | Path, embedder: Embedder | None = None, overrides: str | Path | None = None, vectors: str | None = None
     ) -> Self:
-        """Open the index that `scripts/build_index.py` wrote, after checking every byte of it.
+        """Open the index that `readmore build` wrote, after checking every byte of it.
 
         A large index (`manifest.AT_ONCE`) opens at once, and a thread checks its hashes. `damage` then names any fault.
 

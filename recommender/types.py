@@ -267,22 +267,24 @@ class Related:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the item as in the HTTP answer."""
-        return {
+        item = {
             "id": self.id,
             "rank": self.rank,
             "score": self.score,
             **stored_values(self, CARD_FIELDS),
             "source": self.source,
             "relation": self.relation,
-            **({"reason": self._reason(self.passages)} if self.passages is not None else {}),
-            **({"also": [duplicate.as_dict() for duplicate in self.also]} if self.also else {}),
         }
-
-    def _reason(self, passages: PassagePair) -> dict[str, Any]:
-        reason: dict[str, Any] = {"passage": {"query": passages.query, "target": passages.target}, "terms": list(self.terms)}
-        if self.features:
-            reason["features"] = [{"name": feature.name, "value": feature.value, "adds": feature.adds} for feature in self.features]
-        return reason
+        if self.passages is not None:
+            passage = {"query": self.passages.query, "target": self.passages.target}
+            item["reason"] = {"passage": passage, "terms": list(self.terms)}
+            if self.features:
+                item["reason"]["features"] = [
+                    {"name": feature.name, "value": feature.value, "adds": feature.adds} for feature in self.features
+                ]
+        if self.also:
+            item["also"] = [duplicate.as_dict() for duplicate in self.also]
+        return item
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from index.build import LINKS, build_index
 from index.build_options import MEMORY, OnDuplicate
@@ -27,18 +27,19 @@ from index.release.resume import read_unfinished
 from index.wings import wings_at
 from recommender.embedding.multilingual_e5 import MULTILINGUAL_MODEL
 from recommender.embedding.sentence_transformer import BUNDLED_MODEL
+from recommender.errors import OutOfRange
 from recommender.retrieval.near_duplicates import Canonical
 from recommender.types import ARTICLE_COLUMNS
 from recommender.vectors.milvus_client import VARIABLE
 from scripts import command
 
 EXAMPLES = """\
-  build_index.py archive.jsonl --out var/index                      new and changed articles; the others stay
-  build_index.py archive.jsonl --out var/index --delete-missing     the whole archive: what is not in it goes
-  build_index.py pages/ export.xml feed.rss --out var/index         folders and other formats: docs/ingestion.md
-  build_index.py --resume --out var/index                           the build that was cut short, with its options
-  build_index.py 2024.jsonl 2025.jsonl --out var/index --map title=headline --map text=body
-  build_index.py pydoc-topics --out var/demo                        the help topics that ship with Python
+  readmore build archive.jsonl --out var/index                      new and changed articles; the others stay
+  readmore build archive.jsonl --out var/index --delete-missing     the whole archive: what is not in it goes
+  readmore build pages/ export.xml feed.rss --out var/index         folders and other formats: docs/ingestion.md
+  readmore build --resume --out var/index                           the build that was cut short, with its options
+  readmore build 2024.jsonl 2025.jsonl --out var/index --map title=headline --map text=body
+  readmore build pydoc-topics --out var/demo                        the help topics that ship with Python
 """
 FIELDS = (*ARTICLE_COLUMNS, "html", "read_more", "status")
 """Fields that `--map` renames."""
@@ -52,6 +53,8 @@ LABELS = {"read": "read", "chunk": "articles", "embed": "chunks", "neighbours": 
 
 
 def main(arguments: argparse.Namespace) -> None:
+    if bool(arguments.inputs) == arguments.resume:
+        raise OutOfRange("give inputs, or --resume without inputs")
     with command.stopped_by_signals():
         _build(arguments)
 
@@ -70,7 +73,7 @@ def _build(arguments: argparse.Namespace) -> None:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        tasks: dict[str, TaskID] = {}
+        tasks = {"model": bars.add_task("model", total=1, rate="")}
 
         def progress(stage: str, done: int, total: int | None) -> None:
             if stage not in tasks:
@@ -81,6 +84,7 @@ def _build(arguments: argparse.Namespace) -> None:
 
         request = read_unfinished(arguments.out) if arguments.resume else _request(arguments)
         embedder = fastest_embedder(arguments.out, request.pop("model") or _model(arguments.out, request))
+        progress("model", 1, 1)
         wings = wings_at(request.pop("vectors"), arguments.live, request.pop("ray"))
         report = build_index(request.pop("sources"), arguments.out, embedder, wings=wings, progress=progress, **request)
     figures = _figures(report)
@@ -182,8 +186,8 @@ def _share(text: str) -> float:
     return share
 
 
-if __name__ == "__main__":
-    parser = command.parser(__doc__, EXAMPLES)
+def options() -> argparse.ArgumentParser:
+    parser = command.parser("readmore build", __doc__, EXAMPLES)
     parser.add_argument("inputs", nargs="*", metavar="INPUT", help="article file or folder (see docs/ingestion.md), or pydoc-topics")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the index; made if it is not there")
     parser.add_argument("--format", choices=sorted(FORMATS), help="what the inputs are (default: by their endings)")
@@ -248,7 +252,8 @@ if __name__ == "__main__":
         help="work on the nodes of a Ray cluster: host:port, or auto for a Ray of its own on this machine (default: in processes)",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
-    given = parser.parse_args()
-    if bool(given.inputs) == given.resume:
-        parser.error("give inputs, or --resume without inputs")
-    command.run(main, given)
+    return parser
+
+
+if __name__ == "__main__":
+    command.run(main, options())

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
@@ -91,17 +91,26 @@ def stopped_by_signals() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
-def parser(description: str, examples: str) -> argparse.ArgumentParser:
+def parser(program: str, description: str | None, examples: str) -> argparse.ArgumentParser:
     """Return a parser with examples below its help, and the switches that every command has."""
     made = argparse.ArgumentParser(
-        description=description, epilog=f"examples:\n{examples}", formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        prog=program,
+        description=description,
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     made.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return made
 
 
-def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> NoReturn:
-    """Run a command and exit with its code."""
+def run(main: Callable[[argparse.Namespace], None], options: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit with its code.
+
+    Args:
+        argv: The arguments. None takes those of this process.
+    """
+    arguments = options.parse_args(argv)
     code = 0
     try:
         main(arguments)

@@ -14,14 +14,14 @@ from scripts import command
 from scripts.report import FACTS
 
 EXAMPLES = """\
-  diff_index.py var/index var/next                of each the release that serves
-  diff_index.py var/index/releases/20261123T121500Z-1f3a var/index
-  diff_index.py var/index var/next --max-lists-changed 30% --max-articles-lost 0.5% --max-duplicates 0 --max-section-shift 5%
+  readmore diff --index var/index --next var/next                of each the release that serves
+  readmore diff --index var/index/releases/20261123T121500Z-1f3a --next var/index
+  readmore diff --index var/index --next var/next --max-lists-changed 30% --max-articles-lost 0.5% --max-duplicates 0 --max-section-shift 5%
 exit codes: 0 within the limits, 7 over one"""
 
 
 def main(arguments: argparse.Namespace) -> None:
-    found = compare(arguments.old, arguments.new)
+    found = compare(arguments.index, arguments.next)
     limits = Limits(arguments.max_lists_changed, arguments.max_articles_lost, arguments.max_duplicates, arguments.max_section_shift)
     broken = limits.broken(found)
     if arguments.json:
@@ -32,7 +32,7 @@ def main(arguments: argparse.Namespace) -> None:
         for line in _lines(found) + [f"over the limit: {line}" for line in broken]:
             console.print(line, markup=False, highlight=False, soft_wrap=True)
     if broken:
-        raise IndexUnusable(f"{arguments.new} changes too much ({'; '.join(broken)}) - do not publish it, or raise the limits")
+        raise IndexUnusable(f"{arguments.next} changes too much ({'; '.join(broken)}) - do not publish it, or raise the limits")
 
 
 def _table(found: Difference) -> Table:
@@ -89,13 +89,17 @@ def _count(text: str) -> int:
     return int(text)
 
 
-if __name__ == "__main__":
-    parser = command.parser(__doc__, EXAMPLES)
-    parser.add_argument("old", type=Path, metavar="OLD", help="folder of an index, or of one of its releases")
-    parser.add_argument("new", type=Path, metavar="NEW", help="the same, to compare with it")
+def options() -> argparse.ArgumentParser:
+    parser = command.parser("readmore diff", __doc__, EXAMPLES)
+    parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="folder of an index, or of one of its releases")
+    parser.add_argument("--next", type=Path, required=True, metavar="DIR", help="the index or release that is to come after it")
     parser.add_argument("--max-lists-changed", type=_share, metavar="SHARE", help="of the lists of articles that are in both")
     parser.add_argument("--max-articles-lost", type=_share, metavar="SHARE", help="of the old articles")
     parser.add_argument("--max-duplicates", type=_count, metavar="N", help="lists that show two near-duplicates")
     parser.add_argument("--max-section-shift", type=_share, metavar="SHARE", help="change of a section's share of all lines")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    command.run(main, parser.parse_args())
+    return parser
+
+
+if __name__ == "__main__":
+    command.run(main, options())

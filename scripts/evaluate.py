@@ -25,12 +25,12 @@ from scripts import command
 from scripts.report import HandMade, QueryArticle, Report, Suggestion, add_up, compare, write_report
 
 EXAMPLES = """\
-  evaluate.py --index var/demo
-  evaluate.py --index var/demo --json
-  evaluate.py --index var/demo --report report.html      the hand-made lists beside ours, in a browser
-  evaluate.py --index var/demo --pool lists              rank only articles that are in some hand-made list
-  evaluate.py --votes votes-*.json                       the votes that readers of the report saved, added up
-  evaluate.py --similarity ratings.jsonl --json          similarity of texts against people's ratings
+  readmore evaluate --index var/demo
+  readmore evaluate --index var/demo --json
+  readmore evaluate --index var/demo --report report.html      the hand-made lists beside ours, in a browser
+  readmore evaluate --index var/demo --pool lists              rank only articles that are in some hand-made list
+  readmore evaluate --votes votes-*.json                       the votes that readers of the report saved, added up
+  readmore evaluate --similarity ratings.jsonl --json          similarity of texts against people's ratings
 """
 SHOWN = DEFAULT_LIMIT
 """Length of the lists in the report, and of those whose coverage, hubs and ages are measured."""
@@ -238,8 +238,8 @@ def _rated(path: Path) -> tuple[list[float], list[float]]:
     return ours, ratings
 
 
-if __name__ == "__main__":
-    parser = command.parser(__doc__, EXAMPLES)
+def options() -> argparse.ArgumentParser:
+    parser = command.parser("readmore evaluate", __doc__, EXAMPLES)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--index", type=Path, metavar="DIR", help="folder of the index")
     what.add_argument("--similarity", type=Path, metavar="FILE", help="JSON Lines of texts with people's ratings of their likeness")
@@ -248,4 +248,8 @@ if __name__ == "__main__":
     parser.add_argument("--as-of", action="store_true", help="for each article, rank only what had been published by then")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML page: summary, plots, the lists side by side")
     parser.add_argument("--json", action="store_true", help="print JSON: every metric under its name, by method")
-    command.run(main, parser.parse_args())
+    return parser
+
+
+if __name__ == "__main__":
+    command.run(main, options())

@@ -6,32 +6,36 @@ from pathlib import Path
 
 from index.export_lists import WRITERS, export
 from recommender import Recommender
+from recommender.errors import OutOfRange
 from recommender.lists.selection import Selection
 from recommender.types import DEFAULT_LIMIT
 from scripts import command
 
 EXAMPLES = """\
-  export.py --index var/index --out lists.jsonl
-  export.py --index var/index --out lists.parquet --limit 10 --min-score 0.3
-  export.py --index var/index --out public/related --format pages     one small JSON file an article, and manifest.json
+  readmore export --index var/index --out lists.jsonl
+  readmore export --index var/index --out lists.parquet --limit 10 --min-score 0.3
+  readmore export --index var/index --out public/related --format pages     one small JSON file an article, and manifest.json
 """
 
 
 def main(arguments: argparse.Namespace) -> None:
     file_format = arguments.format or arguments.out.suffix.removeprefix(".")
+    if file_format not in WRITERS:
+        raise OutOfRange("give --format, or a file ending in .jsonl, .csv or .parquet")
     with Recommender.open(arguments.index) as recommender:
         n_lists = export(recommender, arguments.out, file_format, arguments.limit, Selection(min_score=arguments.min_score))
         print(f"{n_lists} lists of {recommender.release.name} written to {arguments.out}")
 
 
-if __name__ == "__main__":
-    parser = command.parser(__doc__, EXAMPLES)
+def options() -> argparse.ArgumentParser:
+    parser = command.parser("readmore export", __doc__, EXAMPLES)
     parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="folder of the index")
     parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="file (.jsonl, .csv, .parquet), or folder for pages")
     parser.add_argument("--format", choices=sorted(WRITERS), help="what to write (default: by the ending)")
     parser.add_argument("--limit", type=int, default=DEFAULT_LIMIT, help="length of the lists (default: %(default)s)")
     parser.add_argument("--min-score", type=float, default=0.0, metavar="SCORE", help="only lines with that score (default: all)")
-    given = parser.parse_args()
-    if given.format is None and given.out.suffix.removeprefix(".") not in WRITERS:
-        parser.error("give --format, or a file ending in .jsonl, .csv or .parquet")
-    command.run(main, given)
+    return parser
+
+
+if __name__ == "__main__":
+    command.run(main, options())

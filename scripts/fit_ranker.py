@@ -17,8 +17,8 @@ from recommender.lists.selection import Selection
 from scripts import command
 
 EXAMPLES = """\
-  fit_ranker.py --index var/index             fit, show, and write var/index/ranker.json if it wins
-  fit_ranker.py --index var/index --dry-run   fit and show
+  readmore fit --index var/index             fit, show, and write var/index/ranker.json if it wins
+  readmore fit --index var/index --dry-run   fit and show
 """
 SURE = 0.05
 """Significance level. Fitted weights with a larger p-value are not written, because few lists fit noise."""
@@ -87,9 +87,13 @@ def _reliability(recommender: Recommender, found: Fit) -> tuple[int, int]:
     return shown, kept
 
 
-if __name__ == "__main__":
-    parser = command.parser(__doc__, EXAMPLES)
+def options() -> argparse.ArgumentParser:
+    parser = command.parser("readmore fit", __doc__, EXAMPLES)
     parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="folder of the index")
     parser.add_argument("--dry-run", action="store_true", help="write nothing")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    command.run(main, parser.parse_args())
+    return parser
+
+
+if __name__ == "__main__":
+    command.run(main, options())

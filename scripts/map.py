@@ -17,9 +17,9 @@ from scripts.archive_map.map_page import write_page
 from scripts.archive_map.table import write_table
 
 EXAMPLES = """\
-  map.py --index var/index --out map.html
-  map.py --index var/index --out map.html --limit 5000           the newest 5,000 articles
-  map.py --index var/index --out map.html --parquet map.parquet
+  readmore map --index var/index --out map.html
+  readmore map --index var/index --out map.html --limit 5000           the newest 5,000 articles
+  readmore map --index var/index --out map.html --parquet map.parquet
   embedding-atlas map.parquet --text title --x x --y y --neighbors neighbors"""
 
 
@@ -48,10 +48,14 @@ def main(arguments: argparse.Namespace) -> None:
         print(f"{kept(places, contents.lines):.0%} of the lines of their lists are among the {NEAR} nearest on the map")
 
 
-if __name__ == "__main__":
-    parser = command.parser(__doc__, EXAMPLES)
+def options() -> argparse.ArgumentParser:
+    parser = command.parser("readmore map", __doc__, EXAMPLES)
     parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="folder of the index")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the page")
     parser.add_argument("--parquet", type=Path, metavar="FILE", help="the table that embedding-atlas opens")
     parser.add_argument("--limit", type=int, default=20_000, help=f"at most so many articles, the newest, to {MOST} (default: %(default)s)")
-    command.run(main, parser.parse_args())
+    return parser
+
+
+if __name__ == "__main__":
+    command.run(main, options())

@@ -142,9 +142,9 @@ def taken(browser: Browser, name: str, scheme: Scheme, scene: Scene, folder: Pat
 
 
 if __name__ == "__main__":
-    parser = command.parser(str(__doc__), EXAMPLES)
+    parser = command.parser("pictures.py", __doc__, EXAMPLES)
     parser.add_argument("--topics", type=Path, required=True, metavar="DIR", help="index of Python's help topics")
     parser.add_argument("--gazette", type=Path, required=True, metavar="DIR", help="index of examples/wordpress.xml")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the pictures")
     parser.add_argument("--only", action="append", default=[], choices=PICTURES, help="this picture alone; may be repeated")
-    command.run(main, parser.parse_args())
+    command.run(main, parser)

@@ -11,8 +11,8 @@ from index.remote.store import Store
 from scripts import command
 
 EXAMPLES = """\
-  pull.py s3://bucket/readmore var/index           keys and endpoint: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL
-  pull.py /mnt/share/readmore var/index            a folder that the machines share, or any URL that fsspec opens
+  readmore pull s3://bucket/readmore --index var/index    keys and endpoint: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL
+  readmore pull /mnt/share/readmore --index var/index     a folder that the machines share, or any URL that fsspec opens
 exit codes: 0 done, 3 it would hide live articles, 4 of another version, 5 store or disk, 6 a build or pull runs, 7 missing or damaged"""
 
 
@@ -25,9 +25,13 @@ def main(arguments: argparse.Namespace) -> None:
     print(f"{done.release} {state}; fetched {done.fetched} of {done.files} files, {done.fetched_bytes:,} bytes")
 
 
-if __name__ == "__main__":
-    parser = command.parser(__doc__, EXAMPLES)
+def options() -> argparse.ArgumentParser:
+    parser = command.parser("readmore pull", __doc__, EXAMPLES)
     parser.add_argument("store", metavar="URL", help="the store: s3://bucket/prefix, or a folder")
-    parser.add_argument("index", type=Path, metavar="INDEX", help="folder of the index; made if it is not there")
+    parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="folder of the index; made if it is not there")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    command.run(main, parser.parse_args())
+    return parser
+
+
+if __name__ == "__main__":
+    command.run(main, options())

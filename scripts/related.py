@@ -17,10 +17,10 @@ from recommender.types import DEFAULT_LIMIT
 from scripts import command
 
 EXAMPLES = """\
-  related.py --index var/demo typesseq
-  related.py --index var/demo typesseq --limit 10 --json
-  related.py --index var/demo typesseq --mode background --diversity 0.3 --min-score 0.2
-  related.py --index var/demo --text page.txt      a page as pasted from a site; - reads standard input
+  readmore related --index var/demo typesseq
+  readmore related --index var/demo typesseq --limit 10 --json
+  readmore related --index var/demo typesseq --mode background --diversity 0.3 --min-score 0.2
+  readmore related --index var/demo --text page.txt      a page as pasted from a site; - reads standard input
 """
 EMPTY = {
     "no_candidates": "nothing in the index is related",
@@ -69,8 +69,8 @@ def _read(name: str) -> str:
         raise InputError(f"{name} cannot be read ({error.strerror}) - check the path") from error
 
 
-if __name__ == "__main__":
-    parser = command.parser(__doc__, EXAMPLES)
+def options() -> argparse.ArgumentParser:
+    parser = command.parser("readmore related", __doc__, EXAMPLES)
     parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="folder of the index")
     wanted = parser.add_mutually_exclusive_group(required=True)
     wanted.add_argument("id", nargs="?", metavar="ID", help="id of an article of the index")
@@ -94,4 +94,8 @@ if __name__ == "__main__":
     parser.add_argument("--max-per-section", type=int, metavar="N", help="so many lines of one section at most")
     parser.add_argument("--min-score", type=float, default=0.0, metavar="0-1", help="only lines with that score; 0.5: editors link half")
     parser.add_argument("--json", action="store_true", help="print the object that the HTTP service answers")
-    command.run(main, parser.parse_args())
+    return parser
+
+
+if __name__ == "__main__":
+    command.run(main, options())

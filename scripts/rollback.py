@@ -15,9 +15,9 @@ from recommender.vectors.milvus_client import VARIABLE
 from scripts import command
 
 EXAMPLES = """\
-  rollback.py --index var/index --list
-  rollback.py --index var/index                   the newest sound release before the current one
-  rollback.py --index var/index --to 20261123T121500Z-1f3a
+  readmore rollback --index var/index --list
+  readmore rollback --index var/index                   the newest sound release before the current one
+  readmore rollback --index var/index --to 20261123T121500Z-1f3a
 exit codes: 0 done, 3 no older sound release, 6 a build runs, 7 the release is damaged"""
 
 
@@ -39,7 +39,7 @@ def main(arguments: argparse.Namespace) -> None:
     else:
         print(f"{done.after} is the current release now, in place of {done.before or 'none'}; services pick it up when they open the index")
         for name in passed_over:
-            print(f"passed over: {name} is damaged; see scripts/verify_index.py --index {arguments.index} --release {name}")
+            print(f"passed over: {name} is damaged; see readmore verify --index {arguments.index} --release {name}")
 
 
 def _lines(found: Verification) -> list[dict[str, object]]:
@@ -66,8 +66,8 @@ def _print_table(lines: list[dict[str, object]]) -> None:
     Console().print(table)
 
 
-if __name__ == "__main__":
-    parser = command.parser(__doc__, EXAMPLES)
+def options() -> argparse.ArgumentParser:
+    parser = command.parser("readmore rollback", __doc__, EXAMPLES)
     parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="folder of the index")
     parser.add_argument(
         "--vectors",
@@ -79,4 +79,8 @@ if __name__ == "__main__":
     what.add_argument("--to", metavar="NAME", help="the release to make current, older or newer")
     what.add_argument("--list", action="store_true", help="list the releases, newest first, and change nothing")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    command.run(main, parser.parse_args())
+    return parser
+
+
+if __name__ == "__main__":
+    command.run(main, options())

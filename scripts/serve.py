@@ -12,28 +12,21 @@ from index.journal.address import JournalAddress
 from recommender.errors import OutOfRange
 from scripts import command
 from service import logs
-from service.settings import Settings, hashed, new_key, read_settings
+from service.settings import Settings, read_settings
 
 EXAMPLES = """\
-  serve.py --index var/demo
-  serve.py --config /etc/readmore.toml --workers 4
-  serve.py config show --config /etc/readmore.toml     every setting, and where it comes from
-  serve.py key new                                     a key, and its hash for --admin-keys or --read-keys
+  readmore serve --index var/demo
+  readmore serve --config /etc/readmore.toml --workers 4
+  readmore serve config show --config /etc/readmore.toml     every setting, and where it comes from
 """
-ACTIONS = {(): "serve", ("config", "show"): "show", ("key", "new"): "key"}
 
 
 def main(arguments: argparse.Namespace) -> None:
-    action = ACTIONS.get(tuple(arguments.action))
-    if action is None:
-        raise OutOfRange(f"{' '.join(arguments.action)[:50]!r} is unknown - it takes 'config show', 'key new', or nothing to serve")
-    if action == "key":
-        key = new_key()
-        print(f"key:  {key}\nhash: {hashed(key)}\n\nThe hash goes into the settings; the key to whoever asks, and nowhere else.")
-        return
+    if arguments.action not in ([], ["config", "show"]):
+        raise OutOfRange(f"{' '.join(arguments.action)[:50]!r} is unknown - it takes 'config show', or nothing to serve")
     flags = {name: getattr(arguments, name) for name in Settings.model_fields}
     settings, origins = read_settings(flags, arguments.config)
-    if action == "show":
+    if arguments.action:
         for name, value in settings:
             shown = ", ".join(map(str, value)) if isinstance(value, tuple) else "" if value is None else value
             if name == "live" and value:
@@ -54,13 +47,17 @@ def main(arguments: argparse.Namespace) -> None:
     server.serve(settings, app, listening)
 
 
-if __name__ == "__main__":
-    parser = command.parser(str(__doc__), EXAMPLES)
-    parser.add_argument("action", nargs="*", help="'config show', 'key new', or nothing to serve")
+def options() -> argparse.ArgumentParser:
+    parser = command.parser("readmore serve", __doc__, EXAMPLES)
+    parser.add_argument("action", nargs="*", help="'config show', or nothing to serve")
     parser.add_argument("--config", type=Path, metavar="FILE", help="a TOML file of settings")
     told = {name: line.strip() for line in str(Settings.__doc__).splitlines() for name in line.partition(":")[0].strip().split(", ")}
     for name, field in Settings.model_fields.items():
         default = "" if field.is_required() or not field.default else f" (default: {field.default})"
         help_text = told.get(name, "").partition(": ")[2].rstrip(".") or name.replace("_", " ")
         parser.add_argument(f"--{name.replace('_', '-')}", metavar="...", help=f"{help_text}{default}")
-    command.run(main, parser.parse_args())
+    return parser
+
+
+if __name__ == "__main__":
+    command.run(main, options())

@@ -18,8 +18,8 @@ from recommender.errors import OutOfRange
 from scripts import command
 
 EXAMPLES = """\
-  share.py var/index --live postgresql://readmore:password@host/readmore
-  READMORE_LIVE=postgresql://... share.py var/index
+  readmore share --index var/index --live postgresql://readmore:password@host/readmore
+  READMORE_LIVE=postgresql://... readmore share --index var/index
 exit codes: 0 done, 2 no address, 3 it is a copy of another journal, 5 PostgreSQL or the disk cannot be used, 6 a build runs"""
 
 
@@ -38,9 +38,9 @@ def main(arguments: argparse.Namespace) -> None:
     print(f"what was moved lies in {done.aside} - remove it when nothing of it is missed")
 
 
-if __name__ == "__main__":
-    parser = command.parser(__doc__, EXAMPLES)
-    parser.add_argument("index", type=Path, metavar="INDEX", help="folder of the index")
+def options() -> argparse.ArgumentParser:
+    parser = command.parser("readmore share", __doc__, EXAMPLES)
+    parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="folder of the index")
     parser.add_argument(
         "--live",
         default=os.environ.get(VARIABLE, ""),
@@ -48,4 +48,8 @@ if __name__ == "__main__":
         help=f"what machines share: postgresql://user:password@host/database (default: {VARIABLE})",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    command.run(main, parser.parse_args())
+    return parser
+
+
+if __name__ == "__main__":
+    command.run(main, options())

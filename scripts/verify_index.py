@@ -15,9 +15,9 @@ from recommender.vectors.milvus_client import VARIABLE
 from scripts import command
 
 EXAMPLES = """\
-  verify_index.py --index var/index               the release that CURRENT names
-  verify_index.py --index var/index --all --json
-  verify_index.py --index var/index --release 20261123T121500Z-1f3a
+  readmore verify --index var/index               the release that CURRENT names
+  readmore verify --index var/index --all --json
+  readmore verify --index var/index --release 20261123T121500Z-1f3a
 exit codes: 0 sound, 7 not sound"""
 
 
@@ -66,8 +66,8 @@ def _shown(found: Verification) -> str:
     return "\n".join(lines)
 
 
-if __name__ == "__main__":
-    parser = command.parser(__doc__, EXAMPLES)
+def options() -> argparse.ArgumentParser:
+    parser = command.parser("readmore verify", __doc__, EXAMPLES)
     parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="folder of the index")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--release", metavar="NAME", help="this release, in place of the current one")
@@ -79,4 +79,8 @@ if __name__ == "__main__":
         help=f"where they are, if they are in Milvus, to look at them too: milvus://host:19530/name (default: {VARIABLE})",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    command.run(main, parser.parse_args())
+    return parser
+
+
+if __name__ == "__main__":
+    command.run(main, options())

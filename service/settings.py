@@ -85,7 +85,7 @@ class Settings(BaseSettings):
         vectors: Address of the vectors, if they are in Milvus: milvus://host:19530/name.
         live: Journal of live articles and overrides, if several serve: postgresql://user:password@host/database.
         workers: Processes. Each adds about the throughput of the first.
-        read_keys, admin_keys: Key hashes (`serve.py key new`). No read keys: public reads. No admin keys: no writes.
+        read_keys, admin_keys: Key hashes (`readmore key`). No read keys: public reads. No admin keys: no writes.
         rate, text_rate: Rate limit per key, or per address without keys, on each worker; text_rate counts texts alone.
         cors_origins: Sites whose pages may call the service from a browser.
         allowed_hosts: Host names that the service answers to; `*`: all. IP addresses are always allowed.
@@ -157,4 +157,4 @@ def read_settings(flags: Mapping[str, Any], file: Path | None = None) -> tuple[S
         for fault in error.errors(include_url=False, include_input=False):
             name = str(fault["loc"][0])
             faults.append(f"{name} ({origins.get(name, 'missing')}): {fault['msg']}")
-        raise InputError("; ".join(faults) + " - see serve.py config show") from error
+        raise InputError("; ".join(faults) + " - see readmore serve config show") from error

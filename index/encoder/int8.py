@@ -35,6 +35,7 @@ from index.workers.processes import ALONE
 from recommender.embedding.embedder import Embedder
 from recommender.embedding.openvino import GRAPH, TOKENIZER, CompiledEmbedder, encoder_folder
 from recommender.errors import ModelError
+from recommender.installation import not_installed
 from recommender.release.list_codec import unpack
 from recommender.release.manifest import CANARIES, CATALOGUE, FLOAT, INT8
 from recommender.text.chunking import embedding_text
@@ -124,7 +125,7 @@ def _quantize(reference: CompiledEmbedder, texts: Sequence[str], made: Path) -> 
             import nncf
         import openvino
     except ModuleNotFoundError as error:
-        raise ModelError(f"{error.name} is not installed - pip install 'readmore[build]'") from None
+        raise ModelError(not_installed(str(error.name), "build")) from None
     graph = openvino.Core().read_model(reference.folder / GRAPH)
     calibration = nncf.Dataset([reference.inputs(text) for text in texts])
     smooth = nncf.AdvancedQuantizationParameters(smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=SMOOTHING))

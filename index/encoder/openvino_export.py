@@ -31,6 +31,7 @@ from recommender.embedding.openvino import (
 )
 from recommender.embedding.sentence_transformer import BUNDLED_MODEL, SentenceTransformerEmbedder, has_gpu, weights_sha256
 from recommender.errors import ModelError
+from recommender.installation import not_installed
 from recommender.release.manifest import CANARIES, FLOAT, INT8, Manifest, Precision
 
 PARITY = 0.999
@@ -138,7 +139,7 @@ def _export(reference: SentenceTransformerEmbedder, folder: Path) -> None:
         import openvino
         import torch
     except ModuleNotFoundError as error:
-        raise ModelError(f"{error.name} is not installed - pip install 'readmore[build]'") from None
+        raise ModelError(not_installed(str(error.name), "build")) from None
 
     class Whole(torch.nn.Module):
         """All modules of the model as one function of arrays."""

@@ -43,7 +43,7 @@ def check_followed(index_dir: Path, journal: "Journal | None") -> None:
     if journal is not None and state.journal is None and _said_alone(index_dir):
         raise InputError(
             f"{index_dir / LIVE_DB} holds what was put and said on this machine alone - move it into what machines share: "
-            f"scripts/share.py {index_dir}"
+            f"readmore share --index {index_dir}"
         )
     if journal is None and state.journal is not None:
         raise InputError(
@@ -89,7 +89,7 @@ def check_missed(index_dir: Path, serving: Manifest | None) -> None:
     if state.missed > folded:
         raise InputError(
             f"articles up to change {state.missed} of the journal are in newer releases alone, and the release here holds them up to "
-            f"{folded} - fetch the newest release with scripts/pull.py, or copy it here"
+            f"{folded} - fetch the newest release with readmore pull, or copy it here"
         )
 
 
@@ -97,7 +97,7 @@ def put_back(index_dir: Path, sequence: int) -> InputError:
     """Return the error for a journal that lacks changes of its replica."""
     return InputError(
         f"{index_dir / LIVE_DB} knows change {sequence} of the journal, and the journal does not: it was put back to an older state - "
-        "what it lacks comes back from that file: scripts/share.py, see docs/shared.md"
+        "what it lacks comes back from that file: readmore share, see docs/shared.md"
     )
 
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from index.journal.address import JournalAddress
 from recommender.errors import InputError
+from recommender.installation import not_installed
 
 if TYPE_CHECKING:
     from index.journal.journal import Journal
@@ -21,5 +22,5 @@ def opened(address: str) -> "Journal | None":
     try:
         from index.journal.journal import Journal
     except ModuleNotFoundError as error:
-        raise InputError(f"{error.name} is not installed, which a shared journal needs - pip install 'readmore[postgres]'") from error
+        raise InputError(f"a shared journal cannot be used: {not_installed(str(error.name), 'postgres')}") from error
     return Journal(parsed)

@@ -135,7 +135,7 @@ def measured_apart(folder: Path, ranker: Ranker) -> ArchiveHealth:
     try:
         found: ArchiveHealth = receiving.recv()
     except EOFError:
-        raise IndexDamaged(f"the lists of {folder} could not be counted - see the log, and scripts/verify_index.py") from None
+        raise IndexDamaged(f"the lists of {folder} could not be counted - see the log, and readmore verify") from None
     finally:
         receiving.close()
         process.join()

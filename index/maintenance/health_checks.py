@@ -19,12 +19,13 @@ from recommender import Recommender
 from recommender.embedding.embedder import Embedder, check_model
 from recommender.embedding.sentence_transformer import BUNDLED_MODEL, BUNDLED_SHA256
 from recommender.errors import IndexNotFound, IndexUnusable, ModelError
+from recommender.installation import pip_install
 from recommender.release.manifest import open_release
 
 State = Literal["ok", "warn", "fail"]
 Kind = Literal["packages", "model", "index", "disk", "machine", "speed"]
 
-EXTRAS = ("", "model", "build", "serve", "eval", "parquet")
+EXTRAS = ("", "serve", "build", "parquet")
 
 SPARE = 9
 """Free space that a build needs, in sizes of a release: the next release and its temporary files (docs/operations.md).
@@ -82,7 +83,7 @@ def _packages() -> Iterator[Check]:
     try:
         from packaging.requirements import Requirement  # installed with the model's packages
     except ModuleNotFoundError:
-        yield Check("packages", "fail", "packaging is not installed", "pip install 'readmore[model]'")
+        yield Check("packages", "fail", "packaging is not installed", pip_install("serve"))
         return
     yield Check("packages", "ok", f"readmore {importlib.metadata.version('readmore')}, Python {platform.python_version()}")
     seen: set[str] = set()
@@ -92,8 +93,7 @@ def _packages() -> Iterator[Check]:
         if not asked or wanted.name in seen or wanted.name == "readmore":
             continue
         seen.add(wanted.name)
-        extra = f"[{asked[0]}]" if asked[0] else ""
-        cure = f"pip install 'readmore{extra}'"
+        cure = pip_install(asked[0])
         try:
             version = importlib.metadata.version(wanted.name)
         except importlib.metadata.PackageNotFoundError:
@@ -149,7 +149,7 @@ def _index(index_dir: Path, embedder: Embedder | None) -> Iterator[Check]:
     if loss is not None:
         yield Check("index", "warn", f"{loss.path} {loss.found}", loss.cure)
     if (index_dir / UNFINISHED).exists():
-        yield Check("index", "warn", "a build was cut short, or is at work", f"scripts/build_index.py --resume --out {index_dir}")
+        yield Check("index", "warn", "a build was cut short, or is at work", f"readmore build --resume --out {index_dir}")
     try:
         release = open_release(index_dir)
     except IndexUnusable:

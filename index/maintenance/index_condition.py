@@ -1,6 +1,6 @@
 """Check what an index needs beside its releases: a readable `live.db`, a sound encoder, and free disk space.
 
-`/readyz`, `verify_index.py` and `doctor.py` share these checks, so they agree.
+`/readyz`, `readmore verify` and `readmore doctor` share these checks, so they agree.
 """
 
 import os

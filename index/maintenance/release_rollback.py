@@ -48,7 +48,7 @@ def roll_back(index_dir: Path, to: str | None = None, vectors: str = "") -> Roll
         VectorsUnavailable: Milvus does not answer, or lacks the release. Nothing was changed.
     """
     if not (index_dir / RELEASES).is_dir():
-        raise IndexNotFound(f"no index in {index_dir} - build one: scripts/build_index.py ARTICLES --out {index_dir}")
+        raise IndexNotFound(f"no index in {index_dir} - build one: readmore build ARTICLES --out {index_dir}")
     try:
         with build_lock(index_dir):
             before = _current_name(index_dir)
@@ -76,7 +76,7 @@ def _named(index_dir: Path, name: str) -> tuple[VerifiedRelease, tuple[VerifiedR
     chosen = verify_index(index_dir, name).releases[0]
     if not chosen.usable:
         raise IndexDamaged(
-            f"release {name} is not sound: {chosen.faults[0].file} {chosen.faults[0].found} - choose another: scripts/rollback.py --list"
+            f"release {name} is not sound: {chosen.faults[0].file} {chosen.faults[0].found} - choose another: readmore rollback --list"
         )
     return chosen, ()
 

@@ -37,9 +37,9 @@ Code = Literal[
 NOT_OPENED = ("manifest", "format", "missing", "size", "sha256")
 """Faults that keep every process from opening a release. The next sound release serves in its place."""
 
-RESTORE = "restore the file, go back with scripts/rollback.py, or build again with scripts/build_index.py"
+RESTORE = "restore the file, go back with readmore rollback, or build again with readmore build"
 
-REBUILD = "go back with scripts/rollback.py, or build again with scripts/build_index.py"
+REBUILD = "go back with readmore rollback, or build again with readmore build"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def verify_index(index_dir: Path, name: str | None = None, *, all_releases: bool
     address = MilvusAddress.parse(vectors) if vectors else None
     folders = {folder.name: folder for folder in release_paths(index_dir)}
     if not folders and not (index_dir / CURRENT).exists():
-        raise IndexNotFound(f"no index in {index_dir} - build one: scripts/build_index.py ARTICLES --out {index_dir}")
+        raise IndexNotFound(f"no index in {index_dir} - build one: readmore build ARTICLES --out {index_dir}")
     if name is not None and name not in folders:
         raise InputError(f"{index_dir} has no release {name[:80]!r} - those it has: {', '.join(folders) or 'none'}")
     beside, current = list[Fault](), None
@@ -133,7 +133,7 @@ def verify_index(index_dir: Path, name: str | None = None, *, all_releases: bool
         current = folder.name
         folders.setdefault(current, folder)
     except IndexDamaged as error:
-        beside.append(_fault("current", index_dir / CURRENT, error, "name a sound release with scripts/rollback.py --to"))
+        beside.append(_fault("current", index_dir / CURRENT, error, "name a sound release with readmore rollback --to"))
     try:
         Ranker.of_index(index_dir)
     except IndexDamaged as error:

@@ -15,7 +15,7 @@ from recommender.errors import IndexDamaged
 from recommender.features.ranker import RANKER
 from recommender.release.manifest import MANIFEST, RELEASES, FileEntry, Manifest, file_entry
 
-CURE = "push again with scripts/push.py"
+CURE = "push again with readmore push"
 SHA256 = re.compile("[0-9a-f]{64}")
 
 

@@ -186,12 +186,12 @@ def _fetch(entry: FileEntry, store: Store, fetched: Path) -> None:
                     break
                 file.write(block)
     except FileNotFoundError:
-        raise IndexDamaged(f"{store.url}/{name} is missing - push again with scripts/push.py; the index is as it was") from None
+        raise IndexDamaged(f"{store.url}/{name} is missing - push again with readmore push; the index is as it was") from None
     if file_entry(part) != entry:
         part.unlink()
         raise IndexDamaged(
             f"{store.url}/{name} has another size or sha256 than its name and its list say - pull again; if it stays so, remove that file, "
-            "and push again with scripts/push.py; the index is as it was"
+            "and push again with readmore push; the index is as it was"
         )
     sync(part)
     part.rename(fetched / entry.sha256)
@@ -234,7 +234,7 @@ def _manifest(parcel: Parcel, fetched: Path) -> Manifest:
     folder = f"{RELEASES}/{parcel.release}"
     files = {f"{folder}/{name}": entry for name, entry in manifest.files.items()} | {f"{folder}/{MANIFEST}": parcel.manifest}
     if manifest.release != parcel.release or files != parcel.part(RELEASES):
-        raise IndexDamaged(f"the manifest of {parcel.release} is not of the files that came with it - push again with scripts/push.py")
+        raise IndexDamaged(f"the manifest of {parcel.release} is not of the files that came with it - push again with readmore push")
     return manifest
 
 

@@ -66,7 +66,7 @@ def push(index_dir: Path, store: Store, grace: timedelta = GRACE) -> Pushed:
 
 def _push(index_dir: Path, release: Release, store: Store, grace: timedelta) -> Pushed:
     if release.degraded:
-        raise IndexDamaged(f"{release.degraded}; nothing was pushed - to push {release.name} in its place, go back: scripts/rollback.py")
+        raise IndexDamaged(f"{release.degraded}; nothing was pushed - to push {release.name} in its place, go back: readmore rollback")
     parcel = Parcel.of_index(index_dir, release.manifest)
     before = _current(store)
     listed = f"{RELEASES}/{parcel.release}.json"

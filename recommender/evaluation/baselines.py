@@ -27,7 +27,7 @@ NEWEST, MORE_LIKE_THIS, FIRST, MEAN, MAXSIM, TFIDF, FUSED, FITTED = (
     "fused",
     "fitted",
 )
-"""`fused` is what a reader gets without hand-made lists. `fitted` uses the weights of `scripts/fit_ranker.py`."""
+"""`fused` is what a reader gets without hand-made lists. `fitted` uses the weights of `readmore fit`."""
 
 
 def rank_all(

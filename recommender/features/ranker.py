@@ -3,7 +3,7 @@
     score = sum of weight x feature            confidence = 1 / (1 + exp(-(slope x score + offset)))
 
 The confidence is Platt's calibration (1999), fitted on hand-made lists. Editors link about half of the items with
-confidence 0.5. Weights are stored as JSON: the shipped ones, or those that `scripts/fit_ranker.py` learned from a
+confidence 0.5. Weights are stored as JSON: the shipped ones, or those that `readmore fit` learned from a
 publisher's own lists.
 """
 
@@ -22,7 +22,7 @@ from recommender.features.feature_schema import FEATURES, Features, column
 from recommender.types import Floats
 
 RANKER = "ranker.json"
-"""File in the index's folder, beside CURRENT, with the weights that `fit_ranker.py` wrote."""
+"""File in the index's folder, beside CURRENT, with the weights that `readmore fit` wrote."""
 
 DECIMALS = 4
 """Decimals of a score in comparisons. Rounding keeps noise in the last bits from deciding an order."""
@@ -80,7 +80,7 @@ class Ranker:
 
     @classmethod
     def of_index(cls, index_dir: Path) -> "Ranker":
-        """Return the weights that `fit_ranker.py` wrote for an index, or the shipped ones.
+        """Return the weights that `readmore fit` wrote for an index, or the shipped ones.
 
         Raises:
             IndexDamaged: See `read`.
@@ -90,7 +90,7 @@ class Ranker:
 
     @classmethod
     def read(cls, path: Path) -> "Ranker":
-        """Read the file that `fit_ranker.py` wrote.
+        """Read the file that `readmore fit` wrote.
 
         Raises:
             IndexDamaged: See `from_fields`. Raised too if the file cannot be read.
@@ -102,7 +102,7 @@ class Ranker:
         return cls.from_fields(fields, path)
 
 
-CURE = "run scripts/fit_ranker.py again, or remove the file to rank by the shipped weights"
+CURE = "run readmore fit again, or remove the file to rank by the shipped weights"
 
 SHIPPED = Ranker(
     # Closeness in meaning and in words, each less a share of the target's hubness; the title in the text; nearness in time.

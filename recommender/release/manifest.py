@@ -195,7 +195,7 @@ def open_release(index_dir: Path, *, quick: bool = False) -> Release:
     """
     folders = release_folders(index_dir)
     if not folders and not (index_dir / CURRENT).exists():
-        raise IndexNotFound(f"no index in {index_dir} - build one: scripts/build_index.py ARTICLES --out {index_dir}")
+        raise IndexNotFound(f"no index in {index_dir} - build one: readmore build ARTICLES --out {index_dir}")
     fault: IndexUnusable
     try:
         return verify(current_folder(index_dir), quick=quick)

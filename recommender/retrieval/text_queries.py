@@ -140,7 +140,7 @@ class TextSearcher:
             there = Milvus(self._address, LOOK_S, LOOK_S).ask("has_collection", self._address.collection(self.release.name))
         except (IndexUnusable, VectorsUnavailable) as error:
             return str(error)
-        return None if there else f"Milvus has no vectors of release {self.release.name} - build again, or go back with scripts/rollback.py"
+        return None if there else f"Milvus has no vectors of release {self.release.name} - build again, or go back with readmore rollback"
 
     def close(self) -> None:
         """Close the connection to a server."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.errors import InputError
+from recommender.installation import not_installed
 from recommender.types import Vectors
 from scripts.archive_map.map_contents import ELSEWHERE
 
@@ -35,7 +36,7 @@ def laid_out(vectors: Vectors) -> Places:
         from sklearn.manifold import TSNE
         from threadpoolctl import threadpool_limits
     except ImportError as error:
-        raise InputError("the map needs scikit-learn - pip install 'readmore[map]'") from error
+        raise InputError(not_installed("scikit-learn", "build")) from error
     if len(vectors) < 3:
         return _within(np.eye(len(vectors), 2, dtype=np.float32))
     start = principal(vectors) * 1e-4

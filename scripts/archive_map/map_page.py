@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.errors import InputError
+from recommender.installation import not_installed
 from scripts.archive_map.layout import Places
 from scripts.archive_map.map_contents import Contents
 from scripts.report.report_page import csp_hash, web_url
@@ -42,7 +43,7 @@ def write_page(path: Path, contents: Contents, places: Places) -> None:
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
     except ImportError as error:
-        raise InputError("the map needs Jinja2 - pip install 'readmore[map]'") from error
+        raise InputError(not_installed("Jinja2", "build")) from error
     environment = Environment(loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["csp_hash"] = csp_hash
     style, *parts = ((PAGE / name).read_text(encoding="utf-8") for name in ("page.css", *SCRIPT))

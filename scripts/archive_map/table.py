@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from recommender.errors import InputError
+from recommender.installation import not_installed
 from scripts.archive_map.layout import Places
 from scripts.archive_map.map_contents import ELSEWHERE, Contents
 from scripts.report.report_page import web_url
@@ -22,7 +23,7 @@ def write_table(path: Path, contents: Contents, places: Places) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise InputError("Parquet needs pyarrow - pip install 'readmore[map]'") from error
+        raise InputError(not_installed("pyarrow", "parquet")) from error
     neighbours = []
     for lines, scores in zip(contents.lines, contents.scores, strict=True):
         there = lines < ELSEWHERE

@@ -122,7 +122,7 @@ def _median(call: Callable[[Any], object], asked: Sequence[object]) -> float:
 
 
 if __name__ == "__main__":
-    parser = command.parser(__doc__, EXAMPLES)
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="what build_index.py takes")
+    parser = command.parser("build_time.py", __doc__, EXAMPLES)
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="what readmore build takes")
     parser.add_argument("--json", action="store_true", help="print JSON in place of a table")
-    command.run(main, parser.parse_args())
+    command.run(main, parser)

@@ -10,6 +10,7 @@ import time
 import numpy as np
 
 from recommender.errors import ModelError
+from recommender.installation import not_installed
 
 LAYERS, HIDDEN, INNER, WINDOW = 6, 384, 1536, 256
 """Dimensions of all-MiniLM-L6-v2."""
@@ -39,7 +40,7 @@ def peak(*, integers: bool) -> float:
         import openvino
         from openvino import opset13
     except ModuleNotFoundError as error:
-        raise ModelError(f"{error.name} is not installed - pip install 'readmore[build]'") from None
+        raise ModelError(not_installed(str(error.name), "build")) from None
     text = hidden = opset13.parameter([WINDOW, HIDDEN], np.float32)
     least, most = np.float32(-4), np.float32(4)
     for shape in ((INNER, HIDDEN), (HIDDEN, INNER)):

@@ -110,7 +110,7 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    parser = command.parser(str(__doc__), EXAMPLES)
+    parser = command.parser("peers_run.py", __doc__, EXAMPLES)
     parser.add_argument("articles", type=Path, metavar="ARTICLES", help="JSON Lines: id, title, text, read_more")
     parser.add_argument("--peers", type=peers, default=list(PEERS), metavar="A,B", help=f"of {', '.join(PEERS)} (default: all)")
     parser.add_argument(
@@ -119,4 +119,4 @@ if __name__ == "__main__":
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N articles")
     parser.add_argument("--seconds", type=int, default=10, help="of load over HTTP (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
-    command.run(main, parser.parse_args())
+    command.run(main, parser)

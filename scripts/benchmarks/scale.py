@@ -228,11 +228,11 @@ def _anonymous_kb(process: Path) -> int:
 
 
 if __name__ == "__main__":
-    parser = command.parser(str(__doc__), EXAMPLES)
+    parser = command.parser("scale.py", __doc__, EXAMPLES)
     parser.add_argument("n", type=int, help="articles")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the archive and its index are put")
     parser.add_argument("--words", type=int, default=WORDS, help="of a chunk, on average (default: %(default)s)")
     parser.add_argument("--memory", type=int, default=MEMORY, metavar="BYTES", help="what the build may take (default: %(default)s)")
     parser.add_argument("--built", action="store_true", help="the index is there already: only measure it")
     parser.add_argument("--json", action="store_true", help="print JSON in place of a table")
-    command.run(main, parser.parse_args())
+    command.run(main, parser)

@@ -105,10 +105,10 @@ def _memory(pid: int) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    parser = command.parser(str(__doc__), EXAMPLES)
+    parser = command.parser("service_load.py", __doc__, EXAMPLES)
     parser.add_argument("index", type=Path, help="folder of the index")
     parser.add_argument("--seconds", type=int, default=10, help="of each measurement (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=1, help="processes of the service (default: %(default)s)")
     parser.add_argument("--lists-only", action="store_true", help="no drafts: the index was built without a model")
     parser.add_argument("--json", type=Path, help="write the figures to a file")
-    command.run(main, parser.parse_args())
+    command.run(main, parser)

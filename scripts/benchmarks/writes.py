@@ -220,11 +220,11 @@ def _sizes(given: str) -> list[int]:
 
 
 if __name__ == "__main__":
-    parser = command.parser(str(__doc__), EXAMPLES)
+    parser = command.parser("writes.py", __doc__, EXAMPLES)
     parser.add_argument("--out", type=Path, required=True, help="folder for the indexes; what an earlier run made there is used again")
     parser.add_argument("--articles", type=int, default=10_000, help="articles of the archive (default: %(default)s)")
     parser.add_argument("--overrides", type=_sizes, default=[0, 10_000, 50_000], help="how many, of each state (default: 0,10000,50000)")
     parser.add_argument("--live", type=_sizes, default=[0, 1_000, 5_000], help="live articles of each state (default: 0,1000,5000)")
     parser.add_argument("--rounds", type=int, default=40, help="writes of each kind (default: %(default)s)")
     parser.add_argument("--json", type=Path, help="write the figures to a file")
-    command.run(main, parser.parse_args())
+    command.run(main, parser)

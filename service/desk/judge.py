@@ -1,4 +1,4 @@
-"""Store editors' judgements of our lines. They change no list; `scripts/fit_ranker.py` can fit the ranker to them."""
+"""Store editors' judgements of our lines. They change no list; `readmore fit` can fit the ranker to them."""
 
 import asyncio
 from typing import Annotated, Any, Literal

@@ -1,8 +1,10 @@
 """The commands, as processes: what they print, and the codes they exit with."""
 
+import importlib
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -15,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from recommender import Recommender, errors
+from recommender.__main__ import COMMANDS
 from recommender.evaluation.measures import METRICS, evaluate
 from recommender.release.manifest import current_folder
 from scripts.command import EXIT_CODES
@@ -23,25 +26,8 @@ from tests.conftest import client_of, shared
 from tests.support.archive import records, write_jsonl
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = (
-    "build_index",
-    "related",
-    "serve",
-    "evaluate",
-    "benchmarks/build_time",
-    "benchmarks/service_load",
-    "benchmarks/peers_run",
-    "benchmarks/scale",
-    "benchmarks/writes",
-    "fit_ranker",
-    "doctor",
-    "verify_index",
-    "rollback",
-    "diff_index",
-    "export",
-    "map",
-    "pictures",
-)
+TOOLS = ("benchmarks/build_time", "benchmarks/service_load", "benchmarks/peers_run", "benchmarks/scale", "benchmarks/writes", "pictures")
+"""Scripts of a checkout, which are no command of `readmore`."""
 
 
 def run(script: str, *arguments: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -57,11 +43,31 @@ def assert_error(done: subprocess.CompletedProcess[str], code: int, message: str
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("script", TOOLS)
 def test_help_has_examples(script: str) -> None:
     done = run(script, "--help")
     assert done.returncode == 0
     assert f"examples:\n  {Path(script).name}.py" in done.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_has_examples_that_parse(name: str) -> None:
+    """A script is a door to the command: its help is the command's, whose examples have options that it knows."""
+    done = run(COMMANDS[name].module, "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"usage: readmore {name} ")
+    assert f"examples:\n  readmore {name}" in done.stdout
+    parser = importlib.import_module(f"scripts.{COMMANDS[name].module}").options()
+    examples = str(parser.epilog).partition("exit codes:")[0]
+    for line in re.findall(rf"readmore {name}\b(.*)", examples):
+        parser.parse_args(shlex.split(re.split(r" {3,}", line)[0]))
+
+
+def test_readmore_lists_its_commands() -> None:
+    listed = subprocess.run([sys.executable, "-m", "recommender"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"^  (\w+) ", listed, re.MULTILINE) == list(COMMANDS)
+    wrong = subprocess.run([sys.executable, "-m", "recommender", "bild"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (wrong.returncode, wrong.stderr) == (2, "error: readmore has no command 'bild' - see readmore --help\n")
 
 
 def test_related_prints_what_the_service_answers(demo_index: Path) -> None:

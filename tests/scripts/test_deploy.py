@@ -1,5 +1,6 @@
-"""What examples/deploy tells machines to run: no engine is here to run it, but its commands must have the options that it names."""
+"""What examples/deploy tells machines to run: it fits its schemas, and its commands have the options that it names."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from recommender.__main__ import COMMANDS
 from service.settings import Settings
 from tests.support.served import ROOT
 
@@ -19,9 +21,8 @@ FILES = sorted((ROOT / "examples" / "deploy").rglob("*.yaml"))
 
 
 @cache
-def options(script: str) -> set[str]:
-    said = subprocess.run([sys.executable, ROOT / script, "--help"], capture_output=True, text=True, check=True).stdout
-    return set(re.findall(r"--[a-z-]+", said))
+def options(name: str) -> set[str]:
+    return set(re.findall(r"--[a-z-]+", importlib.import_module(f"scripts.{COMMANDS[name].module}").options().format_help()))
 
 
 def texts(found: Any) -> Iterator[str]:
@@ -42,11 +43,12 @@ def texts(found: Any) -> Iterator[str]:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT / "examples").as_posix())
 def test_commands_have_the_options_that_are_used_and_settings_exist(path: Path) -> None:
     found = [text for part in yaml.safe_load_all(path.read_text(encoding="utf-8")) for text in texts(part)]
-    commands = {match for text in found for match in re.findall(r"(scripts/\w+\.py)([^;&]*)", text)}
+    lines = [f"readmore {text}" if text.startswith("serve ") else text for text in found]  # the image's entry point adds the name
+    commands = {match for text in lines for match in re.findall(r"\breadmore ([a-z]+)\b([^;&]*)", text) if match[0] in COMMANDS}
     assert commands
-    for script, arguments in commands:
-        unknown = set(re.findall(r"--[a-z-]+", arguments)) - options(script)
-        assert not unknown, f"{script} has no {unknown}"
+    for name, arguments in commands:
+        unknown = set(re.findall(r"--[a-z-]+", arguments)) - options(name)
+        assert not unknown, f"readmore {name} has no {unknown}"
     names = {match.lower() for text in found for match in re.findall(r"READMORE_([A-Z_]+)", text)} - {"vectors_token"}
     assert names <= {*Settings.model_fields}, "no such setting"
 
@@ -58,3 +60,21 @@ def test_the_extras_that_an_image_is_built_with_exist() -> None:
     (default,) = re.findall(r'ARG EXTRAS="([^"]+)"', dockerfile)
     for named in (default, compose["x-readmore"]["build"]["args"]["EXTRAS"]):
         assert set(named.split(",")) <= set(extras)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT / "examples").as_posix())
+def test_files_fit_the_schema_of_their_own_tool(path: Path) -> None:
+    """The tools hold the schemas of compose files and of Kubernetes; a field that they do not know is an error."""
+    programs = Path(sys.executable).parent
+    compose = [programs / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", path]
+    kubernetes = [programs / "kubernetes-validate", "--strict", path]
+    done = subprocess.run(kubernetes if path.stem == "kubernetes" else compose, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_field_that_is_no_field_is_found(tmp_path: Path) -> None:
+    for path in FILES:
+        wrong = tmp_path / path.name
+        wrong.write_text(re.sub(r"^( *)(ports|volumes):", r"\1portz:", path.read_text(encoding="utf-8"), flags=re.MULTILINE))
+        with pytest.raises(AssertionError, match="portz"):
+            test_files_fit_the_schema_of_their_own_tool(wrong)

@@ -1,9 +1,7 @@
 """The recipes of docs/ingestion.md, run as they stand there."""
 
 import re
-import runpy
 import shlex
-import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -12,14 +10,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from recommender import Recommender
+from scripts import build_index, command
 from tests.support.hash_embedder import HashEmbedder
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "ingestion.md").read_text(encoding="utf-8")
 RECIPES = [
-    (title, shlex.split(command), file, dedent(content))
+    (title, shlex.split(arguments), file, dedent(content))
     for title, section in re.findall(r"^### (.+)\n((?:(?!^##).*\n)+)", TEXT, re.MULTILINE)
-    for command in re.findall(r"^```sh\npython (.+)\n```$", section, re.MULTILINE)
+    for arguments in re.findall(r"^```sh\nreadmore build (.+)\n```$", section, re.MULTILINE)
     for file, content in [(re.findall(r"`([\w./]+)`", section)[0], "\n".join(re.findall(r"^    .*$", section, re.MULTILINE)))]
 ]
 
@@ -41,8 +40,8 @@ def test_there_is_a_recipe_for_every_kind_of_source() -> None:
     ]
 
 
-@pytest.mark.parametrize(("title", "command", "file", "content"), RECIPES, ids=[title for title, *_ in RECIPES])
-def test_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, title: str, command: list[str], file: str, content: str) -> None:
+@pytest.mark.parametrize(("title", "arguments", "file", "content"), RECIPES, ids=[title for title, *_ in RECIPES])
+def test_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, title: str, arguments: list[str], file: str, content: str) -> None:
     file = "export.xml" if title == "WordPress" else file
     path = tmp_path / file
     path.parent.mkdir(exist_ok=True)
@@ -51,10 +50,9 @@ def test_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, title: str, com
     else:
         path.write_text(content, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", command)
-    monkeypatch.setattr("index.encoder.openvino_export.fastest_embedder", lambda index_dir, model: HashEmbedder())
+    monkeypatch.setattr(build_index, "fastest_embedder", lambda index_dir, model: HashEmbedder())
     with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(ROOT / command[0]), run_name="__main__")
+        command.run(build_index.main, build_index.options(), arguments)
     assert ended.value.code == 0
     assert (tmp_path / "var/index/rejects.jsonl").read_text() == ""
     with Recommender.open(tmp_path / "var" / "index") as opened:

@@ -1,11 +1,7 @@
 """The tutorial, as a reader goes through it: every command in one shell, the files it shows, and a browser where it says to look."""
 
-import os
 import re
-import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,14 +11,12 @@ import pytest
 from playwright.sync_api import Browser, Page
 from playwright.sync_api import TimeoutError as TooLate
 
-from recommender.embedding.openvino import ENCODERS
 from tests.support.browser import follow
-from tests.support.served import ROOT
+from tests.support.shell import ROOT, Shell, free_ports, fresh_checkout, until_it_listens
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 PIECE = re.compile(r"^## (?P<heading>[^\n]+)$|^```(?P<language>\w*)\n(?P<block>.*?)^```$", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"`([\w/]+\.(?:html|json))`")
-PATIENCE_S = 300
 CAPTAINS = "Ferry captains vote to strike over night sailings"
 BRIDGE = "Swing bridge reopens, a day later than planned"
 HASH = re.compile(r'sha384-[^"…]+')
@@ -61,73 +55,15 @@ def steps(text: str) -> list[Step]:
     return [*found, Step(section, "look")]
 
 
-def as_shown(shown: str, printed: str) -> bool:
-    """Whether a command printed what the tutorial shows; an ellipsis stands for what differs, on a line of its own for any lines."""
-    pattern = re.escape(shown.rstrip("\n")).replace("\\\n…", "(?s:.*)").replace("…", ".*")
-    return re.fullmatch(pattern, printed.rstrip("\n")) is not None
-
-
-class Shell:
-    """One shell for all commands, as variables and servers stay from one to the next; a command that fails ends it."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self._log, self._codes = folder / "printed.log", folder / "codes.log"
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                ["bash", "-eo", "pipefail"],
-                cwd=folder,
-                env={**os.environ, **environment},
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                text=True,
-            )
-        self._n_run = 0
-
-    def run(self, block: str, shown: str | None) -> str:
-        """What it printed; a server may go on printing, so that it is waited for what is shown."""
-        start, deadline = self._log.stat().st_size, time.monotonic() + PATIENCE_S
-        self._n_run += 1
-        assert self._process.stdin
-        self._process.stdin.write(f"{block}\necho done >> {self._codes.name}\n")
-        self._process.stdin.flush()
-        while True:
-            done = self._codes.exists() and len(self._codes.read_text().splitlines()) == self._n_run
-            printed = self._log.read_bytes()[start:].decode()
-            if done and (shown is None or as_shown(shown, printed)):
-                return printed
-            assert self._process.poll() is None, f"this failed:\n{block}\n{printed}"
-            assert time.monotonic() < deadline, f"{block}\nprinted:\n{printed}\nand the tutorial says:\n{shown}"
-            if done and not block.rstrip().endswith("&"):
-                pytest.fail(f"{block}\nprinted:\n{printed}\nand the tutorial says:\n{shown}")
-            time.sleep(0.05)
-
-    def end(self) -> None:
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.communicate()
-
-
 @pytest.fixture
 def checkout(tmp_path: Path, demo_index: Path) -> Path:
-    """A fresh clone after its first minute: what `make install` and a first build prepare is there."""
-    for name in ("Makefile", "pyproject.toml", "constraints.txt", "scripts", "examples"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    python = tmp_path / ".venv" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    python.chmod(0o755)
-    (tmp_path / ".venv" / ".installed").touch()
-    (tmp_path / "var" / "index").mkdir(parents=True)
-    (tmp_path / "var" / "index" / ENCODERS).symlink_to(demo_index / ENCODERS)
-    return tmp_path
+    return fresh_checkout(tmp_path, demo_index, "var/index")
 
 
 @pytest.fixture
 def ports() -> tuple[int, int]:
-    """Two that nobody listens on: the service's and the site's."""
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-        return one.getsockname()[1], other.getsockname()[1]
+    """The service's and the site's."""
+    return free_ports()
 
 
 @pytest.fixture
@@ -210,14 +146,6 @@ def pin(browser: Browser, service: str, key: str) -> None:
     follow(form.get_by_role("button", name="Pin it"))
     desk.get_by_text("It is pinned.").wait_for()
     assert "Ann" in desk.get_by_role("region", name="What was said").inner_text()
-
-
-def until_it_listens(port: int) -> None:
-    while True:
-        try:
-            return socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
-            time.sleep(0.05)
 
 
 def until_it_refuses(port: int) -> None:

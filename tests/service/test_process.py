@@ -112,7 +112,7 @@ def test_settings_are_shown_with_where_they_come_from(tmp_path: Path) -> None:
 
 
 def test_a_new_key_and_its_hash() -> None:
-    command = [sys.executable, "scripts/serve.py", "key", "new"]
+    command = [sys.executable, "scripts/key.py"]
     told = [subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout for _ in range(2)]
     keys = [re.findall(r"^(?:key|hash): +(\S+)$", text, re.MULTILINE) for text in told]
     assert all(hashed(key) == key_hash for key, key_hash in keys)

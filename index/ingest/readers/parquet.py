@@ -8,6 +8,7 @@ from typing import Any
 
 from index.ingest.record import Record, Reject
 from recommender.errors import InputError
+from recommender.installation import not_installed
 
 ROWS = 256
 """Rows in memory at a time."""
@@ -26,7 +27,7 @@ def read(path: Path) -> Iterator[Record | Reject]:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise InputError(f"{path} needs pyarrow - pip install 'readmore[parquet]'") from error
+        raise InputError(f"{path} cannot be read: {not_installed('pyarrow', 'parquet')}") from error
     row = 0
     try:
         with pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER, page_checksum_verification=True) as table:

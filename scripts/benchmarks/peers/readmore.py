@@ -1,4 +1,4 @@
-"""Measure Readmore itself, as a site runs it: `build_index.py`, then `serve.py`."""
+"""Measure Readmore itself, as a site runs it: `readmore build`, then `readmore serve`."""
 
 import os
 import subprocess

@@ -24,6 +24,7 @@ from index.maintenance.verify import Verification, verify_index
 from index.release.publish import KEPT
 from index.storage.build_lock import build_lock
 from recommender import Recommender
+from recommender.embedding.sentence_transformer import BUNDLED_MODEL
 from recommender.errors import IndexBusy, IndexDamaged, IndexNotFound, InputError
 from recommender.features.ranker import RANKER
 from recommender.release.manifest import CATALOGUE, CURRENT, MANIFEST, current_folder, release_folders, verify
@@ -259,12 +260,12 @@ def test_an_index_does_not_differ_from_itself(index_dir: Path) -> None:
 def test_the_gate_exits_7_over_a_limit(tmp_path: Path) -> None:
     build(tmp_path / "old", records(12))
     build(tmp_path / "new", records(12)[1:])
-    code, said, error = run("diff_index", tmp_path / "old", tmp_path / "new", "--max-articles-lost", "1%", "--json")
+    code, said, error = run("diff_index", "--index", tmp_path / "old", "--next", tmp_path / "new", "--max-articles-lost", "1%", "--json")
     assert code == 7
     assert json.loads(said)["broken"] == ["articles lost: 8.33%, the limit is 1.00%"]
     assert error.startswith("error: ")
     assert error.count("\n") == 1
-    assert run("diff_index", tmp_path / "old", tmp_path / "new", "--max-articles-lost", "10%")[0] == 0
+    assert run("diff_index", "--index", tmp_path / "old", "--next", tmp_path / "new", "--max-articles-lost", "10%")[0] == 0
 
 
 def states(found: Sequence[Check]) -> set[tuple[str, str]]:
@@ -283,12 +284,12 @@ def test_the_doctor_names_what_is_wrong_and_the_cure(copy: Path, tmp_path: Path)
 
     assert ("model", "fail") in states(list(checks(copy, Other)))
     missing = [check for check in checks(tmp_path / "none", HashEmbedder) if check.kind == "index"]
-    assert [(check.state, "build_index.py" in check.cure) for check in missing] == [("fail", True)]
+    assert [(check.state, "readmore build" in check.cure) for check in missing] == [("fail", True)]
     catalogue = current_folder(copy) / CATALOGUE
     catalogue.write_bytes(catalogue.read_bytes()[:-1])
     [fault] = [check for check in checks(copy, HashEmbedder) if check.kind == "index" and check.state == "fail"]
     assert CATALOGUE in fault.found
-    assert "rollback.py" in fault.cure
+    assert "readmore rollback" in fault.cure
 
 
 def test_the_doctor_goes_on_where_an_index_cannot_be_opened(copy: Path) -> None:
@@ -301,10 +302,12 @@ def test_the_doctor_goes_on_where_an_index_cannot_be_opened(copy: Path) -> None:
 
 
 def test_the_doctor_as_a_command(copy: Path) -> None:
-    """The index is of another model than the bundled one: 4."""
-    code, said, error = run("doctor", "--index", copy, "--json")
+    """The index is of another model than the one that is named, and its own is not on this machine: 4."""
+    code, said, error = run("doctor", "--index", copy, "--model", BUNDLED_MODEL, "--json")
     assert code == 4
     found = json.loads(said)
     assert {check["kind"] for check in found} >= {"packages", "machine", "model", "index", "disk", "speed"}
     assert "was built with" in error
     assert error.count("\n") == 1
+    code, said, error = run("doctor", "--index", copy, "--json")
+    assert (code, "the model 'hash' cannot be had" in error) == (4, True)

@@ -466,19 +466,19 @@ def test_the_commands_say_what_is_wrong(builder: Path, server: S3Server, tmp_pat
         )
         return done.returncode, done.stdout + done.stderr
 
-    assert run("pull", url, tmp_path / "m") == (7, f"error: no release in {url} - push one: scripts/push.py INDEX {url}\n")
-    code, said = run("push", builder, url, "--json")
+    assert run("pull", url, "--index", tmp_path / "m") == (7, f"error: no release in {url} - push one: readmore push --index DIR {url}\n")
+    code, said = run("push", url, "--index", builder, "--json")
     assert (code, json.loads(said)["release"]) == (0, current_folder(builder).name)
-    code, said = run("pull", url, tmp_path / "m")
+    code, said = run("pull", url, "--index", tmp_path / "m")
     assert code == 0
     assert said.startswith(f"{current_folder(builder).name} is current now, in place of none; fetched ")
-    code, said = run("pull", url, tmp_path / "m", AWS_SECRET_ACCESS_KEY="another")
+    code, said = run("pull", url, "--index", tmp_path / "m", AWS_SECRET_ACCESS_KEY="another")
     assert code == 5
     assert said.startswith(f"error: {url}/CURRENT is not permitted (Forbidden) - check the key")
-    code, said = run("push", builder, "s3://no-such-bucket/x")
+    code, said = run("push", "s3://no-such-bucket/x", "--index", builder)
     assert (code, "make the bucket" in said) == (5, True)
-    code, said = run("pull", "nonsense://x/y", tmp_path / "m")
+    code, said = run("pull", "nonsense://x/y", "--index", tmp_path / "m")
     assert (code, "Protocol not known" in said) == (3, True)
-    code, said = run("pull", url, tmp_path / "m", AWS_ENDPOINT_URL="http://127.0.0.1:9", AWS_MAX_ATTEMPTS="1")
+    code, said = run("pull", url, "--index", tmp_path / "m", AWS_ENDPOINT_URL="http://127.0.0.1:9", AWS_MAX_ATTEMPTS="1")
     assert (code, "check that it is up" in said) == (5, True)
     assert lists(tmp_path / "m") == lists(builder)

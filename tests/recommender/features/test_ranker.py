@@ -40,7 +40,7 @@ def test_a_damaged_ranker_is_named_and_the_builds_weights_rank(tmp_path: Path, c
     build_index([str(write_jsonl(tmp_path / "a.jsonl", records(8)))], tmp_path / "index", HashEmbedder())
     path = tmp_path / "index" / RANKER
     path.write_bytes(content)
-    with pytest.raises(IndexDamaged, match=r"ranker\.json.* - run scripts/fit_ranker\.py again"):
+    with pytest.raises(IndexDamaged, match=r"ranker\.json.* - run readmore fit again"):
         Ranker.read(path)
     with Recommender.open(tmp_path / "index") as opened:
         assert str(path) in str(opened.degraded)

@@ -130,7 +130,7 @@ def test_a_sound_index_is_not_degraded(copy: Path) -> None:
 
 
 def test_no_index(tmp_path: Path) -> None:
-    with pytest.raises(IndexNotFound, match=rf"no index in {tmp_path} - build one: scripts/build_index\.py"):
+    with pytest.raises(IndexNotFound, match=rf"no index in {tmp_path} - build one: readmore build"):
         Recommender.open(tmp_path)
 
 
