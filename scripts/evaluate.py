@@ -18,6 +18,7 @@ from recommender.errors import InputError
 from recommender.evaluation.baselines import FITTED, FUSED, TFIDF, rank_all, stored_list
 from recommender.evaluation.measures import DEPTH, METRICS, CollectionFacts, by_group, collection_facts, per_query
 from recommender.evaluation.more_like_this import MoreLikeThis
+from recommender.evaluation.named_links import named_links
 from recommender.features.ranker import SHIPPED
 from recommender.lists.selection import Selection
 from recommender.types import DEFAULT_LIMIT
@@ -29,6 +30,7 @@ EXAMPLES = """\
   readmore evaluate --index var/demo --json
   readmore evaluate --index var/demo --report report.html      the hand-made lists beside ours, in a browser
   readmore evaluate --index var/demo --pool lists              rank only articles that are in some hand-made list
+  readmore evaluate --index var/demo --without-named           without links whose title stands in the text
   readmore evaluate --votes votes-*.json                       the votes that readers of the report saved, added up
   readmore evaluate --similarity ratings.jsonl --json          similarity of texts against people's ratings
 """
@@ -46,7 +48,7 @@ def main(arguments: argparse.Namespace) -> None:
         _print_votes(arguments.votes, arguments.json)
         return
     with Recommender.open(arguments.index) as recommender:
-        qrels, protocol = _protocol(recommender, arguments.pool, arguments.as_of)
+        qrels, protocol = _protocol(recommender, arguments.pool, arguments.as_of, without_named=arguments.without_named)
         runs = _runs(recommender, qrels, arguments.pool, arguments.as_of)
         scores = {method: per_query(qrels, run) for method, run in runs.items()}
         estimates = compare(scores, TFIDF)
@@ -79,6 +81,7 @@ def main(arguments: argparse.Namespace) -> None:
         print(json.dumps(answer))
         return
     print(f"{protocol['n_queries']} hand-made lists, {manifest.n_articles} articles, index {manifest.release}; {protocol['queries']}")
+    print(f"{protocol['named_links']:.0%} of the links lead to articles whose title stands in the text word for word")
     print(" " * 20 + "".join(f"{name:>9}" for name in METRICS) + "    nDCG@5, 95 %")
     for method, metrics in estimates.items():
         first = metrics["nDCG@5"]
@@ -87,7 +90,9 @@ def main(arguments: argparse.Namespace) -> None:
         print(f"the report: {arguments.report}")
 
 
-def _protocol(recommender: Recommender, pool: str, as_of: bool) -> tuple[dict[str, tuple[str, ...]], dict[str, str | int]]:
+def _protocol(
+    recommender: Recommender, pool: str, as_of: bool, *, without_named: bool = False
+) -> tuple[dict[str, tuple[str, ...]], dict[str, str | float]]:
     """Return the qrels, made of the hand-made lists, and a description of the protocol."""
     qrels = recommender.catalogue.hand_made_lists()
     split = Split.of_ranker(recommender.ranker)
@@ -98,8 +103,16 @@ def _protocol(recommender: Recommender, pool: str, as_of: bool) -> tuple[dict[st
         queries = "articles with a hand-made list that the ranker was not fitted on"
     if not qrels:
         raise InputError("the index has no hand-made lists - give articles a read_more field with ids of the archive")
+    named = named_links(recommender.catalogue, qrels)
+    n_links = sum(map(len, qrels.values()))
+    if without_named:
+        left = {id_: tuple(target for target in targets if (id_, target) not in named) for id_, targets in qrels.items()}
+        qrels = {article_id: targets for article_id, targets in left.items() if targets}
+        queries += ", without links whose title the text names"
+        if not qrels:
+            raise InputError("every hand-made link names its title in the text - evaluate without --without-named")
     candidates = {"all": "all articles of the index", "lists": "all articles that are in some hand-made list"}[pool]
-    protocol: dict[str, str | int] = {
+    protocol: dict[str, str | float] = {
         "queries": queries,
         "candidates": f"{candidates} but the query" + (", published by then; ours: of the stored candidates" if as_of else ""),
         "qrels": "the hand-made lists, every link relevance 1",
@@ -107,6 +120,7 @@ def _protocol(recommender: Recommender, pool: str, as_of: bool) -> tuple[dict[st
         "baseline": f"{TFIDF}; p by a paired randomisation test, Holm-corrected",
         "n_queries": len(qrels),
         "n_links": sum(map(len, qrels.values())),
+        "named_links": round(len(named) / n_links, 4),
         "n_articles": recommender.release.manifest.n_articles,
         "depth": DEPTH,
     }
@@ -246,6 +260,7 @@ def options() -> argparse.ArgumentParser:
     what.add_argument("--votes", type=Path, nargs="+", metavar="FILE", help="files of votes that the report's blind comparison saved")
     parser.add_argument("--pool", choices=["all", "lists"], default="all", help="rank all articles, or those in some hand-made list")
     parser.add_argument("--as-of", action="store_true", help="for each article, rank only what had been published by then")
+    parser.add_argument("--without-named", action="store_true", help="leave out links to articles whose title the text names")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML page: summary, plots, the lists side by side")
     parser.add_argument("--json", action="store_true", help="print JSON: every metric under its name, by method")
     return parser

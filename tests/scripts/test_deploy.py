@@ -66,8 +66,8 @@ def test_the_extras_that_an_image_is_built_with_exist() -> None:
 def test_files_fit_the_schema_of_their_own_tool(path: Path) -> None:
     """The tools hold the schemas of compose files and of Kubernetes; a field that they do not know is an error."""
     programs = Path(sys.executable).parent
-    compose = [programs / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", path]
-    kubernetes = [programs / "kubernetes-validate", "--strict", path]
+    compose: list[str | Path] = [programs / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", path]
+    kubernetes: list[str | Path] = [programs / "kubernetes-validate", "--strict", path]
     done = subprocess.run(kubernetes if path.stem == "kubernetes" else compose, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
