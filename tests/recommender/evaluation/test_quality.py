@@ -11,7 +11,10 @@ from tests.conftest import shared
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("archive", "n_lists", "least"), [("digitalgov", 706, 0.45), ("hugodocs", 366, 0.71)])
+@pytest.mark.parametrize(
+    ("archive", "n_lists", "least"),
+    [("digitalgov", 706, 0.43), ("hugodocs", 366, 0.71), ("k8s_en", 253, 0.505), ("chameleon", 100, 0.42)],
+)
 def test_lists_are_as_good_as_they_were(
     archive: str, n_lists: int, least: float, model: SentenceTransformerEmbedder, tmp_path: Path
 ) -> None:
