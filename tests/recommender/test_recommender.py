@@ -24,6 +24,7 @@ from recommender.lists.selection import Selection, select
 from recommender.release.list_codec import EXPLAINED
 from recommender.retrieval.candidates import described, neighbours
 from recommender.text.chunking import TokenSpans
+from recommender.vectors.exact import mean_vector
 from tests.support.archive import records, write_jsonl
 from tests.support.hash_embedder import HashEmbedder
 
@@ -77,12 +78,17 @@ def test_every_list_equals_brute_force_over_every_article(recommender: Recommend
     df = Counter(pair for article in articles for pair in pairs(article.title) | pairs(article.text))
     maxsim = [[float(((a @ b.T).max(axis=1).mean() + (a @ b.T).max(axis=0).mean()) / 2) for b in embedded] for a in embedded]
     words = [[math.sqrt(sum(weight * b.get(term, 0.0) for term, weight in a.items())) for b in terms] for a in terms]
+    means = [mean_vector(vectors) for vectors in embedded]
     for row, article in enumerate(articles):
         expected = {}
         for other, target in enumerate(articles):
-            score = maxsim[row][other] - hubness(maxsim, other) / 2 + words[row][other] - hubness(words, other) / 2
-            score += 0.6 * share_named(article, target, df, len(articles)) ** 2
-            expected[target.id] = 1 / (1 + math.exp(5.8 - 7 * score))
+            score = (maxsim[row][other] + float(means[row] @ means[other])) / 2 - 0.65 * hubness(maxsim, other)
+            score += 0.8 * words[row][other] - 0.2 * hubness(words, other)
+            score += 0.3 * share_named(article, target, df, len(articles)) ** 2
+            if article.published and target.published:
+                days = abs((article.published - target.published).total_seconds()) / 86_400
+                score += 0.06 * (math.exp(-days / 30) + math.exp(-days / 365))
+            expected[target.id] = 1 / (1 + math.exp(4.1 - 5.2 * score))
         del expected[article.id]
         found = recommender.related(article.id, limit=30)
         assert [item.rank for item in found] == list(range(1, 31))

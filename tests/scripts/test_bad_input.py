@@ -74,7 +74,7 @@ def raw(**changed: Any) -> str:
         (article(url="file:///etc/passwd"), (2, "odd", "bad_url", "url")),
         (article(published="2026-13-45"), (2, "odd", "bad_date", "published")),
         (article(published="3026-01-01"), (2, "odd", "bad_date", "published")),
-        (article(published=1536662460000), (2, "odd", "bad_date", "published")),
+        (article(published=["2018-09-11"]), (2, "odd", "bad_date", "published")),
     ],
 )
 def test_a_bad_article_is_written_down_and_the_rest_goes_on(

@@ -157,7 +157,7 @@ def hostile_records() -> list[dict[str, Any]]:
         found.append({"id": f"at {number}", "title": f"At {address}", "text": text(topic, "at"), "section": topic, "url": address})
     for place, topic in enumerate(topics):
         own = PAYLOADS[place :: len(topics)]
-        fields = {"id": page_of(topic), "title": " ".join(own)[:900], "text": text(topic, *own[:5]), "section": " ".join(own)[:500]}
+        fields = {"id": page_of(topic), "title": " ".join(own)[:900], "text": text(topic, *own[::4]), "section": " ".join(own)[:500]}
         found.append({**fields, "url": f"https://example.org/{topic}?{clean_line(' '.join(own))}", "read_more": own, "lang": "en"})
     return found
 
@@ -489,7 +489,7 @@ WITHOUT_NUMBERS = "of => [...of.childNodes].filter((part) => part.nodeName !== '
 
 def test_report(browser: Browser, service: Served, index: Path, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
-    evaluate.main(Namespace(index=index, report=path, votes=None, similarity=None, pool="all", as_of=False, json=True))
+    evaluate.main(Namespace(index=index, report=path, votes=None, similarity=None, pool="all", as_of=False, without_named=False, json=True))
     with harmless(browser, path.as_uri(), "blob:") as window:
         page = window.page
         page.goto(path.as_uri())

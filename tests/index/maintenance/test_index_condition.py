@@ -238,7 +238,7 @@ def test_each_tool_tells_the_truth(index: Path, state: str) -> None:
             assert client.put("/v1/articles/late", json={**FERRY, "url": None}).status_code == 201
 
 
-@pytest.mark.parametrize("names", [("wal",), ("shm",), ("wal", "shm")])
+@pytest.mark.parametrize("names", [("wal",), ("shm",)])
 def test_a_log_that_is_removed_under_the_service_is_told_until_a_restart(index: Path, names: tuple[str, ...]) -> None:
     with served(index) as service, service.client() as client:
         assert client.put("/v1/articles/tug", json={**FERRY, "url": None, "title": "Tug"}).status_code == 201

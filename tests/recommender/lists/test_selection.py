@@ -114,5 +114,5 @@ def test_the_latest_of_an_old_archive_keep_their_order_and_undated_ones_come_las
 
 
 def test_the_least_score_is_asked_before_age() -> None:
-    found = candidates([1.5, 0.1], [3000.0, 3000.0])
+    found = candidates([2.0, 0.1], [3000.0, 3000.0])
     assert chosen(found, Selection(mode="latest", min_score=0.5)).places.tolist() == [0]

@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 import struct
 import tempfile
 from collections import Counter
@@ -22,7 +23,7 @@ from recommender.terms import inverted_index, vocabulary
 from recommender.terms.inverted_index import FOLDER, LEAD, LexicalIndex, Terms, count_terms
 from recommender.terms.vocabulary import Weights
 from recommender.terms.word_dictionary import words_of_key
-from recommender.text.words import LONGEST_WORD, words
+from recommender.text.words import LONGEST_WORD, MARKS, UNSPACED, normal, words
 from recommender.types import Article, Rows
 from tests.support.archive import digested
 
@@ -35,24 +36,29 @@ POOL = ["the", "city", "Harbour", "ferry’s", "pier", "9", "渡", "船", "vote"
 
 def slow_words(text: str) -> list[str]:
     def spaceless(one: str) -> bool:
-        return any(low <= one <= high for low, high in ("\u3040\u30ff", "\u3400\u4dbf", "\u4e00\u9fff", "\uf900\ufaff"))
+        return bool(re.match(f"[{UNSPACED}]", one))
+
+    def with_marks(end: int) -> int:
+        while end < len(text) and text[end] in MARKS:
+            end += 1
+        return end
 
     def letters(begin: int) -> int:
         end = begin
         while end < len(text) and text[end].isalnum() and not spaceless(text[end]):
-            end += 1
+            end = with_marks(end + 1)
         return end
 
     text, found, at = text.lower(), [], 0
     while at < len(text):
-        end = at + 1 if spaceless(text[at]) else letters(at)
+        end = with_marks(at + 1) if spaceless(text[at]) else letters(at)
         if end == at:
             at += 1
             continue
         if not spaceless(text[at]) and text[end : end + 1] in ("'", "’"):
             further = letters(end + 1)
             end = further if further > end + 1 else end
-        found.append(text[at:end].replace("’", "'")[:64])
+        found.append(normal(text[at:end].replace("’", "'")))
         at = end
     return found
 

@@ -27,7 +27,7 @@ def written(index_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def evaluated(index_dir: Path, path: Path) -> Path:
     """What `scripts/evaluate.py --report` writes for a real index."""
-    switches = {"votes": None, "similarity": None, "pool": "all", "as_of": False, "json": True}
+    switches = {"votes": None, "similarity": None, "pool": "all", "as_of": False, "without_named": False, "json": True}
     command.main(Namespace(index=index_dir, report=path, **switches))
     return path
 
