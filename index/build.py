@@ -27,6 +27,7 @@ from index.ingest.readers.sources import PYDOC_TOPICS, read_all
 from index.ingest.rejects import Rejects
 from index.ingest.site_ids import Sites
 from index.lists.checkpoint import forget_lists_of_other_facts, rescue, take_up
+from index.lists.floor import floor_of
 from index.lists.inputs import LISTS, BuildInputs, prepare
 from index.lists.list_file_writer import ListWriter
 from index.lists.merge_duplicates import collapse
@@ -95,6 +96,7 @@ class Build:
         live: Live updates that the release holds.
         known: Chunks of the serving release, if the model would chunk the same way.
         canaries: Vectors of `CANARIES`: float32 (n, dim).
+        floor: See `index.lists.floor`.
         inputs: What neighbours and lists are computed from, once terms and vectors are complete.
     """
 
@@ -115,6 +117,7 @@ class Build:
     live: LiveChanges = field(default_factory=LiveChanges)
     known: KnownChunks | None = None
     canaries: Vectors = field(init=False)
+    floor: float = 0.0
     inputs: BuildInputs = field(init=False)
 
 
@@ -307,6 +310,7 @@ def _make_lists(build: Build) -> Steps:
             yield n_listed, writer.n_articles
         list_writer.finish(staged)
         writer.finish()
+        build.floor = floor_of(BuildInputs(staged, writer.n_articles).catalogue, writer.n_articles)
         if writer.n_chunks > EXACT:
             prune_terms(staged, writer.n_articles, build.options.memory // SHARE)
 
@@ -324,7 +328,7 @@ def _publish(build: Build) -> Steps:
     for folder in ONLY_STAGED:
         shutil.rmtree(staged / folder, ignore_errors=True)  # a small archive needs no separate vectors for lists
     (staged / WITHDRAWN).write_text(list_of_ids(build.live.withdrawn), encoding="utf-8")
-    manifest = manifest_of(staged, build.embedder, build.canaries, build.ranker, build.live, report)
+    manifest = manifest_of(staged, build.embedder, build.canaries, build.ranker, build.live, report, build.floor)
     if build.sink is not None:
         build.sink.serve(manifest.release)
     publish(staged, manifest, index_dir)

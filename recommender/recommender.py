@@ -353,7 +353,9 @@ class Recommender(IndexReader):
         overrides = None
         if view.overridden or view.hidden or self._overrides_in_file:
             overrides = InForce(self.file_overrides, self._file_rows, self.live, view, datetime.now(UTC))
-        return ListBuilder(self.catalogue, self.live, view, overrides, self.ranker, query, wanted, limit, explain)
+        return ListBuilder(
+            self.catalogue, self.live, view, overrides, self.ranker, query, wanted, limit, explain, self.release.manifest.floor
+        )
 
     def _check_limit(self, limit: int, wanted: Selection) -> None:
         most = self.release.manifest.n_candidates

@@ -295,7 +295,7 @@ class RelatedList(Sequence[Related]):
         article_id: The query article. None for a draft.
         index_version: The release that answered.
         model: Name of the embedding model.
-        reason: Reason for an empty list: "no_candidates", "filtered_out", "below_threshold", or "no_more" if `offset`
+        reason: Reason for an empty list: "no_candidates", "filtered_out", "nothing_close", "below_threshold", or "no_more" if `offset`
             is past its end. None if the list is not empty.
     """
 

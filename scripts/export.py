@@ -33,7 +33,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="file (.jsonl, .csv, .parquet), or folder for pages")
     parser.add_argument("--format", choices=sorted(WRITERS), help="what to write (default: by the ending)")
     parser.add_argument("--limit", type=int, default=DEFAULT_LIMIT, help="length of the lists (default: %(default)s)")
-    parser.add_argument("--min-score", type=float, default=0.0, metavar="SCORE", help="only lines with that score (default: all)")
+    parser.add_argument("--min-score", type=float, metavar="SCORE", help="only lines with that score (default: what is close at all)")
     return parser
 
 

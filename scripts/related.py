@@ -25,6 +25,7 @@ EXAMPLES = """\
 EMPTY = {
     "no_candidates": "nothing in the index is related",
     "filtered_out": "nothing that is related passes the filters",
+    "nothing_close": "nothing in the archive is close to it",
     "below_threshold": "nothing reaches the least score",
     "no_more": "the list ends before that",
 }
@@ -92,7 +93,9 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--fallback", action="store_true", help="fill a list that is too short with the newest articles")
     parser.add_argument("--diversity", type=float, default=0.0, metavar="0-1", help="hold back what is like the lines above it")
     parser.add_argument("--max-per-section", type=int, metavar="N", help="so many lines of one section at most")
-    parser.add_argument("--min-score", type=float, default=0.0, metavar="0-1", help="only lines with that score; 0.5: editors link half")
+    parser.add_argument(
+        "--min-score", type=float, metavar="0-1", help="only lines with that score; 0.5: editors link half (default: what is close at all)"
+    )
     parser.add_argument("--json", action="store_true", help="print the object that the HTTP service answers")
     return parser
 

@@ -18,12 +18,15 @@ from recommender.types import Vectors, rfc3339
 from recommender.vectors.two_tier import ARTICLES
 
 
-def manifest_of(staged: Path, embedder: Embedder, canaries: Vectors, ranker: Ranker, said: LiveChanges, report: BuildReport) -> Manifest:
+def manifest_of(
+    staged: Path, embedder: Embedder, canaries: Vectors, ranker: Ranker, said: LiveChanges, report: BuildReport, floor: float
+) -> Manifest:
     """Return the manifest of a staged release.
 
     Args:
         canaries: The vectors of `CANARIES`: float32 (n, dim).
         said: The live updates that the release holds.
+        floor: See `index.lists.floor`.
     """
     return Manifest(
         format=FORMAT,
@@ -44,5 +47,6 @@ def manifest_of(staged: Path, embedder: Embedder, canaries: Vectors, ranker: Ran
         live_sequence=said.sequence,
         journal=said.journal,
         ranker=asdict(ranker),
+        floor=floor,
         files=dict(file_entries(staged)),
     )

@@ -128,6 +128,7 @@ class ListBuilder:
     Attributes:
         overrides: Overrides of the file and of the service. None: there are none.
         explain: Return what each feature of an item adds to its score.
+        floor: See `selection.select`.
     """
 
     catalogue: Catalogue
@@ -139,6 +140,7 @@ class ListBuilder:
     wanted: Selection
     limit: int
     explain: bool = False
+    floor: float = 0.0
 
     def choose(self, means: Vectors | None = None) -> Choice:
         """Return the candidates that pass selection and overrides.
@@ -150,7 +152,7 @@ class ListBuilder:
         query, wanted, n = self.query, self.wanted, self.wanted.offset + self.limit + len(pinned)
         filtered = hidden is not None or wanted.sections or wanted.langs or wanted.exclude or query.language >= 0
         among = self._among(hidden) if filtered else None
-        selected = selection.select(query.candidates, query.published, self.ranker, wanted, n, means, among, query.confidence)
+        selected = selection.select(query.candidates, query.published, self.ranker, wanted, n, means, among, query.confidence, self.floor)
         return Choice(selected.places, selected.scores, selected.reason, pinned, hidden)
 
     def items(self, choice: Choice) -> tuple[tuple[Related, ...], str | None]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from recommender.errors import OutOfRange
 from recommender.features.article_features import ArticleFeatures
-from recommender.features.feature_schema import UNDATED, Candidates, column
+from recommender.features.feature_schema import FEATURES, UNDATED, Candidates, column
 from recommender.features.filters import SearchFilter
 from recommender.features.ranker import DECIMALS, Ranker
 from recommender.text.cleaning import clean_line
@@ -54,7 +54,8 @@ class Selection:
         max_per_section: Maximum number of items of one section. None: any number.
         offset: Number of items to skip at the head of the list.
         fallback: Fill a short list with the newest articles, first of the same section.
-        min_score: Minimum score of an item, 0 to 1. Editors would link about half of the items at 0.5.
+        min_score: Minimum score of an item, 0 to 1. Editors would link about half of the items at 0.5. None: the floor of
+            the archive decides, which leaves out what is close to nothing.
 
     Raises:
         OutOfRange: A value is not in its range.
@@ -71,7 +72,7 @@ class Selection:
     as_of: datetime | None = None
     diversity: float = 0.0
     max_per_section: int | None = None
-    min_score: float = 0.0
+    min_score: float | None = None
     offset: int = 0
     fallback: bool = False
 
@@ -89,7 +90,7 @@ class Selection:
         if self.mode not in get_args(Mode):
             raise OutOfRange(f"mode is {self.mode!r:.50}, it must be one of {', '.join(get_args(Mode))}")
         for name in ("diversity", "min_score"):
-            if not 0 <= getattr(self, name) <= 1:
+            if not 0 <= (getattr(self, name) or 0) <= 1:
                 raise OutOfRange(f"{name} is {getattr(self, name)}, it must be 0 to 1")
         for name in ("half_life_days", "max_age_days"):
             days = getattr(self, name)
@@ -101,6 +102,14 @@ class Selection:
             moment = getattr(self, name)
             if moment is not None and moment.tzinfo is None:
                 raise OutOfRange(f"{name} is {moment}, without a time zone - give one, such as UTC")
+
+
+CLOSENESS = np.zeros(len(FEATURES))
+CLOSENESS[[column("maxsim"), column("mean_cosine"), column("words")]] = 0.5, 0.5, 1.0
+"""Weights of the features that say how close an article is, in meaning and in words, whatever else the archive holds.
+
+Hubness, names and dates order a list. They do not say whether its items belong there.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +136,7 @@ def select(
     means: Vectors | None = None,
     among: NDArray[np.bool_] | None = None,
     confidence: NDArray[np.float64] | None = None,
+    floor: float = 0.0,
 ) -> Selected:
     """Select the items of a list.
 
@@ -136,12 +146,17 @@ def select(
         among: bool (n_candidates,), candidates that pass the filters a candidate does not store: section, language, id.
             None allows all.
         confidence: float64 (n_candidates,), in [0, 1]. None: computed by the ranker.
+        floor: Minimum `CLOSENESS` of an item, if the selection has no minimum score.
     """
     as_of = _as_of(wanted)
     allowed = _allowed(found, published, wanted, as_of)
     places = np.flatnonzero(allowed if among is None else allowed & among)
     if not len(places):
         return _none("no_candidates" if not len(found) else "filtered_out")
+    if floor and wanted.min_score is None and confidence is None:
+        places = places[found["features"][places].astype(np.float64) @ CLOSENESS >= floor]
+        if not len(places):
+            return _none("nothing_close")
     confidence = ranker.confidence(ranker.scores(found["features"][places])) if confidence is None else confidence[places]
     confidence = confidence.round(DECIMALS)
     if wanted.min_score:

@@ -106,6 +106,7 @@ class Manifest:
         live_sequence: The last change of `live.db` that the release holds. See `recommender.live.database`.
         journal: Name of the journal, or of the `live.db`, that numbered the change. Empty: a `live.db` from before
             these had names.
+        floor: Closeness below which an item belongs in no list by default. See `index.lists.floor`.
         files: Every file of the release except the manifest itself, by name.
     """
 
@@ -121,6 +122,7 @@ class Manifest:
     ranker: dict[str, Any]
     files: dict[str, FileEntry]
     journal: str = ""
+    floor: float = 0.0
 
     def folded(self, counter: str) -> int:
         """Return the number of the last change of a journal or `live.db` that the release holds.

@@ -68,7 +68,10 @@ async def selection(
     published_after: Annotated[datetime | None, Query(description="only articles of that moment or later")] = None,
     published_before: Annotated[datetime | None, Query(description="only articles from before that moment")] = None,
     diversity: Annotated[float, Query(ge=0, le=1, description="hold back what is like the lines above it")] = 0.0,
-    min_score: Annotated[float, Query(ge=0, le=1, description="only lines with that score; of 0.5, editors would link half")] = 0.0,
+    min_score: Annotated[
+        float | None,
+        Query(ge=0, le=1, description="only lines with that score; of 0.5, editors would link half (default: what is close at all)"),
+    ] = None,
     offset: Annotated[Whole, Query(ge=0, le=63, description="leave out so many lines at the head")] = 0,
     fallback: Annotated[bool, Query(description="fill a list that is too short with the newest articles")] = False,
 ) -> Selection:

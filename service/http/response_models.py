@@ -116,7 +116,7 @@ class RelatedAnswer(BaseModel):
     model: str
     request_id: str
     items: list[Item]
-    reason: Literal["no_candidates", "filtered_out", "below_threshold", "no_more"] | None = None
+    reason: Literal["no_candidates", "filtered_out", "nothing_close", "below_threshold", "no_more"] | None = None
 
 
 class ListOrProblem(BaseModel):
