@@ -14,8 +14,11 @@ from recommender.embedding.sentence_transformer import BUNDLED_MODEL
 from recommender.installation import pip_install
 from recommender.release.manifest import kept_manifests
 
-SAMPLE = 100
-"""Number of records looked at, at the beginning of each source."""
+READ, STEP = 10_000, 20
+"""Number of records read of each source, and every how many of them one is looked at.
+
+Exports are often sorted by language, so the first records alone say nothing.
+"""
 
 FOREIGN = 0.1
 """Share of articles in other languages from which an English model does not fit an archive."""
@@ -42,10 +45,10 @@ def model_of(
         return BUNDLED_MODEL
     named = ", ".join(f"{language} {n}" for language, n in languages.most_common(5))
     if importlib.util.find_spec(PACKAGE) is not None:
-        log.info("languages of the first articles: %s; the model is %s", named, MULTILINGUAL_MODEL)
+        log.info("languages of a sample of the articles: %s; the model is %s", named, MULTILINGUAL_MODEL)
         return MULTILINGUAL_MODEL
     log.warning(
-        "languages of the first articles: %s; %s reads English only, so lists follow the words alone where it fails - %s,"
+        "languages of a sample of the articles: %s; %s reads English only, so lists follow the words alone where it fails - %s,"
         " or give --model, and build in a new folder",
         named,
         BUNDLED_MODEL,
@@ -57,10 +60,10 @@ def model_of(
 def languages_of(
     sources: Sequence[str], names: Mapping[str, str], source_format: str | None, include: Collection[str] = ()
 ) -> Counter[str]:
-    """Count the languages of the first articles of each source, by their first subtag. Articles of unknown language are left out."""
+    """Count the languages of a sample of articles, by their first subtag. Articles of unknown language are left out."""
     found: Counter[str] = Counter()
     for source in sources:
-        records = islice(read(source, names, source_format, include=include), SAMPLE)
+        records = islice(read(source, names, source_format, include=include), 0, READ, STEP)
         found.update(
             checked.article.lang.split("-")[0].lower()
             for checked in check_here(records)

@@ -88,7 +88,13 @@ def test_a_static_model_is_compiled(model: SentenceTransformerEmbedder, tmp_path
 
 @pytest.mark.parametrize(
     ("texts", "expected"),
-    [([ENGLISH] * 10, BUNDLED_MODEL), ([GERMAN] * 10, MULTILINGUAL_MODEL), ([ENGLISH] * 9 + [GERMAN], BUNDLED_MODEL), ([], BUNDLED_MODEL)],
+    [
+        ([ENGLISH] * 200, BUNDLED_MODEL),
+        ([GERMAN], MULTILINGUAL_MODEL),
+        ([ENGLISH] * 190 + [GERMAN] * 10, BUNDLED_MODEL),
+        ([ENGLISH] * 140 + [GERMAN] * 60, MULTILINGUAL_MODEL),
+        ([], BUNDLED_MODEL),
+    ],
 )
 def test_the_languages_of_an_archive_choose_the_model(tmp_path: Path, texts: list[str], expected: str) -> None:
     source = write_jsonl(tmp_path / "a.jsonl", [{"id": str(n), "title": "x", "text": text} for n, text in enumerate(texts)])
@@ -101,7 +107,8 @@ def test_an_archive_says_its_languages(tmp_path: Path) -> None:
         {"id": "2", "title": "b", "text": GERMAN},
         {"id": "3", "title": "c", "text": "kurz"},
     ]
-    assert languages_of([str(write_jsonl(tmp_path / "a.jsonl", fields))], {}, None) == {"de": 2}
+    sources = [str(write_jsonl(tmp_path / f"{n}.jsonl", [one])) for n, one in enumerate(fields)]
+    assert languages_of(sources, {}, None) == {"de": 2}
 
 
 def test_without_the_package_the_build_says_what_to_do(
