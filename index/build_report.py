@@ -33,6 +33,7 @@ class BuildReport:
         dropped_fields: Fields left out of articles that were kept, by code. Each is listed in `rejects.jsonl`.
         passed_over: Records that are not public articles, by reason: drafts, pages, symbolic links, ...
         mended: Damage that was repaired, by kind.
+        found_fields: Fields that were found under a well-known name: `title <- headline`.
         changes: The changes against the last release.
         n_withdrawn: Articles that the sources withdraw.
         n_live: Articles that were upserted through the service since the last build.
@@ -55,6 +56,7 @@ class BuildReport:
     dropped_fields: Counter[str] = field(default_factory=Counter)
     passed_over: Counter[str] = field(default_factory=Counter)
     mended: Counter[str] = field(default_factory=Counter)
+    found_fields: Counter[str] = field(default_factory=Counter)
     changes: ArchiveChanges = field(default_factory=ArchiveChanges)
     n_withdrawn: int = 0
     n_live: int = 0

@@ -141,6 +141,7 @@ def _told(report: BuildReport, figures: Mapping[str, object], out: Path) -> dict
         "passages": f"{report.n_chunks:,}: {report.n_embedded:,} embedded, {report.n_reused:,} known"
         f"{_if_any({'cut short by the model': report.n_truncated})}",
         "links": f"{report.n_links:,} of hand-made lists{_if_any(of_links)}{f': {out / LINKS}' if any(of_links.values()) else ''}",
+        "fields": "; ".join(f"{names}: {count:,}" for names, count in report.found_fields.most_common(REASONS)),
         "mended": "; ".join(f"{fault}: {count:,}" for fault, count in report.mended.items()),
         "left out": "; ".join(filter(None, [rejected, passed])) or "nothing",
         "time": ", ".join(f"{stage} {seconds:,.1f} s" for stage, seconds in report.seconds.items() if seconds >= LEAST_S),
@@ -189,7 +190,14 @@ if __name__ == "__main__":
         default="first",
         help="which of several articles with one id stays (default: %(default)s)",
     )
-    parser.add_argument("--map", type=_mapping, action="append", default=[], metavar="OURS=THEIRS", help="our field has another name")
+    parser.add_argument(
+        "--map",
+        type=_mapping,
+        action="append",
+        default=[],
+        metavar="OURS=THEIRS",
+        help="our field has another name or path, such as title.rendered or parts[].content",
+    )
     parser.add_argument("--model", default=BUNDLED_MODEL, help="sentence-transformers model, name or folder (default: %(default)s)")
     parser.add_argument("--strict", action="store_true", help="publish nothing if an article is rejected")
     parser.add_argument("--max-rejects", type=_share, default=0.05, metavar="SHARE", help="publish nothing over this share (default: 5%%)")

@@ -72,6 +72,7 @@ def read_sources(
         fields = record.names or fields
         unseen_names.difference_update(record.names)
         if isinstance(record, CheckedArticle):
+            report.found_fields.update(f"{ours} <- {path}" for ours, path in record.origins.items() if options.names.get(ours) != path)
             _take(record, options.on_duplicate, incoming, rejects)
         elif isinstance(record, Withdrawal):
             incoming.withdraw(record.article_id)

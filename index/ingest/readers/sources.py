@@ -1,5 +1,6 @@
 """Read article files with one module per kind of source, all of which yield the same records."""
 
+import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import import_module
@@ -9,6 +10,7 @@ from typing import Any
 from index.ingest.compressed import opened as decompressed
 from index.ingest.publication import passed_over
 from index.ingest.readers import pydoc_topics, substack
+from index.ingest.readers.field_names import translated
 from index.ingest.readers.site_folder import File, files_of
 from index.ingest.record import PassedOver, Record, Records
 from index.ingest.site_ids import Sites
@@ -58,6 +60,10 @@ COMPRESSED = (".gz", ".zst")
 LOOKED_AT = 1 << 16
 """Bytes at the beginning of a file used for detecting its format."""
 
+NINJS_ID = re.compile(rb"\"(?:uri|guid)\"\s*:")
+NINJS = re.compile(rb"\"(?:headlines?|body_(?:text|html|xhtml)|bodies|pub[sS]tatus|version[cC]reated)\"\s*:")
+"""Fields of ninjs."""
+
 GHOST = re.compile(rb"\s*\{\s*\"(?:db\"\s*:\s*\[|meta\"\s*:\s*\{[^{}]*\"exported_on\")")
 
 
@@ -73,7 +79,7 @@ def read(
 
     Args:
         source: A file, a folder, or `pydoc-topics`.
-        names: Our field name -> the name of the field in the source, where they differ.
+        names: Our field name -> the path to the field in the source, where its name is not well known (`field_names`).
         source_format: A name of `FORMATS`. None detects the format by the file's extension and first bytes.
         include: Statuses to read although they are not public. See `publication.passed_over`.
         sites: The sites that were read before. See `site_ids`.
@@ -88,7 +94,7 @@ def read(
     try:
         for entry in _entries(Path(source), source_format, include):
             if isinstance(entry, Record):
-                record = sites.unique(entry.renamed(names))
+                record = sites.unique(translated(entry, names))
                 yield passed_over(record, include) or record
             else:
                 yield entry
@@ -179,7 +185,7 @@ def format_of(path: Path, named: str | None = None) -> str | None:
                 begin = file.peek(LOOKED_AT)[:LOOKED_AT].replace(b"\0", b"")
         except InvalidArticle:
             begin = b""
-        return _xml(begin) if name == "feed" else _json(begin, ninjs=named is None)
+        return _xml(begin) if name == "feed" else _json(begin, is_named=named is not None)
     return "substack" if name == "csv" and named is None and substack.is_export(path) else name
 
 
@@ -189,13 +195,26 @@ def _xml(begin: bytes) -> str:
     return "blogger" if b"schemas.google.com/blogger" in begin or b"tag:blogger.com,1999:blog" in begin else "feed"
 
 
-def _json(begin: bytes, ninjs: bool) -> str:
-    if GHOST.match(begin.removeprefix(b"\xef\xbb\xbf")):
+def _json(begin: bytes, is_named: bool) -> str:
+    begin = begin.removeprefix(b"\xef\xbb\xbf")
+    if GHOST.match(begin):
         return "ghost"
-    if b"jsonfeed.org/version" in begin and ninjs:
+    if is_named:
+        return "json"
+    if b"jsonfeed.org/version" in begin:
         return "feed"
-    is_ninjs = b'"uri"' in begin and any(name in begin for name in (b'"headline', b'"body_', b'"bodies"', b'"pubstatus"', b'"pubStatus"'))
-    return "ninjs" if is_ninjs and ninjs else "json"
+    if NINJS_ID.search(begin) and NINJS.search(begin):
+        return "ninjs"
+    return "jsonl" if _is_one_a_line(begin) else "json"
+
+
+def _is_one_a_line(begin: bytes) -> bool:
+    """Return whether the first line is a whole JSON object, and another object follows."""
+    first, _, rest = begin.lstrip().partition(b"\n")
+    try:
+        return isinstance(json.loads(first), dict) and rest.lstrip().startswith(b"{")
+    except (ValueError, RecursionError):
+        return False
 
 
 def _reader(name: str) -> Callable[[Any], Records]:

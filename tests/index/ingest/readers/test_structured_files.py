@@ -215,7 +215,7 @@ def test_what_stands_before_the_articles_may_be_large(tmp_path: Path, monkeypatc
         (b'[{"id": "a"}, {"id": 123456789012345678901}]', r"integer overflow - .* without NaN and numbers over 64 bits"),
         (b'[{"id": "a"}, {"id": ' + b"9" * 5000 + b"}]", r"integer overflow - .* without NaN and numbers over 64 bits"),
         (b'[{"id": "a"}, {"id": "caf\xe9"}]', r"^lexical error: invalid bytes in UTF8 string\. - the rest of the file was not read"),
-        (b'{"id": "a"}\n{"id": "b"}\n', r"trailing garbage: .* - is it one article a line\? then --format jsonl"),
+        (b'{"id": "a"} {"id": "b"}\n', r"trailing garbage: .* - is it one article a line\? then --format jsonl"),
     ],
 )
 def test_the_cure_of_a_json_file(tmp_path: Path, content: bytes, reason: str) -> None:
