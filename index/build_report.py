@@ -39,6 +39,7 @@ class BuildReport:
         n_live: Articles that were upserted through the service since the last build.
         n_truncated: Newly embedded chunks that exceed the model's window. Above 0, the chunker is wrong for the model.
         n_without_title: Articles without a title. If most have none, the field has another name (`--map title=...`).
+        n_without_date: Articles without a date of publication.
         n_capped: Articles of which only the first `MAX_TEXT` characters were embedded.
         n_duplicates: Near-duplicates, shown only beside the article that represents them.
         n_links: Entries of the hand-made lists that name an article of the archive.
@@ -62,6 +63,7 @@ class BuildReport:
     n_live: int = 0
     n_truncated: int = 0
     n_without_title: int = 0
+    n_without_date: int = 0
     n_capped: int = 0
     n_duplicates: int = 0
     n_links: int = 0

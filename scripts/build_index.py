@@ -26,6 +26,7 @@ from index.release.resume import read_unfinished
 from index.wings import wings_at
 from recommender.embedding.sentence_transformer import BUNDLED_MODEL
 from recommender.retrieval.near_duplicates import Canonical
+from recommender.text.dates import DateOrder
 from recommender.types import ARTICLE_COLUMNS
 from recommender.vectors.milvus_client import VARIABLE
 from scripts import command
@@ -102,6 +103,8 @@ def _request(arguments: argparse.Namespace) -> dict[str, Any]:
         "allow_truncated": arguments.allow_truncated,
         "id_prefix": arguments.id_prefix,
         "canonical": arguments.canonical,
+        "date_format": arguments.date_format,
+        "max_undated": arguments.max_undated,
         "memory": arguments.memory,
         "vectors": arguments.vectors,
         "ray": arguments.ray,
@@ -128,6 +131,7 @@ def _told(report: BuildReport, figures: Mapping[str, object], out: Path) -> dict
         "withdrawn": report.n_withdrawn,
         "near-duplicates": report.n_duplicates,
         "without a title": report.n_without_title,
+        f"without a date ({report.n_without_date / max(report.n_articles, 1):.0%})": report.n_without_date,
         "of which only the beginning was embedded": report.n_capped,
     }
     of_links = {"by a title that is nearly the same": report.n_links_guessed, "more not found": report.n_links_unknown}
@@ -207,6 +211,14 @@ if __name__ == "__main__":
         default=[],
         metavar="STATUS",
         help="read articles of this status as well, such as members or draft; the report names what was passed over",
+    )
+    parser.add_argument(
+        "--date-format",
+        choices=get_args(DateOrder),
+        help="what dates such as 3/1/2020 begin with: the day or the month (default: as the other dates of the source tell)",
+    )
+    parser.add_argument(
+        "--max-undated", type=_share, default=1.0, metavar="SHARE", help="publish nothing if a larger share has no date (default: 100%%)"
     )
     parser.add_argument("--allow-truncated", action="store_true", help="take what stands before the end of a file that ends too early")
     parser.add_argument(

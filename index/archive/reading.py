@@ -158,6 +158,7 @@ def _count(article: Article, spans: Spans, report: BuildReport) -> None:
     report.n_articles += 1
     report.n_chunks += len(spans)
     report.n_without_title += not article.title
+    report.n_without_date += article.published is None
     report.n_capped += len(article.text) > MAX_TEXT
 
 
@@ -173,6 +174,11 @@ def check_rejects(report: BuildReport, options: BuildOptions, rejects: Rejects) 
         limit = "--strict allows none" if options.strict else f"--max-rejects allows {options.max_rejects:.3g} of them"
         raise TooManyRejects(
             f"{n_rejected} of {report.n_read} articles are rejected ({by_code}), {limit}; nothing was published - see {rejects.path}"
+        )
+    if report.n_without_date > options.max_undated * report.n_articles:
+        raise TooManyRejects(
+            f"{report.n_without_date} of {report.n_articles} articles have no date, --max-undated allows {options.max_undated:.3g} of them;"
+            f" nothing was published - name the field with --map published=FIELD, or see {rejects.path}"
         )
     if report.n_read == n_rejected:
         passed = "; ".join(f"{count:,} {reason}" for reason, count in report.passed_over.most_common(REASONS))

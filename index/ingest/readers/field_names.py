@@ -53,7 +53,7 @@ AROUND = ("attributes", "fields", "properties", "_source", "node", "article", "p
 INNER: Mapping[str, Sequence[str]] = {
     "title": ("rendered", "basic", "value", "text", "plain", "raw", "default", "main"),
     "text": ("rendered", "processed", "html", "value", "text", "plain", "plaintext", "raw", "content", "body", "markdown"),
-    "published": ("$date", "$numberLong", "date", "value", "iso", "utc"),
+    "published": ("$date", "$numberLong", "date", "value", "iso", "utc", "_seconds", "seconds"),
     "section": ("name", "title", "label", "value", "slug"),
     "lang": ("code", "value", "id"),
     "url": ("href", "url", "value", "canonical"),

@@ -10,11 +10,13 @@ from typing import Any
 from index.ingest.compressed import opened as decompressed
 from index.ingest.publication import passed_over
 from index.ingest.readers import pydoc_topics, substack
+from index.ingest.readers.date_order import DateColumn
 from index.ingest.readers.field_names import translated
 from index.ingest.readers.site_folder import File, files_of
 from index.ingest.record import PassedOver, Record, Records
 from index.ingest.site_ids import Sites
 from recommender.errors import InputError, InvalidArticle
+from recommender.text.dates import DateOrder
 
 FORMATS: Mapping[str, tuple[str, ...]] = {
     "jsonl": (".jsonl", ".ndjson"),
@@ -74,6 +76,7 @@ def read(
     *,
     include: Collection[str] = (),
     sites: Sites | None = None,
+    date_order: DateOrder | None = None,
 ) -> Records:
     """Read one source as a stream.
 
@@ -83,19 +86,26 @@ def read(
         source_format: A name of `FORMATS`. None detects the format by the file's extension and first bytes.
         include: Statuses to read although they are not public. See `publication.passed_over`.
         sites: The sites that were read before. See `site_ids`.
+        date_order: The order of day and month in `3/1/2020`. None lets the other dates of the source decide.
 
     Raises:
-        InputError: The file does not exist, cannot be read, or has no known format.
+        InputError: The file does not exist, cannot be read, or has no known format. Or its dates have no known order.
     """
     if source == PYDOC_TOPICS:
         yield from pydoc_topics.read()
         return
     sites = sites or Sites()
-    try:
+
+    def entries() -> Records:
         for entry in _entries(Path(source), source_format, include):
+            yield translated(entry, names) if isinstance(entry, Record) else entry
+
+    dates = DateColumn(entries, date_order)
+    try:
+        for entry in entries():
             if isinstance(entry, Record):
-                record = sites.unique(translated(entry, names))
-                yield passed_over(record, include) or record
+                record = sites.unique(entry)
+                yield passed_over(record, include) or dates.ordered(record)
             else:
                 yield entry
     except OSError as error:
@@ -109,11 +119,12 @@ def read_all(
     *,
     include: Collection[str] = (),
     sites: Sites | None = None,
+    date_order: DateOrder | None = None,
 ) -> Records:
     """Read several sources, one after the other. See `read`."""
     sites = sites or Sites()
     for source in sources:
-        yield from read(source, names, source_format, include=include, sites=sites)
+        yield from read(source, names, source_format, include=include, sites=sites, date_order=date_order)
 
 
 def _entries(path: Path, source_format: str | None, include: Collection[str]) -> Records:
