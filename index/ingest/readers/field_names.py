@@ -94,6 +94,11 @@ def translated(record: Record, names: Mapping[str, str]) -> Record:
     return _with(record, fields, changed, origins)
 
 
+def is_known(name: str) -> bool:
+    """Return whether a name is one of our fields, or well known for one."""
+    return name in WELL_KNOWN or any(_key(name) in names for names in WELL_KNOWN.values())
+
+
 def has_text(fields: Mapping[str, Any]) -> bool:
     """Return whether a record has a text under a well-known name."""
     return _found("text", fields) is not None
