@@ -46,6 +46,8 @@ class BuildOptions:
             (`index.ingest.site_ids`).
         canonical: Which of several near-duplicates represents them in lists.
         date_format: The order of day and month in `3/1/2020`. None lets the other dates of the source decide.
+        encoding: The encoding of CSV files. None detects it.
+        columns: The names of the columns of CSV files without a header.
         max_undated: Publish nothing if a larger share of the articles has no date.
         memory: Bytes that all processes of the build may take together. The page cache is not counted.
 
@@ -65,6 +67,8 @@ class BuildOptions:
     id_prefix: str | None = None
     canonical: Canonical = "earliest"
     date_format: DateOrder | None = None
+    encoding: str | None = None
+    columns: Sequence[str] = ()
     max_undated: float = 1.0
     memory: int = MEMORY
 

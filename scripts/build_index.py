@@ -2,6 +2,7 @@
 """Build an index of an archive of articles, or bring one up to date."""
 
 import argparse
+import codecs
 import json
 import logging
 import os
@@ -104,6 +105,8 @@ def _request(arguments: argparse.Namespace) -> dict[str, Any]:
         "id_prefix": arguments.id_prefix,
         "canonical": arguments.canonical,
         "date_format": arguments.date_format,
+        "encoding": arguments.encoding,
+        "columns": arguments.columns,
         "max_undated": arguments.max_undated,
         "memory": arguments.memory,
         "vectors": arguments.vectors,
@@ -174,6 +177,13 @@ def _size(text: str) -> int:
     return int(float(found["number"]) * (1000 if found["decimal"] else 1024) ** power)
 
 
+def _encoding(name: str) -> str:
+    try:
+        return codecs.lookup(name).name
+    except LookupError as error:
+        raise argparse.ArgumentTypeError(f"{name!r} is no known encoding - such as utf-8 or windows-1251") from error
+
+
 def _share(text: str) -> float:
     share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     if not 0 <= share <= 1:
@@ -216,6 +226,16 @@ if __name__ == "__main__":
         "--date-format",
         choices=get_args(DateOrder),
         help="what dates such as 3/1/2020 begin with: the day or the month (default: as the other dates of the source tell)",
+    )
+    parser.add_argument(
+        "--encoding", type=_encoding, metavar="NAME", help="encoding of CSV files, such as windows-1251 (default: detected)"
+    )
+    parser.add_argument(
+        "--columns",
+        type=lambda names: names.split(","),
+        default=[],
+        metavar="NAMES",
+        help="columns of CSV files without a header, such as id,title,text; an empty name leaves a column out",
     )
     parser.add_argument(
         "--max-undated", type=_share, default=1.0, metavar="SHARE", help="publish nothing if a larger share has no date (default: 100%%)"

@@ -162,6 +162,10 @@ def _count(article: Article, spans: Spans, report: BuildReport) -> None:
     report.n_capped += len(article.text) > MAX_TEXT
 
 
+def _first(reject: Reject | None) -> str:
+    return f"; the first, {reject.file}:{reject.line}: {reject.reason}" if reject is not None else ""
+
+
 def check_rejects(report: BuildReport, options: BuildOptions, rejects: Rejects) -> None:
     """Stop a build that has no article or in which too many articles were rejected.
 
@@ -173,7 +177,8 @@ def check_rejects(report: BuildReport, options: BuildOptions, rejects: Rejects) 
     if n_rejected and (options.strict or n_rejected > options.max_rejects * report.n_read):
         limit = "--strict allows none" if options.strict else f"--max-rejects allows {options.max_rejects:.3g} of them"
         raise TooManyRejects(
-            f"{n_rejected} of {report.n_read} articles are rejected ({by_code}), {limit}; nothing was published - see {rejects.path}"
+            f"{n_rejected} of {report.n_read} articles are rejected ({by_code}), {limit}; nothing was published"
+            f"{_first(rejects.first)} - see {rejects.path}"
         )
     if report.n_without_date > options.max_undated * report.n_articles:
         raise TooManyRejects(

@@ -188,9 +188,12 @@ def _guessed(sample: bytes, path: Path) -> str:
 
 
 def _is_western(sample: bytes) -> bool:
-    """Return whether every letter beyond ASCII stands beside letters of ASCII or alone, as accents do."""
-    text = sample.decode("windows-1252", "replace")
-    return not re.search(r"[À-ÿ]{4}", text)
+    """Return whether a text has its accents singly, as Western languages do, and no symbols within words."""
+    try:
+        text = sample.decode("windows-1252")
+    except UnicodeDecodeError:
+        return False
+    return not re.search(r"[À-ÿ]{4}|[A-Za-z][¹²³¼½¾¿¡£¥§¶][a-z]", text)
 
 
 def _delimiter(sample: str) -> str:

@@ -29,6 +29,8 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "ghost": (),
     "substack": (),
     "ninjs": (".ninjs",),
+    "nitf": (".nitf",),
+    "newsml": (),
     "html": (".html", ".htm", ".xhtml"),
     "text": (".md", ".markdown"),
     "page": (".txt",),
@@ -46,11 +48,16 @@ READERS: Mapping[str, str] = {
     "ghost": "ghost",
     "substack": "substack",
     "ninjs": "ninjs",
+    "nitf": "nitf",
+    "newsml": "newsml_g2",
     "html": "html_folder",
     "text": "text_folder",
     "page": "pasted_page_file",
 }
 """Name of a format -> the module that reads it. It is imported on demand, because some need large libraries."""
+
+Options = Mapping[str, tuple[Any, ...]]
+"""Name of a format -> further arguments of its reader."""
 
 OF_FILES = ("html", "text")
 """Formats with one article per file, which are read from many files at once."""
@@ -66,6 +73,11 @@ NINJS_ID = re.compile(rb"\"(?:uri|guid)\"\s*:")
 NINJS = re.compile(rb"\"(?:headlines?|body_(?:text|html|xhtml)|bodies|pub[sS]tatus|version[cC]reated)\"\s*:")
 """Fields of ninjs."""
 
+NEWS_ROOT = re.compile(
+    rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?[^>]*>\s*|<!--.*?-->\s*|<!DOCTYPE[^>]*>\s*)*<(nitf|newsItem|newsMessage)[\s>]", re.DOTALL
+)
+"""The first element of NITF and of NewsML-G2."""
+
 GHOST = re.compile(rb"\s*\{\s*\"(?:db\"\s*:\s*\[|meta\"\s*:\s*\{[^{}]*\"exported_on\")")
 
 
@@ -77,6 +89,8 @@ def read(
     include: Collection[str] = (),
     sites: Sites | None = None,
     date_order: DateOrder | None = None,
+    encoding: str | None = None,
+    columns: Sequence[str] = (),
 ) -> Records:
     """Read one source as a stream.
 
@@ -87,6 +101,8 @@ def read(
         include: Statuses to read although they are not public. See `publication.passed_over`.
         sites: The sites that were read before. See `site_ids`.
         date_order: The order of day and month in `3/1/2020`. None lets the other dates of the source decide.
+        encoding: The encoding of CSV files. None detects it.
+        columns: The names of the columns of CSV files without a header.
 
     Raises:
         InputError: The file does not exist, cannot be read, or has no known format. Or its dates have no known order.
@@ -97,7 +113,7 @@ def read(
     sites = sites or Sites()
 
     def entries() -> Records:
-        for entry in _entries(Path(source), source_format, include):
+        for entry in _entries(Path(source), source_format, include, {"csv": (encoding, columns)}):
             yield translated(entry, names) if isinstance(entry, Record) else entry
 
     dates = DateColumn(entries, date_order)
@@ -120,24 +136,28 @@ def read_all(
     include: Collection[str] = (),
     sites: Sites | None = None,
     date_order: DateOrder | None = None,
+    encoding: str | None = None,
+    columns: Sequence[str] = (),
 ) -> Records:
     """Read several sources, one after the other. See `read`."""
     sites = sites or Sites()
     for source in sources:
-        yield from read(source, names, source_format, include=include, sites=sites, date_order=date_order)
+        yield from read(
+            source, names, source_format, include=include, sites=sites, date_order=date_order, encoding=encoding, columns=columns
+        )
 
 
-def _entries(path: Path, source_format: str | None, include: Collection[str]) -> Records:
+def _entries(path: Path, source_format: str | None, include: Collection[str], options: Options) -> Records:
     if path.is_dir():
         path = substack.table_of(path) or path
     elif path.suffix == ".html" and substack.table_of(path.parent):
         raise InputError(f"{path} is a post of Substack, and {substack.TABLE} says whether it is public - give the folder of the export")
     if path.is_dir() and (source_format is None or source_format in OF_FILES):
-        return _of_files(path, source_format, include)
+        return _of_files(path, source_format, include, options)
     name = format_of(path, source_format)
     if name is None:
         raise InputError(f"no reader for {path} - {_cure(path)}")
-    return _reader(name)(list(files_of(path)) if name in OF_FILES else path)
+    return _reader(name)(list(files_of(path)) if name in OF_FILES else path, *options.get(name, ()))
 
 
 def _cure(path: Path) -> str:
@@ -147,7 +167,7 @@ def _cure(path: Path) -> str:
     return f"give --format, or a file ending in {', '.join(endings)}, or a folder"
 
 
-def _of_files(folder: Path, source_format: str | None, include: Collection[str]) -> Records:
+def _of_files(folder: Path, source_format: str | None, include: Collection[str], options: Options) -> Records:
     """Read all files of a folder: HTML pages, texts, then other formats, in order of paths."""
     files: dict[str, list[File]] = {}
     for file in files_of(folder):
@@ -168,7 +188,8 @@ def _of_files(folder: Path, source_format: str | None, include: Collection[str])
         if name in files:
             yield from _reader(name)(files[name])
     for file in files.get("", ()):
-        yield from _reader(format_of(file.path) or "")(file.path)
+        name = format_of(file.path) or ""
+        yield from _reader(name)(file.path, *options.get(name, ()))
 
 
 def _format_in_folder(path: Path) -> str | None:
@@ -203,6 +224,8 @@ def format_of(path: Path, named: str | None = None) -> str | None:
 def _xml(begin: bytes) -> str:
     if b"wordpress.org/export" in begin:
         return "wxr"
+    if root := NEWS_ROOT.search(begin):
+        return "nitf" if root[1] == b"nitf" else "newsml"
     return "blogger" if b"schemas.google.com/blogger" in begin or b"tag:blogger.com,1999:blog" in begin else "feed"
 
 
@@ -228,7 +251,7 @@ def _is_one_a_line(begin: bytes) -> bool:
         return False
 
 
-def _reader(name: str) -> Callable[[Any], Records]:
+def _reader(name: str) -> Callable[..., Records]:
     """Return the function that reads a format: from a path, or from files (`OF_FILES`)."""
-    reader: Callable[[Any], Records] = import_module(f"index.ingest.readers.{READERS[name]}").read
+    reader: Callable[..., Records] = import_module(f"index.ingest.readers.{READERS[name]}").read
     return reader
