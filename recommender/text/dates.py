@@ -20,10 +20,10 @@ SPELLINGS = {"sept": 9, "jän": 1, "jänner": 1, "mär": 3, "mrz": 3, "jun": 6, 
 MONTH_OF: dict[str, dict[int, set[str]]] = {word: {number: set()} for word, number in SPELLINGS.items()}
 """Name of a month -> its number -> the languages that use it so. `listopad` is October in Croatian, November in Polish."""
 
-for _language, _names in MONTHS.items():
-    for _number, _forms in enumerate(_names.split(", "), start=1):
+for _language, _months in MONTHS.items():
+    for _month_number, _forms in enumerate(_months.split(", "), start=1):
         for _form in _forms.split("|"):
-            MONTH_OF.setdefault(_form, {}).setdefault(_number, set()).add(_language)
+            MONTH_OF.setdefault(_form, {}).setdefault(_month_number, set()).add(_language)
 
 
 def _alternatives(words: set[str]) -> str:
