@@ -14,7 +14,7 @@ from lxml import etree
 
 from index.ingest.compressed import opened
 from index.ingest.html.xml_safety import check_xml
-from index.ingest.readers.xml_items import STRICT, Item, decoded, items
+from index.ingest.readers.xml_items import STRICT, Item, decoded, items, local_name
 from index.ingest.record import Entry, Mended, Record, Reject
 from recommender.errors import InputError, InvalidArticle
 from recommender.text.cleaning import TAG
@@ -30,6 +30,10 @@ NO_FEED = "no_feed"
 
 PUBLICATION = ("status", "draft")
 """Fields that determine whether an entry is public."""
+
+SITEMAP = re.compile(r"<(urlset|sitemapindex)[\s>]")
+NEWS = re.compile(r"<\w+:publication_date>")
+"""The part of a sitemap that is only in news sitemaps, which have titles."""
 
 DECLARATION = re.compile(r"\A\s*<\?xml\s[^>]*\?>")
 """The XML declaration. It may name another encoding than the one in which the feed is passed on."""
@@ -69,12 +73,30 @@ def _xml_feed(raw: bytes, path: Path, notes: list[Reject | Mended]) -> list[Any]
     feed = feedparser.parse(xml.encode(), resolve_relative_uris=False)
     if not feed.get("version") and not feed.entries:
         if not feed.bozo and xml.strip():
+            if sitemap := SITEMAP.search(xml):
+                if NEWS.search(xml):
+                    return list(_headlines(xml))
+                reason = f"it is a sitemap ({sitemap[1]}), which has no texts - give the pages, or a feed"
+                raise InvalidArticle(NO_FEED, reason)
             raise InvalidArticle(NO_FEED, "it is XML, and no feed - leave it out, or export the archive as RSS, Atom or JSON Lines")
         reason = " ".join(str(feed.get("bozo_exception", "the file is empty")).split())[:100]
         raise InvalidArticle("bad_xml", f"{reason} - no entry was found; is it RSS or Atom?")
     if feed.bozo:
         log.warning("%s is not well-formed (%s); what could be read of it was", path, feed.bozo_exception)
     return [_entry(entry, feed.feed.get("language")) for entry in feed.entries]
+
+
+def _headlines(xml: str) -> Iterator[dict[str, Any]]:
+    """Yield the entries of a news sitemap: titles without a text."""
+    for url in etree.fromstring(xml, STRICT).iterfind("{*}url"):
+        values = {local_name(element): (element.text or "").strip() for element in url.iterdescendants(etree.Element)}
+        yield {
+            "id": values.get("loc"),
+            "title": values.get("title"),
+            "url": values.get("loc"),
+            "published": values.get("publication_date"),
+            "lang": values.get("language"),
+        }
 
 
 def _well_formed(raw: bytes, path: Path, notes: list[Reject | Mended]) -> str:
