@@ -199,7 +199,16 @@ def _read(build: Build) -> Steps:
     """Read and validate the records of all sources."""
     options = build.options
     sites, include = Sites(options.id_prefix, numbered_urls(build.index_dir)), frozenset(map(normal, options.include_status))
-    of_sources = read_all(options.sources, options.names, options.source_format, include=include, sites=sites)
+    of_sources = read_all(
+        options.sources,
+        options.names,
+        options.source_format,
+        include=include,
+        sites=sites,
+        date_order=options.date_format,
+        encoding=options.encoding,
+        columns=options.columns,
+    )
     remote = build.workers.remote
     records = check_everywhere(of_sources, build.embedder, build.workers) if remote else check_here(of_sources)
     for n_read in read_sources(records, options, build.archive, build.rejects, build.report):

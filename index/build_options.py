@@ -15,6 +15,7 @@ from recommender.errors import OutOfRange
 from recommender.features.article_features import Layout
 from recommender.release.manifest import Manifest
 from recommender.retrieval.near_duplicates import Canonical
+from recommender.text.dates import DateOrder
 
 MEMORY, LEAST_MEMORY = 4 << 30, 1 << 30
 
@@ -44,6 +45,10 @@ class BuildOptions:
         id_prefix: The prefix of WordPress post ids. None uses the address of the site, except for the first site
             (`index.ingest.site_ids`).
         canonical: Which of several near-duplicates represents them in lists.
+        date_format: The order of day and month in `3/1/2020`. None lets the other dates of the source decide.
+        encoding: The encoding of CSV files. None detects it.
+        columns: The names of the columns of CSV files without a header.
+        max_undated: Publish nothing if a larger share of the articles has no date.
         memory: Bytes that all processes of the build may take together. The page cache is not counted.
 
     Raises:
@@ -61,6 +66,10 @@ class BuildOptions:
     allow_truncated: bool = False
     id_prefix: str | None = None
     canonical: Canonical = "earliest"
+    date_format: DateOrder | None = None
+    encoding: str | None = None
+    columns: Sequence[str] = ()
+    max_undated: float = 1.0
     memory: int = MEMORY
 
     def __post_init__(self) -> None:

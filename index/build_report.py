@@ -33,11 +33,13 @@ class BuildReport:
         dropped_fields: Fields left out of articles that were kept, by code. Each is listed in `rejects.jsonl`.
         passed_over: Records that are not public articles, by reason: drafts, pages, symbolic links, ...
         mended: Damage that was repaired, by kind.
+        found_fields: Fields that were found under a well-known name: `title <- headline`.
         changes: The changes against the last release.
         n_withdrawn: Articles that the sources withdraw.
         n_live: Articles that were upserted through the service since the last build.
         n_truncated: Newly embedded chunks that exceed the model's window. Above 0, the chunker is wrong for the model.
         n_without_title: Articles without a title. If most have none, the field has another name (`--map title=...`).
+        n_without_date: Articles without a date of publication.
         n_capped: Articles of which only the first `MAX_TEXT` characters were embedded.
         n_duplicates: Near-duplicates, shown only beside the article that represents them.
         n_links: Entries of the hand-made lists that name an article of the archive.
@@ -55,11 +57,13 @@ class BuildReport:
     dropped_fields: Counter[str] = field(default_factory=Counter)
     passed_over: Counter[str] = field(default_factory=Counter)
     mended: Counter[str] = field(default_factory=Counter)
+    found_fields: Counter[str] = field(default_factory=Counter)
     changes: ArchiveChanges = field(default_factory=ArchiveChanges)
     n_withdrawn: int = 0
     n_live: int = 0
     n_truncated: int = 0
     n_without_title: int = 0
+    n_without_date: int = 0
     n_capped: int = 0
     n_duplicates: int = 0
     n_links: int = 0

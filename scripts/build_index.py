@@ -2,6 +2,7 @@
 """Build an index of an archive of articles, or bring one up to date."""
 
 import argparse
+import codecs
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ from index.build_options import MEMORY, OnDuplicate
 from index.build_report import BuildReport
 from index.encoder.model_choice import model_of
 from index.encoder.openvino_export import fastest_embedder
+from index.ingest.publication import normal
 from index.ingest.readers.sources import FORMATS
 from index.ingest.rejects import REJECTS
 from index.journal.address import VARIABLE as LIVE
@@ -29,6 +31,7 @@ from recommender.embedding.multilingual_e5 import MULTILINGUAL_MODEL
 from recommender.embedding.sentence_transformer import BUNDLED_MODEL
 from recommender.errors import OutOfRange
 from recommender.retrieval.near_duplicates import Canonical
+from recommender.text.dates import DateOrder
 from recommender.types import ARTICLE_COLUMNS
 from recommender.vectors.milvus_client import VARIABLE
 from scripts import command
@@ -95,7 +98,9 @@ def _build(arguments: argparse.Namespace) -> None:
 
 
 def _model(out: Path, request: Mapping[str, Any]) -> str:
-    return model_of(out, request["sources"], request["names"], request["source_format"], request["include_status"])
+    reading = {name: request[name] for name in ("names", "source_format", "encoding", "columns")}
+    include = frozenset(map(normal, request["include_status"]))
+    return model_of(out, request["sources"], **reading, include=include, date_order=request["date_format"])
 
 
 def _request(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -112,6 +117,10 @@ def _request(arguments: argparse.Namespace) -> dict[str, Any]:
         "allow_truncated": arguments.allow_truncated,
         "id_prefix": arguments.id_prefix,
         "canonical": arguments.canonical,
+        "date_format": arguments.date_format,
+        "encoding": arguments.encoding,
+        "columns": arguments.columns,
+        "max_undated": arguments.max_undated,
         "memory": arguments.memory,
         "vectors": arguments.vectors,
         "ray": arguments.ray,
@@ -138,6 +147,7 @@ def _told(report: BuildReport, figures: Mapping[str, object], out: Path) -> dict
         "withdrawn": report.n_withdrawn,
         "near-duplicates": report.n_duplicates,
         "without a title": report.n_without_title,
+        f"without a date ({report.n_without_date / max(report.n_articles, 1):.0%})": report.n_without_date,
         "of which only the beginning was embedded": report.n_capped,
     }
     of_links = {"by a title that is nearly the same": report.n_links_guessed, "more not found": report.n_links_unknown}
@@ -151,6 +161,7 @@ def _told(report: BuildReport, figures: Mapping[str, object], out: Path) -> dict
         "passages": f"{report.n_chunks:,}: {report.n_embedded:,} embedded, {report.n_reused:,} known"
         f"{_if_any({'cut short by the model': report.n_truncated})}",
         "links": f"{report.n_links:,} of hand-made lists{_if_any(of_links)}{f': {out / LINKS}' if any(of_links.values()) else ''}",
+        "fields": "; ".join(f"{names}: {count:,}" for names, count in report.found_fields.most_common(REASONS)),
         "mended": "; ".join(f"{fault}: {count:,}" for fault, count in report.mended.items()),
         "left out": "; ".join(filter(None, [rejected, passed])) or "nothing",
         "time": ", ".join(f"{stage} {seconds:,.1f} s" for stage, seconds in report.seconds.items() if seconds >= LEAST_S),
@@ -179,6 +190,13 @@ def _size(text: str) -> int:
     return int(float(found["number"]) * (1000 if found["decimal"] else 1024) ** power)
 
 
+def _encoding(name: str) -> str:
+    try:
+        return codecs.lookup(name).name
+    except LookupError as error:
+        raise argparse.ArgumentTypeError(f"{name!r} is no known encoding - such as utf-8 or windows-1251") from error
+
+
 def _share(text: str) -> float:
     share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     if not 0 <= share <= 1:
@@ -199,7 +217,14 @@ def options() -> argparse.ArgumentParser:
         default="first",
         help="which of several articles with one id stays (default: %(default)s)",
     )
-    parser.add_argument("--map", type=_mapping, action="append", default=[], metavar="OURS=THEIRS", help="our field has another name")
+    parser.add_argument(
+        "--map",
+        type=_mapping,
+        action="append",
+        default=[],
+        metavar="OURS=THEIRS",
+        help="our field has another name or path, such as title.rendered or parts[].content",
+    )
     parser.add_argument(
         "--model",
         help="sentence-transformers model, name or folder (default: the index's own; in a new one by the archive's languages,"
@@ -213,6 +238,24 @@ def options() -> argparse.ArgumentParser:
         default=[],
         metavar="STATUS",
         help="read articles of this status as well, such as members or draft; the report names what was passed over",
+    )
+    parser.add_argument(
+        "--date-format",
+        choices=get_args(DateOrder),
+        help="what dates such as 3/1/2020 begin with: the day or the month (default: as the other dates of the source tell)",
+    )
+    parser.add_argument(
+        "--encoding", type=_encoding, metavar="NAME", help="encoding of CSV files, such as windows-1251 (default: detected)"
+    )
+    parser.add_argument(
+        "--columns",
+        type=lambda names: names.split(","),
+        default=[],
+        metavar="NAMES",
+        help="columns of CSV files without a header, such as id,title,text; an empty name leaves a column out",
+    )
+    parser.add_argument(
+        "--max-undated", type=_share, default=1.0, metavar="SHARE", help="publish nothing if a larger share has no date (default: 100%%)"
     )
     parser.add_argument("--allow-truncated", action="store_true", help="take what stands before the end of a file that ends too early")
     parser.add_argument(

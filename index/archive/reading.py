@@ -72,6 +72,7 @@ def read_sources(
         fields = record.names or fields
         unseen_names.difference_update(record.names)
         if isinstance(record, CheckedArticle):
+            report.found_fields.update(f"{ours} <- {path}" for ours, path in record.origins.items() if options.names.get(ours) != path)
             _take(record, options.on_duplicate, incoming, rejects)
         elif isinstance(record, Withdrawal):
             incoming.withdraw(record.article_id)
@@ -157,7 +158,12 @@ def _count(article: Article, spans: Spans, report: BuildReport) -> None:
     report.n_articles += 1
     report.n_chunks += len(spans)
     report.n_without_title += not article.title
+    report.n_without_date += article.published is None
     report.n_capped += len(article.text) > MAX_TEXT
+
+
+def _first(reject: Reject | None) -> str:
+    return f"; the first, {reject.file}:{reject.line}: {reject.reason}" if reject is not None else ""
 
 
 def check_rejects(report: BuildReport, options: BuildOptions, rejects: Rejects) -> None:
@@ -171,7 +177,13 @@ def check_rejects(report: BuildReport, options: BuildOptions, rejects: Rejects) 
     if n_rejected and (options.strict or n_rejected > options.max_rejects * report.n_read):
         limit = "--strict allows none" if options.strict else f"--max-rejects allows {options.max_rejects:.3g} of them"
         raise TooManyRejects(
-            f"{n_rejected} of {report.n_read} articles are rejected ({by_code}), {limit}; nothing was published - see {rejects.path}"
+            f"{n_rejected} of {report.n_read} articles are rejected ({by_code}), {limit}; nothing was published"
+            f"{_first(rejects.first)} - see {rejects.path}"
+        )
+    if report.n_without_date > options.max_undated * report.n_articles:
+        raise TooManyRejects(
+            f"{report.n_without_date} of {report.n_articles} articles have no date, --max-undated allows {options.max_undated:.3g} of them;"
+            f" nothing was published - name the field with --map published=FIELD, or see {rejects.path}"
         )
     if report.n_read == n_rejected:
         passed = "; ".join(f"{count:,} {reason}" for reason, count in report.passed_over.most_common(REASONS))

@@ -3,9 +3,10 @@
 import importlib.util
 import logging
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from index.ingest.checking import CheckedArticle, check_here
 from index.ingest.readers.sources import read
@@ -26,12 +27,13 @@ FOREIGN = 0.1
 log = logging.getLogger(__name__)
 
 
-def model_of(
-    index_dir: Path, sources: Sequence[str], names: Mapping[str, str], source_format: str | None, include: Collection[str] = ()
-) -> str:
+def model_of(index_dir: Path, sources: Sequence[str], names: Mapping[str, str], **reading: Any) -> str:
     """Return the name of the model to build with: the index's own, or the one that fits the languages of the sources.
 
     all-MiniLM-L6-v2 reads English. Any other archive gets multilingual-e5-small, if its package is installed.
+
+    Args:
+        names, reading: See `index.ingest.readers.sources.read`.
 
     Raises:
         InputError: A source cannot be read.
@@ -39,7 +41,7 @@ def model_of(
     manifests = kept_manifests(index_dir)
     if manifests:
         return manifests[0].model.name  # the newest
-    languages = languages_of(sources, names, source_format, include)
+    languages = languages_of(sources, names, **reading)
     n_foreign = languages.total() - languages["en"]
     if n_foreign <= FOREIGN * languages.total():
         return BUNDLED_MODEL
@@ -57,13 +59,11 @@ def model_of(
     return BUNDLED_MODEL
 
 
-def languages_of(
-    sources: Sequence[str], names: Mapping[str, str], source_format: str | None, include: Collection[str] = ()
-) -> Counter[str]:
+def languages_of(sources: Sequence[str], names: Mapping[str, str], **reading: Any) -> Counter[str]:
     """Count the languages of a sample of articles, by their first subtag. Articles of unknown language are left out."""
     found: Counter[str] = Counter()
     for source in sources:
-        records = islice(read(source, names, source_format, include=include), 0, READ, STEP)
+        records = islice(read(source, names, **reading), 0, READ, STEP)
         found.update(
             checked.article.lang.split("-")[0].lower()
             for checked in check_here(records)

@@ -1,7 +1,7 @@
 """Validate records, in this process or on other machines: the result depends on the record alone."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from index.ingest.extraction import with_text
@@ -30,6 +30,7 @@ class CheckedArticle:
 
     Attributes:
         names: Names of the fields of the record.
+        origins: Our field -> the path to it in the source. See `Record`.
         dropped: Fields left out of the article.
         spans: The chunks of the article, if they are known already.
     """
@@ -38,6 +39,7 @@ class CheckedArticle:
     line: int
     names: Sequence[str]
     article: Article
+    origins: Mapping[str, str] = field(default_factory=dict)
     dropped: Sequence[Reject] = ()
     spans: Spans | None = None
 
@@ -112,7 +114,7 @@ def _checked(entry: Entry) -> Checked:
         return Refused((), entry)
     if isinstance(entry, PassedOver | Mended):
         return entry
-    names, fields = tuple(entry.fields), entry.fields
+    names, fields = tuple(dict.fromkeys([*entry.fields, *entry.origins.values()])), entry.fields
     try:
         if fields.get("withdrawn"):
             return Withdrawal(names, to_id(fields.get("id"), fields))
@@ -120,4 +122,4 @@ def _checked(entry: Entry) -> Checked:
     except InvalidArticle as error:
         return Refused(names, refused(entry, error))
     article = article if article.lang else replace(article, lang=language_of(article.text))
-    return CheckedArticle(entry.file, entry.line, names, article, dropped)
+    return CheckedArticle(entry.file, entry.line, names, article, entry.origins, dropped)

@@ -20,6 +20,7 @@ class Record:
         publication: Fields that determine whether the article is public, under the source's names, if `fields` lacks
             them.
         site: Addresses of the site that numbers its articles. Empty if the id is unique by itself.
+        origins: Our field -> the path to it in the source, for fields that were named or found by a well-known name.
     """
 
     file: str
@@ -27,11 +28,12 @@ class Record:
     fields: Mapping[str, Any]
     publication: Mapping[str, Any] = field(default_factory=dict)
     site: Sequence[str] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
 
-    def renamed(self, names: Mapping[str, str]) -> "Record":
-        """Return the record under our field names. `names` maps our names to the source's."""
-        given = {ours: self.fields[theirs] for ours, theirs in names.items() if theirs in self.fields}
-        return self.changed(**given) if given else self
+    def translated(self, fields: Mapping[str, Any], origins: Mapping[str, str], publication: Mapping[str, Any]) -> "Record":
+        """Return the record with some fields under our names. A field that becomes None is dropped."""
+        merged = {name: value for name, value in {**self.fields, **fields}.items() if value is not None or name not in fields}
+        return replace(self, fields=merged, origins=origins, publication=publication)
 
     def changed(self, **fields: Any) -> "Record":
         """Return the record with some fields replaced."""

@@ -15,11 +15,16 @@ REJECTS = "rejects.jsonl"
 
 
 class Rejects:
-    """The file, open for writing, and the counts of the report. It is a context manager."""
+    """The file, open for writing, and the counts of the report. It is a context manager.
+
+    Attributes:
+        first: The first article that was left out.
+    """
 
     def __init__(self, index_dir: Path, report: BuildReport) -> None:
         self.path = index_dir / REJECTS
         self._report = report
+        self.first: Reject | None = None
         self._file = self.path.open("w", encoding="utf-8")
         keep_private(self.path, index_dir)
 
@@ -32,6 +37,8 @@ class Rejects:
     def write(self, entry: Reject) -> None:
         counted = self._report.dropped_fields if entry.field else self._report.rejected
         counted[entry.code] += 1
+        if self.first is None and not entry.field:
+            self.first = entry
         self._file.write(json.dumps(asdict(entry)) + "\n")
 
 

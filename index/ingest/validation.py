@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from html import unescape
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 from index.ingest.record import Record, Reject
 from recommender.errors import InvalidArticle
 from recommender.text.cleaning import clean_line, clean_text, has_words
-from recommender.text.dates import parse_date
+from recommender.text.dates import AmbiguousDate, parse_date
 from recommender.types import FIELD, FIELDS, Article
 
 MAX_ID = 512
@@ -45,11 +46,13 @@ def to_article(record: Record) -> tuple[Article, list[Reject]]:
         raise InvalidArticle(
             "empty_text", "the text has no words - give it, or mark a page of which only the title is known with kind: headline"
         )
+    lang = fields["lang"] if isinstance(fields.get("lang"), str) else None
+    readers = {**READERS, "time": partial(to_time, lang=lang)}
     article = Article(
         id=article_id,
         text=text,
         title=optional("title", _title) or "",
-        **{field.name: optional(field.name, READERS[field.kind]) for field in FIELDS if field.kind in READERS},
+        **{field.name: optional(field.name, readers[field.kind]) for field in FIELDS if field.kind in readers},
         read_more=optional("read_more", _names) or (),
     )
     return article, dropped
@@ -82,12 +85,14 @@ def to_url(value: Any) -> str:
     return url
 
 
-def to_time(value: Any) -> datetime:
+def to_time(value: Any, lang: str | None = None) -> datetime:
     """Parse a date or time, by default in UTC and at midnight."""
     try:
-        moment = parse_date(value)
+        moment = parse_date(value, lang=lang)
         if moment > datetime.now(UTC) + FAR_FUTURE:
             raise ValueError
+    except AmbiguousDate as error:
+        raise InvalidArticle("bad_date", f"published {error} - write it as 2018-09-11T10:41:00Z") from None
     except ValueError:
         raise InvalidArticle("bad_date", f"published {str(value)[:100]!r} is no date - write it as 2018-09-11T10:41:00Z") from None
     return moment

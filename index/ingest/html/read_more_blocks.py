@@ -27,7 +27,7 @@ EMPHASIS = frozenset(["b", "strong", "em", "i", "u", "span"])
 WHOLE = frozenset(["html", "body", "main", "article", "a"])
 """Elements that are never lists, whatever their class or id."""
 
-BETWEEN = re.compile(r"(?:[\s,;|/•·.:»›>→&–—-]|\b(?:and|or|und|et|y|e|en)\b)*")
+BETWEEN = re.compile(r"(?:[\s,;|/•·.:：、，»›>→&\[\](){}（）【】「」–—-]|\b(?:and|or|und|et|y|e|en)\b)*")
 """Text that may occur between links and around them."""
 
 Piece = tuple[str, HtmlElement | None]
@@ -63,15 +63,16 @@ def _enclosed(element: HtmlElement) -> Found | None:
         return None
     pieces = _pieces(element)
     linked = sum(len(text) for text, link in pieces if link is not None)
-    loose = sum(len(text) for text, link in pieces if link is None and not is_heading(text))
+    loose = sum(len(text) for text, link in pieces if link is None and not is_heading(text, linked=True))
     names = _names(pieces)
     return ([element], names) if 0 < len(names) <= LIST_LENGTH and linked >= MOSTLY * (linked + loose) else None
 
 
 def _under_heading(element: HtmlElement) -> Found | None:
     """Return the list under a heading: a list element, or paragraphs or lines of one link each."""
-    if element.tag not in BLOCKS | EMPHASIS or not is_heading(heading := _short_text(element)):
+    if element.tag not in BLOCKS | EMPHASIS or not is_heading(heading := _short_text(element), linked=True):
         return None
+    is_weak = not is_heading(heading)
     top = element
     while (parent := top.getparent()) is not None and parent.tag not in WHOLE and _short_text(parent) == heading:
         top = parent
@@ -79,7 +80,7 @@ def _under_heading(element: HtmlElement) -> Found | None:
     names: list[str] = []
     for part in [] if (top.tail or "").strip(" \n\t:") else top.itersiblings():
         if part.tag != "br":
-            found = [] if part.tag not in BLOCKS and (part.tail or "").strip() else _listed(part)
+            found = [] if part.tag not in BLOCKS and (part.tail or "").strip() else _listed(part, is_weak)
             if not found or len(names) + len(found) > LIST_LENGTH:
                 break
             parts.append(part)
@@ -93,11 +94,15 @@ def _under_heading(element: HtmlElement) -> Found | None:
 
 def _in_line(element: HtmlElement) -> Found | None:
     """Return a list in a paragraph: a heading and then only links. The heading may be part of the first link."""
-    if element.tag not in BLOCKS or not heading_of(_short_text(element)) or any(inner.tag in BLOCKS for inner in element.iterdescendants()):
+    if (
+        element.tag not in BLOCKS
+        or not heading_of(_short_text(element), linked=True)
+        or any(inner.tag in BLOCKS for inner in element.iterdescendants())
+    ):
         return None
     (first, link), *rest = _pieces(element)
-    heading = heading_of(first)
-    if not heading:
+    heading = heading_of(first, linked=True)
+    if not heading or not (heading["colon"] or heading_of(first)):  # weak, and no label
         return None
     behind = first[heading.end() :]
     if link is None and (not BETWEEN.fullmatch(behind) or not (heading["colon"] or behind or not (element.text or "").strip())):
@@ -109,10 +114,13 @@ def _in_line(element: HtmlElement) -> Found | None:
     return ([element], _names(rest)) if _is_links(rest) else None
 
 
-def _listed(element: HtmlElement) -> list[str]:
+def _listed(element: HtmlElement, only_links: bool = False) -> list[str]:
     """Return the entries of a list, of an element that contains one, or of a paragraph with only one link.
 
     Return none otherwise.
+
+    Args:
+        only_links: Refuse titles without a link.
     """
     items = [_pieces(item) for item in element.iter("li") if item.find(".//li") is None]
     if not items:
@@ -121,7 +129,9 @@ def _listed(element: HtmlElement) -> list[str]:
     items = [item for item in items if item]
     texts = [" ".join(text for text, _ in item) for item in items]
     around = len(_short_text(element, len("".join(texts)) + 4 * LONGEST_HEADING)) - len(" ".join(texts))
-    if around > LONGEST_HEADING or not all(_is_links(item) or is_headline(text) for item, text in zip(items, texts, strict=True)):
+    if around > LONGEST_HEADING or not all(
+        _is_links(item) or (not only_links and is_headline(text)) for item, text in zip(items, texts, strict=True)
+    ):
         return []
     return [next(iter(_names(item)), text) for item, text in zip(items, texts, strict=True)]
 

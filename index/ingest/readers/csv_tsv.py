@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from index.ingest.compressed import opened
+from index.ingest.readers.field_names import is_known
 from index.ingest.record import Record, Reject
 from recommender.errors import InputError, InvalidArticle
 
@@ -26,6 +27,14 @@ LONGEST_FIELD = 10_000_000
 LONGEST_LINE = 2 * LONGEST_FIELD
 """Longest line in characters that is held in memory."""
 
+LONGEST_NAME = 4
+"""Maximum words of a column's name. A first line with a longer cell and without a known name is an article."""
+
+NOT_MEANT = ("ascii", "utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_7")
+MULTIBYTE = ("cp932", "shift_jis", "shift_jis_2004", "shift_jisx0213", "euc_jp", "euc_kr", "cp949", "gb18030", "gbk", "gb2312", "big5")
+FEW = 0.15
+"""Share of bytes beyond ASCII in texts of Latin letters. Other scripts have more."""
+
 LISTS = ("read_more",)
 """Columns that hold lists: a JSON array, or entries separated by `|` or line ends."""
 
@@ -39,16 +48,20 @@ MARK = "\udc80"
 codecs.register_error(UNDECODABLE, lambda error: (MARK, getattr(error, "end", 0)))
 
 
-def read(path: Path) -> Iterator[Record | Reject]:
+def read(path: Path, encoding: str | None = None, columns: Sequence[str] = ()) -> Iterator[Record | Reject]:
     """Yield a record for each row. Rows whose length differs from the header are rejected, and empty cells are absent.
 
+    Args:
+        encoding: The encoding of the file. None detects it.
+        columns: The names of the columns of a file without a header.
+
     Raises:
-        InputError: The file has no header of several columns.
+        InputError: The file has no header of several columns. Or it is not in a known encoding.
     """
     csv.field_size_limit(LONGEST_FIELD)
     with opened(path) as file:
         sample = file.peek(SAMPLE)[:SAMPLE]
-        encoding = _encoding(sample)
+        encoding = encoding or _encoding(sample, path)
         lines = _Lines(io.TextIOWrapper(file, encoding, errors=UNDECODABLE, newline=""))
         beginning = sample.decode(encoding, errors="replace")
         told = TOLD.match(beginning)
@@ -56,7 +69,7 @@ def read(path: Path) -> Iterator[Record | Reject]:
         rows = csv.reader(lines, delimiter=delimiter, strict=True)
         if told:
             next(lines)
-        columns = _header(path, rows, delimiter)
+        columns = columns or _header(path, rows, delimiter)
         log.info("%s: read as %s, separated by %r, columns %s", path, encoding, delimiter, ", ".join(filter(None, columns)))
         while True:
             line = lines.number + 1
@@ -133,12 +146,17 @@ def _header(path: Path, rows: Iterator[list[str]], delimiter: str) -> list[str]:
     if len(names) < 2 or len(set(names)) < len(names):
         raise InputError(
             f"{path} has the columns {', '.join(map(repr, header))[:200] or 'none'} when it is separated by {delimiter!r}"
-            " - a first line with the names of at least two columns, each once, is expected, such as id,title,text"
+            " - a first line with the names of at least two columns, each once, is expected, such as id,title,text;"
+            " name the columns of a file without one: --columns id,title,text"
+        )
+    if not any(is_known(name) for name in names) and any(len(name.split()) > LONGEST_NAME for name in names):
+        raise InputError(
+            f"{path} has no header: its first line is {', '.join(map(repr, header))[:200]} - name the columns: --columns id,title,text"
         )
     return header
 
 
-def _encoding(sample: bytes) -> str:
+def _encoding(sample: bytes, path: Path) -> str:
     for mark, name in ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
         if sample.startswith(mark):
             return name
@@ -148,7 +166,34 @@ def _encoding(sample: bytes) -> str:
                 return name
     text = codecs.getincrementaldecoder("utf-8")(UNDECODABLE).decode(sample)
     beyond_ascii = sum(character > "\x7f" for character in text)
-    return "windows-1252" if 2 * text.count(MARK) > beyond_ascii else "utf-8"  # a single bad byte does not decide
+    return _guessed(sample, path) if 2 * text.count(MARK) > beyond_ascii else "utf-8"  # a single bad byte does not decide
+
+
+def _guessed(sample: bytes, path: Path) -> str:
+    """Return the encoding that makes the most likely text of bytes that are not UTF-8.
+
+    Raises:
+        InputError: None does.
+    """
+    from charset_normalizer import from_bytes
+
+    sample = sample[: sample.rfind(b"\n") + 1] or sample  # whole lines, so that no character is cut
+    named = [match.encoding for match in from_bytes(sample, cp_exclusion=["utf_8"]) if match.encoding not in NOT_MEANT]
+    western = sum(byte > 0x7F for byte in sample) <= FEW * len(sample)
+    if western and not any(name in MULTIBYTE for name in named[:1]) and _is_western(sample):
+        return "windows-1252"
+    if not named:
+        raise InputError(f"{path} is not UTF-8, and its encoding is not clear - name it: --encoding windows-1251")
+    return codecs.lookup(named[0]).name.replace("cp125", "windows-125")
+
+
+def _is_western(sample: bytes) -> bool:
+    """Return whether a text has its accents singly, as Western languages do, and no symbols within words."""
+    try:
+        text = sample.decode("windows-1252")
+    except UnicodeDecodeError:
+        return False
+    return not re.search(r"[À-ÿ]{4}|[A-Za-z][¹²³¼½¾¿¡£¥§¶][a-z]", text)
 
 
 def _delimiter(sample: str) -> str:

@@ -3,23 +3,22 @@
 import json
 import logging
 import re
-from calendar import timegm
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from hashlib import sha256
 from html import unescape
 from pathlib import Path
-from time import struct_time
 from typing import Any
 
 from lxml import etree
 
 from index.ingest.compressed import opened
 from index.ingest.html.xml_safety import check_xml
-from index.ingest.readers.xml_items import STRICT, Item, decoded, items
+from index.ingest.readers.xml_items import STRICT, Item, decoded, items, local_name
 from index.ingest.record import Entry, Mended, Record, Reject
 from recommender.errors import InputError, InvalidArticle
 from recommender.text.cleaning import TAG
+from recommender.text.dates import parse_date
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +30,10 @@ NO_FEED = "no_feed"
 
 PUBLICATION = ("status", "draft")
 """Fields that determine whether an entry is public."""
+
+SITEMAP = re.compile(r"<(urlset|sitemapindex)[\s>]")
+NEWS = re.compile(r"<\w+:publication_date>")
+"""The part of a sitemap that is only in news sitemaps, which have titles."""
 
 DECLARATION = re.compile(r"\A\s*<\?xml\s[^>]*\?>")
 """The XML declaration. It may name another encoding than the one in which the feed is passed on."""
@@ -55,7 +58,8 @@ def read(path: Path) -> Iterator[Entry]:
     for number, fields in enumerate(entries, start=1):
         if isinstance(fields, dict):
             publication = {name: fields.pop(name) for name in PUBLICATION if fields.get(name)}
-            yield Record(str(path), number, {name: value for name, value in fields.items() if value}, publication)
+            kind = {} if fields.get("html") or fields.get("text") else {"text": "", "kind": "headline"}
+            yield Record(str(path), number, {name: value for name, value in fields.items() if value} | kind, publication)
         else:
             yield Reject(str(path), number, None, "bad_json", f"an item is a {type(fields).__name__} - an object is expected")
     yield from notes
@@ -69,12 +73,30 @@ def _xml_feed(raw: bytes, path: Path, notes: list[Reject | Mended]) -> list[Any]
     feed = feedparser.parse(xml.encode(), resolve_relative_uris=False)
     if not feed.get("version") and not feed.entries:
         if not feed.bozo and xml.strip():
+            if sitemap := SITEMAP.search(xml):
+                if NEWS.search(xml):
+                    return list(_headlines(xml))
+                reason = f"it is a sitemap ({sitemap[1]}), which has no texts - give the pages, or a feed"
+                raise InvalidArticle(NO_FEED, reason)
             raise InvalidArticle(NO_FEED, "it is XML, and no feed - leave it out, or export the archive as RSS, Atom or JSON Lines")
         reason = " ".join(str(feed.get("bozo_exception", "the file is empty")).split())[:100]
         raise InvalidArticle("bad_xml", f"{reason} - no entry was found; is it RSS or Atom?")
     if feed.bozo:
         log.warning("%s is not well-formed (%s); what could be read of it was", path, feed.bozo_exception)
     return [_entry(entry, feed.feed.get("language")) for entry in feed.entries]
+
+
+def _headlines(xml: str) -> Iterator[dict[str, Any]]:
+    """Yield the entries of a news sitemap: titles without a text."""
+    for url in etree.fromstring(xml, STRICT).iterfind("{*}url"):
+        values = {local_name(element): (element.text or "").strip() for element in url.iterdescendants(etree.Element)}
+        yield {
+            "id": values.get("loc"),
+            "title": values.get("title"),
+            "url": values.get("loc"),
+            "published": values.get("publication_date"),
+            "lang": values.get("language"),
+        }
 
 
 def _well_formed(raw: bytes, path: Path, notes: list[Reject | Mended]) -> str:
@@ -103,13 +125,12 @@ def _unclosed(head: str) -> list[str]:
 
 def _entry(entry: Mapping[str, Any], language: str | None) -> dict[str, Any]:
     content: Mapping[str, Any] = next((part for part in entry.get("content", ()) if part.get("value")), {})
-    name = "published" if entry.get("published_parsed") else "updated"
     return {
-        "id": entry.get("id") or entry.get("link"),
+        "id": entry.get("id") or entry.get("link") or _digest(entry),
         "title": plain(entry.get("title", "")),
         "html": content.get("value") or entry.get("summary"),
         "url": entry.get("link") if ":" in entry.get("link", "") else None,  # some have no link, and an id in its place
-        "published": _moment(entry.get(f"{name}_parsed"), entry.get(name)),
+        "published": _moment(entry.get("published") or entry.get("updated")),
         "section": next((tag["term"] for tag in entry.get("tags", ()) if tag.get("term")), None),
         "lang": content.get("language") or language,
         "status": entry.get("wp_status"),
@@ -117,11 +138,19 @@ def _entry(entry: Mapping[str, Any], language: str | None) -> dict[str, Any]:
     }
 
 
-def _moment(parsed: struct_time | None, written: str | None) -> str | None:
-    """Return a date in UTC. A date outside of years 1 to 9999 stays as written, and validation reports it."""
+def _digest(entry: Mapping[str, Any]) -> str:
+    """Return an id for an entry that has none: it depends on its title and text."""
+    return sha256(json.dumps([entry.get("title"), entry.get("summary")]).encode()).hexdigest()[:16]
+
+
+def _moment(written: str | None) -> str | None:
+    """Return a date in UTC, or as written if validation has to report it.
+
+    The dates that feedparser reads are not used, because it fills missing parts from today's date.
+    """
     try:
-        return parsed and datetime.fromtimestamp(timegm(parsed), UTC).isoformat()
-    except (ValueError, OverflowError):
+        return written and parse_date(written).isoformat()
+    except ValueError:
         return written
 
 

@@ -1,21 +1,16 @@
 """Read posts from Ghost's own export, one record each. The first public tag of a post is its section."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from index.ingest.compressed import opened
 from index.ingest.readers.json_array import FAULTS, cut, objects
+from index.ingest.readers.rich_text import document_html
 from index.ingest.record import Record, Reject
 
 Json = Mapping[str, Any]
-
-TEXT = frozenset(["text", "extended-text"])
-ELEMENTS = {"paragraph": "p", "quote": "blockquote", "extended-quote": "blockquote", "aside": "blockquote", "listitem": "li"}
-"""Nodes of Ghost's editor -> elements of HTML."""
 
 
 def read(path: Path) -> Iterator[Record | Reject]:
@@ -71,44 +66,4 @@ def _record(path: Path, number: int, post: Json, section: Any, email_only: bool)
 
 def _html_of(post: Json) -> str:
     """Return the HTML of a post that has only the editor's own format."""
-    with suppress(ValueError, TypeError, LookupError, AttributeError, RecursionError):
-        if post.get("lexical"):
-            return _lexical(json.loads(post["lexical"])["root"])
-        if post.get("mobiledoc"):
-            return _mobiledoc(json.loads(post["mobiledoc"]))
-    return ""
-
-
-def _lexical(node: Json) -> str:
-    kind = node.get("type")
-    if kind in TEXT:
-        return escape(str(node.get("text", "")))
-    if kind == "linebreak":
-        return "<br>"
-    if kind == "html":
-        return str(node.get("html", ""))
-    if kind == "markdown":
-        return f"<p>{escape(str(node.get('markdown', '')))}</p>"
-    inner = "".join(_lexical(child) for child in node.get("children") or ())
-    if kind == "link":
-        return f'<a href="{escape(str(node.get("url", "")))}">{inner}</a>'
-    tag = node.get("tag") if kind in ("heading", "extended-heading", "list") else ELEMENTS.get(str(kind))
-    return f"<{tag}>{inner}</{tag}>" if tag else inner
-
-
-def _mobiledoc(document: Json) -> str:
-    """Return the HTML of a mobiledoc document: sections of markers, lists of them, and cards."""
-    parts: list[str] = []
-    for section in document["sections"]:
-        if section[0] == 1:
-            parts.append(f"<{section[1]}>{_markers(section[2])}</{section[1]}>")
-        elif section[0] == 3:
-            parts.append("".join(f"<li>{_markers(entry)}</li>" for entry in section[2]))
-        elif section[0] == 10:
-            name, card = document["cards"][section[1]]
-            parts.append(str(card.get("html") or "") if name == "html" else f"<p>{escape(str(card.get('markdown') or ''))}</p>")
-    return "".join(parts)
-
-
-def _markers(markers: list[Any]) -> str:
-    return "".join(escape(str(marker[3])) for marker in markers if marker[0] == 0)
+    return document_html(str(post.get("lexical") or post.get("mobiledoc") or ""))

@@ -1,6 +1,6 @@
 """Read a JSON file: an array of articles, or an object that contains one, such as `{"articles": [...]}`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -8,14 +8,19 @@ from typing import Any
 import ijson
 
 from index.ingest.compressed import MAX_RECORD, opened
+from index.ingest.readers.field_names import has_text
 from index.ingest.record import Record, Reject
 from recommender.errors import InvalidArticle
 
-HOLD_ARTICLES = frozenset(["articles", "items", "posts", "stories", "docs", "documents", "entries", "pages", "data", "results", "hits"])
+HOLD_ARTICLES = frozenset(
+    ["articles", "items", "posts", "stories", "docs", "documents", "entries", "pages", "data", "results", "hits", "content_elements"]
+)
 """Names under which an object holds an array of articles."""
 
-STORIES = frozenset(["text", "body", "html", "content", "body_text", "body_xhtml"])
-"""Names of texts that mark a file as a single article."""
+STORIES = frozenset(
+    ["text", "body", "html", "content", "body_text", "body_xhtml", "headline", "headlines.basic", "title.rendered", "content.rendered"]
+)
+"""Places of texts that mark a file as a single article."""
 
 FAULTS = (InvalidArticle, ijson.JSONError, UnicodeDecodeError, RecursionError)
 """Errors that end the reading of a file."""
@@ -79,20 +84,41 @@ def _elements(path: Path) -> Iterator[Any]:
 def _array_of(path: Path) -> tuple[str, int]:
     """Return the place of the articles, and approximately the number of bytes before them.
 
-    The place is in ijson's notation: the whole file, or an array with a known name. An empty place means that the file
-    is one article.
+    The place is in ijson's notation: the whole file, or an array with a known name whose first element has a text. An
+    empty place means that the file is one article. An array within a story, such as the links of a list, is never the
+    archive.
     """
+    without_text: dict[str, int] = {}
+    builder, place, before = None, "", 0
     with opened(path) as file:
         bounded = _Bounded(file)
-        for prefix, event, _ in ijson.parse(bounded, use_float=True):
+        for prefix, event, value in ijson.parse(bounded, use_float=True):
+            if builder is not None:
+                builder.event(event, value)
+                if event == "end_map" and prefix == place:
+                    if _is_article(place, builder.value):
+                        return place, before
+                    without_text[place], builder = before, None
+                continue
             bounded.left = MAX_RECORD
             if event == "start_array" and prefix == "":
                 return "item", 0
-            if event == "start_map" and prefix.endswith(".item") and prefix.split(".")[-2] in HOLD_ARTICLES:
-                return str(prefix), bounded.n_read
+            if event == "start_map" and prefix not in without_text and _may_hold_articles(prefix):
+                place, before, builder = str(prefix), bounded.n_read, ijson.ObjectBuilder()
+                builder.event(event, value)
             if event == "string" and prefix in STORIES:
-                break
-    return "", 0
+                return "", 0
+    return next(iter(without_text.items()), ("", 0))
+
+
+def _may_hold_articles(prefix: str) -> bool:
+    """Return whether a place is an element of an array with a known name, outside of any other array."""
+    *names, last = prefix.split(".")
+    return last == "item" and "item" not in names and bool(names) and names[-1] in HOLD_ARTICLES
+
+
+def _is_article(place: str, element: Mapping[str, Any]) -> bool:
+    return has_text(element) and (not place.endswith("content_elements.item") or element.get("type") == "story")
 
 
 def _reason(error: Exception) -> str:

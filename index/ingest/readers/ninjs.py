@@ -1,14 +1,20 @@
 """Read ninjs, the IPTC's JSON for news, versions 1 to 3: one story per file, an array of stories, or one per line."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from index.ingest.readers import json_array, jsonl
+from index.ingest.readers.nitf import body_html, xml_root
 from index.ingest.record import Record, Reject
+from recommender.errors import InvalidArticle
 
 MOMENTS = ("firstcreated", "firstCreated", "contentcreated", "contentCreated", "versioncreated", "versionCreated")
+
+NITF = re.compile(r"\s*(?:<\?xml[^>]*\?>\s*)?(?:<!DOCTYPE[^>]*>\s*)?<nitf[\s>]")
+"""The beginning of a body in NITF."""
 
 GONE = ("withheld", "canceled", "cancelled")
 """Publishing status of retracted stories."""
@@ -32,7 +38,7 @@ def _of_lines(path: Path) -> bool:
 
 def _story(entry: Record) -> Record | Reject:
     item = entry.fields
-    story_id = item.get("uri") or _first(item.get("altids") or item.get("altIds"), "value")
+    story_id = item.get("uri") or item.get("guid") or _first(item.get("altids") or item.get("altIds"), "value")
     kind = item.get("type", "text")
     status = item.get("pubstatus", item.get("pubStatus"))
     if status in GONE:
@@ -47,7 +53,7 @@ def _story(entry: Record) -> Record | Reject:
         **_body(item),
         "url": item.get("url") or _http(story_id),
         "published": max(published, embargo) if isinstance(published, str) and isinstance(embargo, str) else embargo or published,
-        "section": _first(item.get("subject") or item.get("subjects"), "name"),
+        "section": _first(item.get("service"), "name") or _first(item.get("subject") or item.get("subjects"), "name"),
         "lang": item.get("language"),
         "read_more": _associations(item.get("associations")),
     }
@@ -61,13 +67,19 @@ def _body(item: Mapping[str, Any]) -> dict[str, Any]:
     html = item.get("body_xhtml") or item.get("body_html")
     html = html or next((body["value"] for body in bodies if "html" in str(body.get("contentType", body.get("contenttype", "")))), None)
     text = item.get("body_text") or next((body["value"] for body in bodies), None)
+    if isinstance(text, str) and NITF.match(text):
+        try:
+            return {"html": body_html(xml_root(text.encode()))}
+        except InvalidArticle:
+            return {"text": text}
     return {"html": html} if html else {"text": text}
 
 
 def _associations(associations: Any) -> list[str]:
     """Return the ids of the linked stories, which are an object of names in version 1, and a list since."""
     linked = associations.values() if isinstance(associations, dict) else associations if isinstance(associations, list) else ()
-    return [str(other["uri"]) for other in linked if isinstance(other, dict) and other.get("uri") and other.get("type", "text") == "text"]
+    stories = [other for other in linked if isinstance(other, dict) and other.get("type", "text") in ("text", "composite")]
+    return [str(other.get("uri") or other["guid"]) for other in stories if other.get("guid") or other.get("uri")]
 
 
 def _first(objects: Any, name: str) -> Any:

@@ -1,5 +1,6 @@
 """Read article files with one module per kind of source, all of which yield the same records."""
 
+import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import import_module
@@ -9,10 +10,13 @@ from typing import Any
 from index.ingest.compressed import opened as decompressed
 from index.ingest.publication import passed_over
 from index.ingest.readers import pydoc_topics, substack
+from index.ingest.readers.date_order import DateColumn
+from index.ingest.readers.field_names import translated
 from index.ingest.readers.site_folder import File, files_of
 from index.ingest.record import PassedOver, Record, Records
 from index.ingest.site_ids import Sites
 from recommender.errors import InputError, InvalidArticle
+from recommender.text.dates import DateOrder
 
 FORMATS: Mapping[str, tuple[str, ...]] = {
     "jsonl": (".jsonl", ".ndjson"),
@@ -25,6 +29,8 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "ghost": (),
     "substack": (),
     "ninjs": (".ninjs",),
+    "nitf": (".nitf",),
+    "newsml": (),
     "html": (".html", ".htm", ".xhtml"),
     "text": (".md", ".markdown"),
     "page": (".txt",),
@@ -42,11 +48,16 @@ READERS: Mapping[str, str] = {
     "ghost": "ghost",
     "substack": "substack",
     "ninjs": "ninjs",
+    "nitf": "nitf",
+    "newsml": "newsml_g2",
     "html": "html_folder",
     "text": "text_folder",
     "page": "pasted_page_file",
 }
 """Name of a format -> the module that reads it. It is imported on demand, because some need large libraries."""
+
+Options = Mapping[str, tuple[Any, ...]]
+"""Name of a format -> further arguments of its reader."""
 
 OF_FILES = ("html", "text")
 """Formats with one article per file, which are read from many files at once."""
@@ -58,6 +69,15 @@ COMPRESSED = (".gz", ".zst")
 LOOKED_AT = 1 << 16
 """Bytes at the beginning of a file used for detecting its format."""
 
+NINJS_ID = re.compile(rb"\"(?:uri|guid)\"\s*:")
+NINJS = re.compile(rb"\"(?:headlines?|body_(?:text|html|xhtml)|bodies|pub[sS]tatus|version[cC]reated)\"\s*:")
+"""Fields of ninjs."""
+
+NEWS_ROOT = re.compile(
+    rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?[^>]*>\s*|<!--.*?-->\s*|<!DOCTYPE[^>]*>\s*)*<(nitf|newsItem|newsMessage)[\s>]", re.DOTALL
+)
+"""The first element of NITF and of NewsML-G2."""
+
 GHOST = re.compile(rb"\s*\{\s*\"(?:db\"\s*:\s*\[|meta\"\s*:\s*\{[^{}]*\"exported_on\")")
 
 
@@ -68,28 +88,40 @@ def read(
     *,
     include: Collection[str] = (),
     sites: Sites | None = None,
+    date_order: DateOrder | None = None,
+    encoding: str | None = None,
+    columns: Sequence[str] = (),
 ) -> Records:
     """Read one source as a stream.
 
     Args:
         source: A file, a folder, or `pydoc-topics`.
-        names: Our field name -> the name of the field in the source, where they differ.
+        names: Our field name -> the path to the field in the source, where its name is not well known (`field_names`).
         source_format: A name of `FORMATS`. None detects the format by the file's extension and first bytes.
         include: Statuses to read although they are not public. See `publication.passed_over`.
         sites: The sites that were read before. See `site_ids`.
+        date_order: The order of day and month in `3/1/2020`. None lets the other dates of the source decide.
+        encoding: The encoding of CSV files. None detects it.
+        columns: The names of the columns of CSV files without a header.
 
     Raises:
-        InputError: The file does not exist, cannot be read, or has no known format.
+        InputError: The file does not exist, cannot be read, or has no known format. Or its dates have no known order.
     """
     if source == PYDOC_TOPICS:
         yield from pydoc_topics.read()
         return
     sites = sites or Sites()
+
+    def entries() -> Records:
+        for entry in _entries(Path(source), source_format, include, {"csv": (encoding, columns)}):
+            yield translated(entry, names) if isinstance(entry, Record) else entry
+
+    dates = DateColumn(entries, date_order)
     try:
-        for entry in _entries(Path(source), source_format, include):
+        for entry in entries():
             if isinstance(entry, Record):
-                record = sites.unique(entry.renamed(names))
-                yield passed_over(record, include) or record
+                record = sites.unique(entry)
+                yield passed_over(record, include) or dates.ordered(record)
             else:
                 yield entry
     except OSError as error:
@@ -103,24 +135,29 @@ def read_all(
     *,
     include: Collection[str] = (),
     sites: Sites | None = None,
+    date_order: DateOrder | None = None,
+    encoding: str | None = None,
+    columns: Sequence[str] = (),
 ) -> Records:
     """Read several sources, one after the other. See `read`."""
     sites = sites or Sites()
     for source in sources:
-        yield from read(source, names, source_format, include=include, sites=sites)
+        yield from read(
+            source, names, source_format, include=include, sites=sites, date_order=date_order, encoding=encoding, columns=columns
+        )
 
 
-def _entries(path: Path, source_format: str | None, include: Collection[str]) -> Records:
+def _entries(path: Path, source_format: str | None, include: Collection[str], options: Options) -> Records:
     if path.is_dir():
         path = substack.table_of(path) or path
     elif path.suffix == ".html" and substack.table_of(path.parent):
         raise InputError(f"{path} is a post of Substack, and {substack.TABLE} says whether it is public - give the folder of the export")
     if path.is_dir() and (source_format is None or source_format in OF_FILES):
-        return _of_files(path, source_format, include)
+        return _of_files(path, source_format, include, options)
     name = format_of(path, source_format)
     if name is None:
         raise InputError(f"no reader for {path} - {_cure(path)}")
-    return _reader(name)(list(files_of(path)) if name in OF_FILES else path)
+    return _reader(name)(list(files_of(path)) if name in OF_FILES else path, *options.get(name, ()))
 
 
 def _cure(path: Path) -> str:
@@ -130,7 +167,7 @@ def _cure(path: Path) -> str:
     return f"give --format, or a file ending in {', '.join(endings)}, or a folder"
 
 
-def _of_files(folder: Path, source_format: str | None, include: Collection[str]) -> Records:
+def _of_files(folder: Path, source_format: str | None, include: Collection[str], options: Options) -> Records:
     """Read all files of a folder: HTML pages, texts, then other formats, in order of paths."""
     files: dict[str, list[File]] = {}
     for file in files_of(folder):
@@ -151,7 +188,8 @@ def _of_files(folder: Path, source_format: str | None, include: Collection[str])
         if name in files:
             yield from _reader(name)(files[name])
     for file in files.get("", ()):
-        yield from _reader(format_of(file.path) or "")(file.path)
+        name = format_of(file.path) or ""
+        yield from _reader(name)(file.path, *options.get(name, ()))
 
 
 def _format_in_folder(path: Path) -> str | None:
@@ -179,26 +217,41 @@ def format_of(path: Path, named: str | None = None) -> str | None:
                 begin = file.peek(LOOKED_AT)[:LOOKED_AT].replace(b"\0", b"")
         except InvalidArticle:
             begin = b""
-        return _xml(begin) if name == "feed" else _json(begin, ninjs=named is None)
+        return _xml(begin) if name == "feed" else _json(begin, is_named=named is not None)
     return "substack" if name == "csv" and named is None and substack.is_export(path) else name
 
 
 def _xml(begin: bytes) -> str:
     if b"wordpress.org/export" in begin:
         return "wxr"
+    if root := NEWS_ROOT.search(begin):
+        return "nitf" if root[1] == b"nitf" else "newsml"
     return "blogger" if b"schemas.google.com/blogger" in begin or b"tag:blogger.com,1999:blog" in begin else "feed"
 
 
-def _json(begin: bytes, ninjs: bool) -> str:
-    if GHOST.match(begin.removeprefix(b"\xef\xbb\xbf")):
+def _json(begin: bytes, is_named: bool) -> str:
+    begin = begin.removeprefix(b"\xef\xbb\xbf")
+    if GHOST.match(begin):
         return "ghost"
-    if b"jsonfeed.org/version" in begin and ninjs:
+    if is_named:
+        return "json"
+    if b"jsonfeed.org/version" in begin:
         return "feed"
-    is_ninjs = b'"uri"' in begin and any(name in begin for name in (b'"headline', b'"body_', b'"bodies"', b'"pubstatus"', b'"pubStatus"'))
-    return "ninjs" if is_ninjs and ninjs else "json"
+    if NINJS_ID.search(begin) and NINJS.search(begin):
+        return "ninjs"
+    return "jsonl" if _is_one_a_line(begin) else "json"
 
 
-def _reader(name: str) -> Callable[[Any], Records]:
+def _is_one_a_line(begin: bytes) -> bool:
+    """Return whether the first line is a whole JSON object, and another object follows."""
+    first, _, rest = begin.lstrip().partition(b"\n")
+    try:
+        return isinstance(json.loads(first), dict) and rest.lstrip().startswith(b"{")
+    except (ValueError, RecursionError):
+        return False
+
+
+def _reader(name: str) -> Callable[..., Records]:
     """Return the function that reads a format: from a path, or from files (`OF_FILES`)."""
-    reader: Callable[[Any], Records] = import_module(f"index.ingest.readers.{READERS[name]}").read
+    reader: Callable[..., Records] = import_module(f"index.ingest.readers.{READERS[name]}").read
     return reader

@@ -98,7 +98,7 @@ def test_a_static_model_is_compiled(model: SentenceTransformerEmbedder, tmp_path
 )
 def test_the_languages_of_an_archive_choose_the_model(tmp_path: Path, texts: list[str], expected: str) -> None:
     source = write_jsonl(tmp_path / "a.jsonl", [{"id": str(n), "title": "x", "text": text} for n, text in enumerate(texts)])
-    assert model_of(tmp_path / "index", [str(source)], {}, None) == expected
+    assert model_of(tmp_path / "index", [str(source)], {}) == expected
 
 
 def test_an_archive_says_its_languages(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_an_archive_says_its_languages(tmp_path: Path) -> None:
         {"id": "3", "title": "c", "text": "kurz"},
     ]
     sources = [str(write_jsonl(tmp_path / f"{n}.jsonl", [one])) for n, one in enumerate(fields)]
-    assert languages_of(sources, {}, None) == {"de": 2}
+    assert languages_of(sources, {}) == {"de": 2}
 
 
 def test_without_the_package_the_build_says_what_to_do(
@@ -116,6 +116,6 @@ def test_without_the_package_the_build_says_what_to_do(
 ) -> None:
     monkeypatch.setattr(model_choice, "PACKAGE", "no_such_package")
     source = write_jsonl(tmp_path / "a.jsonl", [{"id": "1", "title": "x", "text": GERMAN}])
-    assert model_of(tmp_path / "index", [str(source)], {}, None) == BUNDLED_MODEL
+    assert model_of(tmp_path / "index", [str(source)], {}) == BUNDLED_MODEL
     assert "reads English only" in caplog.text
     assert "multilingual" in caplog.text

@@ -84,7 +84,8 @@ def test_old_and_odd_feeds(tmp_path: Path) -> None:
     ]
     old = "<?xml version='1.0'?><!DOCTYPE rss PUBLIC '-//Netscape Communications//DTD RSS 0.91//EN' 'http://my.netscape.com/rss-0.91.dtd'>"
     old += "<rss version='0.91'><channel><title>T</title><item><title>One</title><link>https://news.example/1</link></item></channel></rss>"
-    assert fields(write(tmp_path / "old.rss", old)) == [{"id": "https://news.example/1", "title": "One", "url": "https://news.example/1"}]
+    [headline] = fields(write(tmp_path / "old.rss", old))
+    assert headline == {"id": "https://news.example/1", "title": "One", "url": "https://news.example/1", "text": "", "kind": "headline"}
     broken = "<rss><channel><item><guid>1</guid><title>One</title><description>Whole.</description></item><item><guid>2</guid><title>Two"
     assert fields(write(tmp_path / "b.rss", broken))[0] == {"id": "1", "title": "One", "html": "Whole."}
 

@@ -215,7 +215,7 @@ def test_what_stands_before_the_articles_may_be_large(tmp_path: Path, monkeypatc
         (b'[{"id": "a"}, {"id": 123456789012345678901}]', r"integer overflow - .* without NaN and numbers over 64 bits"),
         (b'[{"id": "a"}, {"id": ' + b"9" * 5000 + b"}]", r"integer overflow - .* without NaN and numbers over 64 bits"),
         (b'[{"id": "a"}, {"id": "caf\xe9"}]', r"^lexical error: invalid bytes in UTF8 string\. - the rest of the file was not read"),
-        (b'{"id": "a"}\n{"id": "b"}\n', r"trailing garbage: .* - is it one article a line\? then --format jsonl"),
+        (b'{"id": "a"} {"id": "b"}\n', r"trailing garbage: .* - is it one article a line\? then --format jsonl"),
     ],
 )
 def test_the_cure_of_a_json_file(tmp_path: Path, content: bytes, reason: str) -> None:
@@ -487,3 +487,52 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, name: str) -> None:
 
     peak(10)  # imports
     assert peak(20_000) < 2 * peak(2_000) + 200_000
+
+
+TEXTS = {
+    "windows-1251": "Машины снова едут через реку, сообщил город.",
+    "koi8-r": "Машины снова едут через реку, сообщил город.",
+    "windows-1250": "Most jest otwarty, powiedział rzecznik. Źródło: miasto, które będzie świętować.",
+    "windows-1252": "Die Fähre fährt über den Fluß, sagte die Stadt.",
+    "windows-1253": "Η γέφυρα είναι ανοιχτή, ανακοίνωσε ο δήμος.",
+    "windows-1256": "أعيد فتح الجسر أمام حركة المرور",
+    "shift_jis": "橋が開通し、車が再び川を渡ると市が発表した。",
+    "euc_jp": "橋が開通し、車が再び川を渡ると市が発表した。",
+    "gbk": "大桥重新开放，市政府宣布车辆再次通行。",
+    "big5": "大橋重新開放，市政府宣佈車輛再次通行。",
+    "euc_kr": "다리가 다시 열렸다고 시가 발표했다.",
+}
+
+
+@pytest.mark.parametrize(("encoding", "text"), TEXTS.items())
+def test_csv_in_the_encodings_of_many_countries(tmp_path: Path, encoding: str, text: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("".join(["id;text\n", *(f"{n};{text}\n" for n in range(10))]).encode(encoding))
+    assert fields(path) == [{"id": str(n), "text": text} for n in range(10)]
+    named = sources.read(str(path), {}, encoding=encoding)
+    assert [short(entry) for entry in named] == fields(path)
+
+
+def test_csv_without_a_header_is_refused_and_named_columns_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('3,Wall St. falls,Shares fell on Monday after oil rose.\n4,It rains,"Rain fell, and more."\n')
+    with pytest.raises(InputError, match=r"a\.csv has no header: its first line is '3', .* - name the columns: --columns id,title,text"):
+        read(path)
+    assert [short(entry) for entry in sources.read(str(path), {}, columns=["id", "", "text"])] == [
+        {"id": "3", "text": "Shares fell on Monday after oil rose."},
+        {"id": "4", "text": "Rain fell, and more."},
+    ]
+
+
+def test_headers_of_csv_are_guessed(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("Post ID,Headline,Article Body,Pub Date\n1,The pier,It is open.,2020-03-01\n")
+    [record] = read(path)
+    assert isinstance(record, Record)
+    assert {name: record.fields[name] for name in ("id", "title", "text", "published")} == {
+        "id": "1",
+        "title": "The pier",
+        "text": "It is open.",
+        "published": "2020-03-01",
+    }
+    assert record.origins == {"id": "Post ID", "title": "Headline", "text": "Article Body", "published": "Pub Date"}
