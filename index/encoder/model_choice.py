@@ -8,10 +8,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from index.encoder.openvino_export import quiet
 from index.ingest.checking import CheckedArticle, check_here
 from index.ingest.readers.sources import read
 from recommender.embedding.multilingual_e5 import MULTILINGUAL_MODEL, PACKAGE
 from recommender.embedding.sentence_transformer import BUNDLED_MODEL
+from recommender.features.article_features import first_subtag
 from recommender.installation import pip_install
 from recommender.release.manifest import kept_manifests
 
@@ -62,11 +64,9 @@ def model_of(index_dir: Path, sources: Sequence[str], names: Mapping[str, str], 
 def languages_of(sources: Sequence[str], names: Mapping[str, str], **reading: Any) -> Counter[str]:
     """Count the languages of a sample of articles, by their first subtag. Articles of unknown language are left out."""
     found: Counter[str] = Counter()
-    for source in sources:
-        records = islice(read(source, names, **reading), 0, READ, STEP)
-        found.update(
-            checked.article.lang.split("-")[0].lower()
-            for checked in check_here(records)
-            if isinstance(checked, CheckedArticle) and checked.article.lang
-        )
+    with quiet():  # the build reads the sources again, and says then how
+        for source in sources:
+            for checked in check_here(islice(read(source, names, **reading), 0, READ, STEP)):
+                if isinstance(checked, CheckedArticle) and checked.article.lang:
+                    found[first_subtag(checked.article.lang)] += 1
     return found
