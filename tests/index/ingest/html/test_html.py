@@ -372,3 +372,20 @@ def test_the_date_of_a_time_element_and_the_story_of_json_ld() -> None:
     assert extract_page(f"<html><body><div id=app>Loading</div>{script}</body></html>".encode(), "a")["text"] == story
     whole = f"<html><body><article><p>{story} It rained.</p><p>{story}</p></article>{script}</body></html>"
     assert "It rained" in extract_page(whole.encode(), "a")["text"]
+
+
+@pytest.mark.parametrize(
+    ("url", "is_entry"),
+    [
+        ("/news/topics/c1/ferries", False),
+        ("https://n.example/tag/harbour/", False),
+        ("/author/ann", False),
+        ("/search?q=pier", False),
+        ("/2020/topic-of-the-day", True),
+        ("/topics/2020/03/01/the-pier", True),
+        ("/news/pier-search", True),
+    ],
+)
+def test_pages_of_topics_tags_and_authors_are_no_entries(url: str, is_entry: bool) -> None:
+    text, names = fragment_text(f"<p>Wet.</p><h2>Related topics</h2><ul><li><a href='{url}'>Ferries</a></li></ul>")
+    assert (text, names) == ("Wet.", [url] if is_entry else [])
