@@ -275,3 +275,12 @@ def test_memory_that_no_build_can_do_with(tmp_path: Path, command: Command, size
     answered, told = command(write_jsonl(tmp_path / "a.jsonl", records(5)), "--out", tmp_path / "index", "--memory", size)
     assert (answered, said in told) == (code, True)
     assert not (tmp_path / "index").exists()
+
+
+def test_too_many_articles_without_a_date_publish_nothing(tmp_path: Path, index: Path, command: Command) -> None:
+    source = write_jsonl(tmp_path / "a.jsonl", [GOOD, {**GOOD, "id": "dated", "published": "2020-03-01"}])
+    before = (index / CURRENT).read_text()
+    code, message = command(source, "--out", index, "--max-undated", "20%")
+    assert (code, (index / CURRENT).read_text()) == (3, before)
+    assert "3 of 14 articles have no date, --max-undated allows 0.2 of them" in message
+    assert command(source, "--out", index, "--max-undated", "30%") == (0, ANY_TEXT)

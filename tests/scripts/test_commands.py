@@ -118,7 +118,7 @@ def test_build_and_evaluate_from_the_command_line(tmp_path: Path) -> None:
     assert run("evaluate", "--index", index).stdout.splitlines()[1].split()[:6] == list(METRICS)
     shown = run("build_index", source, "--out", index, "--map", "id=slug", "--max-rejects", "10%")
     assert f"left out  1 bad_json of 13 read: {index / 'rejects.jsonl'}" in shown.stderr
-    assert "articles  12: 0 new, 0 changed, 0 gone\n" in shown.stderr
+    assert "articles  12: 0 new, 0 changed, 0 gone; 2 without a date (17%)\n" in shown.stderr
     assert re.search(r"passages  (\d+): 0 embedded, \1 known\n", shown.stderr), "none is cut short"
 
 

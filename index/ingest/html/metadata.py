@@ -20,7 +20,7 @@ DATES = ("article:published_time", "datepublished", "date", "dc.date.issued", "d
 
 
 def page_facts(root: HtmlElement) -> dict[str, str]:
-    """Return the fields that the page gives: identifier, title, published, section, url, lang."""
+    """Return the fields that the page gives: identifier, title, published, section, url, lang, and `body` of JSON-LD."""
     meta = _meta(root)
     canonical = next((link.get("href", "").strip() for link in root.iter("link") if "canonical" in link.get("rel", "").lower().split()), "")
     address = next((url for url in (canonical, meta.get("og:url", "")) if _is_absolute(url)), "")
@@ -29,9 +29,10 @@ def page_facts(root: HtmlElement) -> dict[str, str]:
     facts = {
         "identifier": _text(schema.get("identifier")),
         "title": _text(schema.get("headline")) or _first(meta.get("og:title"), meta.get("twitter:title")) or _title(root),
-        "published": _text(schema.get("datePublished")) or _first(*(meta.get(name) for name in DATES)),
+        "published": _text(schema.get("datePublished")) or _first(*(meta.get(name) for name in DATES)) or _time(root),
         "section": _first(schema.get("articleSection"), meta.get("article:section"), meta.get("section")),
         "url": urljoin(address, url),
+        "body": schema["articleBody"].strip() if isinstance(schema.get("articleBody"), str) else "",
         "lang": _first(schema.get("inLanguage"), meta.get("og:locale", "").replace("_", "-"), root.get("lang"), root.get("xml:lang")),
     }
     return {name: value for name, value in facts.items() if value}
@@ -104,6 +105,14 @@ def _meta(root: HtmlElement) -> dict[str, str]:
         if name and content:
             found.setdefault(name, content)
     return found
+
+
+def _time(root: HtmlElement) -> str:
+    """Return the moment of an element that is marked as the time of publication."""
+    times = (
+        time for time in root.iter("time") if time.get("itemprop") == "datePublished" or "dt-published" in time.get("class", "").split()
+    )
+    return next((time.get("datetime", "").strip() for time in times), "")
 
 
 def _title(root: HtmlElement) -> str:

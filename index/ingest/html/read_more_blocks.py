@@ -30,6 +30,11 @@ WHOLE = frozenset(["html", "body", "main", "article", "a"])
 BETWEEN = re.compile(r"(?:[\s,;|/•·.:：、，»›>→&\[\](){}（）【】「」–—-]|\b(?:and|or|und|et|y|e|en)\b)*")
 """Text that may occur between links and around them."""
 
+NO_ARTICLE = re.compile(
+    r"(?:https?://[^/]+)?/(?:[\w-]+/)*(?:tags?|topics?|authors?|search|category)(?:/[\w-]+){0,2}/?(?:\?.*)?$", re.IGNORECASE
+)
+"""Addresses of pages that list articles: of a tag, a topic, an author, a search. They are cut out, and are no entries."""
+
 Piece = tuple[str, HtmlElement | None]
 """A piece of text, and the link that contains it."""
 
@@ -54,7 +59,7 @@ def cut_links(root: HtmlElement) -> list[str]:
                 gone.update(part.iter())
                 part.drop_tree()
             names += found[1]
-    return list(dict.fromkeys(names))
+    return [name for name in dict.fromkeys(names) if not NO_ARTICLE.match(name)]
 
 
 def _enclosed(element: HtmlElement) -> Found | None:

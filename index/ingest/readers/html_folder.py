@@ -15,7 +15,8 @@ from index.ingest.html.metadata import page_facts
 from index.ingest.html.read_more_blocks import cut_links
 from index.ingest.html.read_more_lines import cut_titles
 from index.ingest.html.sandbox import Failure, extract
-from index.ingest.html.text import UNREAD, drop, parse_html
+from index.ingest.html.text import UNREAD, drop, fragment_text, parse_html
+from index.ingest.readers.rich_text import is_html
 from index.ingest.readers.site_folder import File
 from index.ingest.record import Record, Reject
 from recommender.errors import InvalidArticle
@@ -23,6 +24,9 @@ from recommender.text.cleaning import has_words
 
 AROUND = ("nav", "footer")
 """Elements outside of the story. An extractor would take them for the story of a page that has none."""
+
+SHORT = 20
+"""Words of a text that may lack the story. A longer story of the page's JSON-LD then takes its place."""
 
 MAX_BYTES = 20_000_000
 """Largest file in bytes that is read."""
@@ -57,13 +61,15 @@ def extract_page(raw: bytes, name: str) -> dict[str, Any]:
     if post := medium_post(root):
         return {"id": name, **post}
     facts = page_facts(root)
-    identifier = facts.pop("identifier", "")
+    identifier, body = facts.pop("identifier", ""), facts.pop("body", "")
     drop(root, *UNREAD, *AROUND)
     links = cut_links(root)
     headings = {facts.get("title"), *(" ".join(tag.text_content().split()) for tag in root.iter("h1"))}
     story = trafilatura.extract(root, include_comments=False, fast=True) or ""
     paragraphs = dropwhile(headings.__contains__, filter(str.strip, story.split("\n")))
     text, titles = cut_titles("\n\n".join(paragraphs))
+    if len(text.split()) < SHORT < len(body.split()):  # the page builds its story by a script
+        text, titles = fragment_text(body) if is_html(body) else cut_titles(body)
     if not has_words(text):
         raise InvalidArticle("empty_text", "no story is found on the page - leave it out if it has none, or give the text itself")
     read_more = list(dict.fromkeys([*links, *titles]))

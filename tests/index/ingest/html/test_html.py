@@ -357,3 +357,35 @@ def test_fragments(html: str, text: str, names: list[str]) -> None:
 def test_half_a_character_in_a_fragment() -> None:
     with pytest.raises(InvalidArticle, match="half of a surrogate pair"):
         fragment_text("<p>\ud83d</p>")
+
+
+def test_the_date_of_a_time_element_and_the_story_of_json_ld() -> None:
+    story = "The ferry company said on Monday that it will run more boats in the summer months, as more people want to cross the bay."
+    time = '<time datetime="2020-03-01T08:00:00+01:00" itemprop="datePublished">1 March</time>'
+    other = '<time datetime="1999-01-01">then</time>'
+    article = f"<article><h1>T</h1>{other}<p>{story}</p><p>{time}</p><p>{story}</p></article>"
+    page = f"<html><head><title>T</title></head><body>{article}</body></html>"
+    assert extract_page(page.encode(), "a")["published"] == "2020-03-01T08:00:00+01:00"
+    assert "published" not in extract_page(page.replace("datePublished", "x").encode(), "a")
+    data = json.dumps({"@type": "NewsArticle", "headline": "T", "articleBody": story})
+    script = f'<script type="application/ld+json">{data}</script>'
+    assert extract_page(f"<html><body><div id=app>Loading</div>{script}</body></html>".encode(), "a")["text"] == story
+    whole = f"<html><body><article><p>{story} It rained.</p><p>{story}</p></article>{script}</body></html>"
+    assert "It rained" in extract_page(whole.encode(), "a")["text"]
+
+
+@pytest.mark.parametrize(
+    ("url", "is_entry"),
+    [
+        ("/news/topics/c1/ferries", False),
+        ("https://n.example/tag/harbour/", False),
+        ("/author/ann", False),
+        ("/search?q=pier", False),
+        ("/2020/topic-of-the-day", True),
+        ("/topics/2020/03/01/the-pier", True),
+        ("/news/pier-search", True),
+    ],
+)
+def test_pages_of_topics_tags_and_authors_are_no_entries(url: str, is_entry: bool) -> None:
+    text, names = fragment_text(f"<p>Wet.</p><h2>Related topics</h2><ul><li><a href='{url}'>Ferries</a></li></ul>")
+    assert (text, names) == ("Wet.", [url] if is_entry else [])
