@@ -171,7 +171,8 @@ def check_rejects(report: BuildReport, options: BuildOptions, rejects: Rejects) 
     if n_rejected and (options.strict or n_rejected > options.max_rejects * report.n_read):
         limit = "--strict allows none" if options.strict else f"--max-rejects allows {options.max_rejects:.3g} of them"
         raise TooManyRejects(
-            f"{n_rejected} of {report.n_read} articles are rejected ({by_code}), {limit}; nothing was published - see {rejects.path}"
+            f"{n_rejected} of {report.n_read} articles are rejected ({by_code}), {limit}; nothing was published"
+            f" - the first: {rejects.first}; all: {rejects.path}"
         )
     if report.n_read == n_rejected:
         passed = "; ".join(f"{count:,} {reason}" for reason, count in report.passed_over.most_common(REASONS))

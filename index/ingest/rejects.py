@@ -20,6 +20,8 @@ class Rejects:
     def __init__(self, index_dir: Path, report: BuildReport) -> None:
         self.path = index_dir / REJECTS
         self._report = report
+        self.first = ""
+        """Why the first article was rejected."""
         self._file = self.path.open("w", encoding="utf-8")
         keep_private(self.path, index_dir)
 
@@ -32,6 +34,8 @@ class Rejects:
     def write(self, entry: Reject) -> None:
         counted = self._report.dropped_fields if entry.field else self._report.rejected
         counted[entry.code] += 1
+        if not entry.field:
+            self.first = self.first or entry.reason
         self._file.write(json.dumps(asdict(entry)) + "\n")
 
 
