@@ -1,14 +1,17 @@
 """The README, as a reader goes through it: every command and every Python line, against the demo that it makes."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from recommender import Article
 from tests.support.shell import ROOT, Shell, free_ports, fresh_checkout, until_it_listens
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -61,7 +64,9 @@ def test_every_line_of_the_readme_runs(checkout: Path, ports: tuple[int, int], s
             done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stderr
             printed = done.stdout
-    assert ran == {"sh", "", "html", "python"}
+        elif language == "json":
+            assert set(json.loads(block)) <= {field.name for field in fields(Article)}
+    assert ran == {"sh", "", "html", "json", "python"}
     *items, draft, similarity = printed.splitlines()
     assert [item.split()[0] for item in items] == ["1", "2", "3"]
     assert "for" in draft or "break" in draft or "while" in draft

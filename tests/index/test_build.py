@@ -105,6 +105,7 @@ def test_bad_lines_are_left_out_and_written_down_with_their_reasons(tmp_path: Pa
         (["", "  "], {}, InputError, "no article in"),
         ([*records(9), "{"], {}, TooManyRejects, r"1 of 10 articles are rejected \(1 bad_json\), --max-rejects allows 0.05"),
         ([*records(30), "{"], {"strict": True}, TooManyRejects, "--strict allows none"),
+        ([{"text": "b"}, "{"], {}, TooManyRejects, r"the first, .*:1: no field 'id'; .* --map id=FIELD - see .*rejects\.jsonl"),
     ],
 )
 def test_nothing_is_published_and_the_old_release_stays(
