@@ -1,6 +1,8 @@
-"""The prose of README and docs: short sentences, counted over everything that is neither code nor a table."""
+"""The prose of README, docs and docstrings: short sentences, and no phrase that says nothing."""
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean
 
@@ -10,6 +12,11 @@ GENERATED = {"cli.md"}
 HISTORY = {"CHANGELOG.md"}
 MOST = 17
 """Words of a sentence, on average over a page."""
+
+BANNED = re.compile(
+    r"\b(anew|who asks|as many as may|(?:is|are) (?:told|said)|whoever|stands|lies|and goes|so many (?!that\b))\b", re.IGNORECASE
+)
+"""Phrases that hide who does what. Name the component, the number or the state instead."""
 
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 NOT_PROSE = re.compile(r"^(    .*|#.*|\|.*|<.*|\s*)$")
@@ -54,3 +61,17 @@ def test_sentences_are_short() -> None:
     }
     means = {name: fmean(lengths) for name, lengths in of_pages.items() if lengths}
     assert {name: round(mean, 1) for name, mean in means.items() if mean > MOST} == {}
+
+
+def docstrings() -> Iterator[tuple[str, str]]:
+    for package in ("recommender", "index", "service", "scripts"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                    yield path.relative_to(ROOT).as_posix(), ast.get_docstring(node) or ""
+
+
+def test_no_page_and_no_docstring_holds_a_banned_phrase() -> None:
+    pages = ((page.name, FENCED.sub("", page.read_text(encoding="utf-8"))) for page in PAGES if page.name not in GENERATED | HISTORY)
+    found = [(name, match.group()) for name, text in (*pages, *docstrings()) for match in BANNED.finditer(text)]
+    assert found == []

@@ -14,7 +14,7 @@ FEWEST_WORDS = 2
 
 
 def named_links(catalogue: Catalogue, qrels: Mapping[str, Sequence[str]]) -> set[tuple[str, str]]:
-    """Return the links whose target's title stands in the text of the article: pairs of ids.
+    """Return the links whose target's title occurs in the text of the article: pairs of ids.
 
     Only words count, in their order, without gaps.
     """

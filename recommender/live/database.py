@@ -147,7 +147,7 @@ class LiveArticles:
 
     Attributes:
         fault: Why the file cannot be read. None if it can, or if there never was one.
-        n_errors: Errors of the file. After each one its connections may be opened anew.
+        n_errors: Errors of the file. After each one its connections may be opened again.
         damaged: Whether the file is damaged. This stays true until another file replaces it, because the pages that a
             thread holds in memory may still be sound.
         listed: The ids that the newest release lists as withdrawn.

@@ -90,7 +90,7 @@ class Milvus:
 
     Args:
         try_s: Timeout of one attempt, in seconds.
-        patience_s: Seconds in which a call is retried, with random delays. So many clients do not retry at once.
+        patience_s: Seconds in which a call is retried, with random delays, because many clients must not retry at once.
     """
 
     def __init__(self, address: MilvusAddress, try_s: float = TRY_S, patience_s: float = PATIENCE_S) -> None:

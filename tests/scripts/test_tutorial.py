@@ -145,7 +145,7 @@ def pin(browser: Browser, service: str, key: str) -> None:
     form.get_by_label("Pin another article, by id or URL").fill("113")
     follow(form.get_by_role("button", name="Pin it"))
     desk.get_by_text("It is pinned.").wait_for()
-    assert "Ann" in desk.get_by_role("region", name="What was said").inner_text()
+    assert "Ann" in desk.get_by_role("region", name="Change history").inner_text()
 
 
 def until_it_refuses(port: int) -> None:
