@@ -125,8 +125,6 @@ def at_path(fields: Mapping[str, Any], path: str) -> Any:
 def _with(record: Record, fields: Mapping[str, Any], changed: dict[str, Any], origins: dict[str, str]) -> Record:
     if isinstance(changed.get("title"), str) and is_html(changed["title"]):
         changed["title"] = plain(changed["title"])
-    elif isinstance(fields.get("title"), str) and "title" not in changed and is_html(fields["title"]):
-        changed["title"] = plain(fields["title"])
     text = changed.get("text", fields.get("text"))
     if isinstance(text, str) and "html" not in changed and text.lstrip()[:1] == "<" and is_html(text):
         changed |= {"text": None, "html": text}
