@@ -6,7 +6,6 @@ Readmore is on no package index, so the advice names the wheel or the checkout t
 import json
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -24,8 +23,16 @@ def not_installed(package: str, extra: str) -> str:
 
 def pip_install(extra: str) -> str:
     """Return the command that installs Readmore with an extra into this environment, whether or not pip is in it."""
-    pip = f"{sys.executable} -m pip" if find_spec("pip") else f"pip --python {sys.executable}"
+    pip = f"{sys.executable} -m pip" if _has_pip() else f"pip --python {sys.executable}"
     return f"{pip} install '{_source()}{f'[{extra}]' if extra else ''}'"
+
+
+def _has_pip() -> bool:
+    try:
+        distribution("pip")
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def _source() -> str:

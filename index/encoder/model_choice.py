@@ -65,8 +65,13 @@ def languages_of(sources: Sequence[str], names: Mapping[str, str], **reading: An
     """Count the languages of a sample of articles, by their first subtag. Articles of unknown language are left out."""
     found: Counter[str] = Counter()
     with quiet():  # the build reads the sources again, and says then how
-        for source in sources:
+        for source in filter(_can_be_read_twice, sources):
             for checked in check_here(islice(read(source, names, **reading), 0, READ, STEP)):
                 if isinstance(checked, CheckedArticle) and checked.article.lang:
                     found[first_subtag(checked.article.lang)] += 1
     return found
+
+
+def _can_be_read_twice(source: str) -> bool:
+    """Return whether a source is a file or a folder, and no pipe."""
+    return Path(source).is_file() or Path(source).is_dir()

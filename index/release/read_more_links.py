@@ -67,7 +67,7 @@ def title_key(title: str) -> str:
     >>> title_key("“Ferries’ Last  Day?”")
     'ferries last day'
     """
-    return " ".join(words(unicodedata.normalize("NFKC", title).casefold()))
+    return " ".join(words(unicodedata.normalize("NFKC", title).casefold())).replace("'", "")
 
 
 def resolve(catalogue: sqlite3.Connection) -> Iterator[Link]:

@@ -315,9 +315,9 @@ def test_a_filter_finds_what_little_it_keeps(tmp_path: Path) -> None:
         rare = every["section"] == archive.facts.sections["rare"]
         week = (every["published"] >= first.timestamp()) & (every["published"] < query.published)
         for wanted, kept in (
-            (Selection(sections=("rare",)), rare),
-            (Selection(published_after=first, published_before=draft.published), week),
-            (Selection(published_after=first, mode="background"), week),
+            (Selection(sections=("rare",), min_score=0.0), rare),
+            (Selection(published_after=first, published_before=draft.published, min_score=0.0), week),
+            (Selection(published_after=first, mode="background", min_score=0.0), week),
         ):
             assert 5 < kept.sum() < 20
             expected = select(every[kept], query.published, recommender.ranker, Selection(), 50)
@@ -355,12 +355,12 @@ def test_what_is_gone_to_come_or_a_copy_takes_no_place_of_what_a_filter_keeps(tm
         draft = Article("", "A draft", story)
         of_wire = {record["id"] for record in wire}
         for section in ("wire", "wire\u200b"):
-            assert set(recommender.related_to(draft, 50, Selection(sections=(section,))).ids) == of_wire
+            assert set(recommender.related_to(draft, 50, Selection(sections=(section,), min_score=0.0)).ids) == of_wire
         upserts.withdraw(index, recommender, wire[3]["id"])
         upserts.put(index, recommender, replace(recommender.article(wire[4]["id"]), section="unheard of"))
         left = of_wire - {wire[3]["id"], wire[4]["id"]}
-        assert set(recommender.related_to(draft, 50, Selection(sections=("wire",))).ids) == left
-        both = recommender.related_to(draft, 50, Selection(sections=("wire", "rest"))).ids
+        assert set(recommender.related_to(draft, 50, Selection(sections=("wire",), min_score=0.0)).ids) == left
+        both = recommender.related_to(draft, 50, Selection(sections=("wire", "rest"), min_score=0.0)).ids
         assert wire[3]["id"] not in both
         assert len(set(both)) == len(both)
         assert wire[4]["id"] in recommender.related_to(draft, 50, Selection(sections=("unheard of", "rest"))).ids

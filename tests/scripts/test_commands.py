@@ -115,7 +115,7 @@ def test_build_and_evaluate_from_the_command_line(tmp_path: Path) -> None:
     with Recommender.open(index) as opened:
         qrels = opened.catalogue.hand_made_lists()
         assert figures["methods"]["fused"] == evaluate(qrels, {query: opened.related(query, 11).ids for query in qrels})
-    assert run("evaluate", "--index", index).stdout.splitlines()[1].split()[:6] == list(METRICS)
+    assert run("evaluate", "--index", index).stdout.splitlines()[2].split()[:6] == list(METRICS)
     shown = run("build_index", source, "--out", index, "--map", "id=slug", "--max-rejects", "10%")
     assert f"left out  1 bad_json of 13 read: {index / 'rejects.jsonl'}" in shown.stderr
     assert "articles  12: 0 new, 0 changed, 0 gone; 2 without a date (17%)\n" in shown.stderr

@@ -627,7 +627,7 @@ def test_filters_by_section_language_and_what_is_on_the_page(tmp_path: Path) -> 
     with client_of(tmp_path / "index", HashEmbedder()) as client:
 
         def ids(query: str) -> list[str]:
-            answer = client.get(f"/v1/articles/harbour-0/related?limit=50&{query}")
+            answer = client.get(f"/v1/articles/harbour-0/related?limit=50&min_score=0&{query}")
             assert answer.status_code == 200, answer.text
             return [item["id"] for item in answer.json()["items"]]
 

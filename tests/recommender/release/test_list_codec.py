@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index.lists.list_file_writer import ListWriter
@@ -128,6 +128,7 @@ def test_the_lists_of_an_index_are_as_they_were_computed(recommender: Recommende
 
 
 @given(st.integers(1, 40), st.integers(0, 10_000))
+@settings(deadline=None)
 def test_what_follows_from_facts_is_filled_in_as_it_is_computed(n: int, seed: int) -> None:
     chance = np.random.default_rng(seed)
     facts = ArticleFeatures(
