@@ -105,7 +105,7 @@ def disk_fault(index_dir: Path) -> Lack | None:
             return Lack(str(path), "cannot be written", OWN)
     free = (found.f_bfree if os.geteuid() == 0 else found.f_bavail) * found.f_frsize
     if free < LEAST_FREE or (found.f_files and not found.f_ffree):
-        return Lack(str(index_dir), f"lies on a full disk ({free >> 10} KiB are free)", SPACE)
+        return Lack(str(index_dir), f"is on a full disk ({free >> 10} KiB are free)", SPACE)
     return None
 
 

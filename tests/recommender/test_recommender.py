@@ -363,7 +363,7 @@ def test_what_is_gone_to_come_or_a_copy_takes_no_place_of_what_a_filter_keeps(tm
         both = recommender.related_to(draft, 50, Selection(sections=("wire", "rest"), min_score=0.0)).ids
         assert wire[3]["id"] not in both
         assert len(set(both)) == len(both)
-        assert wire[4]["id"] in recommender.related_to(draft, 50, Selection(sections=("unheard of", "rest"))).ids
+        assert wire[4]["id"] in recommender.related_to(draft, 50, Selection(sections=("unheard of", "rest"), min_score=0.0)).ids
         upserts.withdraw(index, recommender, made[10]["id"])
         everything = recommender.related_to(Article("", "Another draft", made[10]["text"]), 50).ids
         assert made[10]["id"] not in everything

@@ -238,6 +238,7 @@ def test_each_tool_tells_the_truth(index: Path, state: str) -> None:
             assert client.put("/v1/articles/late", json={**FERRY, "url": None}).status_code == 201
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("names", [("wal",), ("shm",)])
 def test_a_log_that_is_removed_under_the_service_is_told_until_a_restart(index: Path, names: tuple[str, ...]) -> None:
     with served(index) as service, service.client() as client:
@@ -295,7 +296,7 @@ def test_a_withdrawal_on_a_disk_that_fills_up(index: Path, n_pages: int) -> None
         assert status in (204, 503)
         assert client.get("/v1/articles/ferry").status_code == (410 if status == 204 else 200)
         told = client.post("/v1/index/reload").json()["degraded"]
-        assert "lies on a full disk" in told
+        assert "is on a full disk" in told
         if status == 204 and secret.encode() in raw(index):
             assert "is still in" in told
         (index.parent / "filler").unlink()
