@@ -22,7 +22,7 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps({"key": key, "hash": hashed(key)}))
     else:
-        print(f"key:  {key}\nhash: {hashed(key)}\n\nThe hash goes into the settings; the key to whoever asks, and nowhere else.")
+        print(f"key:  {key}\nhash: {hashed(key)}\n\nThe hash goes into the settings; the key to the client, and nowhere else.")
 
 
 def options() -> argparse.ArgumentParser:
