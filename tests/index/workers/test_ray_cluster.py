@@ -39,6 +39,7 @@ from index.encoder import openvino_export
 from index.ingest import checking
 from index.lists import inputs
 from index.vectors import embed_ahead
+from index.wings import wings_at
 from index.workers import ray_files
 
 def progress(stage, done, total):
@@ -221,6 +222,7 @@ import sys
 from pathlib import Path
 from index.build import build_index
 from index.encoder.openvino_export import fastest_embedder
+from index.wings import wings_at
 
 def progress(stage, done, total):
     print(stage, done, flush=True)
