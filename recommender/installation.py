@@ -13,7 +13,7 @@ HOME = Path(__file__).resolve().parents[1]
 """The checkout, or the folder of installed packages."""
 
 PROGRAMS = Path(__file__).resolve().with_name("_programs")
-"""Where a wheel holds `index`, `service` and `scripts`. A checkout has them in `HOME`."""
+"""The folder of `index`, `service` and `scripts` in a wheel. In a checkout they are in `HOME`."""
 
 
 def not_installed(package: str, extra: str) -> str:

@@ -53,7 +53,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="folder of the index")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the page")
     parser.add_argument("--parquet", type=Path, metavar="FILE", help="the table that embedding-atlas opens")
-    parser.add_argument("--limit", type=int, default=20_000, help=f"at most so many articles, the newest, to {MOST} (default: %(default)s)")
+    parser.add_argument("--limit", type=int, default=20_000, help=f"number of articles, the newest, up to {MOST} (default: %(default)s)")
     return parser
 
 

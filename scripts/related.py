@@ -78,8 +78,8 @@ def options() -> argparse.ArgumentParser:
     wanted.add_argument("--text", metavar="FILE", help="a page as pasted, or any plain text: the first line is the title")
     parser.add_argument("--limit", type=int, default=DEFAULT_LIMIT, metavar="N", help="length of the list (default: %(default)s)")
     parser.add_argument("--mode", choices=get_args(Mode), default="mixed", help="older articles only, newest first, or all (default)")
-    parser.add_argument("--half-life-days", type=float, metavar="DAYS", help="halve the score for every so many days of age")
-    parser.add_argument("--max-age-days", type=float, metavar="DAYS", help="only articles of the last so many days")
+    parser.add_argument("--half-life-days", type=float, metavar="DAYS", help="age in days that halves the score")
+    parser.add_argument("--max-age-days", type=float, metavar="DAYS", help="maximum age of an article in days")
     for name, plural, what in (
         ("section", "sections", "only articles of that section"),
         ("lang", "langs", "only articles of that language, or any (default: the language of the article)"),
@@ -89,10 +89,10 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--published-after", type=parse_date, metavar="DATE", help="only articles of that moment or later")
     parser.add_argument("--published-before", type=parse_date, metavar="DATE", help="only articles from before that moment")
     parser.add_argument("--as-of", type=parse_date, metavar="DATE", help="the list as it would have been then")
-    parser.add_argument("--offset", type=int, default=0, metavar="N", help="leave out so many lines at the head")
+    parser.add_argument("--offset", type=int, default=0, metavar="N", help="number of lines to skip at the head of the list")
     parser.add_argument("--fallback", action="store_true", help="fill a list that is too short with the newest articles")
     parser.add_argument("--diversity", type=float, default=0.0, metavar="0-1", help="hold back what is like the lines above it")
-    parser.add_argument("--max-per-section", type=int, metavar="N", help="so many lines of one section at most")
+    parser.add_argument("--max-per-section", type=int, metavar="N", help="maximum number of lines from one section")
     parser.add_argument(
         "--min-score", type=float, metavar="0-1", help="only lines with that score; 0.5: editors link half (default: what is close at all)"
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from index.encoder.openvino_export import quiet
 from index.ingest.checking import CheckedArticle, check_here
-from index.ingest.readers.sources import read
+from index.ingest.readers.sources import can_be_read_twice, read
 from recommender.embedding.multilingual_e5 import MULTILINGUAL_MODEL, PACKAGE
 from recommender.embedding.sentence_transformer import BUNDLED_MODEL
 from recommender.features.article_features import first_subtag
@@ -65,13 +65,8 @@ def languages_of(sources: Sequence[str], names: Mapping[str, str], **reading: An
     """Count the languages of a sample of articles, by their first subtag. Articles of unknown language are left out."""
     found: Counter[str] = Counter()
     with quiet():  # the build reads the sources again, and says then how
-        for source in filter(_can_be_read_twice, sources):
+        for source in filter(can_be_read_twice, sources):
             for checked in check_here(islice(read(source, names, **reading), 0, READ, STEP)):
                 if isinstance(checked, CheckedArticle) and checked.article.lang:
                     found[first_subtag(checked.article.lang)] += 1
     return found
-
-
-def _can_be_read_twice(source: str) -> bool:
-    """Return whether a source is a file or a folder, and no pipe."""
-    return Path(source).is_file() or Path(source).is_dir()

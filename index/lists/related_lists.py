@@ -51,10 +51,8 @@ def _lists(staged: BuildInputs, rows: Rows) -> list[tuple[int, bytes]]:
     found["published"], found["section"] = staged.facts.published[targets], staged.facts.section[targets]
     found["features"] = _features(staged, rows, owners, targets, figures)
     itself = staged.facts.headline[targets] & (found["features"][:, column("title_overlap")] >= OWN_TITLE)
-    foreign, language = np.zeros(len(targets), dtype=np.bool_), staged.facts.language
-    if language is not None:
-        own, theirs = language[rows[owners]], language[targets]
-        foreign = (own >= 0) & (theirs >= 0) & (own != theirs)
+    language = staged.facts.language
+    foreign = staged.facts.foreign(-1 if language is None else language[rows[owners]], targets)
     order = np.lexsort((found["tie"], -SHIPPED.scores(found["features"]), foreign, owners))
     order = order[~itself[order]]
     place = np.arange(len(order)) - np.searchsorted(owners[order], owners[order])

@@ -86,16 +86,17 @@ class ArticleFeatures:
         """Return the number of a language such as `de` or `de-CH`, or -1 if the archive has no such language."""
         return self.languages.get(first_subtag(language), -1) if language else -1
 
-    def foreign(self, language: int, rows: AnyRows) -> NDArray[np.bool_]:
+    def foreign(self, language: int | NDArray[np.int16], rows: AnyRows) -> NDArray[np.bool_]:
         """Return which articles are known to be in another language: bool (n_rows,).
 
         Args:
-            language: Number of the reader's language. -1: unknown, so that no article is foreign.
+            language: Number of the reader's language, or of the language of each row's reader. -1: unknown, so that no
+                article is foreign.
         """
-        if self.language is None or language < 0:
+        if self.language is None:
             return np.zeros(len(rows), dtype=np.bool_)
         theirs = self.language[rows]
-        return np.asarray((theirs >= 0) & (theirs != language))
+        return np.asarray((theirs >= 0) & (np.asarray(language) >= 0) & (theirs != language))
 
 
 def first_subtag(language: str) -> str:

@@ -54,8 +54,8 @@ async def known_parameters(request: Request) -> None:
 
 async def selection(
     mode: Annotated[Mode, Query(description="older articles only, newest first, or all")] = "mixed",
-    half_life_days: Annotated[float | None, Query(gt=0, le=1e6, description="halve the score for every so many days of age")] = None,
-    max_age_days: Annotated[float | None, Query(gt=0, le=1e6, description="only articles of the last so many days")] = None,
+    half_life_days: Annotated[float | None, Query(gt=0, le=1e6, description="age in days that halves the score")] = None,
+    max_age_days: Annotated[float | None, Query(gt=0, le=1e6, description="maximum age of an article in days")] = None,
     section: Annotated[list[Name], Query(max_length=MOST_NAMES, description="only articles of that section; may be repeated")] = [],  # noqa: B006
     lang: Annotated[
         list[Name],
@@ -72,7 +72,7 @@ async def selection(
         float | None,
         Query(ge=0, le=1, description="only lines with that score; of 0.5, editors would link half (default: what is close at all)"),
     ] = None,
-    offset: Annotated[Whole, Query(ge=0, le=63, description="leave out so many lines at the head")] = 0,
+    offset: Annotated[Whole, Query(ge=0, le=63, description="number of lines to skip at the head of the list")] = 0,
     fallback: Annotated[bool, Query(description="fill a list that is too short with the newest articles")] = False,
 ) -> Selection:
     """Return the selection that the query parameters describe."""

@@ -116,7 +116,7 @@ def read(
         for entry in _entries(Path(source), source_format, include, {"csv": (encoding, columns)}):
             yield translated(entry, names) if isinstance(entry, Record) else entry
 
-    dates = DateColumn(entries, date_order)
+    dates = DateColumn(entries if can_be_read_twice(source) else lambda: iter(()), date_order)
     try:
         for entry in entries():
             if isinstance(entry, Record):
@@ -126,6 +126,11 @@ def read(
                 yield entry
     except OSError as error:
         raise InputError(f"{source} cannot be read ({error.strerror}) - check the path") from error
+
+
+def can_be_read_twice(source: str) -> bool:
+    """Return whether a source is a file or a folder, and no pipe."""
+    return Path(source).is_file() or Path(source).is_dir()
 
 
 def read_all(

@@ -1,6 +1,8 @@
 """The order of day and month is decided by the dates of a source, or the source is refused once."""
 
 import json
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,6 +44,17 @@ def test_a_source_without_an_order_is_refused_once_and_an_option_decides(tmp_pat
         published(path)
     assert published(path, "DMY")[0] == "2020-01-03"
     assert published(path, "MDY")[0] == "2020-03-01"
+
+
+def test_a_pipe_is_not_read_again_for_its_order(tmp_path: Path) -> None:
+    """It could not be: opening it again would wait for ever."""
+    os.mkfifo(tmp_path / "a.jsonl")
+    lines = "".join(json.dumps({"id": date, "text": "x", "date": date}) + "\n" for date in ("3/1/2020", "25/12/2020"))
+    writer = threading.Thread(target=lambda: (tmp_path / "a.jsonl").write_text(lines), daemon=True)
+    writer.start()
+    with pytest.raises(InputError, match="no other date decides - give --date-format"):
+        published(tmp_path / "a.jsonl")
+    writer.join(5)
 
 
 def test_a_feed_has_the_date_that_it_writes(tmp_path: Path) -> None:
