@@ -161,6 +161,7 @@ class LiveArticles:
         self._here = threading.local()
         self._read_list()
         self._view = self._none
+        self._name = ""  # of the file that the view was read from
         self._without_file: LiveOverlay | None = None
         self.fault: str | None = None
         self.n_errors = 0
@@ -309,7 +310,7 @@ class LiveArticles:
     def _current(self, connection: sqlite3.Connection) -> LiveOverlay:
         view = self._view
         state = read_state(connection)
-        if state.sequence == view.sequence and state.prepared == view.prepared and view.file is not None:
+        if state.sequence == view.sequence and state.prepared == view.prepared and view.file is not None and state.name == self._name:
             return view
         with self._lock:
             if self._view.moment > (state.sequence, state.prepared):  # another thread has read a newer state: read again
@@ -317,9 +318,10 @@ class LiveArticles:
                 connection.execute("BEGIN")
                 state = read_state(connection)
             before = self._view
-            if before.moment > (state.sequence, state.prepared):  # an older state of the file has replaced it
+            # The file was written over in place: by an older state of its own, or by another file with the same counts.
+            if before.moment > (state.sequence, state.prepared) or state.name != self._name:
                 self._read_list()
-                before = self._none
+                before, self._name = self._none, state.name
             folded = Folded(
                 self._release.manifest.folded(state.counter), self.listed.until(state.counter), self.listed.ids, self._release.name
             )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from index.build import build_index
@@ -204,6 +204,7 @@ def replace_file(index: Path, how: str) -> None:
 @settings(
     max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.reuse, Phase.generate)
 )  # a case takes a second, so that none is made smaller
+@example([("replace file", "empty"), ("replace file", "older in place")])  # both files count to the same number
 @given(st.lists(step, min_size=3, max_size=14))
 def test_following_is_reading_anew(origin: Path, tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[Any, ...]]) -> None:
     index = copied(origin, tmp_path_factory.mktemp("case"))
